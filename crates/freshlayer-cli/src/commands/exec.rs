@@ -1,0 +1,109 @@
+//! Runs a command with layers at the real `/opt`.
+//!
+//! A user and mount namespace gives the command its own `/opt`, which nobody else sees and nobody has to
+//! clean up. Where the system forbids that, the command gets `FRESHLAYER_ROOT` instead, and is told.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use freshlayer_local::merged_opt;
+use freshlayer_reader::{DEFAULT_ROOT, ROOT_VARIABLE};
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::statvfs::{FsFlags, statvfs};
+use nix::unistd::{getgid, getuid};
+
+use crate::output::Stopped;
+use crate::wiring::Host;
+
+/// Merges the layers into one folder, in list order.
+pub(crate) async fn prepare(host: &Host, layers: &[String]) -> Result<PathBuf, Stopped> {
+    let mut arns = Vec::new();
+    for layer in layers {
+        arns.push(host.layer_version(layer).await?);
+    }
+    let opt = merged_opt(&host.registry(), &arns, &host.merged())
+        .map_err(|error| Stopped::failed(error.to_string()))?;
+    std::path::absolute(&opt)
+        .map_err(|error| Stopped::failed(format!("find {}: {error}", opt.display())))
+}
+
+/// Becomes the command; comes back only where it cannot be started.
+pub(crate) fn replace_process(opt: &Path, command: &[String]) -> Stopped {
+    let Some((program, arguments)) = command.split_first() else {
+        return Stopped::usage("expected a command behind --");
+    };
+    let mut process = Command::new(program);
+    process.args(arguments);
+    match mount_at_opt(opt) {
+        Ok(()) => {
+            process.env_remove(ROOT_VARIABLE);
+            with_paths(&mut process, Path::new(DEFAULT_ROOT));
+        }
+        Err(reason) => {
+            eprintln!(
+                "freshlayer: {DEFAULT_ROOT} cannot be mounted here ({reason}); the command gets \
+                 {ROOT_VARIABLE}={} instead",
+                opt.display()
+            );
+            process.env(ROOT_VARIABLE, opt);
+            with_paths(&mut process, opt);
+        }
+    }
+    let error = process.exec();
+    Stopped::failed(format!("start {program}: {error}"))
+}
+
+/// Puts `bin` and `lib` before the command's own paths, as Lambda does.
+fn with_paths(process: &mut Command, root: &Path) {
+    for (variable, folder) in [("PATH", "bin"), ("LD_LIBRARY_PATH", "lib")] {
+        let mut path = OsString::from(root.join(folder));
+        if let Some(own) = std::env::var_os(variable).filter(|own| !own.is_empty()) {
+            path.push(":");
+            path.push(own);
+        }
+        process.env(variable, path);
+    }
+}
+
+fn mount_at_opt(opt: &Path) -> Result<(), String> {
+    if !Path::new(DEFAULT_ROOT).is_dir() {
+        return Err(format!("there is no folder {DEFAULT_ROOT}"));
+    }
+    let (user, group) = (getuid(), getgid());
+    let failed = |what: &'static str| move |error: nix::Error| format!("{what}: {error}");
+    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)
+        .map_err(failed("user and mount namespace"))?;
+    for (file, text) in [
+        ("/proc/self/setgroups", "deny".to_owned()),
+        ("/proc/self/uid_map", format!("{user} {user} 1")),
+        ("/proc/self/gid_map", format!("{group} {group} 1")),
+    ] {
+        std::fs::write(file, text).map_err(|error| format!("{file}: {error}"))?;
+    }
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
+        .map_err(failed("private mounts"))?;
+    mount(Some(opt), DEFAULT_ROOT, none, MsFlags::MS_BIND | MsFlags::MS_REC, none)
+        .map_err(failed("bind mount"))?;
+    let read_only = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY;
+    mount(none, DEFAULT_ROOT, none, read_only | kept_flags(), none)
+        .map_err(failed("read-only mount"))
+}
+
+/// A user namespace may not take these away from a mount, so a remount has to repeat them.
+fn kept_flags() -> MsFlags {
+    let Ok(found) = statvfs(DEFAULT_ROOT) else { return MsFlags::empty() };
+    let pairs = [
+        (FsFlags::ST_NOSUID, MsFlags::MS_NOSUID),
+        (FsFlags::ST_NODEV, MsFlags::MS_NODEV),
+        (FsFlags::ST_NOEXEC, MsFlags::MS_NOEXEC),
+        (FsFlags::ST_NOATIME, MsFlags::MS_NOATIME),
+        (FsFlags::ST_NODIRATIME, MsFlags::MS_NODIRATIME),
+        (FsFlags::ST_RELATIME, MsFlags::MS_RELATIME),
+    ];
+    let kept = pairs.into_iter().filter(|(flag, _)| found.flags().contains(*flag));
+    kept.map(|(_, flag)| flag).collect()
+}

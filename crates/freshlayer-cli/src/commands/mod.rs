@@ -1,0 +1,13 @@
+//! One file per subcommand: each takes the host and its arguments, and gives lines and a result.
+
+pub(crate) mod check;
+pub(crate) mod completions;
+pub(crate) mod exec;
+pub(crate) mod functions;
+pub(crate) mod history;
+pub(crate) mod pin;
+pub(crate) mod refresh;
+pub(crate) mod rollback;
+pub(crate) mod schema;
+pub(crate) mod status;
+pub(crate) mod verify;

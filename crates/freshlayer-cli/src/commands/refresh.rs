@@ -1,0 +1,76 @@
+use std::fmt::Write;
+
+use freshlayer::report::{ConsumerReport, ConsumerState, DatasetState, Exit, Outcome, Report};
+use freshlayer::{Retry, refresh};
+
+use crate::arguments::RefreshArguments;
+use crate::output::{CommandResult, Done, Stopped, bytes};
+use crate::wiring::Host;
+
+pub(crate) async fn run(host: &Host, asked: &RefreshArguments) -> Result<Done, Stopped> {
+    let definitions = host.definitions(&asked.layers)?;
+    let engine = host.engine()?;
+    let retry = if asked.retry_rejected { Retry::Now } else { Retry::OnChange };
+    let mut reports = Vec::new();
+    for definition in &definitions {
+        reports.push(refresh(&engine, definition, retry).await);
+    }
+    Ok(of_reports(reports))
+}
+
+pub(crate) fn of_reports(reports: Vec<Report>) -> Done {
+    let exit = reports.iter().map(Report::exit).fold(Exit::Done, Exit::worst);
+    let lines = reports.iter().map(lines).collect();
+    Done { exit, lines, result: CommandResult::Layers(reports) }
+}
+
+fn lines(report: &Report) -> String {
+    let mut text = String::new();
+    let (word, reason) = match &report.outcome {
+        Outcome::Unchanged { reason } => ("unchanged", reason),
+        Outcome::Refreshed { reason } => ("refreshed", reason),
+        Outcome::Rejected { reason } => ("rejected", reason),
+        Outcome::Held { reason } => ("held", reason),
+        Outcome::Failed { reason } => ("failed", reason),
+    };
+    let _ = writeln!(text, "{}: {word}: {reason}", report.layer);
+    if let (Outcome::Refreshed { .. }, Some(release)) = (&report.outcome, &report.release) {
+        let reasons = release.version_reasons.join("; ");
+        let size = bytes(release.zip_bytes);
+        let _ = writeln!(text, "  version {} because {reasons}; zip of {size}", release.version);
+    }
+    for dataset in report.datasets.iter().filter(|d| d.state != DatasetState::Unchanged) {
+        let state = match dataset.state {
+            DatasetState::Unchanged => "unchanged",
+            DatasetState::New => "new",
+            DatasetState::SameContent => "downloaded, and the same as before",
+            DatasetState::Rejected => "rejected",
+            DatasetState::Failed => "not reached",
+        };
+        let _ = writeln!(text, "  dataset {}: {state}", dataset.name);
+    }
+    for problem in &report.problems {
+        let level = serde_json::to_value(problem.level).unwrap_or_default();
+        let _ = writeln!(text, "  {} {problem}", level.as_str().unwrap_or_default());
+    }
+    for consumer in report.consumers.iter().filter(|c| c.state != ConsumerState::Current) {
+        let _ = writeln!(text, "  {}", consumer_line(consumer));
+    }
+    text
+}
+
+pub(crate) fn consumer_line(consumer: &ConsumerReport) -> String {
+    let state = match consumer.state {
+        ConsumerState::Current => "up to date",
+        ConsumerState::Moved => "moved",
+        ConsumerState::Ordered => "stays",
+        ConsumerState::Held => "held",
+        ConsumerState::Failed => "failed",
+    };
+    let version = match &consumer.layer_version {
+        Some(arn) => format!("on layer version {}", arn.version()),
+        None => "without the layer".to_owned(),
+    };
+    let reason = consumer.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("function {}: {state}, {version}{reason}", consumer.function)
+}

@@ -1,0 +1,57 @@
+use std::fmt::Write;
+
+use freshlayer::report::Exit;
+use freshlayer::{LayerStatus, status};
+
+use super::refresh::consumer_line;
+use crate::output::{CommandResult, Done, Stopped, age};
+use crate::wiring::Host;
+
+pub(crate) async fn run(host: &Host, layers: &[String]) -> Result<Done, Stopped> {
+    let engine = host.engine()?;
+    let mut found = Vec::new();
+    for definition in host.definitions(layers)? {
+        found.push(status(&engine, &definition.layer).await?);
+    }
+    let lines = found.iter().map(lines).collect();
+    Ok(Done { exit: Exit::Done, lines, result: CommandResult::Status(found) })
+}
+
+fn lines(status: &LayerStatus) -> String {
+    let mut text = String::new();
+    let layer = &status.layer;
+    let Some(release) = &status.release else {
+        let _ = writeln!(text, "{layer}: no release yet");
+        rejected(status, &mut text);
+        return text;
+    };
+    let stable = match status.stable {
+        Some(seq) if seq == release.seq => "stable".to_owned(),
+        Some(seq) => format!("last stable release {seq}"),
+        None => "no stable release yet".to_owned(),
+    };
+    let _ = writeln!(text, "{layer}: release {}, version {}, {stable}", release.seq, release.version);
+    for dataset in &status.datasets {
+        let _ = writeln!(text, "  dataset {}: {} old", dataset.name, age(dataset.age_secs));
+    }
+    for consumer in &status.consumers {
+        let _ = writeln!(text, "  {}", consumer_line(consumer));
+    }
+    if let Some(seq) = status.pinned {
+        let _ = writeln!(text, "  pinned to release {seq}");
+    }
+    if let Some(seq) = status.rolling_to {
+        let _ = writeln!(text, "  rollout to release {seq} is not finished; refresh goes on");
+    }
+    rejected(status, &mut text);
+    if let Some(lease) = &status.lease {
+        let _ = writeln!(text, "  lease: {lease}");
+    }
+    text
+}
+
+fn rejected(status: &LayerStatus, text: &mut String) {
+    for problem in &status.rejected {
+        let _ = writeln!(text, "  the upstream's newest data is rejected: {problem}");
+    }
+}

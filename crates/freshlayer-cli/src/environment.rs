@@ -1,0 +1,54 @@
+//! Every environment variable that the binary reads. The README's table is held equal to this file.
+
+/// One variable: its name, its default, its meaning.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Variable {
+    pub(crate) name: &'static str,
+    pub(crate) default: &'static str,
+    pub(crate) meaning: &'static str,
+}
+
+pub(crate) const LAYERS: Variable = Variable {
+    name: "FRESHLAYER_LAYERS",
+    default: "layers",
+    meaning: "folder of layer definitions; `--layers`",
+};
+pub(crate) const HOST: Variable = Variable {
+    name: "FRESHLAYER_HOST",
+    default: ".freshlayer",
+    meaning: "folder of the local host: state, layer versions, functions; `--host`",
+};
+pub(crate) const WORK: Variable = Variable {
+    name: "FRESHLAYER_WORK",
+    default: "`work` in the host's folder",
+    meaning: "folder for temporary files, about three times the size of a layer; `--work`",
+};
+pub(crate) const MAXMIND_ACCOUNT_ID: Variable = Variable {
+    name: "MAXMIND_ACCOUNT_ID",
+    default: "none",
+    meaning: "account for `maxmind` sources",
+};
+pub(crate) const MAXMIND_LICENSE_KEY: Variable = Variable {
+    name: "MAXMIND_LICENSE_KEY",
+    default: "none",
+    meaning: "licence key of that account; never shown",
+};
+pub(crate) const MAXMIND_LICENSE_KEY_FILE: Variable = Variable {
+    name: "MAXMIND_LICENSE_KEY_FILE",
+    default: "none",
+    meaning: "file that holds the licence key, instead of the variable",
+};
+pub(crate) const ROOT: Variable = Variable {
+    name: freshlayer_reader::ROOT_VARIABLE,
+    default: freshlayer_reader::DEFAULT_ROOT,
+    meaning: "where the reader finds layers outside Lambda; `exec` sets it where it must",
+};
+
+/// All of them, in the order of the README.
+pub(crate) const ALL: [Variable; 7] =
+    [LAYERS, HOST, WORK, MAXMIND_ACCOUNT_ID, MAXMIND_LICENSE_KEY, MAXMIND_LICENSE_KEY_FILE, ROOT];
+
+/// Reads a variable; an empty one counts as unset.
+pub(crate) fn read(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}

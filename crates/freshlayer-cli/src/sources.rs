@@ -1,0 +1,21 @@
+use async_trait::async_trait;
+use freshlayer::definition::Origin;
+use freshlayer::ports::{Fetch, Request, Source, SourceError};
+use freshlayer_http::HttpSource;
+use freshlayer_local::FileSource;
+
+/// Sends each request to the adapter of its origin.
+pub(crate) struct Sources {
+    pub(crate) http: HttpSource,
+    pub(crate) file: FileSource,
+}
+
+#[async_trait]
+impl Source for Sources {
+    async fn fetch(&self, request: Request<'_>) -> Result<Fetch, SourceError> {
+        match request.source.origin {
+            Origin::Https { .. } | Origin::Maxmind { .. } => self.http.fetch(request).await,
+            Origin::File { .. } => self.file.fetch(request).await,
+        }
+    }
+}

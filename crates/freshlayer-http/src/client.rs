@@ -1,0 +1,229 @@
+use std::time::Duration;
+
+use freshlayer::Limits;
+use freshlayer::definition::PlainHttp;
+use freshlayer::ports::SourceError;
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, LOCATION};
+use reqwest::{Response, StatusCode, redirect};
+use url::{Host, Url};
+
+use crate::secret::Credentials;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest pause between two tries.
+const PAUSE_MAX: Duration = Duration::from_secs(20);
+/// How much of a refusal's text is shown.
+const REASON_CHARS_MAX: usize = 200;
+const REASON_BYTES_MAX: usize = 8 * 1024;
+
+/// Why the client could not be made.
+pub type BuildError = reqwest::Error;
+
+/// The one HTTP client.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    client: reqwest::Client,
+    pause: Duration,
+}
+
+/// One request, and how it may travel.
+pub(crate) struct Ask<'a> {
+    pub(crate) url: &'a Url,
+    /// The address as people see it.
+    pub(crate) shown: &'a str,
+    pub(crate) headers: HeaderMap,
+    pub(crate) account: Option<&'a Credentials>,
+    pub(crate) plain_http: PlainHttp,
+    pub(crate) limits: &'a Limits,
+}
+
+/// An answer that is not a refusal, and the address that gave it in the end.
+pub(crate) struct Answer {
+    pub(crate) response: Response,
+    pub(crate) url: Url,
+}
+
+impl Client {
+    pub(crate) fn new(pause: Duration) -> Result<Self, BuildError> {
+        // An error says that a provider is installed already, which is as good.
+        let _installed = rustls::crypto::ring::default_provider().install_default();
+        // A body that arrives compressed by the way could be neither hashed nor resumed.
+        let headers = [(ACCEPT_ENCODING, HeaderValue::from_static("identity"))];
+        let client = reqwest::Client::builder()
+            .user_agent(concat!("freshlayer/", env!("CARGO_PKG_VERSION")))
+            .default_headers(headers.into_iter().collect())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .redirect(redirect::Policy::none())
+            .build()?;
+        Ok(Self { client, pause })
+    }
+
+    /// Sends a request until it is answered, refused, or out of tries.
+    pub(crate) async fn send(&self, ask: &Ask<'_>) -> Result<Answer, SourceError> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let fault = match self.send_once(ask).await {
+                Ok(answer) => return Ok(answer),
+                Err(fault) => fault,
+            };
+            match fault {
+                Fault::Final(error) => return Err(error),
+                Fault::Passing { reason, .. } if tries >= ask.limits.tries_max => {
+                    let url = ask.shown.to_owned();
+                    return Err(SourceError::Unreachable { url, tries, reason, source: None });
+                }
+                Fault::Passing { after, .. } => {
+                    tokio::time::sleep(after.unwrap_or_else(|| self.pause_before(tries))).await;
+                }
+            }
+        }
+    }
+
+    /// Twice as long each time, and up to half of it again, so that many publishers do not come at once.
+    pub(crate) fn pause_before(&self, tries: u32) -> Duration {
+        let pause = self.pause.saturating_mul(1 << tries.min(10).saturating_sub(1)).min(PAUSE_MAX);
+        pause.mul_f64(1.0 + fastrand::f64() / 2.0)
+    }
+
+    /// Follows redirects. The account goes to the first host only; a presigned address refuses it.
+    async fn send_once(&self, ask: &Ask<'_>) -> Result<Answer, Fault> {
+        let mut url = ask.url.clone();
+        for redirects in 0..=ask.limits.redirects_max {
+            let mut request = self.client.get(url.clone()).headers(ask.headers.clone());
+            if let Some(account) = ask.account.filter(|_| redirects == 0) {
+                let key = account.license_key.expose();
+                request = request.basic_auth(&account.account_id, Some(key));
+            }
+            let patience = Duration::from_secs(ask.limits.stall_secs_max);
+            let response = match tokio::time::timeout(patience, request.send()).await {
+                Ok(Ok(response)) => response,
+                Ok(Err(error)) => return Err(Fault::passing(cause(error))),
+                Err(_elapsed) => {
+                    let reason = format!("no answer within {} s", patience.as_secs());
+                    return Err(Fault::passing(reason));
+                }
+            };
+            if !is_redirect(response.status()) {
+                return judge(ask, response, url).await;
+            }
+            url = next_hop(ask, &response, &url)?;
+        }
+        let reason = format!("more than {} redirects", ask.limits.redirects_max);
+        Err(Fault::Final(refused(ask, reason)))
+    }
+}
+
+/// Whether another try may help.
+enum Fault {
+    Final(SourceError),
+    Passing { reason: String, after: Option<Duration> },
+}
+
+impl Fault {
+    fn passing(reason: String) -> Self {
+        Self::Passing { reason, after: None }
+    }
+}
+
+fn refused(ask: &Ask<'_>, reason: String) -> SourceError {
+    SourceError::Refused { url: ask.shown.to_owned(), reason }
+}
+
+/// Says what went wrong on the way, without the address: it may hold a secret.
+pub(crate) fn cause(error: reqwest::Error) -> String {
+    freshlayer::chain(&error.without_url())
+}
+
+fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+fn next_hop(ask: &Ask<'_>, response: &Response, from: &Url) -> Result<Url, Fault> {
+    let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+    let next = location.and_then(|location| from.join(location).ok());
+    let Some(next) = next else {
+        return Err(Fault::Final(refused(ask, "a redirect to nowhere".to_owned())));
+    };
+    let plain = next.scheme() == "http" && ask.plain_http == PlainHttp::Loopback;
+    if !matches!(next.scheme(), "http" | "https") || (plain && !is_loopback(&next)) {
+        let reason = format!("a redirect from {} to {}", from.scheme(), next.scheme());
+        return Err(Fault::Final(refused(ask, reason)));
+    }
+    Ok(next)
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// The one retry rule: the network, 408 and 5xx pass; a plain 429 passes where it says when; everything
+/// else is the upstream's last word. `MaxMind`'s 429 counts for the day, and another try makes it worse.
+async fn judge(ask: &Ask<'_>, response: Response, url: Url) -> Result<Answer, Fault> {
+    let status = response.status();
+    if status.is_success() || status == StatusCode::NOT_MODIFIED {
+        return Ok(Answer { response, url });
+    }
+    if status == StatusCode::TOO_MANY_REQUESTS && ask.account.is_some() {
+        return Err(Fault::Final(SourceError::QuotaReached { url: ask.shown.to_owned() }));
+    }
+    let after = retry_after(&response).filter(|after| *after <= PAUSE_MAX);
+    let passing = status.is_server_error()
+        || status == StatusCode::REQUEST_TIMEOUT
+        || (status == StatusCode::TOO_MANY_REQUESTS && after.is_some());
+    let reason = reason(response).await;
+    match passing {
+        true => Err(Fault::Passing { reason, after }),
+        false => Err(Fault::Final(refused(ask, reason))),
+    }
+}
+
+fn retry_after(response: &Response) -> Option<Duration> {
+    let value = response.headers().get(reqwest::header::RETRY_AFTER)?.to_str().ok()?;
+    value.parse().ok().map(Duration::from_secs)
+}
+
+/// Puts a refusal into words: the status, and the body where it is text meant for people.
+async fn reason(response: Response) -> String {
+    let status = response.status();
+    let kind = response.headers().get(reqwest::header::CONTENT_TYPE);
+    let kind = kind.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let text = match &kind {
+        kind if kind.starts_with("text/plain") || kind.starts_with("application/json") => {
+            let body = read_bounded(response, REASON_BYTES_MAX).await.unwrap_or_default();
+            message(&String::from_utf8_lossy(&body))
+        }
+        _ => String::new(),
+    };
+    match text.is_empty() {
+        true => format!("HTTP {status}"),
+        false => format!("HTTP {status}: {text}"),
+    }
+}
+
+fn message(body: &str) -> String {
+    let json = serde_json::from_str::<serde_json::Value>(body).ok();
+    let error = json.as_ref().and_then(|json| json.get("error")?.as_str());
+    let text = error.unwrap_or(body).trim();
+    text.chars().filter(|c| !c.is_control()).take(REASON_CHARS_MAX).collect()
+}
+
+/// Reads a small body whole; a larger one is an error.
+pub(crate) async fn read_bounded(
+    mut response: Response,
+    bytes_max: usize,
+) -> Result<Vec<u8>, String> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(cause)? {
+        body.extend_from_slice(&chunk);
+        if body.len() > bytes_max {
+            return Err(format!("expected at most {bytes_max} bytes, found more"));
+        }
+    }
+    Ok(body)
+}

@@ -1,0 +1,123 @@
+use freshlayer::definition::{ChecksumSpec, PlainHttp, SourceUrl};
+use freshlayer::ports::{ExpectedChecksum, Fetch, Request, SourceError, Validators};
+use freshlayer::Digest;
+use reqwest::StatusCode;
+use reqwest::header::{
+    ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
+};
+
+use crate::client::{Answer, Ask, Client, read_bounded};
+use crate::transfer::{Heading, body, header};
+
+/// A checksum file lists a release's files; a megabyte holds ten thousand of them.
+const SIDECAR_BYTES_MAX: usize = 1024 * 1024;
+
+pub(crate) async fn fetch(
+    client: &Client,
+    request: &Request<'_>,
+    url: &SourceUrl,
+    plain_http: PlainHttp,
+) -> Result<Fetch, SourceError> {
+    let shown = url.to_string();
+    let ask = Ask {
+        url: url.expose(),
+        shown: &shown,
+        headers: conditions(request.known),
+        account: None,
+        plain_http,
+        limits: request.limits,
+    };
+    let answer = client.send(&ask).await?;
+    if answer.response.status() == StatusCode::NOT_MODIFIED {
+        return Ok(Fetch::Unchanged);
+    }
+    let validators = Validators {
+        etag: header(&answer.response, ETAG),
+        last_modified: header(&answer.response, LAST_MODIFIED),
+        build: None,
+    };
+    let checksums = match &request.source.checksum {
+        None => Vec::new(),
+        Some(ChecksumSpec::Sha256(digest)) => {
+            vec![ExpectedChecksum::TransferSha256(digest.clone())]
+        }
+        Some(ChecksumSpec::Sha256Url(sidecar)) => {
+            vec![expected(client, &ask, sidecar, &answer).await?]
+        }
+    };
+    let heading = Heading { validators, checksums, shown: shown.clone() };
+    Ok(Fetch::Body(body(client, answer, heading, plain_http, request.limits)))
+}
+
+fn conditions(known: Option<&Validators>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let Some(known) = known else { return headers };
+    let value = |text: &Option<String>| HeaderValue::from_str(text.as_deref()?).ok();
+    if let Some(etag) = value(&known.etag) {
+        headers.insert(IF_NONE_MATCH, etag);
+    } else if let Some(last_modified) = value(&known.last_modified) {
+        headers.insert(IF_MODIFIED_SINCE, last_modified);
+    }
+    headers
+}
+
+/// Reads the checksum beside the data.
+async fn expected(
+    client: &Client,
+    data: &Ask<'_>,
+    sidecar: &SourceUrl,
+    answer: &Answer,
+) -> Result<ExpectedChecksum, SourceError> {
+    let shown = sidecar.to_string();
+    let ask = Ask { url: sidecar.expose(), shown: &shown, headers: HeaderMap::new(), ..*data };
+    let response = client.send(&ask).await?.response;
+    let fault = |reason: String| SourceError::Refused { url: shown.clone(), reason };
+    let text = read_bounded(response, SIDECAR_BYTES_MAX).await.map_err(fault)?;
+    let name = |url: &url::Url| {
+        url.path_segments().and_then(|mut parts| parts.next_back().map(str::to_owned))
+    };
+    let names = [name(data.url), name(&answer.url)];
+    digest_for(&String::from_utf8_lossy(&text), &names)
+        .map(ExpectedChecksum::TransferSha256)
+        .ok_or_else(|| fault("expected a SHA-256 for the file, found none".to_owned()))
+}
+
+/// Finds a file's line in what `sha256sum` writes; a lone digest stands for the file.
+fn digest_for(text: &str, names: &[Option<String>]) -> Option<Digest> {
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty()).map(|line| {
+        let (hex, name) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        let name = name.trim().trim_start_matches('*').rsplit('/').next().unwrap_or_default();
+        (Digest::parse(hex.trim()).ok(), name.to_owned())
+    });
+    let found: Vec<(Option<Digest>, String)> = lines.by_ref().collect();
+    match &found[..] {
+        [(digest, _)] => digest.clone(),
+        lines => lines
+            .iter()
+            .find(|(_, name)| names.iter().flatten().any(|wanted| wanted == name))
+            .and_then(|(digest, _)| digest.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    const B: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+
+    #[test]
+    fn the_line_of_the_file_is_found() {
+        let names = [Some("x.mmdb".to_owned()), None];
+        for (text, expected) in [
+            (format!("{A}\n"), Some(A)),
+            (format!("{A}  anything\n"), Some(A)),
+            (format!("{B}  y.mmdb\n{A} *dist/x.mmdb\n"), Some(A)),
+            (format!("{B}  y.mmdb\n{A}  z.mmdb\n"), None),
+            ("<html>not found</html>".to_owned(), None),
+        ] {
+            let found = digest_for(&text, &names);
+            assert_eq!(found.as_ref().map(Digest::as_str), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! A body on its way. A broken connection is taken up again where it broke, if the upstream proves by a
+//! strong `ETag` that it is still the same file.
+
+use std::pin::Pin;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use freshlayer::Limits;
+use freshlayer::definition::PlainHttp;
+use freshlayer::ports::{Body, ExpectedChecksum, SourceError, UpstreamFacts, Validators};
+use futures_util::Stream;
+use jiff::Timestamp;
+use reqwest::header::{
+    CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE,
+};
+use reqwest::{Response, StatusCode};
+use url::Url;
+
+use crate::client::{Answer, Ask, Client, cause};
+
+/// What is known of a body before its first byte.
+pub(crate) struct Heading {
+    pub(crate) validators: Validators,
+    pub(crate) checksums: Vec<ExpectedChecksum>,
+    pub(crate) shown: String,
+}
+
+pub(crate) fn header(response: &Response, name: HeaderName) -> Option<String> {
+    Some(response.headers().get(name)?.to_str().ok()?.to_owned())
+}
+
+/// Makes a body of an answer.
+pub(crate) fn body(
+    client: &Client,
+    answer: Answer,
+    heading: Heading,
+    plain_http: PlainHttp,
+    limits: &Limits,
+) -> Body {
+    let Answer { response, url } = answer;
+    let etag = header(&response, ETAG);
+    let last_modified = header(&response, LAST_MODIFIED);
+    let facts = UpstreamFacts {
+        url: heading.shown.clone(),
+        etag: etag.clone(),
+        last_modified: last_modified.as_deref().and_then(timestamp),
+    };
+    let length_bytes = response.content_length();
+    let transfer = Transfer {
+        client: client.clone(),
+        url,
+        shown: heading.shown,
+        strong_etag: etag.filter(|etag| !etag.starts_with("W/")),
+        length_bytes,
+        received: 0,
+        tries: 1,
+        plain_http,
+        limits: limits.clone(),
+        response: Some(response),
+    };
+    let chunks = chunks(transfer);
+    let Heading { validators, checksums, .. } = heading;
+    Body { validators, facts, length_bytes, checksums, chunks }
+}
+
+fn timestamp(http_date: &str) -> Option<Timestamp> {
+    let time: SystemTime = httpdate::parse_http_date(http_date).ok()?;
+    Timestamp::try_from(time).ok()
+}
+
+struct Transfer {
+    client: Client,
+    url: Url,
+    shown: String,
+    strong_etag: Option<String>,
+    length_bytes: Option<u64>,
+    received: u64,
+    tries: u32,
+    plain_http: PlainHttp,
+    limits: Limits,
+    response: Option<Response>,
+}
+
+fn chunks(
+    transfer: Transfer,
+) -> Pin<Box<dyn Stream<Item = Result<Bytes, SourceError>> + Send>> {
+    Box::pin(futures_util::stream::try_unfold(transfer, |mut transfer| async move {
+        Ok(transfer.next().await?.map(|chunk| (chunk, transfer)))
+    }))
+}
+
+impl Transfer {
+    async fn next(&mut self) -> Result<Option<Bytes>, SourceError> {
+        loop {
+            let response = match &mut self.response {
+                Some(response) => response,
+                None => return Ok(None),
+            };
+            match response.chunk().await {
+                Ok(Some(chunk)) => {
+                    self.received += chunk.len() as u64;
+                    return Ok(Some(chunk));
+                }
+                Ok(None) => {
+                    self.response = None;
+                    return self.whole().map(|()| None);
+                }
+                Err(error) => self.resume(cause(error)).await?,
+            }
+        }
+    }
+
+    fn whole(&self) -> Result<(), SourceError> {
+        match self.length_bytes {
+            Some(length) if length != self.received => {
+                Err(self.broken(format!("the body ended at {} of {length} bytes", self.received)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Asks for the rest, and for the rest only: a whole new body would not fit behind what came.
+    async fn resume(&mut self, reason: String) -> Result<(), SourceError> {
+        let broke = format!("{reason} after {} bytes", self.received);
+        let Some(etag) = self.strong_etag.as_deref().and_then(|e| HeaderValue::from_str(e).ok())
+        else {
+            return Err(self.broken(format!("{broke}; without a strong ETag nothing can be resumed")));
+        };
+        if self.tries >= self.limits.tries_max {
+            return Err(self.broken(broke));
+        }
+        tokio::time::sleep(self.client.pause_before(self.tries)).await;
+        self.tries += 1;
+        let mut headers = HeaderMap::new();
+        let range = format!("bytes={}-", self.received);
+        headers.insert(RANGE, HeaderValue::from_str(&range).map_err(|e| self.fault(&e))?);
+        headers.insert(IF_RANGE, etag);
+        let ask = Ask {
+            url: &self.url,
+            shown: &self.shown,
+            headers,
+            account: None,
+            plain_http: self.plain_http,
+            limits: &self.limits,
+        };
+        let response = self.client.send(&ask).await?.response;
+        let from = format!("bytes {}-", self.received);
+        let continues = response.status() == StatusCode::PARTIAL_CONTENT
+            && header(&response, CONTENT_RANGE).is_some_and(|range| range.starts_with(&from));
+        if !continues {
+            return Err(self.broken(format!("{broke}, and the upstream has another file by now")));
+        }
+        self.response = Some(response);
+        Ok(())
+    }
+
+    fn broken(&self, reason: String) -> SourceError {
+        let (url, tries) = (self.shown.clone(), self.tries);
+        SourceError::Unreachable { url, tries, reason, source: None }
+    }
+
+    fn fault(&self, error: &dyn std::error::Error) -> SourceError {
+        self.broken(error.to_string())
+    }
+}

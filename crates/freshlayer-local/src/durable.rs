@@ -1,0 +1,99 @@
+//! Files that are whole or absent, also after a crash.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use tempfile::NamedTempFile;
+
+/// Names of files and folders that are not finished begin so; a run that is killed leaves them behind.
+pub(crate) const UNFINISHED: &str = ".unfinished-";
+/// What is left behind for longer than this belongs to nobody: no run lasts as long.
+const ABANDONED: Duration = Duration::from_hours(2);
+
+/// Adds the path to an error of the operating system.
+pub(crate) fn at(action: &str, path: &Path) -> impl FnOnce(io::Error) -> io::Error {
+    let context = format!("{action} {}", path.display());
+    move |error| io::Error::new(error.kind(), format!("{context}: {error}"))
+}
+
+fn unfinished(folder: &Path) -> io::Result<NamedTempFile> {
+    fs::create_dir_all(folder).map_err(at("make the folder", folder))?;
+    NamedTempFile::with_prefix_in(UNFINISHED, folder).map_err(at("write in", folder))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("."))
+}
+
+/// Makes a file that must not exist; `false` where it does. After a crash it is there whole or not at all.
+pub(crate) fn create(path: &Path, bytes: &[u8]) -> io::Result<bool> {
+    let folder = folder_of(path);
+    let mut file = unfinished(folder)?;
+    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(at("write", path))?;
+    link(file.path(), path)
+}
+
+/// As [`create`], with a finished file's content, which is linked where the file system can.
+pub(crate) fn create_from(path: &Path, source: &Path) -> io::Result<bool> {
+    let folder = folder_of(path);
+    fs::create_dir_all(folder).map_err(at("make the folder", folder))?;
+    File::open(source).and_then(|file| file.sync_all()).map_err(at("flush", source))?;
+    match link(source, path) {
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+            let copy = unfinished(folder)?;
+            fs::copy(source, copy.path()).map_err(at("copy to", path))?;
+            copy.as_file().sync_all().map_err(at("write", path))?;
+            link(copy.path(), path)
+        }
+        done => done,
+    }
+}
+
+/// A link fails where the name is taken: that is what makes it a create-if-absent.
+fn link(source: &Path, path: &Path) -> io::Result<bool> {
+    match fs::hard_link(source, path) {
+        Ok(()) => sync_folder(folder_of(path)).map(|()| true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(at("write", path)(error)),
+    }
+}
+
+/// Replaces a file at once; readers see the old or the new content.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = unfinished(folder_of(path))?;
+    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(at("write", path))?;
+    file.persist(path).map_err(|error| at("write", path)(error.error))?;
+    sync_folder(folder_of(path))
+}
+
+/// Makes a new name durable.
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(at("flush", folder))
+}
+
+/// Holds a lock until it is dropped; the operating system drops it for a process that dies.
+pub(crate) fn lock(path: &Path) -> io::Result<File> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let name = PathBuf::from(name);
+    fs::create_dir_all(folder_of(path)).map_err(at("make the folder", folder_of(path)))?;
+    let file = File::options().create(true).append(true).open(&name).map_err(at("lock", &name))?;
+    file.lock().map_err(at("lock", &name))?;
+    Ok(file)
+}
+
+/// Removes what killed runs left in a folder. Failing to do so is no reason to fail.
+#[expect(clippy::disallowed_methods, reason = "the age of files on this machine, by its own clock")]
+pub fn sweep(folder: &Path) {
+    let now = SystemTime::now();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let modified = entry.metadata().and_then(|metadata| metadata.modified());
+        let age = modified.ok().and_then(|modified| now.duration_since(modified).ok());
+        if age.is_some_and(|age| age > ABANDONED) {
+            let path = entry.path();
+            let _tried = fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path));
+        }
+    }
+}

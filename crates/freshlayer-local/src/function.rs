@@ -1,0 +1,110 @@
+use std::collections::BTreeMap;
+
+use freshlayer::ports::{Alias, Configuration, Consumer, FunctionName, PublishedVersion};
+use freshlayer::{Digest, LayerVersionArn};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+/// A function of the local host, as it lies on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Function {
+    /// Number of the file's format.
+    pub format: u32,
+    /// The function.
+    pub name: FunctionName,
+    /// Counts the changes of `$LATEST`; the revision id is made of it.
+    pub revision: u64,
+    /// `$LATEST`.
+    pub latest: Configuration,
+    /// Published versions, oldest first.
+    pub versions: Vec<PublishedVersion>,
+    /// The aliases.
+    pub aliases: Vec<Alias>,
+    /// The tags.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// What a new function is made of.
+#[derive(Debug, Clone)]
+pub struct NewFunction {
+    /// The function.
+    pub name: FunctionName,
+    /// Its layers, in their order.
+    pub layers: Vec<LayerVersionArn>,
+    /// Aliases, each pointing to a first published version.
+    pub aliases: Vec<String>,
+    /// Tags.
+    pub tags: BTreeMap<String, String>,
+}
+
+impl Function {
+    /// Makes a function with its first version where it has aliases.
+    pub fn new(new: NewFunction) -> Self {
+        let latest = Configuration {
+            code_sha256: digest(&format!("code of {}", new.name)),
+            settings_sha256: digest("settings"),
+            layers: new.layers,
+        };
+        let mut function = Self {
+            format: 1,
+            name: new.name,
+            revision: 1,
+            latest,
+            versions: Vec::new(),
+            aliases: Vec::new(),
+            tags: new.tags,
+        };
+        if !new.aliases.is_empty() {
+            function.publish();
+        }
+        let aliases = new.aliases.into_iter();
+        let alias = |name| Alias { name, version: 1, revision_id: "alias-1".to_owned() };
+        function.aliases = aliases.map(alias).collect();
+        function
+    }
+
+    /// Returns `$LATEST`'s revision id.
+    pub fn revision_id(&self) -> String {
+        format!("latest-{}", self.revision)
+    }
+
+    /// Changes `$LATEST` as a deployment of other code does.
+    pub fn deploy(&mut self, code: &str) {
+        self.latest.code_sha256 = digest(code);
+        self.revision += 1;
+    }
+
+    /// Publishes `$LATEST`; an unchanged one gives the newest version again, as on Lambda.
+    pub fn publish(&mut self) -> u64 {
+        if let Some(newest) = self.versions.last().filter(|v| v.configuration == self.latest) {
+            return newest.number;
+        }
+        let number = self.versions.last().map_or(0, |newest| newest.number) + 1;
+        self.versions.push(PublishedVersion { number, configuration: self.latest.clone() });
+        self.revision += 1;
+        number
+    }
+
+    pub(crate) fn uses(&self, layer: &str) -> bool {
+        let served = self.versions.iter().filter(|version| {
+            self.aliases.iter().any(|alias| alias.version == version.number)
+        });
+        let mut configurations = served.map(|version| &version.configuration).chain([&self.latest]);
+        configurations.any(|one| one.layers.iter().any(|arn| arn.layer() == layer))
+    }
+
+    pub(crate) fn observed(&self) -> Consumer {
+        Consumer {
+            function: self.name.clone(),
+            latest: self.latest.clone(),
+            revision_id: self.revision_id(),
+            versions: self.versions.clone(),
+            aliases: self.aliases.clone(),
+            tags: self.tags.clone(),
+        }
+    }
+}
+
+fn digest(text: &str) -> String {
+    Digest::of(Sha256::new_with_prefix(text)).to_string()
+}

@@ -1,0 +1,29 @@
+//! The embedded host: a folder that behaves as Lambda does, so that the whole product runs without an
+//! account, and a local `/opt` is the one that a function will see.
+//!
+//! ```text
+//! <host>/state/      FolderStore      head, releases, blobs
+//! <host>/layers/     FolderRegistry   numbered, immutable layer versions; unpacked on demand
+//! <host>/functions/  FolderFleet      $LATEST, versions, aliases, tags, revision ids
+//! <host>/work/       temporary files, removed after each run
+//! ```
+
+mod clock;
+mod durable;
+mod fleet;
+mod function;
+mod opt;
+mod peers;
+mod registry;
+mod source;
+mod store;
+
+pub use clock::SystemClock;
+pub use durable::sweep;
+pub use fleet::{FolderFleet, HostError};
+pub use function::{Function, NewFunction};
+pub use opt::{OptError, merged_opt};
+pub use peers::ProcessPeers;
+pub use registry::{ACCOUNT, FolderRegistry, REGION};
+pub use source::FileSource;
+pub use store::FolderStore;

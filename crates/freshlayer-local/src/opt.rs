@@ -1,0 +1,120 @@
+//! The `/opt` of a list of layer versions, as Lambda merges it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use freshlayer::{LayerName, LayerVersionArn};
+use sha2::{Digest as _, Sha256};
+
+use crate::durable::{self, UNFINISHED};
+use crate::registry::FolderRegistry;
+
+/// Why an `/opt` cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OptError {
+    /// There is no such layer version.
+    #[error("Layer version {0} does not exist.")]
+    NotFound(LayerVersionArn),
+    /// The zip is damaged.
+    #[error("unpack {arn}: {problem}")]
+    Damaged {
+        /// The layer version.
+        arn: LayerVersionArn,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The operating system.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+/// Returns a folder that holds layer versions merged in list order, where later ones win. It is made once
+/// and stays; nobody may write to it.
+///
+/// # Errors
+/// [`OptError`].
+pub fn merged_opt(
+    registry: &FolderRegistry,
+    layers: &[LayerVersionArn],
+    merged: &Path,
+) -> Result<PathBuf, OptError> {
+    let unpacked: Vec<PathBuf> =
+        layers.iter().map(|arn| unpacked(registry, arn)).collect::<Result<_, _>>()?;
+    if let [only] = &unpacked[..] {
+        return Ok(only.clone());
+    }
+    let list: String = layers.iter().map(|arn| format!("{arn}\n")).collect();
+    let name = freshlayer::Digest::of(Sha256::new_with_prefix(list));
+    let target = merged.join(name.short());
+    finished_once(&target, |fresh| {
+        for folder in &unpacked {
+            overlay(folder, fresh)?;
+        }
+        Ok(())
+    })?;
+    Ok(target)
+}
+
+/// Unpacks a layer version beside its zip at the first call; every file is proved on the way.
+fn unpacked(registry: &FolderRegistry, arn: &LayerVersionArn) -> Result<PathBuf, OptError> {
+    let folder = registry.folder(arn);
+    if !folder.exists() {
+        return Err(OptError::NotFound(arn.clone()));
+    }
+    let damaged = |problem: String| OptError::Damaged { arn: arn.clone(), problem };
+    let layer = LayerName::parse(arn.layer_name()).map_err(damaged)?;
+    let target = folder.join("opt");
+    finished_once(&target, |fresh| {
+        freshlayer::prove(&registry.zip(arn), &layer, fresh, &|_| ())
+            .map(|_| ())
+            .map_err(|error| damaged(freshlayer::chain(&error)))
+    })?;
+    Ok(target)
+}
+
+/// Makes a folder under another name and renames it into place, so that it is whole or absent.
+fn finished_once(
+    target: &Path,
+    make: impl FnOnce(&Path) -> Result<(), OptError>,
+) -> Result<(), OptError> {
+    if target.exists() {
+        return Ok(());
+    }
+    let parent = target.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(parent).map_err(durable::at("make the folder", parent))?;
+    let fresh = tempfile::Builder::new()
+        .prefix(UNFINISHED)
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .tempdir_in(parent)
+        .map_err(durable::at("write in", parent))?;
+    make(fresh.path())?;
+    match fs::rename(fresh.path(), target) {
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
+        done => Ok(done.map_err(durable::at("write", target))?),
+    }
+}
+
+/// Links every file of a folder into another one, over what is there.
+fn overlay(folder: &Path, target: &Path) -> Result<(), OptError> {
+    for entry in fs::read_dir(folder).map_err(durable::at("list", folder))? {
+        let entry = entry?;
+        let (from, to) = (entry.path(), target.join(entry.file_name()));
+        if entry.file_type()?.is_dir() {
+            if to.is_file() {
+                fs::remove_file(&to).map_err(durable::at("replace", &to))?;
+            }
+            fs::create_dir_all(&to).map_err(durable::at("make the folder", &to))?;
+            overlay(&from, &to)?;
+        } else {
+            if to.is_dir() {
+                fs::remove_dir_all(&to).map_err(durable::at("replace", &to))?;
+            } else if to.exists() {
+                fs::remove_file(&to).map_err(durable::at("replace", &to))?;
+            }
+            fs::hard_link(&from, &to).map_err(durable::at("link", &to))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,73 @@
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use freshlayer::definition::{ChecksumSpec, Origin};
+use freshlayer::ports::{
+    Body, ExpectedChecksum, Fetch, Request, Source, SourceError, UpstreamFacts, Validators,
+};
+use futures_util::stream;
+use jiff::Timestamp;
+
+const CHUNK_BYTES: usize = 256 * 1024;
+
+/// Files of this machine. What names a state is size and time of the last change.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FileSource;
+
+#[async_trait]
+impl Source for FileSource {
+    async fn fetch(&self, request: Request<'_>) -> Result<Fetch, SourceError> {
+        let Origin::File { path } = &request.source.origin else {
+            return Err(SourceError::Setup("this adapter reads files only".to_owned()));
+        };
+        let fault = |error: std::io::Error| {
+            SourceError::Setup(format!("read {}: {error}", path.display()))
+        };
+        let file = File::open(path).map_err(fault)?;
+        let metadata = file.metadata().map_err(fault)?;
+        if !metadata.is_file() {
+            return Err(SourceError::Setup(format!("read {}: it is no file", path.display())));
+        }
+        let last_modified =
+            metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
+        let changed = last_modified.map(|time| time.as_nanosecond().to_string());
+        let state = format!("{} {}", metadata.len(), changed.unwrap_or_default());
+        let validators = Validators { last_modified: Some(state), ..Validators::default() };
+        if request.known == Some(&validators) {
+            return Ok(Fetch::Unchanged);
+        }
+        let checksums = match &request.source.checksum {
+            None => Vec::new(),
+            Some(ChecksumSpec::Sha256(digest)) => {
+                vec![ExpectedChecksum::TransferSha256(digest.clone())]
+            }
+            Some(ChecksumSpec::Sha256Url(url)) => {
+                let problem = format!("{url}: a file source takes its checksum from `sha256`");
+                return Err(SourceError::Setup(problem));
+            }
+        };
+        let facts =
+            UpstreamFacts { url: path.display().to_string(), etag: None, last_modified };
+        let length_bytes = Some(metadata.len());
+        let chunks = Box::pin(stream::iter(chunks(file, path)));
+        Ok(Fetch::Body(Body { validators, facts, length_bytes, checksums, chunks }))
+    }
+}
+
+fn chunks(mut file: File, path: &Path) -> impl Iterator<Item = Result<Bytes, SourceError>> + use<> {
+    let path = path.display().to_string();
+    std::iter::from_fn(move || {
+        let mut chunk = vec![0; CHUNK_BYTES];
+        match file.read(&mut chunk) {
+            Ok(0) => None,
+            Ok(read) => {
+                chunk.truncate(read);
+                Some(Ok(Bytes::from(chunk)))
+            }
+            Err(error) => Some(Err(SourceError::Setup(format!("read {path}: {error}")))),
+        }
+    })
+}

@@ -1,0 +1,16 @@
+//! Looks addresses up in an mmdb dataset: `lookup LAYER DATASET ADDRESS…`.
+
+use std::net::IpAddr;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let usage = "usage: lookup LAYER DATASET ADDRESS…";
+    let layer = freshlayer_reader::Layer::open(&arguments.next().ok_or(usage)?)?;
+    let reader = layer.mmdb(&arguments.next().ok_or(usage)?)?;
+    println!("release {} version {}", layer.release(), layer.version());
+    for address in arguments {
+        let found = reader.lookup(address.parse::<IpAddr>()?)?.decode::<serde_json::Value>()?;
+        println!("{address} {}", found.unwrap_or_default());
+    }
+    Ok(())
+}

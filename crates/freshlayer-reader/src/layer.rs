@@ -1,0 +1,189 @@
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use memmap2::Mmap;
+
+use crate::manifest::{FORMAT_NUMBER, MANIFEST_BYTES_MAX};
+use crate::{Dataset, Error, File, Format, Manifest, manifest_path, map_file};
+
+/// Where Lambda puts layers.
+pub const DEFAULT_ROOT: &str = "/opt";
+
+/// The environment variable that moves the root away from [`DEFAULT_ROOT`], for runs outside Lambda.
+pub const ROOT_VARIABLE: &str = "FRESHLAYER_ROOT";
+
+/// One opened layer: its manifest, and the way to its datasets.
+#[derive(Debug, Clone)]
+pub struct Layer {
+    root: PathBuf,
+    manifest: Manifest,
+}
+
+impl Layer {
+    /// Opens a layer under `/opt`, or under the folder that `FRESHLAYER_ROOT` names.
+    ///
+    /// # Errors
+    /// [`Error::LayerNotFound`] and [`Error::Manifest`].
+    pub fn open(layer: &str) -> Result<Self, Error> {
+        let root = std::env::var_os(ROOT_VARIABLE).filter(|root| !root.is_empty());
+        Self::open_in(root.unwrap_or_else(|| DEFAULT_ROOT.into()), layer)
+    }
+
+    /// Opens a layer under a given root.
+    ///
+    /// # Errors
+    /// As [`Layer::open`].
+    pub fn open_in(root: impl Into<PathBuf>, layer: &str) -> Result<Self, Error> {
+        let root = root.into();
+        let path = root.join(manifest_path(layer));
+        let manifest = parse(&path, &read(&root, layer, &path)?)?;
+        if manifest.layer != layer {
+            let problem = format!("expected layer `{layer}`, found `{}`", manifest.layer);
+            return Err(Error::Manifest { path, problem });
+        }
+        Ok(Self { root, manifest })
+    }
+
+    /// Returns the layer's name.
+    pub fn name(&self) -> &str {
+        &self.manifest.layer
+    }
+
+    /// Returns the release's number: 1, 2, 3…
+    pub fn release(&self) -> u64 {
+        self.manifest.release
+    }
+
+    /// Returns the data version, `MAJOR.MINOR.PATCH`.
+    pub fn version(&self) -> &str {
+        &self.manifest.version
+    }
+
+    /// Returns the age of the oldest dataset at this moment, by the upstream's build time, or by the
+    /// time of the download where the upstream states none.
+    ///
+    /// It is computed at each call, so it stays right in an environment restored from a snapshot.
+    pub fn age(&self) -> Option<Duration> {
+        let oldest = self.manifest.datasets.iter().map(|dataset| {
+            let built = dataset.built_unix_secs.unwrap_or(dataset.fetched_unix_secs);
+            u64::try_from(built).unwrap_or(0)
+        });
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+        Some(now.saturating_sub(Duration::from_secs(oldest.min()?)))
+    }
+
+    /// Returns the manifest.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Returns a dataset's path on disk: of its file, or of an archive's folder.
+    ///
+    /// # Errors
+    /// [`Error::DatasetNotFound`].
+    pub fn path(&self, dataset: &str) -> Result<PathBuf, Error> {
+        Ok(self.root.join(&self.dataset(dataset)?.path))
+    }
+
+    /// Maps a single-file dataset of any format into memory.
+    ///
+    /// # Errors
+    /// [`Error::DatasetNotFound`], [`Error::WrongFormat`] for an archive, [`Error::Damaged`] where the
+    /// size differs from the manifest's, and [`Error::Open`].
+    pub fn bytes(&self, dataset: &str) -> Result<Mmap, Error> {
+        let (path, _) = self.single_file(dataset, None)?;
+        map_file(&path)
+    }
+
+    pub(crate) fn dataset(&self, name: &str) -> Result<&Dataset, Error> {
+        let datasets = &self.manifest.datasets;
+        datasets.iter().find(|dataset| dataset.name == name).ok_or_else(|| Error::DatasetNotFound {
+            layer: self.manifest.layer.clone(),
+            dataset: name.to_owned(),
+            known: datasets.iter().map(|dataset| format!("`{}`", dataset.name)).collect(),
+        })
+    }
+
+    /// Returns the path of a dataset's only file after comparing its size with the manifest's: that
+    /// catches a cut or swapped file for the price of one `stat`.
+    pub(crate) fn single_file(
+        &self,
+        name: &str,
+        expected: Option<Format>,
+    ) -> Result<(PathBuf, &File), Error> {
+        let dataset = self.dataset(name)?;
+        let wrong = |expected| Error::WrongFormat {
+            dataset: name.to_owned(),
+            expected,
+            found: dataset.format,
+        };
+        if let Some(expected) = expected.filter(|expected| *expected != dataset.format) {
+            return Err(wrong(expected));
+        }
+        let [file] = &dataset.files[..] else {
+            return Err(wrong(Format::File));
+        };
+        let path = self.root.join(&file.path);
+        let metadata = fs::metadata(&path).map_err(|error| Error::open(&path, error))?;
+        if metadata.len() != file.size_bytes {
+            return Err(Error::Damaged {
+                path,
+                expected: format!("{} bytes", file.size_bytes),
+                found: format!("{} bytes", metadata.len()),
+            });
+        }
+        Ok((path, file))
+    }
+
+    #[cfg(feature = "verify")]
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+}
+
+fn read(root: &Path, layer: &str, path: &Path) -> Result<Vec<u8>, Error> {
+    let file = fs::File::open(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Error::LayerNotFound {
+            layer: layer.to_owned(),
+            manifest: path.to_owned(),
+            found: layers_under(root),
+        },
+        _ => Error::open(path, error),
+    })?;
+    let mut bytes = Vec::new();
+    file.take(MANIFEST_BYTES_MAX)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Error::open(path, error))?;
+    Ok(bytes)
+}
+
+fn parse(path: &Path, bytes: &[u8]) -> Result<Manifest, Error> {
+    #[derive(serde::Deserialize)]
+    struct Numbered {
+        format: u32,
+    }
+    let bad = |problem: String| Error::Manifest { path: path.to_owned(), problem };
+    let numbered: Numbered =
+        serde_json::from_slice(bytes).map_err(|error| bad(error.to_string()))?;
+    if numbered.format != FORMAT_NUMBER {
+        return Err(bad(format!(
+            "expected manifest format {FORMAT_NUMBER}, found {}: update freshlayer-reader",
+            numbered.format
+        )));
+    }
+    serde_json::from_slice(bytes).map_err(|error| bad(error.to_string()))
+}
+
+fn layers_under(root: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(root.join("freshlayer")) else {
+        return Vec::new();
+    };
+    let mut layers: Vec<String> = entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter_map(|name| Some(name.strip_suffix(".json")?.to_owned()))
+        .collect();
+    layers.sort();
+    layers
+}

@@ -1,0 +1,178 @@
+//! The TOML as serde reads it. The doc comments here are the words of `freshlayer schema` and of
+//! `layers/README.md`.
+
+use std::collections::BTreeMap;
+
+use freshlayer_reader::Format;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::limits::Limits;
+
+/// One layer. The file's name is the layer's name.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "freshlayer layer definition")]
+pub(super) struct RawLayer {
+    /// What the layer is for, in one line.
+    pub(super) description: Option<String>,
+    /// The datasets that the layer carries; at least one.
+    pub(super) dataset: Vec<RawDataset>,
+    /// The bounds of a refresh.
+    #[serde(default)]
+    pub(super) limits: Limits,
+}
+
+/// One dataset.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawDataset {
+    /// The name that the reader is asked for: 1 to 64 of `a-z A-Z 0-9 - _`, unique in the layer.
+    pub(super) name: String,
+    /// The kind of data: `mmdb`, `sqlite`, `file` (opaque bytes) or `archive` (a tree of files).
+    pub(super) format: RawFormat,
+    /// Where it lies below `/opt`: its file, or an archive's folder. Default: `<layer>/<name>`, with
+    /// `.mmdb` or `.sqlite` behind it for these formats.
+    pub(super) path: Option<String>,
+    /// Where it comes from. Exactly one of `https`, `maxmind` and `file`.
+    pub(super) source: RawSource,
+    /// What must hold before it is released.
+    #[serde(default)]
+    pub(super) expect: RawExpect,
+}
+
+/// The kinds of data.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum RawFormat {
+    Mmdb,
+    Sqlite,
+    File,
+    Archive,
+}
+
+impl From<RawFormat> for Format {
+    fn from(raw: RawFormat) -> Self {
+        match raw {
+            RawFormat::Mmdb => Self::Mmdb,
+            RawFormat::Sqlite => Self::Sqlite,
+            RawFormat::File => Self::File,
+            RawFormat::Archive => Self::Archive,
+        }
+    }
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawSource {
+    /// An address. `${VAR}` and `${VAR:-default}` are filled in from the environment.
+    pub(super) https: Option<String>,
+    /// A `MaxMind` edition, such as `GeoLite2-City`. The account comes from the environment.
+    pub(super) maxmind: Option<String>,
+    /// A file of this machine; a relative path starts at the definition's folder. Variables are filled in.
+    pub(super) file: Option<String>,
+    /// Scheme and host of the `MaxMind` service. Variables are filled in. Default:
+    /// `https://updates.maxmind.com`.
+    pub(super) host: Option<String>,
+    /// Whether plain `http` may leave this machine: `loopback` (it may not) or `anywhere`.
+    pub(super) plain_http: PlainHttp,
+    /// The SHA-256 of the download, 64 hex digits. The definition then names one build.
+    pub(super) sha256: Option<String>,
+    /// The address of a SHA-256 beside the data: `<hex>` or lines of `<hex>  <file name>`. Variables are
+    /// filled in.
+    pub(super) sha256_url: Option<String>,
+    /// Globs over the paths inside a tar or zip: the one file of a dataset, or the entries of an archive.
+    /// Default: the edition's mmdb for `maxmind`, everything else whole. A `file` dataset is unpacked only
+    /// where this is set.
+    pub(super) select: Vec<String>,
+    /// Archives: how many leading parts of each entry's path are dropped, as tar's option does.
+    pub(super) strip_components: usize,
+}
+
+/// Whether plain `http` may leave this machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PlainHttp {
+    #[default]
+    #[doc(hidden)]
+    Loopback,
+    #[doc(hidden)]
+    Anywhere,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawExpect {
+    /// Smallest size after unpacking, in bytes. An empty dataset is always refused.
+    pub(super) size_bytes_min: u64,
+    /// Largest size after unpacking, in bytes. Default: `limits.unpacked_bytes_max`.
+    pub(super) size_bytes_max: Option<u64>,
+    /// Largest change of the size and of each count (nodes, records, rows, entries) against the live
+    /// release, in percent.
+    pub(super) drift_percent_max: u32,
+    /// What to do with an older upstream build than the live one: `reject` or `accept`.
+    pub(super) older_build: OlderBuild,
+    /// Oldest upstream build that is taken, in days before now. Default: any.
+    pub(super) build_age_days_max: Option<u32>,
+    /// mmdb: the `database_type` of its metadata. Default: any.
+    pub(super) database_type: Option<String>,
+    /// mmdb: smallest number of nodes in the search tree.
+    pub(super) nodes_min: u64,
+    /// mmdb and sqlite: questions with known answers.
+    pub(super) probes: Vec<Probe>,
+    /// sqlite: the tables that must be there, each with the columns that it must have.
+    pub(super) tables: BTreeMap<String, Vec<String>>,
+    /// sqlite: the smallest number of rows per table.
+    pub(super) rows_min: BTreeMap<String, u64>,
+    /// file: the first bytes, as hex digits.
+    pub(super) magic: Option<String>,
+    /// archive: paths below the dataset's folder that must be there.
+    pub(super) entries: Vec<String>,
+    /// archive: paths below the dataset's folder that must be there and can be run.
+    pub(super) executables: Vec<String>,
+}
+
+impl Default for RawExpect {
+    fn default() -> Self {
+        Self {
+            size_bytes_min: 1,
+            size_bytes_max: None,
+            drift_percent_max: 40,
+            older_build: OlderBuild::Reject,
+            build_age_days_max: None,
+            database_type: None,
+            nodes_min: 1,
+            probes: Vec::new(),
+            tables: BTreeMap::new(),
+            rows_min: BTreeMap::new(),
+            magic: None,
+            entries: Vec::new(),
+            executables: Vec::new(),
+        }
+    }
+}
+
+/// What to do with an older build than the live one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OlderBuild {
+    #[doc(hidden)]
+    Reject,
+    #[doc(hidden)]
+    Accept,
+}
+
+/// A question with a known answer.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Probe {
+    /// mmdb: the address to look up.
+    pub ip: Option<String>,
+    /// mmdb: the field of the record, its parts joined by dots; numbers count list items from 0. Default:
+    /// the whole record.
+    pub path: Option<String>,
+    /// sqlite: one query; its first column of its first row is the answer.
+    pub query: Option<String>,
+    /// The answer. Default: any answer but none.
+    pub equals: Option<serde_json::Value>,
+}

@@ -1,0 +1,90 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::names::LayerName;
+use crate::ports::{Event, Events, Ports, Stage};
+use crate::report::StageReport;
+
+/// Everything that a run needs: the outside world, a place for temporary files, and a name.
+pub struct Engine {
+    /// The adapters.
+    pub ports: Ports,
+    /// A folder for temporary files; each run makes its own below it and removes it.
+    pub work: PathBuf,
+    /// This publisher, as its lease names it and [`crate::ports::Peers`] knows it.
+    pub owner: String,
+    /// How long a lease lasts. It must exceed the longest run: Lambda ends one after 900 seconds.
+    pub lease: Duration,
+}
+
+/// The stages of one run: emits their events, and keeps their figures for the report.
+pub(crate) struct Stages {
+    layer: LayerName,
+    events: Arc<dyn Events>,
+    finished: Vec<StageReport>,
+}
+
+/// A running stage; its bytes may be counted from any thread.
+pub(crate) struct Running {
+    stage: Stage,
+    subject: String,
+    started: Duration,
+}
+
+/// Counts a stage's bytes from wherever they pass.
+#[derive(Clone)]
+pub(crate) struct Meter {
+    stage: Stage,
+    events: Arc<dyn Events>,
+}
+
+impl Meter {
+    pub(crate) fn add(&self, bytes: usize) {
+        self.events.emit(&Event::Progress { stage: self.stage, bytes: bytes as u64 });
+    }
+}
+
+impl Stages {
+    pub(crate) fn new(engine: &Engine, layer: &LayerName) -> Self {
+        let events = Arc::clone(&engine.ports.events);
+        Self { layer: layer.clone(), events, finished: Vec::new() }
+    }
+
+    pub(crate) fn start(
+        &self,
+        engine: &Engine,
+        stage: Stage,
+        subject: &str,
+        total_bytes: Option<u64>,
+    ) -> Running {
+        let (layer, subject) = (self.layer.clone(), subject.to_owned());
+        let started = Event::Started { layer, stage, subject: subject.clone(), total_bytes };
+        self.events.emit(&started);
+        Running { stage, subject, started: engine.ports.clock.elapsed() }
+    }
+
+    pub(crate) fn meter(&self, running: &Running) -> Meter {
+        Meter { stage: running.stage, events: Arc::clone(&self.events) }
+    }
+
+    pub(crate) fn finish(&mut self, engine: &Engine, running: Running, bytes: u64) {
+        let Running { stage, subject, started } = running;
+        let duration = engine.ports.clock.elapsed().saturating_sub(started);
+        self.events.emit(&Event::Finished { stage, subject: subject.clone(), bytes, duration });
+        let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        self.finished.push(StageReport { stage, subject, size_bytes: bytes, duration_ms });
+    }
+
+    pub(crate) fn into_reports(self) -> Vec<StageReport> {
+        self.finished
+    }
+}
+
+/// Runs CPU-bound or file-bound work off the async threads.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(value) => value,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}

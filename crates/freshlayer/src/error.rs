@@ -1,0 +1,130 @@
+use std::path::{Path, PathBuf};
+
+use crate::names::{DatasetName, LayerName};
+use crate::ports::{PortError, SourceError};
+
+/// Why a run could not be finished. Bad data is not among these: that is an outcome.
+///
+/// In every case the last good release keeps serving, and the next run goes on from here.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An upstream gave nothing.
+    #[error("download dataset `{dataset}`")]
+    Source {
+        /// The dataset.
+        dataset: DatasetName,
+        /// What the source said.
+        source: SourceError,
+    },
+    /// The store failed.
+    #[error("reach the state at {key}")]
+    Store {
+        /// The object.
+        key: String,
+        /// What the store said.
+        source: PortError,
+    },
+    /// An object of our own making cannot be understood.
+    #[error(
+        "read the state at {key}: {problem}; restore the object from a backup, or move it away to start \
+         the layer's history anew (functions keep what they have)"
+    )]
+    State {
+        /// The object.
+        key: String,
+        /// What was expected and found.
+        problem: String,
+    },
+    /// The head was written by others at every try.
+    #[error("write the head of layer `{layer}`: lost {writes} races in a row; run again")]
+    Contended {
+        /// The layer.
+        layer: LayerName,
+        /// How many tries.
+        writes: u32,
+    },
+    /// The lease ran out and another publisher took it over.
+    #[error("go on with layer `{layer}`: another publisher took it over; its run finishes the work")]
+    LeaseLost {
+        /// The layer.
+        layer: LayerName,
+    },
+    /// The layer registry failed.
+    #[error("{action} layer `{layer}`")]
+    Registry {
+        /// What was tried.
+        action: &'static str,
+        /// The layer.
+        layer: LayerName,
+        /// What the registry said.
+        source: PortError,
+    },
+    /// Consumers could not be listed.
+    #[error("list the functions that use layer `{layer}`")]
+    Fleet {
+        /// The layer.
+        layer: LayerName,
+        /// What the host said.
+        source: PortError,
+    },
+    /// The zip or the published version is not what was made.
+    #[error("prove {what}: {problem}")]
+    Proof {
+        /// What was proved.
+        what: String,
+        /// Expected and found.
+        problem: String,
+    },
+    /// A file of this machine could not be read or written.
+    #[error("{action} {path}{}", hint(source))]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The order names something that is not there.
+    #[error("{0}")]
+    Order(String),
+}
+
+impl Error {
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl AsRef<Path>,
+    ) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.as_ref().to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+}
+
+fn hint(error: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    match error.kind() {
+        StorageFull | QuotaExceeded => {
+            " (the disk is full: free some space, or choose another folder with --work)"
+        }
+        PermissionDenied | ReadOnlyFilesystem => {
+            " (the folder cannot be written: choose another one with --work or --host)"
+        }
+        _ => "",
+    }
+}
+
+/// Writes an error with its causes in one line, for the edge.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        next = cause.source();
+    }
+    text
+}

@@ -1,0 +1,230 @@
+//! Faults on demand around every port: a call fails, its reply is lost, or the process dies there.
+//!
+//! The wrappers change nothing else, so whatever holds for the wrapped adapters holds for the ports that come
+//! out, until a fault strikes.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::names::{LayerName, LayerVersionArn};
+use crate::ports::{
+    Clock, Consumer, Created, Etag, Event, Events, Fetch, Fleet, FleetError, Key, LayerVersion,
+    Payload, Peers, PortError, Ports, Publication, Registry, Replaced, Request, Source,
+    SourceError, Step, Store, Stored,
+};
+
+/// What happens at a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strike {
+    /// Nothing is done, and the call fails.
+    Fail,
+    /// The call is done, and fails all the same.
+    LoseReply,
+    /// The process dies before the call.
+    DieBefore,
+    /// The process dies after the call.
+    DieAfter,
+}
+
+/// Decides about each call: its number, counted from 0 over all ports, and its name.
+pub type Decide = dyn Fn(u64, &str) -> Option<Strike> + Send + Sync;
+
+/// Counts the calls of all ports, and strikes.
+pub struct Faults {
+    calls: AtomicU64,
+    decide: Box<Decide>,
+    die: Box<dyn Fn() + Send + Sync>,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("injected fault at {0}")]
+struct Injected(String);
+
+/// Whether a call is done at all, and whether its reply arrives.
+struct Verdict {
+    strike: Option<Strike>,
+    name: String,
+}
+
+impl Faults {
+    /// Makes faults of a decision and a way to die.
+    pub fn new(
+        decide: impl Fn(u64, &str) -> Option<Strike> + Send + Sync + 'static,
+        die: impl Fn() + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            calls: AtomicU64::new(0),
+            decide: Box::new(decide),
+            die: Box::new(die),
+        })
+    }
+
+    /// Returns how many calls there were.
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    /// Wraps every port.
+    pub fn around(self: &Arc<Self>, ports: &Ports) -> Ports {
+        let wrapped =
+            Arc::new(Wrapped { faults: Arc::clone(self), inner: ports.clone() });
+        Ports {
+            source: wrapped.clone(),
+            store: wrapped.clone(),
+            registry: wrapped.clone(),
+            fleet: wrapped.clone(),
+            clock: wrapped.clone(),
+            peers: wrapped.clone(),
+            events: wrapped,
+        }
+    }
+
+    fn before(&self, name: &str) -> Verdict {
+        let number = self.calls.fetch_add(1, Ordering::SeqCst);
+        let strike = (self.decide)(number, name);
+        if strike == Some(Strike::DieBefore) {
+            (self.die)();
+        }
+        Verdict { strike, name: format!("call {number}, {name}") }
+    }
+
+    fn after<T, E>(
+        &self,
+        verdict: &Verdict,
+        result: Result<T, E>,
+        lost: impl FnOnce(PortError) -> E,
+    ) -> Result<T, E> {
+        match verdict.strike {
+            Some(Strike::DieAfter) => {
+                (self.die)();
+                result
+            }
+            Some(Strike::LoseReply) => Err(lost(verdict.error())),
+            _ => result,
+        }
+    }
+}
+
+impl Verdict {
+    fn fails(&self) -> bool {
+        self.strike == Some(Strike::Fail)
+    }
+
+    fn error(&self) -> PortError {
+        Box::new(Injected(self.name.clone()))
+    }
+}
+
+struct Wrapped {
+    faults: Arc<Faults>,
+    inner: Ports,
+}
+
+/// Runs a call under the faults, with its error made of an injected one.
+macro_rules! struck {
+    ($self:ident, $name:literal, $error:expr, $call:expr) => {{
+        let verdict = $self.faults.before($name);
+        if verdict.fails() {
+            return Err($error(verdict.error()));
+        }
+        let result = $call.await;
+        $self.faults.after(&verdict, result, $error)
+    }};
+}
+
+#[async_trait]
+impl Source for Wrapped {
+    async fn fetch(&self, request: Request<'_>) -> Result<Fetch, SourceError> {
+        let error = |error: PortError| SourceError::Setup(error.to_string());
+        struck!(self, "source.fetch", error, self.inner.source.fetch(request))
+    }
+}
+
+#[async_trait]
+impl Store for Wrapped {
+    async fn read(&self, key: &Key) -> Result<Option<Stored>, PortError> {
+        struck!(self, "store.read", |e| e, self.inner.store.read(key))
+    }
+
+    async fn read_to_file(&self, key: &Key, file: &Path) -> Result<bool, PortError> {
+        struck!(self, "store.read_to_file", |e| e, self.inner.store.read_to_file(key, file))
+    }
+
+    async fn create(&self, key: &Key, payload: Payload<'_>) -> Result<Created, PortError> {
+        struck!(self, "store.create", |e| e, self.inner.store.create(key, payload))
+    }
+
+    async fn replace(&self, key: &Key, seen: &Etag, bytes: &[u8]) -> Result<Replaced, PortError> {
+        struck!(self, "store.replace", |e| e, self.inner.store.replace(key, seen, bytes))
+    }
+}
+
+#[async_trait]
+impl Registry for Wrapped {
+    fn region(&self) -> &str {
+        self.inner.registry.region()
+    }
+
+    async fn find(
+        &self,
+        layer: &LayerName,
+        description: &str,
+    ) -> Result<Option<LayerVersion>, PortError> {
+        struck!(self, "registry.find", |e| e, self.inner.registry.find(layer, description))
+    }
+
+    async fn publish(&self, publication: Publication<'_>) -> Result<LayerVersion, PortError> {
+        struck!(self, "registry.publish", |e| e, self.inner.registry.publish(publication))
+    }
+
+    async fn read_back(&self, arn: &LayerVersionArn) -> Result<Option<LayerVersion>, PortError> {
+        struck!(self, "registry.read_back", |e| e, self.inner.registry.read_back(arn))
+    }
+}
+
+#[async_trait]
+impl Fleet for Wrapped {
+    async fn observe(&self, layer: &LayerName) -> Result<Vec<Consumer>, PortError> {
+        struck!(self, "fleet.observe", |e| e, self.inner.fleet.observe(layer))
+    }
+
+    async fn apply(&self, step: &Step) -> Result<Consumer, FleetError> {
+        let function = step.function().clone();
+        let error = |source| FleetError::Other { function, source };
+        struck!(self, "fleet.apply", error, self.inner.fleet.apply(step))
+    }
+}
+
+impl Clock for Wrapped {
+    fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.inner.clock.elapsed()
+    }
+}
+
+impl Peers for Wrapped {
+    fn is_gone(&self, owner: &str) -> bool {
+        self.inner.peers.is_gone(owner)
+    }
+}
+
+impl Events for Wrapped {
+    /// Starts of stages count as calls, so that a process can die inside each stage.
+    fn emit(&self, event: &Event) {
+        if let Event::Started { stage, .. } = event {
+            let verdict = self.faults.before(&format!("stage.{stage}"));
+            if verdict.strike == Some(Strike::DieAfter) {
+                (self.faults.die)();
+            }
+        }
+        self.inner.events.emit(event);
+    }
+}

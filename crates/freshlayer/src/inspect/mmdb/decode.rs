@@ -1,0 +1,170 @@
+//! The data section's encoding, one value at a time, as the format specification (version 2.0) has it.
+
+use std::fmt;
+
+/// Why data cannot be decoded.
+#[derive(Debug)]
+pub(super) enum Fault {
+    Broken { offset: usize, expected: &'static str, found: String },
+    Work,
+}
+
+/// The kinds of values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Text,
+    Double,
+    Bytes,
+    Uint16,
+    Uint32,
+    Map,
+    Int32,
+    Uint64,
+    Uint128,
+    Array,
+    Boolean,
+    Float,
+}
+
+impl Kind {
+    pub(super) const ALL: [Self; 12] = [
+        Self::Text,
+        Self::Double,
+        Self::Bytes,
+        Self::Uint16,
+        Self::Uint32,
+        Self::Map,
+        Self::Int32,
+        Self::Uint64,
+        Self::Uint128,
+        Self::Array,
+        Self::Boolean,
+        Self::Float,
+    ];
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text => "string",
+            Self::Double => "double",
+            Self::Bytes => "bytes",
+            Self::Uint16 => "uint16",
+            Self::Uint32 => "uint32",
+            Self::Map => "map",
+            Self::Int32 => "int32",
+            Self::Uint64 => "uint64",
+            Self::Uint128 => "uint128",
+            Self::Array => "array",
+            Self::Boolean => "boolean",
+            Self::Float => "float",
+        })
+    }
+}
+
+/// The head of a value: what it is, and where what belongs to it begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Value {
+    /// The value stands elsewhere.
+    Pointer { to: usize, next: usize },
+    /// A map or an array of so many items, the first at `next`.
+    Items { kind: Kind, count: usize, next: usize },
+    /// A scalar, from `start` to `next`.
+    Scalar { kind: Kind, start: usize, next: usize },
+}
+
+/// Decodes the head of the value at an offset and checks that all of it lies inside the data.
+pub(super) fn value(data: &[u8], offset: usize) -> Result<Value, Fault> {
+    let mut at = offset;
+    let control = byte(data, &mut at)?;
+    let tag = match control >> 5 {
+        0 => 7 + u16::from(byte(data, &mut at)?),
+        tag => u16::from(tag),
+    };
+    if tag == 1 {
+        return pointer(data, control, at);
+    }
+    let size = size(data, control, &mut at)?;
+    let (kind, sizes) = match tag {
+        2 => (Kind::Text, 0..=usize::MAX),
+        3 => (Kind::Double, 8..=8),
+        4 => (Kind::Bytes, 0..=usize::MAX),
+        5 => (Kind::Uint16, 0..=2),
+        6 => (Kind::Uint32, 0..=4),
+        7 => return items(data, Kind::Map, size, at),
+        8 => (Kind::Int32, 0..=4),
+        9 => (Kind::Uint64, 0..=8),
+        10 => (Kind::Uint128, 0..=16),
+        11 => return items(data, Kind::Array, size, at),
+        14 => {
+            let found = || format!("{size}");
+            let kind = Kind::Boolean;
+            return match size {
+                0 | 1 => Ok(Value::Scalar { kind, start: at, next: at }),
+                _ => Err(broken(offset, "a boolean of 0 or 1", found())),
+            };
+        }
+        15 => (Kind::Float, 4..=4),
+        _ => return Err(broken(offset, "a value's type", format!("type {tag}"))),
+    };
+    if !sizes.contains(&size) {
+        return Err(broken(offset, "a size that fits the type", format!("{kind} of {size} bytes")));
+    }
+    match at.checked_add(size).filter(|next| *next <= data.len()) {
+        Some(next) => Ok(Value::Scalar { kind, start: at, next }),
+        None => Err(broken(offset, "a value inside the data", format!("{size} bytes more"))),
+    }
+}
+
+fn items(data: &[u8], kind: Kind, count: usize, next: usize) -> Result<Value, Fault> {
+    // Each item takes at least a byte, so a count that the data cannot hold is a lie.
+    if count > data.len() - next {
+        return Err(broken(next, "items inside the data", format!("{count} of them")));
+    }
+    Ok(Value::Items { kind, count, next })
+}
+
+fn pointer(data: &[u8], control: u8, mut at: usize) -> Result<Value, Fault> {
+    let offset = at - 1;
+    let high = u32::from(control & 7);
+    let mut number = |bytes: u8, start: u32| -> Result<u32, Fault> {
+        let mut value = start;
+        for _ in 0..bytes {
+            value = (value << 8) | u32::from(byte(data, &mut at)?);
+        }
+        Ok(value)
+    };
+    // Each length has its own base, so that no value has two encodings.
+    let to = match (control >> 3) & 3 {
+        0 => number(1, high)? as usize,
+        1 => number(2, high)? as usize + 2_048,
+        2 => number(3, high)? as usize + 526_336,
+        _ => number(4, 0)? as usize,
+    };
+    match to < data.len() {
+        true => Ok(Value::Pointer { to, next: at }),
+        false => Err(broken(offset, "a pointer into the data", format!("to {to}"))),
+    }
+}
+
+fn size(data: &[u8], control: u8, at: &mut usize) -> Result<usize, Fault> {
+    let mut next = || Ok(usize::from(byte(data, at)?));
+    Ok(match control & 31 {
+        29 => 29 + next()?,
+        30 => 285 + (next()? << 8) + next()?,
+        31 => 65_821 + (next()? << 16) + (next()? << 8) + next()?,
+        size => usize::from(size),
+    })
+}
+
+fn byte(data: &[u8], at: &mut usize) -> Result<u8, Fault> {
+    let byte = *data.get(*at).ok_or_else(|| {
+        broken(*at, "a value inside the data", format!("the end at {}", data.len()))
+    })?;
+    *at += 1;
+    Ok(byte)
+}
+
+pub(super) fn broken(offset: usize, expected: &'static str, found: String) -> Fault {
+    Fault::Broken { offset, expected, found }
+}

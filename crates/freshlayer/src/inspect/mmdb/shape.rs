@@ -1,0 +1,243 @@
+//! Walks every record once and learns its shape: which fields there are, and of which types.
+//!
+//! Records share most of their parts through pointers. A map or list is walked once per place in the shape
+//! where it stands, so the work is that of the file's size, not of the number of networks. Each core walks
+//! its own part of the records; the shapes are put together behind that.
+
+use std::collections::BTreeMap;
+use std::num::NonZero;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::decode::{Fault, Kind, Value, broken, value};
+use super::tree::Tree;
+
+/// A nesting that no real database comes near. `maxminddb` stops at the same kind of bound.
+const DEPTH_MAX: usize = 64;
+/// Databases that use data as keys would make a shape as large as themselves; beyond this all further
+/// keys count as one.
+const FIELDS_MAX: usize = 4_096;
+const ANY_KEY: &[u8] = b"*";
+const ITEM_KEY: &[u8] = b"[]";
+/// Most pointers lead to one of a few parts (a country, a continent): those are known without a look into
+/// the large set. A power of two.
+const RECENT: usize = 4_096;
+/// Keys are pointers to the same few strings; so many are known by their place per field.
+const KEYS_BY_PLACE_MAX: usize = 64;
+
+/// What all records together look like.
+#[derive(Default)]
+pub(super) struct Shape {
+    /// Dotted path and kind of each field, with the offset of the first such value.
+    pub(super) fields: BTreeMap<(String, Kind), usize>,
+    /// How many records there are.
+    pub(super) records: u64,
+}
+
+impl Shape {
+    /// Returns a line per field and kind, for the profile.
+    pub(super) fn lines(&self) -> impl Iterator<Item = String> {
+        self.fields.keys().map(|(path, kind)| format!("field {path} {kind}"))
+    }
+
+    fn join(&mut self, other: Self) {
+        self.records += other.records;
+        for (field, offset) in other.fields {
+            let first = self.fields.entry(field).or_insert(offset);
+            *first = offset.min(*first);
+        }
+    }
+}
+
+/// Walks all records of a tree, on all cores. The bound on decoded values holds per core.
+pub(super) fn shape(tree: &Tree<'_>, values_max: u64) -> Result<Shape, Fault> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    std::thread::scope(|scope| {
+        let parts = tree.records(cores).map(|records| {
+            scope.spawn(move || {
+                let mut walk = Walk::new(tree.data, values_max);
+                let mut count = 0;
+                for offset in records {
+                    walk.value(offset, 0, 0)?;
+                    count += 1;
+                }
+                Ok(walk.into_shape(count))
+            })
+        });
+        let parts: Vec<_> = parts.collect();
+        let mut whole = Shape::default();
+        for part in parts {
+            whole.join(part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        }
+        Ok(whole)
+    })
+}
+
+/// The walk over a part of the records.
+struct Walk<'a> {
+    data: &'a [u8],
+    fields: Vec<Field<'a>>,
+    recent: Vec<(usize, u32)>,
+    walked: FxHashSet<(usize, u32)>,
+    values_left: u64,
+}
+
+/// One field of the shape.
+#[derive(Default)]
+struct Field<'a> {
+    by_place: Vec<(usize, u32)>,
+    children: FxHashMap<&'a [u8], u32>,
+    /// Where the first value of each kind was seen.
+    first: [Option<usize>; Kind::ALL.len()],
+}
+
+impl<'a> Walk<'a> {
+    fn new(data: &'a [u8], values_max: u64) -> Self {
+        Self {
+            data,
+            fields: vec![Field::default()],
+            recent: vec![(usize::MAX, 0); RECENT],
+            walked: FxHashSet::default(),
+            values_left: values_max,
+        }
+    }
+
+    /// Walks a value that stands in a field; returns where the next one begins.
+    fn value(&mut self, offset: usize, field: u32, depth: usize) -> Result<usize, Fault> {
+        match value(self.data, offset)? {
+            Value::Pointer { to, next } => {
+                if self.recent[slot(to, field)] == (to, field) {
+                    return Ok(next);
+                }
+                let target = value(self.data, to)?;
+                match target {
+                    Value::Pointer { .. } => {
+                        let found = format!("a pointer at {to}");
+                        return Err(broken(offset, "a pointer to a value", found));
+                    }
+                    Value::Items { .. } if self.is_walked(to, field) => {}
+                    _ => drop(self.item(target, to, field, depth + 1)?),
+                }
+                Ok(next)
+            }
+            here => self.item(here, offset, field, depth),
+        }
+    }
+
+    fn item(
+        &mut self,
+        item: Value,
+        offset: usize,
+        field: u32,
+        depth: usize,
+    ) -> Result<usize, Fault> {
+        if depth > DEPTH_MAX {
+            return Err(broken(offset, "a nesting of at most 64", "more".to_owned()));
+        }
+        self.values_left = self.values_left.checked_sub(1).ok_or(Fault::Work)?;
+        let (kind, count, mut at) = match item {
+            Value::Items { kind, count, next } => (kind, count, next),
+            Value::Scalar { kind, start, next } => {
+                if kind == Kind::Text {
+                    text(self.data, start, next)?;
+                }
+                self.seen(field, kind, offset);
+                return Ok(next);
+            }
+            Value::Pointer { next, .. } => return Ok(next),
+        };
+        self.seen(field, kind, offset);
+        for _ in 0..count {
+            let child = match kind {
+                Kind::Map => self.key(field, &mut at)?,
+                _ => self.child(field, ITEM_KEY),
+            };
+            at = self.value(at, child, depth + 1)?;
+        }
+        Ok(at)
+    }
+
+    /// Tells whether a part was walked in this field before, and notes that it is now.
+    fn is_walked(&mut self, to: usize, field: u32) -> bool {
+        self.recent[slot(to, field)] = (to, field);
+        !self.walked.insert((to, field))
+    }
+
+    /// Reads a map's key; finds the field that its value stands in.
+    fn key(&mut self, field: u32, at: &mut usize) -> Result<u32, Fault> {
+        let (place, behind) = match value(self.data, *at)? {
+            Value::Pointer { to, next } => (to, Some(next)),
+            _ => (*at, None),
+        };
+        if let Some(behind) = behind {
+            let known = self.fields[field as usize].by_place.iter().find(|(p, _)| *p == place);
+            if let Some((_, child)) = known {
+                *at = behind;
+                return Ok(*child);
+            }
+        }
+        match value(self.data, place)? {
+            Value::Scalar { kind: Kind::Text, start, next } => {
+                let key = text(self.data, start, next)?;
+                let child = self.child(field, key);
+                let by_place = &mut self.fields[field as usize].by_place;
+                if behind.is_some() && by_place.len() < KEYS_BY_PLACE_MAX {
+                    by_place.push((place, child));
+                }
+                *at = behind.unwrap_or(next);
+                Ok(child)
+            }
+            other => Err(broken(place, "a key that is a string", format!("{other:?}"))),
+        }
+    }
+
+    fn child(&mut self, field: u32, key: &'a [u8]) -> u32 {
+        if let Some(child) = self.fields[field as usize].children.get(key) {
+            return *child;
+        }
+        let key = if self.fields.len() < FIELDS_MAX { key } else { ANY_KEY };
+        let fresh = self.fields.len() as u32;
+        let child = *self.fields[field as usize].children.entry(key).or_insert(fresh);
+        if child == fresh {
+            self.fields.push(Field::default());
+        }
+        child
+    }
+
+    fn seen(&mut self, field: u32, kind: Kind, offset: usize) {
+        self.fields[field as usize].first[kind as usize].get_or_insert(offset);
+    }
+
+    fn into_shape(self, records: u64) -> Shape {
+        let mut shape = Shape { records, ..Shape::default() };
+        self.list(0, "", &mut shape);
+        shape
+    }
+
+    fn list(&self, field: u32, path: &str, shape: &mut Shape) {
+        let here = &self.fields[field as usize];
+        let shown = if path.is_empty() { "(record)" } else { path };
+        for (kind, first) in Kind::ALL.into_iter().zip(here.first) {
+            if let Some(offset) = first {
+                shape.fields.insert((shown.to_owned(), kind), offset);
+            }
+        }
+        for (key, child) in &here.children {
+            let key = String::from_utf8_lossy(key);
+            let dot = if path.is_empty() || key == "[]" { "" } else { "." };
+            self.list(*child, &format!("{path}{dot}{key}"), shape);
+        }
+    }
+}
+
+fn slot(to: usize, field: u32) -> usize {
+    (to ^ (field as usize).wrapping_mul(0x9e37)) & (RECENT - 1)
+}
+
+fn text(data: &[u8], start: usize, next: usize) -> Result<&[u8], Fault> {
+    let bytes = &data[start..next];
+    match std::str::from_utf8(bytes) {
+        Ok(_) => Ok(bytes),
+        Err(error) => Err(broken(start, "UTF-8", error.to_string())),
+    }
+}

@@ -1,0 +1,171 @@
+//! The search tree: every pointer of every node is checked, circles and over-long paths are found.
+
+use maxminddb::Metadata;
+
+use super::maxminddb;
+use crate::problem::{Code, Problem};
+
+/// Sixteen zero bytes stand between tree and data. Source: the format specification.
+const SEPARATOR_BYTES: usize = 16;
+
+/// A tree whose pointers all lead somewhere.
+pub(super) struct Tree<'a> {
+    /// The data section.
+    pub(super) data: &'a [u8],
+    nodes: Nodes<'a>,
+    depth_max: usize,
+    /// One bit per byte of the data section: a record begins here.
+    starts: Vec<u64>,
+}
+
+/// Reads every node, in the order of the file.
+pub(super) fn read<'a>(
+    bytes: &'a [u8],
+    metadata: &Metadata,
+    data_end: usize,
+) -> Result<Tree<'a>, Problem> {
+    let count = metadata.node_count as usize;
+    let node_bytes = usize::from(metadata.record_size) / 4;
+    let data_start = count * node_bytes + SEPARATOR_BYTES;
+    if data_start > data_end || count == 0 {
+        let expected = "a tree with nodes, and data behind it";
+        let found = format!("{count} nodes in {data_end} bytes");
+        return Err(Problem::fail(Code::MmdbTree, expected, found));
+    }
+    let data = &bytes[data_start..data_end];
+    let nodes = Nodes { bytes: &bytes[..count * node_bytes], node_bytes, count };
+    let mut starts = vec![0; data.len() / 64 + 1];
+    for node in 0..count {
+        for record in nodes.records(node) {
+            if record <= count {
+                continue;
+            }
+            let offset = record.checked_sub(count + SEPARATOR_BYTES);
+            let Some(offset) = offset.filter(|offset| *offset < data.len()) else {
+                let expected = format!("a pointer into {} bytes of data", data.len());
+                return Err(broken(node, count, &expected, &format!("record {record}")));
+            };
+            starts[offset / 64] |= 1 << (offset % 64);
+        }
+    }
+    let depth_max = if metadata.ip_version == 4 { 32 } else { 128 };
+    Ok(Tree { data, nodes, depth_max, starts })
+}
+
+impl Tree<'_> {
+    /// Cuts the records into parts; each lists the offset of each of its records once, in order.
+    pub(super) fn records(
+        &self,
+        parts: usize,
+    ) -> impl Iterator<Item = impl Iterator<Item = usize> + Send> {
+        let words = self.starts.len().div_ceil(parts.max(1));
+        self.starts.chunks(words.max(1)).enumerate().map(move |(part, starts)| {
+            let first = part * words;
+            starts.iter().enumerate().flat_map(move |(at, &bits)| {
+                let word = first + at;
+                set_bits(bits).map(move |bit| word * 64 + bit)
+            })
+        })
+    }
+
+    /// Walks from the root and finds circles, and paths with more bits than an address has.
+    pub(super) fn judge_paths(&self) -> Result<(), Problem> {
+        let heights = vec![UNSEEN; self.nodes.count];
+        Walk { nodes: self.nodes, depth_max: self.depth_max, heights }.run()
+    }
+}
+
+fn set_bits(bits: u64) -> impl Iterator<Item = usize> {
+    let present = |bits: u64| (bits != 0).then_some(bits);
+    std::iter::successors(present(bits), move |bits| present(bits & (bits - 1)))
+        .map(|bits| bits.trailing_zeros() as usize)
+}
+
+fn broken(node: usize, count: usize, expected: &str, found: &str) -> Problem {
+    Problem::fail(Code::MmdbTree, expected, found).at(format!("node {node} of {count}"))
+}
+
+/// The nodes as they lie in the file: two records each, of 24, 28 or 32 bits.
+#[derive(Clone, Copy)]
+struct Nodes<'a> {
+    bytes: &'a [u8],
+    node_bytes: usize,
+    count: usize,
+}
+
+impl Nodes<'_> {
+    #[inline]
+    fn records(self, node: usize) -> [usize; 2] {
+        let b = &self.bytes[node * self.node_bytes..][..self.node_bytes];
+        let number = |bytes: [u8; 4]| u32::from_be_bytes(bytes) as usize;
+        match *b {
+            [a, b, c, d, e, f] => [number([0, a, b, c]), number([0, d, e, f])],
+            [a, b, c, mid, d, e, f] => [number([mid >> 4, a, b, c]), number([mid & 15, d, e, f])],
+            [a, b, c, d, e, f, g, h] => [number([a, b, c, d]), number([e, f, g, h])],
+            _ => [0, 0],
+        }
+    }
+}
+
+const UNSEEN: u8 = 0;
+const ON_PATH: u8 = u8::MAX;
+
+struct Walk<'a> {
+    nodes: Nodes<'a>,
+    depth_max: usize,
+    /// Per node: unseen, on the path from the root, or the number of bits below it (at most 129).
+    heights: Vec<u8>,
+}
+
+/// A node on the path from the root.
+struct Frame {
+    node: usize,
+    records: [usize; 2],
+    next: u8,
+    height: u8,
+}
+
+impl Walk<'_> {
+    /// Visits every node that the root leads to, depth first and without recursion. A node that several
+    /// lead to (IPv4 addresses under several prefixes) is visited once; its height is known after that.
+    fn run(&mut self) -> Result<(), Problem> {
+        let mut path = vec![self.enter(0)];
+        loop {
+            let depth = path.len();
+            let Some(frame) = path.last_mut() else { return Ok(()) };
+            if frame.next == 2 {
+                let height = frame.height + 1;
+                self.heights[frame.node] = height;
+                path.pop();
+                if let Some(parent) = path.last_mut() {
+                    parent.height = parent.height.max(height);
+                }
+                continue;
+            }
+            let record = frame.records[usize::from(frame.next)];
+            frame.next += 1;
+            if record >= self.nodes.count {
+                continue;
+            }
+            match self.heights[record] {
+                UNSEEN if depth < self.depth_max => path.push(self.enter(record)),
+                ON_PATH => {
+                    let found = format!("one through node {record}");
+                    return Err(broken(frame.node, self.nodes.count, "no circle", &found));
+                }
+                height => {
+                    frame.height = frame.height.max(height);
+                    if height == UNSEEN || depth + usize::from(height) > self.depth_max {
+                        let expected = format!("at most {} bits to a leaf", self.depth_max);
+                        return Err(broken(record, self.nodes.count, &expected, "more"));
+                    }
+                }
+            }
+        }
+    }
+
+    fn enter(&mut self, node: usize) -> Frame {
+        self.heights[node] = ON_PATH;
+        Frame { node, records: self.nodes.records(node), next: 0, height: 0 }
+    }
+}

@@ -1,0 +1,44 @@
+//! The seams. The engine owns these traits; adapters implement them, and one contract suite holds every
+//! implementation of a port to what is written here.
+
+mod clock;
+mod events;
+mod fleet;
+mod registry;
+mod source;
+mod store;
+
+use std::sync::Arc;
+
+pub use clock::{Clock, Peers};
+pub use events::{Event, Events, Stage};
+pub use fleet::{
+    Alias, Configuration, Consumer, Fleet, FleetError, FunctionName, PublishedVersion, Step,
+};
+pub use registry::{LayerVersion, Publication, Registry};
+pub use source::{
+    Body, ExpectedChecksum, Fetch, Request, Source, SourceError, UpstreamFacts, Validators,
+};
+pub use store::{Created, Etag, Key, Payload, Replaced, Store, Stored};
+
+/// What an adapter says when something outside fails; the engine adds where.
+pub type PortError = Box<dyn std::error::Error + Send + Sync>;
+
+/// One set of adapters: the outside world as the engine sees it.
+#[derive(Clone)]
+pub struct Ports {
+    /// Downloads.
+    pub source: Arc<dyn Source>,
+    /// Durable state.
+    pub store: Arc<dyn Store>,
+    /// Layer versions of one Region.
+    pub registry: Arc<dyn Registry>,
+    /// Functions of one Region.
+    pub fleet: Arc<dyn Fleet>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Other publishers.
+    pub peers: Arc<dyn Peers>,
+    /// Where progress goes.
+    pub events: Arc<dyn Events>,
+}

@@ -1,0 +1,182 @@
+//! What can be wrong with data. Bad data is not an error but a list of these, all found in one pass.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::names::DatasetName;
+
+/// How much a problem weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Worth a person's look; the release goes on.
+    Warn,
+    /// The data is not released.
+    Fail,
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])+ $variant:ident = $text:literal,)+) => {
+        /// The stable code of a problem. Codes are never renamed: alarms and scripts match on them.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+        pub enum Code {
+            $($(#[$doc])+ #[serde(rename = $text)] $variant,)+
+        }
+
+        impl Code {
+            /// All codes, in the order of the stages.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// Returns the code as it stands in reports.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The body is larger than `limits.download_bytes_max`.
+    DownloadTooLarge = "download-too-large",
+    /// A checksum that the upstream or the definition states differs.
+    ChecksumMismatch = "checksum-mismatch",
+    /// A gz, zst, xz, tar or zip cannot be read to its end.
+    ContainerCorrupt = "container-corrupt",
+    /// Unpacking exceeds a bound on bytes or on expansion.
+    ExpansionLimit = "expansion-limit",
+    /// An archive holds more entries than `limits.entries_max`.
+    EntryLimit = "entry-limit",
+    /// An entry's name leaves its folder or cannot stand under /opt.
+    EntryPath = "entry-path",
+    /// An entry is a link.
+    EntryLink = "entry-link",
+    /// An entry is a device, a pipe or another special file.
+    EntrySpecial = "entry-special",
+    /// Two entries have one name, or names that differ in case only.
+    EntryDuplicate = "entry-duplicate",
+    /// An entry's name is another entry's folder.
+    EntryFolder = "entry-folder",
+    /// `source.select` matches nothing.
+    SelectNone = "select-none",
+    /// `source.select` matches several files where one is needed.
+    SelectMany = "select-many",
+    /// The dataset is empty.
+    Empty = "empty",
+    /// The file is not what its format says.
+    WrongType = "wrong-type",
+    /// The size is outside `expect.size_bytes_min` and `expect.size_bytes_max`.
+    SizeBand = "size-band",
+    /// The size or a count differs from the live release by more than the threshold.
+    Drift = "drift",
+    /// The upstream built this before the live release.
+    OlderBuild = "older-build",
+    /// The upstream built this longer ago than `expect.build_age_days_max`.
+    BuildTooOld = "build-too-old",
+    /// The mmdb's metadata is missing or unusable.
+    MmdbMetadata = "mmdb-metadata",
+    /// The mmdb's metadata lacks what only people read.
+    MmdbMetadataCosmetic = "mmdb-metadata-cosmetic",
+    /// The mmdb's search tree is broken.
+    MmdbTree = "mmdb-tree",
+    /// A record of the mmdb cannot be decoded.
+    MmdbRecord = "mmdb-record",
+    /// Decoding the mmdb exceeds `limits.decoded_values_max`.
+    MmdbWork = "mmdb-work",
+    /// The mmdb's `database_type` is not the expected one.
+    MmdbDatabaseType = "mmdb-database-type",
+    /// The mmdb has fewer nodes than `expect.nodes_min`.
+    MmdbNodes = "mmdb-nodes",
+    /// A field of the mmdb is of another type than the database's readers decode.
+    MmdbFieldType = "mmdb-field-type",
+    /// A probe gave another answer than expected, or none.
+    Probe = "probe",
+    /// `PRAGMA quick_check` or a query found the database corrupt.
+    SqliteCorrupt = "sqlite-corrupt",
+    /// The database was in WAL mode and was converted.
+    SqliteWal = "sqlite-wal",
+    /// An expected table is missing.
+    SqliteTable = "sqlite-table",
+    /// An expected column is missing.
+    SqliteColumn = "sqlite-column",
+    /// A table has fewer rows than expected.
+    SqliteRows = "sqlite-rows",
+    /// Checks and probes took longer than `limits.sqlite_secs_max`.
+    SqliteTime = "sqlite-time",
+    /// The file does not start with `expect.magic`.
+    Magic = "magic",
+    /// A required entry of an archive is missing.
+    EntryMissing = "entry-missing",
+    /// A required executable cannot be run.
+    EntryMode = "entry-mode",
+    /// The layer is larger than Lambda takes.
+    LayerTooLarge = "layer-too-large",
+    /// A person rolled this back.
+    RolledBack = "rolled-back",
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One thing wrong with data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Problem {
+    /// The stable code.
+    pub code: Code,
+    /// How much it weighs.
+    pub level: Level,
+    /// The dataset; absent where the whole layer is meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dataset: Option<DatasetName>,
+    /// Where in the data: an entry, an offset, a table; absent where the whole dataset is meant.
+    #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// What was seen.
+    pub found: String,
+    /// What was expected.
+    pub expected: String,
+}
+
+impl Problem {
+    /// Makes a problem of level `fail`.
+    pub fn fail(code: Code, expected: impl Into<String>, found: impl Into<String>) -> Self {
+        let (expected, found) = (expected.into(), found.into());
+        Self { code, level: Level::Fail, dataset: None, location: None, found, expected }
+    }
+
+    /// Makes a problem of level `warn`.
+    pub fn warn(code: Code, expected: impl Into<String>, found: impl Into<String>) -> Self {
+        Self { level: Level::Warn, ..Self::fail(code, expected, found) }
+    }
+
+    /// Says where in the data.
+    #[must_use]
+    pub fn at(mut self, location: impl Into<String>) -> Self {
+        self.location = Some(location.into());
+        self
+    }
+
+    /// Says which dataset.
+    #[must_use]
+    pub fn of(mut self, dataset: &DatasetName) -> Self {
+        self.dataset = Some(dataset.clone());
+        self
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(dataset) = &self.dataset {
+            write!(f, "{dataset}: ")?;
+        }
+        write!(f, "{}", self.code)?;
+        if let Some(location) = &self.location {
+            write!(f, " at {location}")?;
+        }
+        write!(f, ": expected {}, found {}", self.expected, self.found)
+    }
+}

@@ -1,0 +1,75 @@
+//! From a zip to a layer version, once, whatever happens to the reply.
+
+use crate::engine::{Engine, Stages};
+use crate::error::Error;
+use crate::package::LayerZip;
+use crate::ports::{LayerVersion, PortError, Publication, Stage};
+use crate::state::Release;
+
+/// Says which release a layer version is; the registry is searched by it. Lambda takes 256 characters.
+fn description(release: &Release) -> String {
+    let Release { layer, seq, version, content, .. } = release;
+    format!("freshlayer {layer} {version} release {seq} content {content}")
+}
+
+/// Publishes a release's zip, or finds the version that an earlier run made of it.
+///
+/// Guarantees: one version per release, also after a crash or a lost reply. Assumes: the lease is held, so
+/// that nobody else publishes the same release meanwhile. The version that comes back holds the zip's bytes.
+pub(crate) async fn publish(
+    engine: &Engine,
+    release: &Release,
+    zip: &LayerZip,
+    stages: &mut Stages,
+) -> Result<LayerVersion, Error> {
+    let running = stages.start(engine, Stage::Publish, engine.ports.registry.region(), Some(zip.size_bytes));
+    let version = find_or_make(engine, release, zip).await?;
+    read_back(engine, release, &version, zip).await?;
+    stages.finish(engine, running, zip.size_bytes);
+    Ok(version)
+}
+
+async fn find_or_make(
+    engine: &Engine,
+    release: &Release,
+    zip: &LayerZip,
+) -> Result<LayerVersion, Error> {
+    let registry = engine.ports.registry.as_ref();
+    let layer = &release.layer;
+    let description = description(release);
+    let found = registry.find(layer, &description).await;
+    if let Some(version) = found.map_err(fault(release, "look for a version of"))? {
+        return Ok(version);
+    }
+    let publication =
+        Publication { layer, description: &description, zip: &zip.path, sha256: &zip.sha256 };
+    match registry.publish(publication).await {
+        Ok(version) => Ok(version),
+        Err(error) => {
+            // The reply may be lost and the version made: look before giving up.
+            let found = registry.find(layer, &description).await.ok().flatten();
+            found.ok_or_else(|| fault(release, "publish")(error))
+        }
+    }
+}
+
+async fn read_back(
+    engine: &Engine,
+    release: &Release,
+    version: &LayerVersion,
+    zip: &LayerZip,
+) -> Result<(), Error> {
+    let stored = engine.ports.registry.read_back(&version.arn).await;
+    let stored = stored.map_err(fault(release, "read back"))?.map(|version| version.sha256);
+    if stored.as_ref() == Some(&zip.sha256) {
+        return Ok(());
+    }
+    let found = stored.map_or("no such version".to_owned(), |sha256| sha256.to_string());
+    let problem = format!("expected SHA-256 {}, found {found}", zip.sha256);
+    Err(Error::Proof { what: format!("layer version {}", version.arn), problem })
+}
+
+fn fault(release: &Release, action: &'static str) -> impl FnOnce(PortError) -> Error {
+    let layer = release.layer.clone();
+    move |source| Error::Registry { action, layer, source }
+}

@@ -1,0 +1,185 @@
+//! From proven snapshots to a recorded release with its zip.
+
+use std::path::{Path, PathBuf};
+
+use crate::definition::Definition;
+use crate::engine::{Engine, Stages, blocking};
+use crate::error::Error;
+use crate::extract::StagedFile;
+use crate::gather::Gathered;
+use crate::inspect::Proven;
+use crate::package::{Assembled, LayerZip, assemble, carry, package, prove};
+use crate::ports::{Key, Payload, Stage};
+use crate::problem::Level;
+use crate::state::{Release, STATE_FORMAT, Session, Snapshot, decide, read_release};
+
+/// How many abandoned records are passed over before giving up: a crash leaves one at most.
+const ABANDONED_MAX: u64 = 100;
+
+/// Completes the new snapshots with those of the live release, without a download.
+///
+/// `None` where there is nothing to release: nothing is new, a dataset was never good yet, or the content
+/// is the live one.
+pub(crate) async fn complete(
+    engine: &Engine,
+    definition: &Definition,
+    live: Option<&Release>,
+    gathered: &mut Gathered,
+    folder: &Path,
+) -> Result<Option<Assembled>, Error> {
+    if gathered.proven.is_empty() && !rearranged(definition, live) {
+        return Ok(None);
+    }
+    let mut new = std::mem::take(&mut gathered.proven);
+    let mut parts: Vec<Proven> = Vec::new();
+    for dataset in &definition.datasets {
+        if let Some(at) = new.iter().position(|p| p.snapshot.dataset == dataset.name) {
+            parts.push(new.swap_remove(at));
+            continue;
+        }
+        let kept = live.and_then(|live| Some((live, live.snapshot(&dataset.name)?)));
+        let Some((live, snapshot)) = kept else { return Ok(None) };
+        let zip = live_zip(engine, live, folder).await?;
+        let (snapshot, path) = (snapshot.clone(), dataset.path.clone());
+        let into = folder.join(format!("carried-{}", dataset.name));
+        parts.push(blocking(move || carry(&zip, &snapshot, &path, &into)).await?);
+    }
+    match assemble(parts) {
+        Ok(assembled) if live.is_some_and(|live| live.content == assembled.content) => {
+            gathered.same_content();
+            Ok(None)
+        }
+        Ok(assembled) => Ok(Some(assembled)),
+        Err(problems) => {
+            gathered.problems.extend(problems);
+            Ok(None)
+        }
+    }
+}
+
+/// Tells whether the definition wants another set of datasets, or other places for them.
+fn rearranged(definition: &Definition, live: Option<&Release>) -> bool {
+    let wanted = definition.datasets.iter().map(|dataset| (&dataset.name, &dataset.path));
+    live.is_some_and(|live| !wanted.eq(live.snapshots.iter().map(|s| (&s.dataset, &s.path))))
+}
+
+/// Brings the live release's zip to this machine, once per run.
+async fn live_zip(engine: &Engine, live: &Release, folder: &Path) -> Result<PathBuf, Error> {
+    let path = folder.join("live.zip");
+    if path.exists() {
+        return Ok(path);
+    }
+    let key = Key::blob(&live.zip_sha256);
+    let fault = |source| Error::Store { key: key.to_string(), source };
+    let found = engine.ports.store.read_to_file(&key, &path).await.map_err(fault)?;
+    if !found {
+        let problem = "the live release names this zip, and it is missing".to_owned();
+        return Err(Error::State { key: key.to_string(), problem });
+    }
+    Ok(path)
+}
+
+/// Packages a release, proves its zip, and records both.
+///
+/// Guarantees: a run that crashed after the record was written is found by its number and content, and
+/// leads to the same release and the same bytes.
+pub(crate) async fn make_release(
+    engine: &Engine,
+    session: &Session<'_>,
+    live: Option<&Release>,
+    assembled: Assembled,
+    gathered: &Gathered,
+    folder: &Path,
+    stages: &mut Stages,
+) -> Result<(Release, LayerZip), Error> {
+    let store = engine.ports.store.as_ref();
+    let layer = &session.head().layer;
+    let Assembled { snapshots, files, content } = assembled;
+    let mut draft = draft(engine, session, live, snapshots, gathered);
+    draft.content = content;
+    let first = session.head().newest + 1;
+    for seq in first..first + ABANDONED_MAX {
+        let recorded = read_release(store, layer, seq).await?;
+        draft.seq = seq;
+        match recorded {
+            Some(recorded) if recorded.content != draft.content => continue,
+            Some(recorded) => draft = Release { warnings: draft.warnings.clone(), ..recorded },
+            None => {}
+        }
+        let zip = zip(engine, &draft, &files, &folder.join(seq.to_string()), stages).await?;
+        let release = Release {
+            zip_sha256: zip.sha256.clone(),
+            zip_bytes: zip.size_bytes,
+            unzipped_bytes: files.iter().map(|file| file.size_bytes).sum(),
+            ..draft.clone()
+        };
+        let key = Key::blob(&zip.sha256);
+        let stored = store.create(&key, Payload::File(&zip.path)).await;
+        stored.map_err(|source| Error::Store { key: key.to_string(), source })?;
+        match release.record(store).await? {
+            None => return Ok((release, zip)),
+            Some(recorded) if recorded.zip_sha256 == zip.sha256 => return Ok((recorded, zip)),
+            // Another engine version wrote other bytes under this number: leave them alone.
+            Some(_other) => {}
+        }
+    }
+    let key = Key::release(layer, first).to_string();
+    let problem = format!("{ABANDONED_MAX} records in a row belong to no release");
+    Err(Error::State { key, problem })
+}
+
+fn draft(
+    engine: &Engine,
+    session: &Session<'_>,
+    live: Option<&Release>,
+    snapshots: Vec<Snapshot>,
+    gathered: &Gathered,
+) -> Release {
+    let previous = live.map(|live| (&live.version, &live.snapshots[..]));
+    let decision = decide(previous, &snapshots);
+    let nothing = crate::names::Digest::of(<sha2::Sha256 as sha2::Digest>::new());
+    let warnings = gathered.problems.iter().filter(|problem| problem.level == Level::Warn);
+    Release {
+        format: STATE_FORMAT,
+        layer: session.head().layer.clone(),
+        seq: 0,
+        version: decision.version,
+        version_reasons: decision.reasons,
+        content: nothing.clone(),
+        zip_sha256: nothing,
+        zip_bytes: 0,
+        unzipped_bytes: 0,
+        created: engine.ports.clock.now(),
+        snapshots,
+        warnings: warnings.cloned().collect(),
+    }
+}
+
+async fn zip(
+    engine: &Engine,
+    release: &Release,
+    files: &[StagedFile],
+    folder: &Path,
+    stages: &mut Stages,
+) -> Result<LayerZip, Error> {
+    let opt = folder.join("opt");
+    std::fs::create_dir_all(&opt).map_err(Error::io("make the folder", &opt))?;
+    let total = files.iter().map(|file| file.size_bytes).sum();
+    let running = stages.start(engine, Stage::Package, release.layer.as_str(), Some(total));
+    let meter = stages.meter(&running);
+    let (record, staged, into) = (release.clone(), files.to_vec(), folder.to_owned());
+    let zip = blocking(move || package(&record, &staged, &into, &meter)).await?;
+    stages.finish(engine, running, zip.size_bytes);
+
+    let running = stages.start(engine, Stage::Prove, release.layer.as_str(), Some(total));
+    let meter = stages.meter(&running);
+    let (path, layer) = (zip.path.clone(), release.layer.clone());
+    let (manifest, bytes) =
+        blocking(move || prove(&path, &layer, &opt, &|bytes| meter.add(bytes))).await?;
+    if manifest != release.manifest() {
+        let problem = "its manifest is not the one of the release".to_owned();
+        return Err(Error::Proof { what: format!("the zip of release {}", release.seq), problem });
+    }
+    stages.finish(engine, running, bytes);
+    Ok(zip)
+}

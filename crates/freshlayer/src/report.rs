@@ -1,0 +1,217 @@
+//! What a run says of itself: one schema for people's lines, `--json` and records.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::names::{DatasetName, LayerName, LayerVersionArn};
+use crate::ports::{FunctionName, Stage, UpstreamFacts};
+use crate::problem::Problem;
+
+/// The outcome of a run, as a value.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Outcome {
+    /// Nothing new, and nothing to do.
+    Unchanged {
+        /// Why.
+        reason: String,
+    },
+    /// Consumers were moved, to a new release or to the one that they should have been on.
+    Refreshed {
+        /// What changed.
+        reason: String,
+    },
+    /// New data was refused; the last good release keeps serving.
+    Rejected {
+        /// Why, in one sentence; the problems say the rest.
+        reason: String,
+    },
+    /// Something waits: for a person, another publisher, or a consumer that could not be moved.
+    Held {
+        /// For what.
+        reason: String,
+    },
+    /// The run could not be finished; the last good release keeps serving.
+    Failed {
+        /// The error with its causes.
+        reason: String,
+    },
+}
+
+/// What a run did with one layer, and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Report {
+    /// The layer.
+    pub layer: LayerName,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The release that consumers shall be on, if there is one.
+    pub release: Option<ReleaseReport>,
+    /// What happened to each dataset.
+    pub datasets: Vec<DatasetReport>,
+    /// What is wrong with data, and what is worth a look.
+    pub problems: Vec<Problem>,
+    /// What became of each consumer.
+    pub consumers: Vec<ConsumerReport>,
+    /// Each stage that ran: how long, how many bytes.
+    pub stages: Vec<StageReport>,
+}
+
+/// One release in a report.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ReleaseReport {
+    /// Its number.
+    pub seq: u64,
+    /// Its data version.
+    pub version: String,
+    /// Why it is that version.
+    pub version_reasons: Vec<String>,
+    /// Its layer version in each Region.
+    pub layer_versions: BTreeMap<String, LayerVersionArn>,
+    /// Size of the zip in bytes.
+    pub zip_bytes: u64,
+    /// Size of its files in bytes.
+    pub unzipped_bytes: u64,
+}
+
+/// One dataset in a report.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DatasetReport {
+    /// The dataset.
+    pub name: DatasetName,
+    /// What the upstream had.
+    pub state: DatasetState,
+    /// Where it comes from, where something was downloaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<UpstreamFacts>,
+}
+
+/// What the upstream had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DatasetState {
+    /// What was seen before.
+    Unchanged,
+    /// New data, which is good.
+    New,
+    /// A new download with the same content as the live release.
+    SameContent,
+    /// Data that was refused, now or before.
+    Rejected,
+    /// It could not be asked.
+    Failed,
+}
+
+/// One consumer in a report.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ConsumerReport {
+    /// The function.
+    pub function: FunctionName,
+    /// What became of it.
+    pub state: ConsumerState,
+    /// The layer version that callers get now, as far as it is known.
+    pub layer_version: Option<LayerVersionArn>,
+    /// Why, where it is not simply moved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What became of a consumer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ConsumerState {
+    /// It was there already.
+    Current,
+    /// It was moved in this run.
+    Moved,
+    /// A person ordered it to stay.
+    Ordered,
+    /// It must not be moved without a person.
+    Held,
+    /// It could not be moved.
+    Failed,
+}
+
+/// One stage in a report.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StageReport {
+    /// The stage.
+    pub stage: Stage,
+    /// What it worked on.
+    pub subject: String,
+    /// How many bytes it went through.
+    pub size_bytes: u64,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+}
+
+/// How a process or an invocation ends. The numbers are the CLI's exit codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Exit {
+    /// Done: refreshed, or nothing new.
+    Done = 0,
+    /// An operational error; the next run goes on.
+    Failed = 1,
+    /// A mistake in the command or in a definition.
+    Usage = 2,
+    /// Data was rejected; the last good release keeps serving.
+    Rejected = 3,
+    /// Held, or only partly done.
+    Held = 4,
+}
+
+impl Exit {
+    /// Every exit with its meaning, for the README and `--help`.
+    pub const ALL: &[(Self, &str)] = &[
+        (Self::Done, "done: refreshed, or nothing new"),
+        (Self::Failed, "operational error: the last good release keeps serving, the next run goes on"),
+        (Self::Usage, "mistake in the command or in a definition"),
+        (Self::Rejected, "data rejected: the last good release keeps serving"),
+        (Self::Held, "held (pin, another publisher, unreleased code), or only partly done"),
+    ];
+
+    /// Returns the exit code.
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// Returns the exit of several results: what needs a person first comes first.
+    #[must_use]
+    pub fn worst(self, other: Self) -> Self {
+        let weight = |exit| match exit {
+            Self::Done => 0,
+            Self::Held => 1,
+            Self::Rejected => 2,
+            Self::Failed => 3,
+            Self::Usage => 4,
+        };
+        if weight(other) > weight(self) { other } else { self }
+    }
+}
+
+impl Report {
+    /// Makes a report with an outcome and nothing else.
+    pub fn of(layer: LayerName, outcome: Outcome) -> Self {
+        Self {
+            layer,
+            outcome,
+            release: None,
+            datasets: Vec::new(),
+            problems: Vec::new(),
+            consumers: Vec::new(),
+            stages: Vec::new(),
+        }
+    }
+
+    /// Returns how a process with this report ends.
+    pub fn exit(&self) -> Exit {
+        match self.outcome {
+            Outcome::Unchanged { .. } | Outcome::Refreshed { .. } => Exit::Done,
+            Outcome::Rejected { .. } => Exit::Rejected,
+            Outcome::Held { .. } => Exit::Held,
+            Outcome::Failed { .. } => Exit::Failed,
+        }
+    }
+}

@@ -1,0 +1,210 @@
+use std::collections::BTreeMap;
+
+use super::plan::{Desired, Plan, Standing, plan};
+use crate::engine::{Engine, Stages};
+use crate::error::{Error, chain};
+use crate::ports::{Consumer, FleetError, FunctionName, Stage};
+use crate::report::{ConsumerReport, ConsumerState};
+use crate::state::{ConsumerNote, Head, Release};
+
+/// A consumer takes three steps at most (layer, version, alias); the rest is for people who change it
+/// at the same time.
+const ROUNDS_MAX: usize = 12;
+
+/// How far a rollout came.
+pub(crate) struct Driven {
+    pub(crate) consumers: Vec<ConsumerReport>,
+    pub(crate) journal: BTreeMap<FunctionName, ConsumerNote>,
+}
+
+impl Driven {
+    /// Tells whether every consumer is where it should be or where a person ordered it to be.
+    pub(crate) fn converged(&self) -> bool {
+        let waits = |state| matches!(state, ConsumerState::Held | ConsumerState::Failed);
+        !self.consumers.iter().any(|consumer| waits(consumer.state))
+    }
+
+    pub(crate) fn moved(&self) -> usize {
+        self.count(ConsumerState::Moved)
+    }
+
+    pub(crate) fn count(&self, state: ConsumerState) -> usize {
+        self.consumers.iter().filter(|consumer| consumer.state == state).count()
+    }
+}
+
+/// What a look at the consumers found, before anything is done.
+pub(crate) struct Survey {
+    desired: Desired,
+    observed: Vec<Consumer>,
+    plan: Plan,
+}
+
+impl Survey {
+    pub(crate) fn nothing_to_do(&self) -> bool {
+        self.plan.steps.is_empty()
+    }
+}
+
+/// Observes the consumers of a release and plans their next steps.
+pub(crate) async fn survey(
+    engine: &Engine,
+    head: &Head,
+    release: &Release,
+) -> Result<Survey, Error> {
+    let layer = release.layer.clone();
+    let region = engine.ports.registry.region();
+    let target = head.version(release.seq, region).cloned().ok_or_else(|| Error::State {
+        key: crate::ports::Key::head(&layer).to_string(),
+        problem: format!("release {} has no layer version in {region}", release.seq),
+    })?;
+    let releases = head.versions.iter().filter_map(|(seq, r)| Some((*seq, r.get(region)?.clone())));
+    let desired = Desired {
+        layer: layer.clone(),
+        target,
+        version: release.version.clone(),
+        releases: releases.collect(),
+    };
+    let observed = engine.ports.fleet.observe(&layer).await;
+    let observed = observed.map_err(|source| Error::Fleet { layer, source })?;
+    let plan = plan(&desired, &observed);
+    Ok(Survey { desired, observed, plan })
+}
+
+/// Says where every consumer stands, without doing anything.
+pub(crate) fn standing(survey: Survey) -> Vec<ConsumerReport> {
+    Drive::new(survey).finish().consumers
+}
+
+/// Does step after step until the plan is empty, the rounds are used up, or only failures are left.
+pub(crate) async fn drive(
+    engine: &Engine,
+    survey: Survey,
+    stages: &mut Stages,
+) -> Result<Driven, Error> {
+    let mut drive = Drive::new(survey);
+    if !drive.plan.steps.is_empty() {
+        let running = stages.start(engine, Stage::Rollout, drive.desired.target.as_str(), None);
+        for _ in 0..ROUNDS_MAX {
+            if drive.round(engine).await? == Round::Idle {
+                break;
+            }
+        }
+        stages.finish(engine, running, 0);
+    }
+    Ok(drive.finish())
+}
+
+#[derive(PartialEq, Eq)]
+enum Round {
+    Worked,
+    Idle,
+}
+
+struct Drive {
+    desired: Desired,
+    observed: Vec<Consumer>,
+    plan: Plan,
+    before: BTreeMap<FunctionName, Consumer>,
+    failed: BTreeMap<FunctionName, String>,
+}
+
+impl Drive {
+    fn new(survey: Survey) -> Self {
+        let Survey { desired, observed, plan } = survey;
+        let before = observed.iter().map(|c| (c.function.clone(), c.clone())).collect();
+        Self { desired, observed, plan, before, failed: BTreeMap::new() }
+    }
+
+    /// Does one step of every consumer that has one, then plans again.
+    async fn round(&mut self, engine: &Engine) -> Result<Round, Error> {
+        let steps = std::mem::take(&mut self.plan.steps);
+        let mut round = Round::Idle;
+        let mut stale = false;
+        for step in &steps {
+            if self.failed.contains_key(step.function()) {
+                continue;
+            }
+            round = Round::Worked;
+            match engine.ports.fleet.apply(step).await {
+                Ok(consumer) => self.replace(consumer),
+                Err(FleetError::Changed { .. }) => stale = true,
+                Err(FleetError::Refused { function, reason }) => {
+                    self.failed.insert(function, reason);
+                }
+                Err(error) => {
+                    self.failed.insert(step.function().clone(), chain(&error));
+                }
+            }
+        }
+        if stale {
+            let layer = &self.desired.layer;
+            let observed = engine.ports.fleet.observe(layer).await;
+            let fault = |source| Error::Fleet { layer: layer.clone(), source };
+            self.observed = observed.map_err(fault)?;
+        }
+        self.plan = plan(&self.desired, &self.observed);
+        Ok(round)
+    }
+
+    fn replace(&mut self, consumer: Consumer) {
+        if let Some(known) = self.observed.iter_mut().find(|c| c.function == consumer.function) {
+            *known = consumer;
+        }
+    }
+
+    fn finish(self) -> Driven {
+        let consumers: Vec<ConsumerReport> =
+            self.observed.iter().map(|consumer| self.report(consumer)).collect();
+        let journal = consumers.iter().map(|report| {
+            let before = self.before.get(&report.function);
+            let note = ConsumerNote {
+                from: before.and_then(|consumer| self.serving(consumer)),
+                outcome: report.reason.clone().unwrap_or_else(|| word(report.state).to_owned()),
+            };
+            (report.function.clone(), note)
+        });
+        Driven { journal: journal.collect(), consumers }
+    }
+
+    fn report(&self, consumer: &Consumer) -> ConsumerReport {
+        let changed = self.before.get(&consumer.function).is_none_or(|before| {
+            before.latest.layers != consumer.latest.layers || before.aliases != consumer.aliases
+        });
+        let standing = self.plan.standings.get(&consumer.function);
+        let (state, reason) = match (self.failed.get(&consumer.function), standing) {
+            (Some(reason), _) => (ConsumerState::Failed, Some(reason.clone())),
+            (None, Some(Standing::Held(reason))) => (ConsumerState::Held, Some(reason.clone())),
+            (None, Some(Standing::Ordered(reason))) => {
+                (ConsumerState::Ordered, Some(reason.clone()))
+            }
+            (None, Some(Standing::Moving) | None) => {
+                let reason = "it changed at every try; the next run goes on";
+                (ConsumerState::Failed, Some(reason.to_owned()))
+            }
+            (None, Some(Standing::Current)) if changed => (ConsumerState::Moved, None),
+            (None, Some(Standing::Current)) => (ConsumerState::Current, None),
+        };
+        let layer_version = self.serving(consumer);
+        ConsumerReport { function: consumer.function.clone(), state, layer_version, reason }
+    }
+
+    /// The layer version that callers get: behind the first alias, or in `$LATEST`.
+    fn serving(&self, consumer: &Consumer) -> Option<crate::names::LayerVersionArn> {
+        let alias = consumer.aliases.first();
+        let version = alias.and_then(|a| consumer.versions.iter().find(|v| v.number == a.version));
+        let configuration = version.map_or(&consumer.latest, |version| &version.configuration);
+        let mut layers = configuration.layers.iter();
+        layers.find(|arn| arn.layer() == self.desired.target.layer()).cloned()
+    }
+}
+
+fn word(state: ConsumerState) -> &'static str {
+    match state {
+        ConsumerState::Current => "current",
+        ConsumerState::Moved => "moved",
+        ConsumerState::Ordered => "ordered",
+        ConsumerState::Held => "held",
+        ConsumerState::Failed => "failed",
+    }
+}

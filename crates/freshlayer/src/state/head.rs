@@ -1,0 +1,174 @@
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::STATE_FORMAT;
+use crate::names::{DatasetName, Digest, LayerName, LayerVersionArn};
+use crate::ports::{FunctionName, Validators};
+use crate::problem::Problem;
+
+/// How many rejected digests and published versions a head remembers (I11).
+const REMEMBERED_MAX: usize = 100;
+
+/// A layer's only mutable object.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Head {
+    /// Number of the state format.
+    pub format: u32,
+    /// The layer.
+    pub layer: LayerName,
+    /// The newest release number that was given out.
+    pub newest: u64,
+    /// The release that consumers shall be on.
+    pub current: Option<u64>,
+    /// The last release that every consumer reached.
+    pub stable: Option<u64>,
+    /// Layer versions by release and Region.
+    #[serde(default)]
+    pub versions: BTreeMap<u64, BTreeMap<String, LayerVersionArn>>,
+    /// What was last seen of each upstream.
+    #[serde(default)]
+    pub upstream: BTreeMap<DatasetName, Seen>,
+    /// Rejected snapshots and downloads, by digest.
+    #[serde(default)]
+    pub rejected: BTreeMap<Digest, Rejection>,
+    /// A person's order to stay.
+    pub pin: Option<Pin>,
+    /// The rollout that is not finished.
+    pub rollout: Option<Rollout>,
+    /// Who works on the layer.
+    pub lease: Option<Lease>,
+}
+
+/// The last state of an upstream that was downloaded whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// The source's definition at that time; with another one the validators say nothing.
+    pub fingerprint: String,
+    /// What names the state in the upstream's words.
+    pub validators: Validators,
+    /// The snapshot's digest, or the download's where nothing could be extracted.
+    pub digest: Digest,
+}
+
+/// Why a digest is not released.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rejection {
+    /// The dataset.
+    pub dataset: DatasetName,
+    /// The expectations at that time; a person who changes them asks for another try.
+    pub fingerprint: String,
+    /// When.
+    pub at: Timestamp,
+    /// What was wrong.
+    pub problems: Vec<Problem>,
+}
+
+/// A person's order to stay on a release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pin {
+    /// The release.
+    pub seq: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Why, in the person's words.
+    pub reason: Option<String>,
+}
+
+/// A rollout with its journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rollout {
+    /// The release that consumers come from.
+    pub from: Option<u64>,
+    /// The release that consumers go to.
+    pub to: u64,
+    /// When it began.
+    pub started: Timestamp,
+    /// What became of each consumer so far.
+    #[serde(default)]
+    pub journal: BTreeMap<FunctionName, ConsumerNote>,
+}
+
+/// What became of one consumer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConsumerNote {
+    /// The layer version that it was on when the rollout met it.
+    pub from: Option<LayerVersionArn>,
+    /// `moved`, or why not.
+    pub outcome: String,
+}
+
+/// The right to change a layer for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// The publisher, as [`crate::ports::Peers`] knows it.
+    pub owner: String,
+    /// When it ends by itself.
+    pub expires: Timestamp,
+}
+
+impl Head {
+    /// Makes the head of a layer that has no release yet.
+    pub fn new(layer: LayerName) -> Self {
+        Self {
+            format: STATE_FORMAT,
+            layer,
+            newest: 0,
+            current: None,
+            stable: None,
+            versions: BTreeMap::new(),
+            upstream: BTreeMap::new(),
+            rejected: BTreeMap::new(),
+            pin: None,
+            rollout: None,
+            lease: None,
+        }
+    }
+
+    /// Returns the release that consumers shall be on, a pin before anything else.
+    pub fn desired(&self) -> Option<u64> {
+        self.pin.as_ref().map(|pin| pin.seq).or(self.current)
+    }
+
+    /// Returns the layer version of a release in a Region.
+    pub fn version(&self, seq: u64, region: &str) -> Option<&LayerVersionArn> {
+        self.versions.get(&seq)?.get(region)
+    }
+
+    /// Finds the release that a layer version carries.
+    pub fn release_of(&self, arn: &LayerVersionArn) -> Option<u64> {
+        let mut versions = self.versions.iter();
+        versions.find(|(_, regions)| regions.values().any(|a| a == arn)).map(|(seq, _)| *seq)
+    }
+
+    /// Returns why a digest is not released, unless the expectations changed since.
+    pub fn rejection(&self, digest: &Digest, fingerprint: &str) -> Option<&Rejection> {
+        self.rejected.get(digest).filter(|rejection| rejection.fingerprint == fingerprint)
+    }
+
+    /// Remembers a rejection; the oldest ones are forgotten.
+    pub fn reject(&mut self, digest: Digest, rejection: Rejection) {
+        self.rejected.insert(digest, rejection);
+        while self.rejected.len() > REMEMBERED_MAX {
+            let oldest = self.rejected.iter().min_by_key(|(_, rejection)| rejection.at);
+            let Some(oldest) = oldest.map(|(digest, _)| digest.clone()) else { return };
+            self.rejected.remove(&oldest);
+        }
+    }
+
+    /// Makes a release the one that consumers shall be on, and opens its rollout.
+    pub fn promote(&mut self, to: u64, now: Timestamp) {
+        let from = self.stable.or(self.current).filter(|from| *from != to);
+        self.newest = self.newest.max(to);
+        self.current = Some(to);
+        self.rollout = Some(Rollout { from, to, started: now, journal: BTreeMap::new() });
+    }
+
+    /// Ends the open rollout: every consumer reached its release.
+    pub fn converged(&mut self) {
+        if let Some(rollout) = self.rollout.take() {
+            self.stable = Some(rollout.to);
+        }
+    }
+}

@@ -1,0 +1,206 @@
+use super::{Head, Lease, Release, parse, print};
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::names::LayerName;
+use crate::ports::{Created, Etag, Key, Payload, Replaced, Store};
+
+/// Tries to write a head against other writers before giving up; each loss means that another one won.
+const WRITES_MAX: u32 = 10;
+
+/// One run's view of a layer's head: read once, then changed only by replace-if-unchanged.
+pub struct Session<'a> {
+    engine: &'a Engine,
+    layer: LayerName,
+    head: Head,
+    etag: Option<Etag>,
+}
+
+/// Whether this run may change the layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Leased {
+    /// It may, until its lease ends.
+    Ours,
+    /// Another publisher works on the layer.
+    Theirs(Lease),
+}
+
+impl<'a> Session<'a> {
+    /// Reads the head; a layer without one has no release yet.
+    ///
+    /// # Errors
+    /// [`Error::Store`], and [`Error::State`] where the head cannot be understood.
+    pub async fn open(engine: &'a Engine, layer: &LayerName) -> Result<Self, Error> {
+        let (head, etag) = read_head(engine, layer).await?;
+        Ok(Self { engine, layer: layer.clone(), head, etag })
+    }
+
+    /// Returns the head as it was last read or written.
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// Tells whether the layer has a head at all.
+    pub fn exists(&self) -> bool {
+        self.etag.is_some()
+    }
+
+    /// Returns the release that carried datasets come from and drift is judged against.
+    ///
+    /// # Errors
+    /// [`Error::Store`], and [`Error::State`] where the record is missing or cannot be understood.
+    pub async fn current_release(&self) -> Result<Option<Release>, Error> {
+        match self.head.current {
+            Some(seq) => Ok(Some(self.release(seq).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads a release record that must exist.
+    ///
+    /// # Errors
+    /// As [`Session::current_release`].
+    pub async fn release(&self, seq: u64) -> Result<Release, Error> {
+        let found = read_release(self.engine.ports.store.as_ref(), &self.layer, seq).await?;
+        found.ok_or_else(|| Error::State {
+            key: Key::release(&self.layer, seq).to_string(),
+            problem: "the head names this release, and its record is missing".to_owned(),
+        })
+    }
+
+    /// Takes the lease, or learns who has it. A lease that ran out or whose owner is gone is taken over.
+    pub(crate) async fn lease(&mut self) -> Result<Leased, Error> {
+        for _ in 0..WRITES_MAX {
+            let now = self.engine.ports.clock.now();
+            if let Some(lease) = &self.head.lease {
+                let free = lease.owner == self.engine.owner
+                    || lease.expires <= now
+                    || self.engine.ports.peers.is_gone(&lease.owner);
+                if !free {
+                    return Ok(Leased::Theirs(lease.clone()));
+                }
+            }
+            let expires = now.saturating_add(self.engine.lease).unwrap_or(now);
+            let mut next = self.head.clone();
+            next.lease = Some(Lease { owner: self.engine.owner.clone(), expires });
+            if self.write(next).await? {
+                return Ok(Leased::Ours);
+            }
+        }
+        Err(self.contended())
+    }
+
+    /// Tells whether this run has the lease.
+    pub(crate) fn holds_lease(&self) -> bool {
+        self.head.lease.as_ref().is_some_and(|lease| lease.owner == self.engine.owner)
+    }
+
+    /// Gives the lease back, with a last change.
+    pub(crate) async fn release_lease(
+        &mut self,
+        mut change: impl FnMut(&mut Head),
+    ) -> Result<(), Error> {
+        self.change(|head| {
+            change(head);
+            head.lease = None;
+        })
+        .await
+    }
+
+    /// Changes the head while holding the lease. Where someone else wrote it meanwhile (a pin), the change
+    /// is made again on what they wrote.
+    pub(crate) async fn change(&mut self, mut change: impl FnMut(&mut Head)) -> Result<(), Error> {
+        for _ in 0..WRITES_MAX {
+            if !self.holds_lease() {
+                return Err(Error::LeaseLost { layer: self.layer.clone() });
+            }
+            let mut next = self.head.clone();
+            change(&mut next);
+            if self.write(next).await? {
+                return Ok(());
+            }
+        }
+        Err(self.contended())
+    }
+
+    /// Changes the head without the lease: for a person's orders, which win over a running publisher.
+    pub(crate) async fn order(
+        &mut self,
+        mut change: impl FnMut(&mut Head) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        for _ in 0..WRITES_MAX {
+            let mut next = self.head.clone();
+            change(&mut next)?;
+            if self.write(next).await? {
+                return Ok(());
+            }
+        }
+        Err(self.contended())
+    }
+
+    /// Writes a head over the one that was read; `false` where someone else was first, and then the head
+    /// is read again. A reply that was lost is seen by what stands there.
+    async fn write(&mut self, next: Head) -> Result<bool, Error> {
+        let (store, key) = (self.engine.ports.store.as_ref(), Key::head(&self.layer));
+        let bytes = print(&next);
+        let fault = |source| Error::Store { key: key.to_string(), source };
+        let etag = match &self.etag {
+            Some(etag) => match store.replace(&key, etag, &bytes).await.map_err(fault)? {
+                Replaced::Replaced(etag) => Some(etag),
+                Replaced::Lost => None,
+            },
+            None => match store.create(&key, Payload::Bytes(&bytes)).await.map_err(fault)? {
+                Created::Created(etag) => Some(etag),
+                Created::Exists => None,
+            },
+        };
+        if let Some(etag) = etag {
+            (self.head, self.etag) = (next, Some(etag));
+            return Ok(true);
+        }
+        (self.head, self.etag) = read_head(self.engine, &self.layer).await?;
+        Ok(self.head == next)
+    }
+
+    fn contended(&self) -> Error {
+        Error::Contended { layer: self.layer.clone(), writes: WRITES_MAX }
+    }
+}
+
+async fn read_head(engine: &Engine, layer: &LayerName) -> Result<(Head, Option<Etag>), Error> {
+    let key = Key::head(layer);
+    let stored = engine.ports.store.read(&key).await;
+    match stored.map_err(|source| Error::Store { key: key.to_string(), source })? {
+        Some(stored) => Ok((parse(&key, &stored.bytes)?, Some(stored.etag))),
+        None => Ok((Head::new(layer.clone()), None)),
+    }
+}
+
+/// Reads a release record, if it exists.
+///
+/// # Errors
+/// [`Error::Store`], and [`Error::State`] where it cannot be understood.
+pub async fn read_release(
+    store: &dyn Store,
+    layer: &LayerName,
+    seq: u64,
+) -> Result<Option<Release>, Error> {
+    let key = Key::release(layer, seq);
+    let stored = store.read(&key).await;
+    match stored.map_err(|source| Error::Store { key: key.to_string(), source })? {
+        Some(stored) => Ok(Some(parse(&key, &stored.bytes)?)),
+        None => Ok(None),
+    }
+}
+
+impl Release {
+    /// Writes the record, or returns the one that is there already under this number.
+    pub(crate) async fn record(&self, store: &dyn Store) -> Result<Option<Self>, Error> {
+        let key = Key::release(&self.layer, self.seq);
+        let bytes = print(self);
+        let created = store.create(&key, Payload::Bytes(&bytes)).await;
+        match created.map_err(|source| Error::Store { key: key.to_string(), source })? {
+            Created::Created(_) => Ok(None),
+            Created::Exists => read_release(store, &self.layer, self.seq).await,
+        }
+    }
+}

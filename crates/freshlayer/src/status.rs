@@ -1,0 +1,84 @@
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::names::{DatasetName, LayerName};
+use crate::problem::Problem;
+use crate::report::{ConsumerReport, ReleaseReport};
+use crate::rollout::{standing, survey};
+use crate::settle::release_report;
+use crate::state::Session;
+
+/// How a layer stands.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct LayerStatus {
+    /// The layer.
+    pub layer: LayerName,
+    /// The release that consumers shall be on; absent before the first one.
+    pub release: Option<ReleaseReport>,
+    /// The last release that every consumer reached.
+    pub stable: Option<u64>,
+    /// Age of each dataset in seconds, by the upstream's build time or else the download's.
+    pub datasets: Vec<DatasetAge>,
+    /// Every consumer.
+    pub consumers: Vec<ConsumerReport>,
+    /// The release that a person pinned.
+    pub pinned: Option<u64>,
+    /// The release of a rollout that is not finished.
+    pub rolling_to: Option<u64>,
+    /// Why the upstream's newest data is not released.
+    pub rejected: Vec<Problem>,
+    /// Who works on the layer, until when at the latest.
+    pub lease: Option<String>,
+}
+
+/// The age of a dataset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct DatasetAge {
+    /// The dataset.
+    pub name: DatasetName,
+    /// Seconds since it was built.
+    pub age_secs: i64,
+}
+
+/// Tells how a layer stands. Changes nothing.
+///
+/// # Errors
+/// The store's and the host's errors.
+pub async fn status(engine: &Engine, layer: &LayerName) -> Result<LayerStatus, Error> {
+    let session = Session::open(engine, layer).await?;
+    let head = session.head();
+    let mut status = LayerStatus {
+        layer: layer.clone(),
+        release: None,
+        stable: head.stable,
+        datasets: Vec::new(),
+        consumers: Vec::new(),
+        pinned: head.pin.as_ref().map(|pin| pin.seq),
+        rolling_to: head.rollout.as_ref().map(|rollout| rollout.to),
+        rejected: Vec::new(),
+        lease: head.lease.as_ref().map(|lease| format!("{} until {}", lease.owner, lease.expires)),
+    };
+    let seen = head.upstream.values().filter_map(|seen| head.rejected.get(&seen.digest));
+    status.rejected = seen.flat_map(|rejection| rejection.problems.clone()).collect();
+    let Some(seq) = head.desired() else { return Ok(status) };
+    let release = session.release(seq).await?;
+    let now = engine.ports.clock.now();
+    status.datasets = release
+        .snapshots
+        .iter()
+        .map(|snapshot| DatasetAge {
+            name: snapshot.dataset.clone(),
+            age_secs: age_secs(now, snapshot.built.unwrap_or(snapshot.fetched)),
+        })
+        .collect();
+    status.consumers = standing(survey(engine, head, &release).await?);
+    status.release = Some(release_report(head, &release));
+    Ok(status)
+}
+
+fn age_secs(now: Timestamp, then: Timestamp) -> i64 {
+    now.as_second().saturating_sub(then.as_second())
+}

@@ -1,0 +1,11 @@
+//! The test world of freshlayer: real parts, and fakes that misbehave on demand.
+//!
+//! ```text
+//! upstream   an HTTP server: ETag, Range, MaxMind's protocol, and every way to break them
+//! databases  mmdb and SQLite files, sound and damaged
+//! sandbox    a local host in a temporary folder, and the real binary run on it
+//! ```
+
+pub mod databases;
+pub mod sandbox;
+pub mod upstream;

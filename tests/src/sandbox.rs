@@ -1,0 +1,249 @@
+//! A local host in a temporary folder: the engine on it, and the real binary.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use freshlayer::definition::{Definition, Origin, read_file};
+use freshlayer::ports::{Event, Events, Fetch, Ports, Request, Source, SourceError};
+use freshlayer::report::Report;
+use freshlayer::{Engine, LayerName, Retry};
+use freshlayer_http::{Credentials, HttpSource, Secret, Settings};
+use freshlayer_local::{
+    FileSource, FolderFleet, FolderRegistry, FolderStore, ProcessPeers, SystemClock,
+};
+use tempfile::TempDir;
+
+use crate::upstream::{ACCOUNT_ID, LICENSE_KEY, Upstream};
+
+/// A folder with definitions and a local host, an upstream, and nothing else.
+pub struct Sandbox {
+    folder: TempDir,
+    /// The upstream, started over this sandbox.
+    pub upstream: Upstream,
+}
+
+/// How a run of the binary ended.
+#[derive(Debug)]
+pub struct Ran {
+    /// The exit code; -1 for a signal.
+    pub code: i32,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Sandbox {
+    /// Makes an empty one.
+    ///
+    /// # Panics
+    /// Where the temporary folder cannot be written.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        std::fs::create_dir(folder.path().join("layers")).expect("the folder is new");
+        let upstream = Upstream::start(&folder.path().join("upstream"));
+        Self { folder, upstream }
+    }
+
+    /// Returns a path in the sandbox.
+    pub fn path(&self, below: &str) -> PathBuf {
+        self.folder.path().join(below)
+    }
+
+    /// Writes a layer's definition; `UPSTREAM` in it becomes the upstream's address.
+    ///
+    /// # Panics
+    /// Where it cannot be written.
+    pub fn layer(&self, layer: &str, toml: &str) -> &Self {
+        let toml = toml.replace("UPSTREAM", &self.upstream.base());
+        std::fs::write(self.path("layers").join(format!("{layer}.toml")), toml)
+            .expect("the definition can be written");
+        self
+    }
+
+    /// Reads a layer's definition.
+    ///
+    /// # Panics
+    /// Where it has problems.
+    pub fn definition(&self, layer: &str) -> Definition {
+        let file = self.path("layers").join(format!("{layer}.toml"));
+        read_file(&file, &|_| None).expect("the definition holds")
+    }
+
+    /// Makes an engine on the sandbox's host.
+    pub fn engine(&self) -> Engine {
+        engine(&self.path("host"))
+    }
+
+    /// Returns the host's functions.
+    pub fn fleet(&self) -> FolderFleet {
+        fleet(&self.path("host"))
+    }
+
+    /// Refreshes a layer in this process.
+    pub fn refresh(&self, layer: &str) -> Report {
+        self.refresh_with(&self.engine(), layer)
+    }
+
+    /// Refreshes a layer with an engine of the caller's.
+    pub fn refresh_with(&self, engine: &Engine, layer: &str) -> Report {
+        let definition = self.definition(layer);
+        block_on(freshlayer::refresh(engine, &definition, Retry::OnChange))
+    }
+
+    /// Runs the real binary on the sandbox.
+    ///
+    /// # Panics
+    /// Where it cannot be built or started.
+    pub fn cli(&self, arguments: &[&str]) -> Ran {
+        let output = self.command(arguments).output().expect("the binary starts");
+        Ran::of(&output)
+    }
+
+    /// Makes a command of the real binary on the sandbox.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary("freshlayer"));
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env("FRESHLAYER_HOST", "host")
+            .env("MAXMIND_ACCOUNT_ID", ACCOUNT_ID)
+            .env("MAXMIND_LICENSE_KEY", LICENSE_KEY);
+        command
+    }
+
+    /// Reads a layer's head as JSON, without what differs from run to run: times and lease owners.
+    ///
+    /// # Panics
+    /// Where there is no head.
+    pub fn head(&self, layer: &str) -> serde_json::Value {
+        let path = self.path("host/state/layers").join(layer).join("head.json");
+        let bytes = std::fs::read(&path).expect("the layer has a head");
+        serde_json::from_slice(&bytes).expect("the head is JSON")
+    }
+}
+
+impl Default for Sandbox {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Ran {
+    fn of(output: &Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Parses the JSON document that the run printed.
+    ///
+    /// # Panics
+    /// Where it is none.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+/// Makes an engine on a local host's folder, as the binary does.
+///
+/// # Panics
+/// Where the HTTP client cannot be made.
+pub fn engine(host: &Path) -> Engine {
+    let account_id = ACCOUNT_ID.to_owned();
+    let maxmind = Some(Credentials { account_id, license_key: Secret::new(LICENSE_KEY) });
+    let settings = Settings { maxmind, pause: Duration::from_millis(5) };
+    let http = HttpSource::new(settings).expect("the client can be made");
+    let peers = ProcessPeers::of_this_machine();
+    let owner = peers.own_name();
+    let ports = Ports {
+        source: Arc::new(Sources { http }),
+        store: Arc::new(FolderStore::new(host.join("state"))),
+        registry: Arc::new(FolderRegistry::new(host.join("layers"))),
+        fleet: Arc::new(fleet(host)),
+        clock: Arc::new(SystemClock::start()),
+        peers: Arc::new(peers),
+        events: Arc::new(Deaf),
+    };
+    Engine { ports, work: host.join("work"), owner, lease: Duration::from_secs(900) }
+}
+
+fn fleet(host: &Path) -> FolderFleet {
+    FolderFleet::new(host.join("functions"), FolderRegistry::new(host.join("layers")))
+}
+
+/// Runs a future on a runtime of its own.
+///
+/// # Panics
+/// Where no runtime can be made.
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(future)
+}
+
+/// Parses a layer name that is known to be one.
+///
+/// # Panics
+/// Where it is none.
+pub fn layer_name(name: &str) -> LayerName {
+    LayerName::parse(name).expect("a layer name")
+}
+
+struct Sources {
+    http: HttpSource,
+}
+
+#[async_trait]
+impl Source for Sources {
+    async fn fetch(&self, request: Request<'_>) -> Result<Fetch, SourceError> {
+        match request.source.origin {
+            Origin::File { .. } => FileSource.fetch(request).await,
+            Origin::Https { .. } | Origin::Maxmind { .. } => self.http.fetch(request).await,
+        }
+    }
+}
+
+struct Deaf;
+
+impl Events for Deaf {
+    fn emit(&self, _event: &Event) {}
+}
+
+/// Builds the workspace's binaries once, as users get them, and returns the path of one.
+///
+/// # Panics
+/// Where the build fails.
+pub fn binary(name: &str) -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(build).join(name)
+}
+
+fn build() -> PathBuf {
+    let own = std::env::current_exe().expect("this test has a path");
+    // target/<profile>/deps/<this test>
+    let profile = own.parent().and_then(Path::parent).expect("a test lies below its profile");
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--workspace", "--bins", "--examples"])
+        .current_dir(workspace())
+        .env("CARGO_TARGET_DIR", profile.parent().expect("a profile lies below the target folder"))
+        .status()
+        .expect("cargo starts");
+    assert!(status.success(), "the binaries can be built");
+    profile.to_owned()
+}
+
+/// Returns the workspace's folder.
+///
+/// # Panics
+/// Never: the tests are a member of the workspace.
+pub fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace")
+}

@@ -1,0 +1,1 @@
+//! All tests from the outside, one module per subject.
