@@ -3,9 +3,11 @@
 //! ```text
 //! upstream   an HTTP server: ETag, Range, MaxMind's protocol, and every way to break them
 //! databases  mmdb and SQLite files, sound and damaged
+//! contracts  one suite per port, for every implementation
 //! sandbox    a local host in a temporary folder, and the real binary run on it
 //! ```
 
+pub mod contracts;
 pub mod databases;
 pub mod sandbox;
 pub mod upstream;

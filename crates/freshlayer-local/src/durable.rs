@@ -41,14 +41,17 @@ pub(crate) fn create_from(path: &Path, source: &Path) -> io::Result<bool> {
     fs::create_dir_all(folder).map_err(at("make the folder", folder))?;
     File::open(source).and_then(|file| file.sync_all()).map_err(at("flush", source))?;
     match link(source, path) {
-        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-            let copy = unfinished(folder)?;
-            fs::copy(source, copy.path()).map_err(at("copy to", path))?;
-            copy.as_file().sync_all().map_err(at("write", path))?;
-            link(copy.path(), path)
-        }
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => create_copy(path, source),
         done => done,
     }
+}
+
+/// As [`create`], with a copy of a file's content: what happens to the file later does not matter.
+pub(crate) fn create_copy(path: &Path, source: &Path) -> io::Result<bool> {
+    let copy = unfinished(folder_of(path))?;
+    fs::copy(source, copy.path()).map_err(at("copy to", path))?;
+    copy.as_file().sync_all().map_err(at("write", path))?;
+    link(copy.path(), path)
 }
 
 /// A link fails where the name is taken: that is what makes it a create-if-absent.

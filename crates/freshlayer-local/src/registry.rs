@@ -141,7 +141,7 @@ impl Registry for FolderRegistry {
             .prefix(UNFINISHED)
             .tempdir_in(&folder)
             .map_err(durable::at("write in", &folder))?;
-        durable::create_from(&fresh.path().join(ZIP), publication.zip)?;
+        durable::create_copy(&fresh.path().join(ZIP), publication.zip)?;
         let size_bytes = publication.zip.metadata()?.len();
         let description = publication.description.to_owned();
         let sha256 = publication.sha256.clone();

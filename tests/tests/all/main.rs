@@ -1,1 +1,5 @@
 //! All tests from the outside, one module per subject.
+
+mod contracts;
+mod crash;
+mod refresh;

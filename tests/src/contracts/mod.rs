@@ -1,0 +1,11 @@
+//! One contract suite per port. Each implementation is held to what the port's documentation says.
+
+mod fleet;
+mod registry;
+mod source;
+mod store;
+
+pub use fleet::{FleetBench, fleet};
+pub use registry::registry;
+pub use source::source;
+pub use store::store;
