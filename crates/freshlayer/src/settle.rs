@@ -136,13 +136,18 @@ fn outcome(head: &Head, gathered: &Gathered, driven: Option<&Driven>) -> Outcome
         return Outcome::Held { reason };
     }
     let moved = driven.map_or(0, Driven::moved);
+    let functions = match total {
+        0 => "no function uses it yet".to_owned(),
+        _ => format!("{moved} of {total} functions moved"),
+    };
     match (&gathered.released, moved) {
-        (Some((seq, version)), moved) => Outcome::Refreshed {
-            reason: format!("release {seq}, version {version}; {moved} of {total} functions moved"),
-        },
+        (Some((seq, version)), _) => {
+            let reason = format!("release {seq}, version {version}; {functions}");
+            Outcome::Refreshed { reason }
+        }
         (None, 0) => Outcome::Unchanged { reason: "nothing new".to_owned() },
-        (None, moved) => Outcome::Refreshed {
-            reason: format!("nothing new; {moved} of {total} functions moved to where they belong"),
+        (None, _) => Outcome::Refreshed {
+            reason: format!("nothing new; {functions} to where they belong"),
         },
     }
 }

@@ -107,8 +107,8 @@ pub(super) struct RawExpect {
     pub(super) size_bytes_min: u64,
     /// Largest size after unpacking, in bytes. Default: `limits.unpacked_bytes_max`.
     pub(super) size_bytes_max: Option<u64>,
-    /// Largest change of the size and of each count (nodes, records, rows, entries) against the live
-    /// release, in percent.
+    /// Largest change against the live release, in percent: of the size, and of the number of nodes and
+    /// records (mmdb), of rows in all tables together (sqlite) or of entries (archive).
     pub(super) drift_percent_max: u32,
     /// What to do with an older upstream build than the live one: `reject` or `accept`.
     pub(super) older_build: OlderBuild,

@@ -28,7 +28,7 @@ pub enum Stage {
 
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.pad(match self {
             Self::Download => "download",
             Self::Extract => "extract",
             Self::Inspect => "inspect",
