@@ -156,8 +156,14 @@ impl Ran {
 /// Where the HTTP client cannot be made.
 pub fn engine(host: &Path) -> Engine {
     let account_id = ACCOUNT_ID.to_owned();
-    let maxmind = Some(Credentials { account_id, license_key: Secret::new(LICENSE_KEY) });
-    let settings = Settings { maxmind, pause: Duration::from_millis(5) };
+    let maxmind = Some(Credentials {
+        account_id,
+        license_key: Secret::new(LICENSE_KEY),
+    });
+    let settings = Settings {
+        maxmind,
+        pause: Duration::from_millis(5),
+    };
     let http = HttpSource::new(settings).expect("the client can be made");
     let peers = ProcessPeers::of_this_machine();
     let owner = peers.own_name();
@@ -170,11 +176,19 @@ pub fn engine(host: &Path) -> Engine {
         peers: Arc::new(peers),
         events: Arc::new(Deaf),
     };
-    Engine { ports, work: host.join("work"), owner, lease: Duration::from_secs(900) }
+    Engine {
+        ports,
+        work: host.join("work"),
+        owner,
+        lease: Duration::from_mins(15),
+    }
 }
 
 fn fleet(host: &Path) -> FolderFleet {
-    FolderFleet::new(host.join("functions"), FolderRegistry::new(host.join("layers")))
+    FolderFleet::new(
+        host.join("functions"),
+        FolderRegistry::new(host.join("layers")),
+    )
 }
 
 /// Runs a future on a runtime of its own.
@@ -229,11 +243,19 @@ pub fn binary(name: &str) -> PathBuf {
 fn build() -> PathBuf {
     let own = std::env::current_exe().expect("this test has a path");
     // target/<profile>/deps/<this test>
-    let profile = own.parent().and_then(Path::parent).expect("a test lies below its profile");
+    let profile = own
+        .parent()
+        .and_then(Path::parent)
+        .expect("a test lies below its profile");
     let status = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--workspace", "--bins", "--examples"])
         .current_dir(workspace())
-        .env("CARGO_TARGET_DIR", profile.parent().expect("a profile lies below the target folder"))
+        .env(
+            "CARGO_TARGET_DIR",
+            profile
+                .parent()
+                .expect("a profile lies below the target folder"),
+        )
         .status()
         .expect("cargo starts");
     assert!(status.success(), "the binaries can be built");
@@ -245,5 +267,7 @@ fn build() -> PathBuf {
 /// # Panics
 /// Never: the tests are a member of the workspace.
 pub fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests/ lies in the workspace")
 }

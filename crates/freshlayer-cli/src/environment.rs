@@ -45,9 +45,20 @@ pub(crate) const ROOT: Variable = Variable {
 };
 
 /// All of them, in the order of the README.
-pub(crate) const ALL: [Variable; 7] =
-    [LAYERS, HOST, WORK, MAXMIND_ACCOUNT_ID, MAXMIND_LICENSE_KEY, MAXMIND_LICENSE_KEY_FILE, ROOT];
+pub(crate) const ALL: [Variable; 7] = [
+    LAYERS,
+    HOST,
+    WORK,
+    MAXMIND_ACCOUNT_ID,
+    MAXMIND_LICENSE_KEY,
+    MAXMIND_LICENSE_KEY_FILE,
+    ROOT,
+];
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that reads it"
+)]
 /// Reads a variable; an empty one counts as unset.
 pub(crate) fn read(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())

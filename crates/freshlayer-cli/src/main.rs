@@ -27,7 +27,10 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => {
             let _closed = error.print();
-            let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            let asked = matches!(
+                error.kind(),
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+            );
             return ExitCode::from(if asked { Exit::Done } else { Exit::Usage }.code());
         }
     };

@@ -41,7 +41,11 @@ pub(crate) enum Stages {
 
 impl Style {
     pub(crate) fn of(arguments: &Arguments) -> Self {
-        let document = if arguments.json { Document::Json } else { Document::Lines };
+        let document = if arguments.json {
+            Document::Json
+        } else {
+            Document::Lines
+        };
         let stages = match (document, arguments.verbose) {
             (Document::Json, false) => Stages::Silent,
             _ if std::io::stderr().is_terminal() => Stages::Bars,
@@ -135,11 +139,19 @@ pub(crate) struct AliasLine {
 
 impl Stopped {
     pub(crate) fn failed(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Failed, message: message.into(), problems: Vec::new() }
+        Self {
+            exit: Exit::Failed,
+            message: message.into(),
+            problems: Vec::new(),
+        }
     }
 
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Usage, message: message.into(), problems: Vec::new() }
+        Self {
+            exit: Exit::Usage,
+            message: message.into(),
+            problems: Vec::new(),
+        }
     }
 
     pub(crate) fn definition(problems: Vec<DefinitionProblem>) -> Self {
@@ -148,7 +160,11 @@ impl Stopped {
             1 => "1 problem in the definitions; nothing was done".to_owned(),
             _ => format!("{count} problems in the definitions; nothing was done"),
         };
-        Self { exit: Exit::Usage, message, problems }
+        Self {
+            exit: Exit::Usage,
+            message,
+            problems,
+        }
     }
 }
 
@@ -158,7 +174,11 @@ impl From<freshlayer::Error> for Stopped {
             freshlayer::Error::Order(_) => Exit::Usage,
             _ => Exit::Failed,
         };
-        Self { exit, message: freshlayer::chain(&error), problems: Vec::new() }
+        Self {
+            exit,
+            message: freshlayer::chain(&error),
+            problems: Vec::new(),
+        }
     }
 }
 
@@ -186,7 +206,13 @@ pub(crate) fn stopped(command: &str, style: Style, stopped: &Stopped) -> ExitCod
 }
 
 fn document(command: &str, exit: Exit, error: Option<&str>, result: Option<&CommandResult>) {
-    let printed = Printed { format: FORMAT, command, exit_code: exit.code(), error, result };
+    let printed = Printed {
+        format: FORMAT,
+        command,
+        exit_code: exit.code(),
+        error,
+        result,
+    };
     let json = serde_json::to_string_pretty(&printed);
     print(&json.expect("reports hold no map with odd keys"));
     print("\n");

@@ -23,7 +23,10 @@ struct Bar {
 
 impl Progress {
     pub(crate) fn new(style: Style) -> Self {
-        Self { stages: style.stages, bars: Mutex::default() }
+        Self {
+            stages: style.stages,
+            bars: Mutex::default(),
+        }
     }
 
     fn start(&self, stage: Stage, subject: &str, total_bytes: Option<u64>) {
@@ -32,7 +35,9 @@ impl Progress {
             Some(_) => "{prefix:9} {msg:20} {bar:30} {bytes}/{total_bytes} {eta}",
             None => "{prefix:9} {msg:20} {spinner} {bytes}",
         };
-        bar.set_style(ProgressStyle::with_template(template).unwrap_or(ProgressStyle::default_bar()));
+        bar.set_style(
+            ProgressStyle::with_template(template).unwrap_or(ProgressStyle::default_bar()),
+        );
         bar.set_prefix(stage.to_string());
         bar.set_message(subject.to_owned());
         if let Ok(mut bars) = self.bars.lock() {
@@ -42,7 +47,9 @@ impl Progress {
 
     fn advance(&self, stage: Stage, bytes: u64) {
         let Ok(bars) = self.bars.lock() else { return };
-        let Some(Bar { since, bar }) = bars.get(&stage) else { return };
+        let Some(Bar { since, bar }) = bars.get(&stage) else {
+            return;
+        };
         bar.inc(bytes);
         if bar.is_hidden() && since.elapsed() > QUICK {
             bar.set_draw_target(ProgressDrawTarget::stderr());
@@ -53,12 +60,22 @@ impl Progress {
         if let Some(Bar { bar, .. }) = self.bars.lock().ok().and_then(|mut b| b.remove(&stage)) {
             bar.finish_and_clear();
         }
-        let size = if size_bytes == 0 { String::new() } else { bytes(size_bytes) };
-        eprintln!("  {stage:9} {subject:24} {size:>10} {:>8.3} s", duration.as_secs_f64());
+        let size = if size_bytes == 0 {
+            String::new()
+        } else {
+            bytes(size_bytes)
+        };
+        eprintln!(
+            "  {stage:9} {subject:24} {size:>10} {:>8.3} s",
+            duration.as_secs_f64()
+        );
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a bar appears after a second of this terminal's time")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a bar appears after a second of this terminal's time"
+)]
 fn now() -> Instant {
     Instant::now()
 }
@@ -69,14 +86,24 @@ impl Events for Progress {
             return;
         }
         match event {
-            Event::Started { stage, subject, total_bytes, .. } if self.stages == Stages::Bars => {
+            Event::Started {
+                stage,
+                subject,
+                total_bytes,
+                ..
+            } if self.stages == Stages::Bars => {
                 self.start(*stage, subject, *total_bytes);
             }
             Event::Progress { stage, bytes } if self.stages == Stages::Bars => {
                 self.advance(*stage, *bytes);
             }
             Event::Started { .. } | Event::Progress { .. } => {}
-            Event::Finished { stage, subject, bytes, duration } => {
+            Event::Finished {
+                stage,
+                subject,
+                bytes,
+                duration,
+            } => {
                 self.finish(*stage, subject, *bytes, *duration);
             }
         }

@@ -14,15 +14,13 @@ use freshlayer_local::{
 };
 
 use crate::arguments::Arguments;
-use crate::environment::{
-    self, MAXMIND_ACCOUNT_ID, MAXMIND_LICENSE_KEY, MAXMIND_LICENSE_KEY_FILE,
-};
+use crate::environment::{self, MAXMIND_ACCOUNT_ID, MAXMIND_LICENSE_KEY, MAXMIND_LICENSE_KEY_FILE};
 use crate::output::{Stopped, Style};
 use crate::progress::Progress;
 use crate::sources::Sources;
 
 /// How long a lease holds on a publisher that cannot be asked whether it lives: Lambda's longest run.
-const LEASE: Duration = Duration::from_secs(900);
+const LEASE: Duration = Duration::from_mins(15);
 
 /// The local host and the folder of definitions.
 pub(crate) struct Host {
@@ -34,7 +32,10 @@ pub(crate) struct Host {
 
 impl Host {
     pub(crate) fn new(arguments: &Arguments) -> Self {
-        let work = arguments.work.clone().unwrap_or_else(|| arguments.host.join("work"));
+        let work = arguments
+            .work
+            .clone()
+            .unwrap_or_else(|| arguments.host.join("work"));
         Self {
             layers: arguments.definitions.clone(),
             root: arguments.host.clone(),
@@ -58,13 +59,19 @@ impl Host {
     /// Makes an engine. Leftovers of runs that were killed are removed on the way.
     pub(crate) fn engine(&self) -> Result<Engine, Stopped> {
         sweep(&self.work);
-        let settings = Settings { maxmind: maxmind_account()?, ..Settings::default() };
+        let settings = Settings {
+            maxmind: maxmind_account()?,
+            ..Settings::default()
+        };
         let http = HttpSource::new(settings)
             .map_err(|error| Stopped::failed(format!("make the HTTP client: {error}")))?;
         let peers = ProcessPeers::of_this_machine();
         let owner = peers.own_name();
         let ports = Ports {
-            source: Arc::new(Sources { http, file: FileSource }),
+            source: Arc::new(Sources {
+                http,
+                file: FileSource,
+            }),
             store: Arc::new(FolderStore::new(self.root.join("state"))),
             registry: Arc::new(self.registry()),
             fleet: Arc::new(self.fleet()),
@@ -72,7 +79,12 @@ impl Host {
             peers: Arc::new(peers),
             events: Arc::new(Progress::new(self.style)),
         };
-        Ok(Engine { ports, work: self.work.clone(), owner, lease: LEASE })
+        Ok(Engine {
+            ports,
+            work: self.work.clone(),
+            owner,
+            lease: LEASE,
+        })
     }
 
     /// Reads the definitions of some layers, or of all.
@@ -112,7 +124,9 @@ impl Host {
         }
         let layer = layer_name(text)?;
         let engine = self.engine()?;
-        let session = Session::open(&engine, &layer).await.map_err(Stopped::from)?;
+        let session = Session::open(&engine, &layer)
+            .await
+            .map_err(Stopped::from)?;
         let head = session.head();
         let version = head.desired().and_then(|seq| head.version(seq, REGION));
         version.cloned().ok_or_else(|| {
@@ -128,12 +142,20 @@ pub(crate) fn layer_name(text: &str) -> Result<LayerName, Stopped> {
 }
 
 fn maxmind_account() -> Result<Option<Credentials>, Stopped> {
-    let Some(account_id) = environment::read(MAXMIND_ACCOUNT_ID.name) else { return Ok(None) };
+    let Some(account_id) = environment::read(MAXMIND_ACCOUNT_ID.name) else {
+        return Ok(None);
+    };
     let key = match environment::read(MAXMIND_LICENSE_KEY_FILE.name) {
         Some(file) => Some(std::fs::read_to_string(&file).map_err(|error| {
-            Stopped::failed(format!("read {file}, which {} names: {error}", MAXMIND_LICENSE_KEY_FILE.name))
+            Stopped::failed(format!(
+                "read {file}, which {} names: {error}",
+                MAXMIND_LICENSE_KEY_FILE.name
+            ))
         })?),
         None => environment::read(MAXMIND_LICENSE_KEY.name),
     };
-    Ok(key.map(|key| Credentials { account_id, license_key: Secret::new(&key) }))
+    Ok(key.map(|key| Credentials {
+        account_id,
+        license_key: Secret::new(&key),
+    }))
 }

@@ -1,6 +1,6 @@
+use freshlayer::Digest;
 use freshlayer::definition::{ChecksumSpec, PlainHttp, SourceUrl};
 use freshlayer::ports::{ExpectedChecksum, Fetch, Request, SourceError, Validators};
-use freshlayer::Digest;
 use reqwest::StatusCode;
 use reqwest::header::{
     ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
@@ -45,8 +45,18 @@ pub(crate) async fn fetch(
             vec![expected(client, &ask, sidecar, &answer).await?]
         }
     };
-    let heading = Heading { validators, checksums, shown: shown.clone() };
-    Ok(Fetch::Body(body(client, answer, heading, plain_http, request.limits)))
+    let heading = Heading {
+        validators,
+        checksums,
+        shown: shown.clone(),
+    };
+    Ok(Fetch::Body(body(
+        client,
+        answer,
+        heading,
+        plain_http,
+        request.limits,
+    )))
 }
 
 fn conditions(known: Option<&Validators>) -> HeaderMap {
@@ -69,12 +79,23 @@ async fn expected(
     answer: &Answer,
 ) -> Result<ExpectedChecksum, SourceError> {
     let shown = sidecar.to_string();
-    let ask = Ask { url: sidecar.expose(), shown: &shown, headers: HeaderMap::new(), ..*data };
+    let ask = Ask {
+        url: sidecar.expose(),
+        shown: &shown,
+        headers: HeaderMap::new(),
+        ..*data
+    };
     let response = client.send(&ask).await?.response;
-    let fault = |reason: String| SourceError::Refused { url: shown.clone(), reason };
-    let text = read_bounded(response, SIDECAR_BYTES_MAX).await.map_err(fault)?;
+    let fault = |reason: String| SourceError::Refused {
+        url: shown.clone(),
+        reason,
+    };
+    let text = read_bounded(response, SIDECAR_BYTES_MAX)
+        .await
+        .map_err(fault)?;
     let name = |url: &url::Url| {
-        url.path_segments().and_then(|mut parts| parts.next_back().map(str::to_owned))
+        url.path_segments()
+            .and_then(|mut parts| parts.next_back().map(str::to_owned))
     };
     let names = [name(data.url), name(&answer.url)];
     digest_for(&String::from_utf8_lossy(&text), &names)
@@ -84,11 +105,19 @@ async fn expected(
 
 /// Finds a file's line in what `sha256sum` writes; a lone digest stands for the file.
 fn digest_for(text: &str, names: &[Option<String>]) -> Option<Digest> {
-    let mut lines = text.lines().filter(|line| !line.trim().is_empty()).map(|line| {
-        let (hex, name) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-        let name = name.trim().trim_start_matches('*').rsplit('/').next().unwrap_or_default();
-        (Digest::parse(hex.trim()).ok(), name.to_owned())
-    });
+    let mut lines = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .map(|line| {
+            let (hex, name) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+            let name = name
+                .trim()
+                .trim_start_matches('*')
+                .rsplit('/')
+                .next()
+                .unwrap_or_default();
+            (Digest::parse(hex.trim()).ok(), name.to_owned())
+        });
     let found: Vec<(Option<Digest>, String)> = lines.by_ref().collect();
     match &found[..] {
         [(digest, _)] => digest.clone(),

@@ -33,7 +33,10 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { maxmind: None, pause: Duration::from_millis(500) }
+        Self {
+            maxmind: None,
+            pause: Duration::from_millis(500),
+        }
     }
 }
 
@@ -50,7 +53,10 @@ impl HttpSource {
     /// # Errors
     /// Where the TLS set-up fails.
     pub fn new(settings: Settings) -> Result<Self, BuildError> {
-        Ok(Self { client: Client::new(settings.pause)?, maxmind: settings.maxmind })
+        Ok(Self {
+            client: Client::new(settings.pause)?,
+            maxmind: settings.maxmind,
+        })
     }
 }
 

@@ -31,7 +31,9 @@ fn folder_of(path: &Path) -> &Path {
 pub(crate) fn create(path: &Path, bytes: &[u8]) -> io::Result<bool> {
     let folder = folder_of(path);
     let mut file = unfinished(folder)?;
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(at("write", path))?;
+    file.write_all(bytes)
+        .and_then(|()| file.as_file().sync_all())
+        .map_err(at("write", path))?;
     link(file.path(), path)
 }
 
@@ -39,7 +41,9 @@ pub(crate) fn create(path: &Path, bytes: &[u8]) -> io::Result<bool> {
 pub(crate) fn create_from(path: &Path, source: &Path) -> io::Result<bool> {
     let folder = folder_of(path);
     fs::create_dir_all(folder).map_err(at("make the folder", folder))?;
-    File::open(source).and_then(|file| file.sync_all()).map_err(at("flush", source))?;
+    File::open(source)
+        .and_then(|file| file.sync_all())
+        .map_err(at("flush", source))?;
     match link(source, path) {
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => create_copy(path, source),
         done => done,
@@ -66,14 +70,19 @@ fn link(source: &Path, path: &Path) -> io::Result<bool> {
 /// Replaces a file at once; readers see the old or the new content.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = unfinished(folder_of(path))?;
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(at("write", path))?;
-    file.persist(path).map_err(|error| at("write", path)(error.error))?;
+    file.write_all(bytes)
+        .and_then(|()| file.as_file().sync_all())
+        .map_err(at("write", path))?;
+    file.persist(path)
+        .map_err(|error| at("write", path)(error.error))?;
     sync_folder(folder_of(path))
 }
 
 /// Makes a new name durable.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(at("flush", folder))
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(at("flush", folder))
 }
 
 /// Holds a lock until it is dropped; the operating system drops it for a process that dies.
@@ -82,18 +91,27 @@ pub(crate) fn lock(path: &Path) -> io::Result<File> {
     name.push(".lock");
     let name = PathBuf::from(name);
     fs::create_dir_all(folder_of(path)).map_err(at("make the folder", folder_of(path)))?;
-    let file = File::options().create(true).append(true).open(&name).map_err(at("lock", &name))?;
+    let file = File::options()
+        .create(true)
+        .append(true)
+        .open(&name)
+        .map_err(at("lock", &name))?;
     file.lock().map_err(at("lock", &name))?;
     Ok(file)
 }
 
 /// Removes what killed runs left in a folder. Failing to do so is no reason to fail.
-#[expect(clippy::disallowed_methods, reason = "the age of files on this machine, by its own clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the age of files on this machine, by its own clock"
+)]
 pub fn sweep(folder: &Path) {
     let now = SystemTime::now();
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let modified = entry.metadata().and_then(|metadata| metadata.modified());
-        let age = modified.ok().and_then(|modified| now.duration_since(modified).ok());
+        let age = modified
+            .ok()
+            .and_then(|modified| now.duration_since(modified).ok());
         if age.is_some_and(|age| age > ABANDONED) {
             let path = entry.path();
             let _tried = fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path));

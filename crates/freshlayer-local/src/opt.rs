@@ -40,8 +40,10 @@ pub fn merged_opt(
     layers: &[LayerVersionArn],
     merged: &Path,
 ) -> Result<PathBuf, OptError> {
-    let unpacked: Vec<PathBuf> =
-        layers.iter().map(|arn| unpacked(registry, arn)).collect::<Result<_, _>>()?;
+    let unpacked: Vec<PathBuf> = layers
+        .iter()
+        .map(|arn| unpacked(registry, arn))
+        .collect::<Result<_, _>>()?;
     if let [only] = &unpacked[..] {
         return Ok(only.clone());
     }
@@ -63,7 +65,10 @@ fn unpacked(registry: &FolderRegistry, arn: &LayerVersionArn) -> Result<PathBuf,
     if !folder.exists() {
         return Err(OptError::NotFound(arn.clone()));
     }
-    let damaged = |problem: String| OptError::Damaged { arn: arn.clone(), problem };
+    let damaged = |problem: String| OptError::Damaged {
+        arn: arn.clone(),
+        problem,
+    };
     let layer = LayerName::parse(arn.layer_name()).map_err(damaged)?;
     let target = folder.join("opt");
     finished_once(&target, |fresh| {

@@ -17,7 +17,10 @@ impl ProcessPeers {
         let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let boot = boot.trim().chars().take(8).collect();
-        Self { host: host.trim().replace(':', "-"), boot }
+        Self {
+            host: host.trim().replace(':', "-"),
+            boot,
+        }
     }
 
     /// Returns the name under which this process takes leases.
@@ -31,8 +34,12 @@ impl ProcessPeers {
 impl Peers for ProcessPeers {
     fn is_gone(&self, owner: &str) -> bool {
         let parts: Vec<&str> = owner.split(':').collect();
-        let [host, process, start, boot] = parts[..] else { return false };
-        let Ok(process) = process.parse::<u32>() else { return false };
+        let [host, process, start, boot] = parts[..] else {
+            return false;
+        };
+        let Ok(process) = process.parse::<u32>() else {
+            return false;
+        };
         if host != self.host || self.boot.is_empty() || start.is_empty() {
             return false;
         }
@@ -62,15 +69,24 @@ mod tests {
         let peers = ProcessPeers::of_this_machine();
         let own = peers.own_name();
         assert!(!peers.is_gone(&own), "{own} runs");
-        let mut child = std::process::Command::new("sleep").arg("60").spawn().expect("sleep");
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .expect("sleep");
         let start = start_of(child.id()).expect("it runs");
         let owner = format!("{}:{}:{start}:{}", peers.host, child.id(), peers.boot);
         assert!(!peers.is_gone(&owner), "{owner} runs");
         child.kill().expect("it can be killed");
         assert!(peers.is_gone(&owner) || child.wait().is_ok_and(|_| peers.is_gone(&owner)));
         child.wait().expect("it ends");
-        assert!(peers.is_gone(&own.replace(&peers.boot, "earlier0")), "another boot");
+        assert!(
+            peers.is_gone(&own.replace(&peers.boot, "earlier0")),
+            "another boot"
+        );
         assert!(!peers.is_gone("elsewhere:1:1:1"), "another machine");
-        assert!(!peers.is_gone("arn:aws:lambda"), "another kind of publisher");
+        assert!(
+            !peers.is_gone("arn:aws:lambda"),
+            "another kind of publisher"
+        );
     }
 }

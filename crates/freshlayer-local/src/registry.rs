@@ -42,8 +42,10 @@ impl FolderRegistry {
     /// # Panics
     /// For version 0, which no layer has.
     pub fn arn(layer: &LayerName, version: u64) -> LayerVersionArn {
-        LayerVersionArn::parse(&format!("arn:aws:lambda:{REGION}:{ACCOUNT}:layer:{layer}:{version}"))
-            .expect("a layer name and a number from 1 make an ARN")
+        LayerVersionArn::parse(&format!(
+            "arn:aws:lambda:{REGION}:{ACCOUNT}:layer:{layer}:{version}"
+        ))
+        .expect("a layer name and a number from 1 make an ARN")
     }
 
     /// Returns the newest version of a layer, if there is one.
@@ -55,7 +57,9 @@ impl FolderRegistry {
     }
 
     pub(crate) fn folder(&self, arn: &LayerVersionArn) -> PathBuf {
-        self.root.join(arn.layer_name()).join(arn.version().to_string())
+        self.root
+            .join(arn.layer_name())
+            .join(arn.version().to_string())
     }
 
     pub(crate) fn zip(&self, arn: &LayerVersionArn) -> PathBuf {
@@ -123,8 +127,16 @@ impl Registry for FolderRegistry {
         for number in numbers {
             let arn = Self::arn(layer, number);
             if let Some(record) = self.record(&arn)?.filter(|r| r.description == description) {
-                let Record { description, sha256, .. } = record;
-                return Ok(Some(LayerVersion { arn, description, sha256 }));
+                let Record {
+                    description,
+                    sha256,
+                    ..
+                } = record;
+                return Ok(Some(LayerVersion {
+                    arn,
+                    description,
+                    sha256,
+                }));
             }
         }
         Ok(None)
@@ -135,7 +147,9 @@ impl Registry for FolderRegistry {
         fs::create_dir_all(&folder).map_err(durable::at("make the folder", &folder))?;
         let unzipped_bytes = unzipped_bytes(publication.zip)?;
         if unzipped_bytes > LAYER_BYTES_MAX {
-            return Err(format!("Unzipped size must be smaller than {LAYER_BYTES_MAX} bytes").into());
+            return Err(
+                format!("Unzipped size must be smaller than {LAYER_BYTES_MAX} bytes").into(),
+            );
         }
         let fresh = tempfile::Builder::new()
             .prefix(UNFINISHED)
@@ -145,18 +159,40 @@ impl Registry for FolderRegistry {
         let size_bytes = publication.zip.metadata()?.len();
         let description = publication.description.to_owned();
         let sha256 = publication.sha256.clone();
-        let record = Record { description, sha256, size_bytes, unzipped_bytes };
-        durable::create(&fresh.path().join(RECORD), &serde_json::to_vec_pretty(&record)?)?;
+        let record = Record {
+            description,
+            sha256,
+            size_bytes,
+            unzipped_bytes,
+        };
+        durable::create(
+            &fresh.path().join(RECORD),
+            &serde_json::to_vec_pretty(&record)?,
+        )?;
         let arn = self.number(publication.layer, fresh.path())?;
-        let Record { description, sha256, .. } = record;
-        Ok(LayerVersion { arn, description, sha256 })
+        let Record {
+            description,
+            sha256,
+            ..
+        } = record;
+        Ok(LayerVersion {
+            arn,
+            description,
+            sha256,
+        })
     }
 
     async fn read_back(&self, arn: &LayerVersionArn) -> Result<Option<LayerVersion>, PortError> {
-        let Some(record) = self.record(arn)? else { return Ok(None) };
+        let Some(record) = self.record(arn)? else {
+            return Ok(None);
+        };
         let zip = self.zip(arn);
         let sha256 = freshlayer::sha256_of(&zip).map_err(durable::at("read", &zip))?;
-        Ok(Some(LayerVersion { arn: arn.clone(), description: record.description, sha256 }))
+        Ok(Some(LayerVersion {
+            arn: arn.clone(),
+            description: record.description,
+            sha256,
+        }))
     }
 }
 

@@ -75,7 +75,10 @@ impl Error {
         path: impl Into<PathBuf>,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        Self::Open { path: path.into(), source: source.into() }
+        Self::Open {
+            path: path.into(),
+            source: source.into(),
+        }
     }
 }
 

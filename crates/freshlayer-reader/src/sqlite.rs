@@ -29,6 +29,9 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
 /// Writes a path as the URI that `SQLite` takes; `?`, `#` and `%` would end or change the path.
 fn immutable_uri(path: &Path) -> String {
     let path = path.to_string_lossy();
-    let escaped = path.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    let escaped = path
+        .replace('%', "%25")
+        .replace('?', "%3f")
+        .replace('#', "%23");
     format!("file:{escaped}?immutable=1")
 }

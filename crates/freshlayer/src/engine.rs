@@ -41,14 +41,21 @@ pub(crate) struct Meter {
 
 impl Meter {
     pub(crate) fn add(&self, bytes: usize) {
-        self.events.emit(&Event::Progress { stage: self.stage, bytes: bytes as u64 });
+        self.events.emit(&Event::Progress {
+            stage: self.stage,
+            bytes: bytes as u64,
+        });
     }
 }
 
 impl Stages {
     pub(crate) fn new(engine: &Engine, layer: &LayerName) -> Self {
         let events = Arc::clone(&engine.ports.events);
-        Self { layer: layer.clone(), events, finished: Vec::new() }
+        Self {
+            layer: layer.clone(),
+            events,
+            finished: Vec::new(),
+        }
     }
 
     pub(crate) fn start(
@@ -59,21 +66,47 @@ impl Stages {
         total_bytes: Option<u64>,
     ) -> Running {
         let (layer, subject) = (self.layer.clone(), subject.to_owned());
-        let started = Event::Started { layer, stage, subject: subject.clone(), total_bytes };
+        let started = Event::Started {
+            layer,
+            stage,
+            subject: subject.clone(),
+            total_bytes,
+        };
         self.events.emit(&started);
-        Running { stage, subject, started: engine.ports.clock.elapsed() }
+        Running {
+            stage,
+            subject,
+            started: engine.ports.clock.elapsed(),
+        }
     }
 
     pub(crate) fn meter(&self, running: &Running) -> Meter {
-        Meter { stage: running.stage, events: Arc::clone(&self.events) }
+        Meter {
+            stage: running.stage,
+            events: Arc::clone(&self.events),
+        }
     }
 
     pub(crate) fn finish(&mut self, engine: &Engine, running: Running, bytes: u64) {
-        let Running { stage, subject, started } = running;
+        let Running {
+            stage,
+            subject,
+            started,
+        } = running;
         let duration = engine.ports.clock.elapsed().saturating_sub(started);
-        self.events.emit(&Event::Finished { stage, subject: subject.clone(), bytes, duration });
+        self.events.emit(&Event::Finished {
+            stage,
+            subject: subject.clone(),
+            bytes,
+            duration,
+        });
         let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        self.finished.push(StageReport { stage, subject, size_bytes: bytes, duration_ms });
+        self.finished.push(StageReport {
+            stage,
+            subject,
+            size_bytes: bytes,
+            duration_ms,
+        });
     }
 
     pub(crate) fn into_reports(self) -> Vec<StageReport> {

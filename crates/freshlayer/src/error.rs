@@ -45,7 +45,9 @@ pub enum Error {
         writes: u32,
     },
     /// The lease ran out and another publisher took it over.
-    #[error("go on with layer `{layer}`: another publisher took it over; its run finishes the work")]
+    #[error(
+        "go on with layer `{layer}`: another publisher took it over; its run finishes the work"
+    )]
     LeaseLost {
         /// The layer.
         layer: LayerName,
@@ -97,7 +99,11 @@ impl Error {
         path: impl AsRef<Path>,
     ) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.as_ref().to_owned();
-        move |source| Self::Io { action, path, source }
+        move |source| Self::Io {
+            action,
+            path,
+            source,
+        }
     }
 }
 

@@ -71,8 +71,10 @@ impl Faults {
 
     /// Wraps every port.
     pub fn around(self: &Arc<Self>, ports: &Ports) -> Ports {
-        let wrapped =
-            Arc::new(Wrapped { faults: Arc::clone(self), inner: ports.clone() });
+        let wrapped = Arc::new(Wrapped {
+            faults: Arc::clone(self),
+            inner: ports.clone(),
+        });
         Ports {
             source: wrapped.clone(),
             store: wrapped.clone(),
@@ -90,7 +92,10 @@ impl Faults {
         if strike == Some(Strike::DieBefore) {
             (self.die)();
         }
-        Verdict { strike, name: format!("call {number}, {name}") }
+        Verdict {
+            strike,
+            name: format!("call {number}, {name}"),
+        }
     }
 
     fn after<T, E>(
@@ -141,7 +146,12 @@ macro_rules! struck {
 impl Source for Wrapped {
     async fn fetch(&self, request: Request<'_>) -> Result<Fetch, SourceError> {
         let error = |error: PortError| SourceError::Setup(error.to_string());
-        struck!(self, "source.fetch", error, self.inner.source.fetch(request))
+        struck!(
+            self,
+            "source.fetch",
+            error,
+            self.inner.source.fetch(request)
+        )
     }
 }
 
@@ -152,15 +162,30 @@ impl Store for Wrapped {
     }
 
     async fn read_to_file(&self, key: &Key, file: &Path) -> Result<bool, PortError> {
-        struck!(self, "store.read_to_file", |e| e, self.inner.store.read_to_file(key, file))
+        struck!(
+            self,
+            "store.read_to_file",
+            |e| e,
+            self.inner.store.read_to_file(key, file)
+        )
     }
 
     async fn create(&self, key: &Key, payload: Payload<'_>) -> Result<Created, PortError> {
-        struck!(self, "store.create", |e| e, self.inner.store.create(key, payload))
+        struck!(
+            self,
+            "store.create",
+            |e| e,
+            self.inner.store.create(key, payload)
+        )
     }
 
     async fn replace(&self, key: &Key, seen: &Etag, bytes: &[u8]) -> Result<Replaced, PortError> {
-        struck!(self, "store.replace", |e| e, self.inner.store.replace(key, seen, bytes))
+        struck!(
+            self,
+            "store.replace",
+            |e| e,
+            self.inner.store.replace(key, seen, bytes)
+        )
     }
 }
 
@@ -175,22 +200,42 @@ impl Registry for Wrapped {
         layer: &LayerName,
         description: &str,
     ) -> Result<Option<LayerVersion>, PortError> {
-        struck!(self, "registry.find", |e| e, self.inner.registry.find(layer, description))
+        struck!(
+            self,
+            "registry.find",
+            |e| e,
+            self.inner.registry.find(layer, description)
+        )
     }
 
     async fn publish(&self, publication: Publication<'_>) -> Result<LayerVersion, PortError> {
-        struck!(self, "registry.publish", |e| e, self.inner.registry.publish(publication))
+        struck!(
+            self,
+            "registry.publish",
+            |e| e,
+            self.inner.registry.publish(publication)
+        )
     }
 
     async fn read_back(&self, arn: &LayerVersionArn) -> Result<Option<LayerVersion>, PortError> {
-        struck!(self, "registry.read_back", |e| e, self.inner.registry.read_back(arn))
+        struck!(
+            self,
+            "registry.read_back",
+            |e| e,
+            self.inner.registry.read_back(arn)
+        )
     }
 }
 
 #[async_trait]
 impl Fleet for Wrapped {
     async fn observe(&self, layer: &LayerName) -> Result<Vec<Consumer>, PortError> {
-        struck!(self, "fleet.observe", |e| e, self.inner.fleet.observe(layer))
+        struck!(
+            self,
+            "fleet.observe",
+            |e| e,
+            self.inner.fleet.observe(layer)
+        )
     }
 
     async fn apply(&self, step: &Step) -> Result<Consumer, FleetError> {

@@ -45,7 +45,11 @@ impl Gathered {
 
     pub(crate) fn same_content(&mut self) {
         self.keep();
-        for dataset in self.datasets.iter_mut().filter(|d| d.state == DatasetState::New) {
+        for dataset in self
+            .datasets
+            .iter_mut()
+            .filter(|d| d.state == DatasetState::New)
+        {
             dataset.state = DatasetState::SameContent;
         }
     }
@@ -56,13 +60,18 @@ impl Gathered {
             head.upstream.extend(self.accepted.iter().cloned());
         }
         for (seen, rejection) in &self.rejected {
-            head.upstream.insert(rejection.dataset.clone(), seen.clone());
+            head.upstream
+                .insert(rejection.dataset.clone(), seen.clone());
             head.reject(seen.digest.clone(), rejection.clone());
         }
     }
 
     fn note(&mut self, name: &DatasetName, state: DatasetState, upstream: Option<UpstreamFacts>) {
-        self.datasets.push(DatasetReport { name: name.clone(), state, upstream });
+        self.datasets.push(DatasetReport {
+            name: name.clone(),
+            state,
+            upstream,
+        });
     }
 }
 
@@ -79,14 +88,19 @@ pub(crate) async fn gather(
         match pulled {
             Pulled::Unchanged => gathered.note(&dataset.name, DatasetState::Unchanged, None),
             Pulled::Failed(source) => {
-                let error = Error::Source { dataset: dataset.name.clone(), source };
+                let error = Error::Source {
+                    dataset: dataset.name.clone(),
+                    source,
+                };
                 gathered.failures.push(chain(&error));
                 gathered.note(&dataset.name, DatasetState::Failed, None);
             }
             Pulled::Refused(Refused { problems, seen }) => {
                 gathered.note(&dataset.name, DatasetState::Rejected, None);
                 if let Some(seen) = seen {
-                    gathered.rejected.push((seen, rejection(engine, dataset, problems.clone())));
+                    gathered
+                        .rejected
+                        .push((seen, rejection(engine, dataset, problems.clone())));
                 }
                 gathered.problems.extend(problems);
             }
@@ -112,21 +126,24 @@ async fn judge(
     let seen = candidate.seen.clone();
     let size_bytes = candidate.files.iter().map(|file| file.size_bytes).sum();
     let running = stages.start(engine, Stage::Inspect, dataset.name.as_str(), None);
-    let (live, limits, now) = (live.cloned(), definition.limits.clone(), engine.ports.clock.now());
+    let (live, limits, now) = (
+        live.cloned(),
+        definition.limits.clone(),
+        engine.ports.clock.now(),
+    );
     let inspected = blocking(move || inspect(candidate, live.as_ref(), &limits, now)).await?;
     stages.finish(engine, running, size_bytes);
-    match inspected.proven {
-        Some(proven) => {
-            gathered.note(&dataset.name, DatasetState::New, upstream);
-            let digest: Digest = proven.snapshot.digest.clone();
-            gathered.accepted.push((dataset.name.clone(), Seen { digest, ..seen }));
-            gathered.proven.push(proven);
-        }
-        None => {
-            gathered.note(&dataset.name, DatasetState::Rejected, upstream);
-            let rejection = rejection(engine, &dataset, inspected.problems.clone());
-            gathered.rejected.push((seen, rejection));
-        }
+    if let Some(proven) = inspected.proven {
+        gathered.note(&dataset.name, DatasetState::New, upstream);
+        let digest: Digest = proven.snapshot.digest.clone();
+        gathered
+            .accepted
+            .push((dataset.name.clone(), Seen { digest, ..seen }));
+        gathered.proven.push(proven);
+    } else {
+        gathered.note(&dataset.name, DatasetState::Rejected, upstream);
+        let rejection = rejection(engine, &dataset, inspected.problems.clone());
+        gathered.rejected.push((seen, rejection));
     }
     gathered.problems.extend(inspected.problems);
     Ok(())

@@ -6,12 +6,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A layer's name: 1 to 140 of `a-z A-Z 0-9 - _`, as the Lambda API takes it (`LayerName`).
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct LayerName(String);
 
 /// A dataset's name: the same alphabet, 1 to 64 long.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct DatasetName(String);
 
@@ -51,7 +55,9 @@ impl DatasetName {
 fn checked(name: &str, chars_max: usize) -> Result<String, String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if name.is_empty() || name.len() > chars_max || !name.chars().all(allowed) {
-        return Err(format!("expected 1 to {chars_max} of a-z A-Z 0-9 - _, found {name:?}"));
+        return Err(format!(
+            "expected 1 to {chars_max} of a-z A-Z 0-9 - _, found {name:?}"
+        ));
     }
     Ok(name.to_owned())
 }
@@ -70,7 +76,9 @@ impl Digest {
         if hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Ok(Self(hex.to_ascii_lowercase()));
         }
-        Err(format!("expected 64 hex digits of a SHA-256, found {hex:?}"))
+        Err(format!(
+            "expected 64 hex digits of a SHA-256, found {hex:?}"
+        ))
     }
 
     /// Makes a digest of a finished hash.
@@ -103,7 +111,9 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 /// The ARN of one layer version: `arn:aws:lambda:REGION:ACCOUNT:layer:NAME:VERSION`.
 ///
 /// The local host uses the same form with Region `local`, so one rule reads both.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct LayerVersionArn {
     text: String,
@@ -126,7 +136,11 @@ impl LayerVersionArn {
             return Err(fault());
         }
         let version_at = text.rfind(':').ok_or_else(fault)?;
-        Ok(Self { text: text.to_owned(), version_at, version })
+        Ok(Self {
+            text: text.to_owned(),
+            version_at,
+            version,
+        })
     }
 
     /// Returns the whole ARN.
@@ -181,7 +195,10 @@ mod tests {
         let arn = LayerVersionArn::parse("arn:aws:lambda:eu-west-1:123456789012:layer:geo:7");
         let arn = arn.expect("well formed");
         assert_eq!((arn.layer_name(), arn.version()), ("geo", 7));
-        assert_eq!(arn.layer(), "arn:aws:lambda:eu-west-1:123456789012:layer:geo");
+        assert_eq!(
+            arn.layer(),
+            "arn:aws:lambda:eu-west-1:123456789012:layer:geo"
+        );
     }
 
     #[test]

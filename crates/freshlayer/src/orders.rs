@@ -73,9 +73,9 @@ fn target(head: &Head, to: Option<u64>) -> Result<u64, Error> {
         .ok_or_else(|| Error::Order(format!("layer `{layer}` has no release to roll back from")))?;
     let known = head.versions.keys().copied();
     match to {
-        Some(to) if to == current => {
-            Err(Error::Order(format!("layer `{layer}` is on release {to} already")))
-        }
+        Some(to) if to == current => Err(Error::Order(format!(
+            "layer `{layer}` is on release {to} already"
+        ))),
         Some(to) if head.versions.contains_key(&to) => Ok(to),
         Some(to) => {
             let known: Vec<String> = known.map(|seq| seq.to_string()).collect();
@@ -105,10 +105,15 @@ fn left_behind(
 ) -> Vec<(crate::names::Digest, Rejection)> {
     let snapshots = from.into_iter().flat_map(|release| &release.snapshots);
     let left = snapshots.filter(|snapshot| {
-        target.snapshot(&snapshot.dataset).is_none_or(|kept| kept.digest != snapshot.digest)
+        target
+            .snapshot(&snapshot.dataset)
+            .is_none_or(|kept| kept.digest != snapshot.digest)
     });
     let rejected = left.filter_map(|snapshot| {
-        let dataset = definition.datasets.iter().find(|d| d.name == snapshot.dataset)?;
+        let dataset = definition
+            .datasets
+            .iter()
+            .find(|d| d.name == snapshot.dataset)?;
         let from = from?;
         let found = format!("release {}, rolled back to {}", from.seq, target.seq);
         let expected = "another build from the upstream, or a person's --retry-rejected";
@@ -153,13 +158,20 @@ pub async fn pin(
                 let problem = format!("layer `{layer}` has no published release {seq}");
                 return Err(Error::Order(problem));
             }
-            head.pin = Some(Pin { seq, at, reason: reason.clone() });
+            head.pin = Some(Pin {
+                seq,
+                at,
+                reason: reason.clone(),
+            });
             Ok(())
         })
         .await?;
     let head = session.head();
     let seq = head.desired().ok_or_else(|| no_release(layer))?;
-    Ok(Pinned { seq, current: head.current.unwrap_or(seq) })
+    Ok(Pinned {
+        seq,
+        current: head.current.unwrap_or(seq),
+    })
 }
 
 /// Takes a pin back; `false` where there is none.
@@ -176,5 +188,7 @@ pub async fn unpin(engine: &Engine, layer: &LayerName) -> Result<bool, Error> {
 }
 
 fn no_release(layer: &LayerName) -> Error {
-    Error::Order(format!("layer `{layer}` has no release yet; refresh it first"))
+    Error::Order(format!(
+        "layer `{layer}` has no release yet; refresh it first"
+    ))
 }

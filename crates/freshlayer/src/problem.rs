@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::names::DatasetName;
 
 /// How much a problem weighs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// Worth a person's look; the release goes on.
@@ -145,12 +147,22 @@ impl Problem {
     /// Makes a problem of level `fail`.
     pub fn fail(code: Code, expected: impl Into<String>, found: impl Into<String>) -> Self {
         let (expected, found) = (expected.into(), found.into());
-        Self { code, level: Level::Fail, dataset: None, location: None, found, expected }
+        Self {
+            code,
+            level: Level::Fail,
+            dataset: None,
+            location: None,
+            found,
+            expected,
+        }
     }
 
     /// Makes a problem of level `warn`.
     pub fn warn(code: Code, expected: impl Into<String>, found: impl Into<String>) -> Self {
-        Self { level: Level::Warn, ..Self::fail(code, expected, found) }
+        Self {
+            level: Level::Warn,
+            ..Self::fail(code, expected, found)
+        }
     }
 
     /// Says where in the data.

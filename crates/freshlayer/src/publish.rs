@@ -8,7 +8,13 @@ use crate::state::Release;
 
 /// Says which release a layer version is; the registry is searched by it. Lambda takes 256 characters.
 fn description(release: &Release) -> String {
-    let Release { layer, seq, version, content, .. } = release;
+    let Release {
+        layer,
+        seq,
+        version,
+        content,
+        ..
+    } = release;
     format!("freshlayer {layer} {version} release {seq} content {content}")
 }
 
@@ -22,7 +28,12 @@ pub(crate) async fn publish(
     zip: &LayerZip,
     stages: &mut Stages,
 ) -> Result<LayerVersion, Error> {
-    let running = stages.start(engine, Stage::Publish, engine.ports.registry.region(), Some(zip.size_bytes));
+    let running = stages.start(
+        engine,
+        Stage::Publish,
+        engine.ports.registry.region(),
+        Some(zip.size_bytes),
+    );
     let version = find_or_make(engine, release, zip).await?;
     read_back(engine, release, &version, zip).await?;
     stages.finish(engine, running, zip.size_bytes);
@@ -41,8 +52,12 @@ async fn find_or_make(
     if let Some(version) = found.map_err(fault(release, "look for a version of"))? {
         return Ok(version);
     }
-    let publication =
-        Publication { layer, description: &description, zip: &zip.path, sha256: &zip.sha256 };
+    let publication = Publication {
+        layer,
+        description: &description,
+        zip: &zip.path,
+        sha256: &zip.sha256,
+    };
     match registry.publish(publication).await {
         Ok(version) => Ok(version),
         Err(error) => {
@@ -60,16 +75,25 @@ async fn read_back(
     zip: &LayerZip,
 ) -> Result<(), Error> {
     let stored = engine.ports.registry.read_back(&version.arn).await;
-    let stored = stored.map_err(fault(release, "read back"))?.map(|version| version.sha256);
+    let stored = stored
+        .map_err(fault(release, "read back"))?
+        .map(|version| version.sha256);
     if stored.as_ref() == Some(&zip.sha256) {
         return Ok(());
     }
     let found = stored.map_or("no such version".to_owned(), |sha256| sha256.to_string());
     let problem = format!("expected SHA-256 {}, found {found}", zip.sha256);
-    Err(Error::Proof { what: format!("layer version {}", version.arn), problem })
+    Err(Error::Proof {
+        what: format!("layer version {}", version.arn),
+        problem,
+    })
 }
 
 fn fault(release: &Release, action: &'static str) -> impl FnOnce(PortError) -> Error {
     let layer = release.layer.clone();
-    move |source| Error::Registry { action, layer, source }
+    move |source| Error::Registry {
+        action,
+        layer,
+        source,
+    }
 }

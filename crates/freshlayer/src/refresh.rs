@@ -29,7 +29,12 @@ pub async fn refresh(engine: &Engine, definition: &Definition, retry: Retry) -> 
     let result = run(engine, definition, retry, &mut stages).await;
     let layer = definition.layer.clone();
     let mut report = result.unwrap_or_else(|error| {
-        Report::of(layer, Outcome::Failed { reason: chain(&error) })
+        Report::of(
+            layer,
+            Outcome::Failed {
+                reason: chain(&error),
+            },
+        )
     });
     report.stages = stages.into_reports();
     report
@@ -52,20 +57,35 @@ async fn run(
     let live = live.as_ref();
     let folder = work_folder(engine)?;
 
-    let pulled =
-        match download(engine, &mut session, definition, live, folder.path(), stages).await? {
-            Downloaded::Pulled(pulled) => pulled,
-            Downloaded::Busy(lease) => return Ok(busy(definition, &lease)),
-        };
+    let pulled = match download(
+        engine,
+        &mut session,
+        definition,
+        live,
+        folder.path(),
+        stages,
+    )
+    .await?
+    {
+        Downloaded::Pulled(pulled) => pulled,
+        Downloaded::Busy(lease) => return Ok(busy(definition, &lease)),
+    };
     let mut gathered = gather(engine, definition, live, pulled, stages).await?;
     let complete = complete(engine, definition, live, &mut gathered, folder.path()).await?;
     if let Some(assembled) = complete {
         if let Leased::Theirs(lease) = session.lease().await? {
             return Ok(busy(definition, &lease));
         }
-        let (release, zip) =
-            make_release(engine, &session, live, assembled, &gathered, folder.path(), stages)
-                .await?;
+        let (release, zip) = make_release(
+            engine,
+            &session,
+            live,
+            assembled,
+            &gathered,
+            folder.path(),
+            stages,
+        )
+        .await?;
         let version = publish(engine, &release, &zip, stages).await?;
         promote(engine, &mut session, &release, version, &mut gathered).await?;
     }

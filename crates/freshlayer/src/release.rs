@@ -38,7 +38,9 @@ pub(crate) async fn complete(
             continue;
         }
         let kept = live.and_then(|live| Some((live, live.snapshot(&dataset.name)?)));
-        let Some((live, snapshot)) = kept else { return Ok(None) };
+        let Some((live, snapshot)) = kept else {
+            return Ok(None);
+        };
         let zip = live_zip(engine, live, folder).await?;
         let (snapshot, path) = (snapshot.clone(), dataset.path.clone());
         let into = folder.join(format!("carried-{}", dataset.name));
@@ -59,7 +61,10 @@ pub(crate) async fn complete(
 
 /// Tells whether the definition wants another set of datasets, or other places for them.
 fn rearranged(definition: &Definition, live: Option<&Release>) -> bool {
-    let wanted = definition.datasets.iter().map(|dataset| (&dataset.name, &dataset.path));
+    let wanted = definition
+        .datasets
+        .iter()
+        .map(|dataset| (&dataset.name, &dataset.path));
     live.is_some_and(|live| !wanted.eq(live.snapshots.iter().map(|s| (&s.dataset, &s.path))))
 }
 
@@ -70,11 +75,22 @@ async fn live_zip(engine: &Engine, live: &Release, folder: &Path) -> Result<Path
         return Ok(path);
     }
     let key = Key::blob(&live.zip_sha256);
-    let fault = |source| Error::Store { key: key.to_string(), source };
-    let found = engine.ports.store.read_to_file(&key, &path).await.map_err(fault)?;
+    let fault = |source| Error::Store {
+        key: key.to_string(),
+        source,
+    };
+    let found = engine
+        .ports
+        .store
+        .read_to_file(&key, &path)
+        .await
+        .map_err(fault)?;
     if !found {
         let problem = "the live release names this zip, and it is missing".to_owned();
-        return Err(Error::State { key: key.to_string(), problem });
+        return Err(Error::State {
+            key: key.to_string(),
+            problem,
+        });
     }
     Ok(path)
 }
@@ -94,7 +110,11 @@ pub(crate) async fn make_release(
 ) -> Result<(Release, LayerZip), Error> {
     let store = engine.ports.store.as_ref();
     let layer = &session.head().layer;
-    let Assembled { snapshots, files, content } = assembled;
+    let Assembled {
+        snapshots,
+        files,
+        content,
+    } = assembled;
     let mut draft = draft(engine, session, live, snapshots, gathered);
     draft.content = content;
     let first = session.head().newest + 1;
@@ -103,10 +123,22 @@ pub(crate) async fn make_release(
         draft.seq = seq;
         match recorded {
             Some(recorded) if recorded.content != draft.content => continue,
-            Some(recorded) => draft = Release { warnings: draft.warnings.clone(), ..recorded },
+            Some(recorded) => {
+                draft = Release {
+                    warnings: draft.warnings.clone(),
+                    ..recorded
+                }
+            }
             None => {}
         }
-        let zip = zip(engine, &draft, &files, &folder.join(seq.to_string()), stages).await?;
+        let zip = zip(
+            engine,
+            &draft,
+            &files,
+            &folder.join(seq.to_string()),
+            stages,
+        )
+        .await?;
         let release = Release {
             zip_sha256: zip.sha256.clone(),
             zip_bytes: zip.size_bytes,
@@ -115,7 +147,10 @@ pub(crate) async fn make_release(
         };
         let key = Key::blob(&zip.sha256);
         let stored = store.create(&key, Payload::File(&zip.path)).await;
-        stored.map_err(|source| Error::Store { key: key.to_string(), source })?;
+        stored.map_err(|source| Error::Store {
+            key: key.to_string(),
+            source,
+        })?;
         match release.record(store).await? {
             None => return Ok((release, zip)),
             Some(recorded) if recorded.zip_sha256 == zip.sha256 => return Ok((recorded, zip)),
@@ -138,7 +173,10 @@ fn draft(
     let previous = live.map(|live| (&live.version, &live.snapshots[..]));
     let decision = decide(previous, &snapshots);
     let nothing = crate::names::Digest::of(<sha2::Sha256 as sha2::Digest>::new());
-    let warnings = gathered.problems.iter().filter(|problem| problem.level == Level::Warn);
+    let warnings = gathered
+        .problems
+        .iter()
+        .filter(|problem| problem.level == Level::Warn);
     Release {
         format: STATE_FORMAT,
         layer: session.head().layer.clone(),
@@ -167,8 +205,8 @@ async fn zip(
     let total = files.iter().map(|file| file.size_bytes).sum();
     let running = stages.start(engine, Stage::Package, release.layer.as_str(), Some(total));
     let meter = stages.meter(&running);
-    let (record, staged, into) = (release.clone(), files.to_vec(), folder.to_owned());
-    let zip = blocking(move || package(&record, &staged, &into, &meter)).await?;
+    let (record, parts, into) = (release.clone(), files.to_vec(), folder.to_owned());
+    let zip = blocking(move || package(&record, &parts, &into, &meter)).await?;
     stages.finish(engine, running, zip.size_bytes);
 
     let running = stages.start(engine, Stage::Prove, release.layer.as_str(), Some(total));
@@ -178,7 +216,10 @@ async fn zip(
         blocking(move || prove(&path, &layer, &opt, &|bytes| meter.add(bytes))).await?;
     if manifest != release.manifest() {
         let problem = "its manifest is not the one of the release".to_owned();
-        return Err(Error::Proof { what: format!("the zip of release {}", release.seq), problem });
+        return Err(Error::Proof {
+            what: format!("the zip of release {}", release.seq),
+            problem,
+        });
     }
     stages.finish(engine, running, bytes);
     Ok(zip)

@@ -166,10 +166,19 @@ impl Exit {
     /// Every exit with its meaning, for the README and `--help`.
     pub const ALL: &[(Self, &str)] = &[
         (Self::Done, "done: refreshed, or nothing new"),
-        (Self::Failed, "operational error: the last good release keeps serving, the next run goes on"),
+        (
+            Self::Failed,
+            "operational error: the last good release keeps serving, the next run goes on",
+        ),
         (Self::Usage, "mistake in the command or in a definition"),
-        (Self::Rejected, "data rejected: the last good release keeps serving"),
-        (Self::Held, "held (pin, another publisher, unreleased code), or only partly done"),
+        (
+            Self::Rejected,
+            "data rejected: the last good release keeps serving",
+        ),
+        (
+            Self::Held,
+            "held (pin, another publisher, unreleased code), or only partly done",
+        ),
     ];
 
     /// Returns the exit code.
@@ -187,7 +196,11 @@ impl Exit {
             Self::Failed => 3,
             Self::Usage => 4,
         };
-        if weight(other) > weight(self) { other } else { self }
+        if weight(other) > weight(self) {
+            other
+        } else {
+            self
+        }
     }
 }
 

@@ -42,7 +42,9 @@ pub(crate) async fn settle(
     let layer = session.head().layer.clone();
     let Some(seq) = session.head().desired() else {
         if session.holds_lease() {
-            session.release_lease(|head| gathered.remember(head)).await?;
+            session
+                .release_lease(|head| gathered.remember(head))
+                .await?;
         }
         return Ok(report(session.head(), None, gathered, None));
     };
@@ -59,9 +61,16 @@ pub(crate) async fn settle(
         return Ok(Report::of(layer, held_by(&lease)));
     }
     if session.holds_lease() {
-        session.release_lease(|head| write_down(head, seq, &gathered, &driven)).await?;
+        session
+            .release_lease(|head| write_down(head, seq, &gathered, &driven))
+            .await?;
     }
-    Ok(report(session.head(), Some(&release), gathered, Some(driven)))
+    Ok(report(
+        session.head(),
+        Some(&release),
+        gathered,
+        Some(driven),
+    ))
 }
 
 fn write_down(head: &mut Head, seq: u64, gathered: &Gathered, driven: &Driven) {
@@ -115,24 +124,47 @@ fn outcome(head: &Head, gathered: &Gathered, driven: Option<&Driven>) -> Outcome
             Some((seq, _)) => format!("the rest is released as {seq}"),
             None => serving,
         };
-        return Outcome::Failed { reason: format!("{failures}; {tail}") };
+        return Outcome::Failed {
+            reason: format!("{failures}; {tail}"),
+        };
     }
-    let refused = gathered.problems.iter().any(|p| p.level == crate::problem::Level::Fail);
-    if refused || gathered.datasets.iter().any(|d| d.state == DatasetState::Rejected) {
+    let refused = gathered
+        .problems
+        .iter()
+        .any(|p| p.level == crate::problem::Level::Fail);
+    if refused
+        || gathered
+            .datasets
+            .iter()
+            .any(|d| d.state == DatasetState::Rejected)
+    {
         let tail = match &gathered.released {
             Some((seq, _)) => format!("the rest is released as {seq}"),
             None => serving,
         };
-        return Outcome::Rejected { reason: format!("the upstream's data is not good; {tail}") };
+        return Outcome::Rejected {
+            reason: format!("the upstream's data is not good; {tail}"),
+        };
     }
-    let waiting = driven.map_or(0, |d| d.count(ConsumerState::Held) + d.count(ConsumerState::Failed));
+    let waiting = driven.map_or(0, |d| {
+        d.count(ConsumerState::Held) + d.count(ConsumerState::Failed)
+    });
     let total = driven.map_or(0, |driven| driven.consumers.len());
     if waiting > 0 {
-        return Outcome::Held { reason: format!("{waiting} of {total} functions were not moved") };
+        return Outcome::Held {
+            reason: format!("{waiting} of {total} functions were not moved"),
+        };
     }
     if let Some(pin) = &head.pin {
-        let why = pin.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-        let reason = format!("pinned to release {} since {}{why}; unpin to go on", pin.seq, pin.at);
+        let why = pin
+            .reason
+            .as_ref()
+            .map(|reason| format!(" ({reason})"))
+            .unwrap_or_default();
+        let reason = format!(
+            "pinned to release {} since {}{why}; unpin to go on",
+            pin.seq, pin.at
+        );
         return Outcome::Held { reason };
     }
     let moved = driven.map_or(0, Driven::moved);
@@ -145,7 +177,9 @@ fn outcome(head: &Head, gathered: &Gathered, driven: Option<&Driven>) -> Outcome
             let reason = format!("release {seq}, version {version}; {functions}");
             Outcome::Refreshed { reason }
         }
-        (None, 0) => Outcome::Unchanged { reason: "nothing new".to_owned() },
+        (None, 0) => Outcome::Unchanged {
+            reason: "nothing new".to_owned(),
+        },
         (None, _) => Outcome::Refreshed {
             reason: format!("nothing new; {functions} to where they belong"),
         },

@@ -59,11 +59,21 @@ pub async fn status(engine: &Engine, layer: &LayerName) -> Result<LayerStatus, E
         pinned: head.pin.as_ref().map(|pin| pin.seq),
         rolling_to: head.rollout.as_ref().map(|rollout| rollout.to),
         rejected: Vec::new(),
-        lease: head.lease.as_ref().map(|lease| format!("{} until {}", lease.owner, lease.expires)),
+        lease: head
+            .lease
+            .as_ref()
+            .map(|lease| format!("{} until {}", lease.owner, lease.expires)),
     };
-    let seen = head.upstream.values().filter_map(|seen| head.rejected.get(&seen.digest));
-    status.rejected = seen.flat_map(|rejection| rejection.problems.clone()).collect();
-    let Some(seq) = head.desired() else { return Ok(status) };
+    let seen = head
+        .upstream
+        .values()
+        .filter_map(|seen| head.rejected.get(&seen.digest));
+    status.rejected = seen
+        .flat_map(|rejection| rejection.problems.clone())
+        .collect();
+    let Some(seq) = head.desired() else {
+        return Ok(status);
+    };
     let release = session.release(seq).await?;
     let now = engine.ports.clock.now();
     status.datasets = release

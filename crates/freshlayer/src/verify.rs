@@ -4,8 +4,9 @@ use tempfile::TempDir;
 
 use crate::engine::{Engine, blocking};
 use crate::error::{Error, chain};
+use crate::hashing::sha256_of;
 use crate::names::LayerName;
-use crate::package::{prove, sha256_of};
+use crate::package::prove;
 use crate::ports::Key;
 use crate::report::Exit;
 use crate::state::{Release, Session};
@@ -54,24 +55,36 @@ pub async fn verify(
     let none = || Error::Order(format!("layer `{layer}` has no release to verify"));
     let seq = seq.or(session.head().desired()).ok_or_else(none)?;
     if seq == 0 || seq > session.head().newest {
-        return Err(Error::Order(format!("layer `{layer}` has no release {seq}")));
+        return Err(Error::Order(format!(
+            "layer `{layer}` has no release {seq}"
+        )));
     }
     let release = session.release(seq).await?;
     let mut checks = zip_checks(engine, &release).await?;
-    let versions = session.head().versions.get(&seq).cloned().unwrap_or_default();
+    let versions = session
+        .head()
+        .versions
+        .get(&seq)
+        .cloned()
+        .unwrap_or_default();
     for (region, arn) in versions {
         let what = format!("layer version {} in {region} holds the zip", arn.version());
         let problem = match engine.ports.registry.read_back(&arn).await {
             Ok(Some(version)) if version.sha256 == release.zip_sha256 => None,
-            Ok(Some(version)) => {
-                Some(format!("expected SHA-256 {}, found {}", release.zip_sha256, version.sha256))
-            }
+            Ok(Some(version)) => Some(format!(
+                "expected SHA-256 {}, found {}",
+                release.zip_sha256, version.sha256
+            )),
             Ok(None) => Some("there is no such version".to_owned()),
             Err(error) => Some(chain(error.as_ref())),
         };
         checks.push(Check { what, problem });
     }
-    Ok(Verified { layer: layer.clone(), seq, checks })
+    Ok(Verified {
+        layer: layer.clone(),
+        seq,
+        checks,
+    })
 }
 
 async fn zip_checks(engine: &Engine, release: &Release) -> Result<Vec<Check>, Error> {
@@ -80,28 +93,51 @@ async fn zip_checks(engine: &Engine, release: &Release) -> Result<Vec<Check>, Er
         .map_err(Error::io("make a folder in", &engine.work))?;
     let zip = folder.path().join("layer.zip");
     let key = Key::blob(&release.zip_sha256);
-    let fault = |source| Error::Store { key: key.to_string(), source };
-    let found = engine.ports.store.read_to_file(&key, &zip).await.map_err(fault)?;
+    let fault = |source| Error::Store {
+        key: key.to_string(),
+        source,
+    };
+    let found = engine
+        .ports
+        .store
+        .read_to_file(&key, &zip)
+        .await
+        .map_err(fault)?;
     let stored = "the stored zip is the recorded one".to_owned();
     if !found {
         let problem = Some(format!("{key} is missing"));
-        return Ok(vec![Check { what: stored, problem }]);
+        return Ok(vec![Check {
+            what: stored,
+            problem,
+        }]);
     }
     let sha256 = sha256_of(&zip).map_err(Error::io("read", &zip))?;
     let differs = sha256 != release.zip_sha256;
     let problem = differs.then(|| format!("expected {}, found {sha256}", release.zip_sha256));
-    let mut checks = vec![Check { what: stored, problem }];
+    let mut checks = vec![Check {
+        what: stored,
+        problem,
+    }];
     let (layer, opt) = (release.layer.clone(), folder.path().join("opt"));
     let proven = blocking(move || prove(&zip, &layer, &opt, &|_| ())).await;
     let what = "every file has its digest, and the reader opens every dataset".to_owned();
     match proven {
         Ok((manifest, _)) => {
-            checks.push(Check { what, problem: None });
+            checks.push(Check {
+                what,
+                problem: None,
+            });
             let differs = manifest != release.manifest();
             let problem = differs.then(|| "it differs".to_owned());
-            checks.push(Check { what: "the manifest is the recorded one".to_owned(), problem });
+            checks.push(Check {
+                what: "the manifest is the recorded one".to_owned(),
+                problem,
+            });
         }
-        Err(error) => checks.push(Check { what, problem: Some(chain(&error)) }),
+        Err(error) => checks.push(Check {
+            what,
+            problem: Some(chain(&error)),
+        }),
     }
     Ok(checks)
 }

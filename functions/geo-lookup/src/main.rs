@@ -33,10 +33,10 @@ struct Lookup {
 }
 
 #[tokio::main(flavor = "current_thread")]
+#[expect(clippy::disallowed_methods, reason = "a binary reads its environment")]
 async fn main() -> Result<(), Error> {
-    let setting = |(name, default): (&str, &str)| {
-        std::env::var(name).unwrap_or_else(|_| default.to_owned())
-    };
+    let setting =
+        |(name, default): (&str, &str)| std::env::var(name).unwrap_or_else(|_| default.to_owned());
     let layer = Layer::open(&setting(LAYER))?;
     let reader = layer.mmdb(&setting(DATASET))?;
     let lookup = &Lookup { layer, reader };

@@ -8,7 +8,14 @@ use freshlayer_tests::databases::{Mmdb, sqlite_of};
 fn main() -> std::io::Result<()> {
     let folder = std::env::args().nth(1).unwrap_or_else(|| ".".to_owned());
     let folder = Path::new(&folder);
-    std::fs::write(folder.join("country.mmdb"), Mmdb { networks: 70_000, ..Mmdb::default() }.bytes())?;
+    std::fs::write(
+        folder.join("country.mmdb"),
+        Mmdb {
+            networks: 70_000,
+            ..Mmdb::default()
+        }
+        .bytes(),
+    )?;
     for (name, version) in [("proj-1.db", "9.2.1"), ("proj-2.db", "9.5.1")] {
         let statements = format!(
             "CREATE TABLE metadata (key TEXT PRIMARY KEY, value TEXT);

@@ -52,7 +52,7 @@ pub(super) fn bytes(
         }
         Some(Fault::Hang(after)) => frames(first(whole, *after).map(Ok).chain(stream::pending())),
         Some(Fault::Endless) => {
-            frames(stream::repeat(Bytes::from_static(&[b'x'; CHUNK_BYTES])).map(Ok))
+            frames(stream::repeat(Bytes::from(vec![b'x'; CHUNK_BYTES])).map(Ok))
         }
         _ => frames(whole.map(Ok)),
     };

@@ -36,7 +36,8 @@ fn end(host: &Path) -> End {
     let newest = registry.newest("geo").expect("readable").unwrap_or(0);
     let contents = (1..=newest).map(|number| {
         let path = host.join(format!("layers/geo/{number}/version.json"));
-        let record: Value = serde_json::from_slice(&std::fs::read(path).expect("whole")).expect("JSON");
+        let record: Value =
+            serde_json::from_slice(&std::fs::read(path).expect("whole")).expect("JSON");
         let text = record["description"].as_str().expect("a description");
         text.rsplit(' ').next().unwrap_or_default().to_owned()
     });
@@ -48,10 +49,18 @@ fn end(host: &Path) -> End {
             .map(|alias| {
                 let mut versions = function.versions.iter();
                 let version = versions.find(|version| version.number == alias.version);
-                version.expect("an alias points to a version").configuration.layers[0].version()
+                version
+                    .expect("an alias points to a version")
+                    .configuration
+                    .layers[0]
+                    .version()
             })
             .collect();
-        format!("{} {} {serving:?}", function.name, function.latest.layers[0].version())
+        format!(
+            "{} {} {serving:?}",
+            function.name,
+            function.latest.layers[0].version()
+        )
     });
     let releases = std::fs::read_dir(host.join("state/layers/geo/releases")).expect("readable");
     let releases = releases.map(|entry| entry.expect("readable").file_name());
@@ -76,7 +85,9 @@ fn copy(from: &Path, to: &Path) {
 /// A host with a first release and two functions, and an upstream with a new build.
 fn before_a_new_build() -> (Sandbox, PathBuf) {
     let sandbox = released();
-    sandbox.upstream.publish("country.mmdb", &Mmdb::later(3).bytes());
+    sandbox
+        .upstream
+        .publish("country.mmdb", &Mmdb::later(3).bytes());
     let start = sandbox.path("start");
     copy(&sandbox.path("host"), &start);
     (sandbox, start)
@@ -91,7 +102,11 @@ fn undisturbed(sandbox: &Sandbox, start: &Path) -> End {
 
 fn run_again(sandbox: &Sandbox, host: &Path) {
     let definition = read_file(&sandbox.path("layers/geo.toml"), &|_| None).expect("it holds");
-    let report = block_on(freshlayer::refresh(&engine(host), &definition, Retry::OnChange));
+    let report = block_on(freshlayer::refresh(
+        &engine(host),
+        &definition,
+        Retry::OnChange,
+    ));
     assert_eq!(report.exit().code(), 0, "{report:#?}");
 }
 
@@ -114,7 +129,11 @@ fn killed_at_every_call_it_ends_the_same() {
             if output.status.success() {
                 let text = String::from_utf8_lossy(&output.stdout);
                 assert!(text.contains("Refreshed"), "{text}");
-                let calls: u64 = text.split(' ').next().and_then(|n| n.parse().ok()).unwrap_or(0);
+                let calls: u64 = text
+                    .split(' ')
+                    .next()
+                    .and_then(|n| n.parse().ok())
+                    .unwrap_or(0);
                 assert_eq!(calls, call, "every call before had its turn");
                 break;
             }
@@ -196,14 +215,20 @@ fn two_publishers_at_once_publish_once() {
         let children: Vec<_> = (0..4)
             .map(|_| {
                 let mut command = sandbox.command(&["refresh", "--json"]);
-                command.stdout(std::process::Stdio::piped()).spawn().expect("it starts")
+                command
+                    .stdout(std::process::Stdio::piped())
+                    .spawn()
+                    .expect("it starts")
             })
             .collect();
         let codes: Vec<Option<i32>> = children
             .into_iter()
             .map(|child| child.wait_with_output().expect("it ends").status.code())
             .collect();
-        assert!(codes.iter().all(|code| matches!(code, Some(0 | 4))), "done or held: {codes:?}");
+        assert!(
+            codes.iter().all(|code| matches!(code, Some(0 | 4))),
+            "done or held: {codes:?}"
+        );
         assert!(codes.contains(&Some(0)), "one of them did it: {codes:?}");
         run_again(&sandbox, &sandbox.path("host"));
         assert_eq!(end(&sandbox.path("host")), expected);
@@ -236,14 +261,28 @@ fn a_deployment_in_the_middle_is_never_overwritten() {
         );
         let mut disturbed = engine(&host);
         disturbed.ports = faults.around(&disturbed.ports);
-        block_on(freshlayer::refresh(&disturbed, &definition, Retry::OnChange));
+        block_on(freshlayer::refresh(
+            &disturbed,
+            &definition,
+            Retry::OnChange,
+        ));
         let functions = fleet.list().expect("readable");
-        let aliased = functions.iter().find(|f| f.name == name).expect("it is there");
+        let aliased = functions
+            .iter()
+            .find(|f| f.name == name)
+            .expect("it is there");
         let live = &aliased.aliases[0];
-        let served = aliased.versions.iter().find(|v| v.number == live.version).expect("published");
+        let served = aliased
+            .versions
+            .iter()
+            .find(|v| v.number == live.version)
+            .expect("published");
         let deployed = &aliased.latest.code_sha256;
         if faults.calls() > call {
-            assert_ne!(*deployed, served.configuration.code_sha256, "deployed at call {call}");
+            assert_ne!(
+                *deployed, served.configuration.code_sha256,
+                "deployed at call {call}"
+            );
         } else {
             break;
         }

@@ -12,27 +12,46 @@ use crate::wiring::Host;
 
 pub(crate) async fn run(host: &Host, asked: FunctionsCommand) -> Result<Done, Stopped> {
     match asked {
-        FunctionsCommand::Add { name, layers, aliases, tags } => {
+        FunctionsCommand::Add {
+            name,
+            layers,
+            aliases,
+            tags,
+        } => {
             let mut arns = Vec::new();
             for layer in &layers {
                 arns.push(host.layer_version(layer).await?);
             }
-            let tags = tags.iter().map(|tag| key_and_value(tag)).collect::<Result<_, _>>()?;
-            let new = NewFunction { name: function_name(&name)?, layers: arns, aliases, tags };
-            host.fleet().add(new).map_err(stopped)?;
+            let tags = tags
+                .iter()
+                .map(|tag| key_and_value(tag))
+                .collect::<Result<_, _>>()?;
+            let new = NewFunction {
+                name: function_name(&name)?,
+                layers: arns,
+                aliases,
+                tags,
+            };
+            host.fleet().add(new).map_err(|error| stopped(&error))?;
         }
         FunctionsCommand::Remove { name } => {
-            host.fleet().remove(&function_name(&name)?).map_err(stopped)?;
+            host.fleet()
+                .remove(&function_name(&name)?)
+                .map_err(|error| stopped(&error))?;
         }
         FunctionsCommand::List => {}
     }
-    let functions = host.fleet().list().map_err(stopped)?;
+    let functions = host.fleet().list().map_err(|error| stopped(&error))?;
     let functions: Vec<FunctionLine> = functions.iter().map(line).collect();
     let lines = match functions.is_empty() {
         true => "no functions\n".to_owned(),
         false => functions.iter().map(text).collect(),
     };
-    Ok(Done { exit: Exit::Done, lines, result: CommandResult::Functions(functions) })
+    Ok(Done {
+        exit: Exit::Done,
+        lines,
+        result: CommandResult::Functions(functions),
+    })
 }
 
 fn function_name(text: &str) -> Result<FunctionName, Stopped> {
@@ -46,7 +65,7 @@ fn key_and_value(tag: &str) -> Result<(String, String), Stopped> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
-fn stopped(error: HostError) -> Stopped {
+fn stopped(error: &HostError) -> Stopped {
     match error {
         HostError::Exists(_) | HostError::NotFound(_) | HostError::Refused(_) => {
             Stopped::usage(error.to_string())
@@ -64,7 +83,12 @@ fn line(function: &Function) -> FunctionLine {
     let aliases = function.aliases.iter().map(|alias| AliasLine {
         name: alias.name.clone(),
         version: alias.version,
-        layers: short(configurations.get(&alias.version).copied().unwrap_or_default()),
+        layers: short(
+            configurations
+                .get(&alias.version)
+                .copied()
+                .unwrap_or_default(),
+        ),
     });
     FunctionLine {
         name: function.name.to_string(),
@@ -74,12 +98,20 @@ fn line(function: &Function) -> FunctionLine {
 }
 
 fn short(layers: &[LayerVersionArn]) -> Vec<String> {
-    layers.iter().map(|arn| format!("{}:{}", arn.layer_name(), arn.version())).collect()
+    layers
+        .iter()
+        .map(|arn| format!("{}:{}", arn.layer_name(), arn.version()))
+        .collect()
 }
 
 fn text(function: &FunctionLine) -> String {
     let mut text = String::new();
-    let _ = writeln!(text, "{:20} $LATEST   {}", function.name, function.layers.join(" "));
+    let _ = writeln!(
+        text,
+        "{:20} $LATEST   {}",
+        function.name,
+        function.layers.join(" ")
+    );
     for alias in &function.aliases {
         let pointer = format!("{}={}", alias.name, alias.version);
         let _ = writeln!(text, "{:20} {pointer:9} {}", "", alias.layers.join(" "));

@@ -10,8 +10,11 @@ pub(crate) async fn run(host: &Host, layer: &str) -> Result<Done, Stopped> {
     let history = history(&host.engine()?, &layer_name(layer)?).await?;
     let mut lines = String::new();
     for line in &history {
-        let versions: Vec<String> =
-            line.layer_versions.iter().map(|(r, arn)| format!("{r}:{}", arn.version())).collect();
+        let versions: Vec<String> = line
+            .layer_versions
+            .iter()
+            .map(|(r, arn)| format!("{r}:{}", arn.version()))
+            .collect();
         let versions = match versions.is_empty() {
             true => "never published".to_owned(),
             false => versions.join(" "),
@@ -27,5 +30,9 @@ pub(crate) async fn run(host: &Host, layer: &str) -> Result<Done, Stopped> {
             line.version_reasons.join("; "),
         );
     }
-    Ok(Done { exit: Exit::Done, lines, result: CommandResult::History(history) })
+    Ok(Done {
+        exit: Exit::Done,
+        lines,
+        result: CommandResult::History(history),
+    })
 }

@@ -10,7 +10,11 @@ use crate::wiring::Host;
 pub(crate) async fn run(host: &Host, asked: &RefreshArguments) -> Result<Done, Stopped> {
     let definitions = host.definitions(&asked.layers)?;
     let engine = host.engine()?;
-    let retry = if asked.retry_rejected { Retry::Now } else { Retry::OnChange };
+    let retry = if asked.retry_rejected {
+        Retry::Now
+    } else {
+        Retry::OnChange
+    };
     let mut reports = Vec::new();
     for definition in &definitions {
         reports.push(refresh(&engine, definition, retry).await);
@@ -19,9 +23,16 @@ pub(crate) async fn run(host: &Host, asked: &RefreshArguments) -> Result<Done, S
 }
 
 pub(crate) fn of_reports(reports: Vec<Report>) -> Done {
-    let exit = reports.iter().map(Report::exit).fold(Exit::Done, Exit::worst);
+    let exit = reports
+        .iter()
+        .map(Report::exit)
+        .fold(Exit::Done, Exit::worst);
     let lines = reports.iter().map(lines).collect();
-    Done { exit, lines, result: CommandResult::Layers(reports) }
+    Done {
+        exit,
+        lines,
+        result: CommandResult::Layers(reports),
+    }
 }
 
 fn lines(report: &Report) -> String {
@@ -37,9 +48,17 @@ fn lines(report: &Report) -> String {
     if let (Outcome::Refreshed { .. }, Some(release)) = (&report.outcome, &report.release) {
         let reasons = release.version_reasons.join("; ");
         let size = bytes(release.zip_bytes);
-        let _ = writeln!(text, "  version {} because {reasons}; zip of {size}", release.version);
+        let _ = writeln!(
+            text,
+            "  version {} because {reasons}; zip of {size}",
+            release.version
+        );
     }
-    for dataset in report.datasets.iter().filter(|d| d.state != DatasetState::Unchanged) {
+    for dataset in report
+        .datasets
+        .iter()
+        .filter(|d| d.state != DatasetState::Unchanged)
+    {
         let state = match dataset.state {
             DatasetState::Unchanged => "unchanged",
             DatasetState::New => "new",
@@ -53,7 +72,11 @@ fn lines(report: &Report) -> String {
         let level = serde_json::to_value(problem.level).unwrap_or_default();
         let _ = writeln!(text, "  {} {problem}", level.as_str().unwrap_or_default());
     }
-    for consumer in report.consumers.iter().filter(|c| c.state != ConsumerState::Current) {
+    for consumer in report
+        .consumers
+        .iter()
+        .filter(|c| c.state != ConsumerState::Current)
+    {
         let _ = writeln!(text, "  {}", consumer_line(consumer));
     }
     text
@@ -71,6 +94,10 @@ pub(crate) fn consumer_line(consumer: &ConsumerReport) -> String {
         Some(arn) => format!("on layer version {}", arn.version()),
         None => "without the layer".to_owned(),
     };
-    let reason = consumer.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let reason = consumer
+        .reason
+        .as_ref()
+        .map(|reason| format!(": {reason}"))
+        .unwrap_or_default();
     format!("function {}: {state}, {version}{reason}", consumer.function)
 }

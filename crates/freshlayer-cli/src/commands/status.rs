@@ -14,7 +14,11 @@ pub(crate) async fn run(host: &Host, layers: &[String]) -> Result<Done, Stopped>
         found.push(status(&engine, &definition.layer).await?);
     }
     let lines = found.iter().map(lines).collect();
-    Ok(Done { exit: Exit::Done, lines, result: CommandResult::Status(found) })
+    Ok(Done {
+        exit: Exit::Done,
+        lines,
+        result: CommandResult::Status(found),
+    })
 }
 
 fn lines(status: &LayerStatus) -> String {
@@ -30,9 +34,18 @@ fn lines(status: &LayerStatus) -> String {
         Some(seq) => format!("last stable release {seq}"),
         None => "no stable release yet".to_owned(),
     };
-    let _ = writeln!(text, "{layer}: release {}, version {}, {stable}", release.seq, release.version);
+    let _ = writeln!(
+        text,
+        "{layer}: release {}, version {}, {stable}",
+        release.seq, release.version
+    );
     for dataset in &status.datasets {
-        let _ = writeln!(text, "  dataset {}: {} old", dataset.name, age(dataset.age_secs));
+        let _ = writeln!(
+            text,
+            "  dataset {}: {} old",
+            dataset.name,
+            age(dataset.age_secs)
+        );
     }
     for consumer in &status.consumers {
         let _ = writeln!(text, "  {}", consumer_line(consumer));
@@ -41,7 +54,10 @@ fn lines(status: &LayerStatus) -> String {
         let _ = writeln!(text, "  pinned to release {seq}");
     }
     if let Some(seq) = status.rolling_to {
-        let _ = writeln!(text, "  rollout to release {seq} is not finished; refresh goes on");
+        let _ = writeln!(
+            text,
+            "  rollout to release {seq} is not finished; refresh goes on"
+        );
     }
     rejected(status, &mut text);
     if let Some(lease) = &status.lease {

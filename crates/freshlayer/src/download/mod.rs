@@ -71,8 +71,11 @@ pub(crate) async fn download(
     let mut pulled = Vec::new();
     for dataset in &definition.datasets {
         let known = known(session.head(), dataset, live);
-        let request =
-            Request { source: &dataset.source, known: known.as_ref(), limits: &definition.limits };
+        let request = Request {
+            source: &dataset.source,
+            known: known.as_ref(),
+            limits: &definition.limits,
+        };
         let body = match engine.ports.source.fetch(request).await {
             Ok(Fetch::Body(body)) => body,
             Ok(Fetch::Unchanged) => {
@@ -88,7 +91,12 @@ pub(crate) async fn download(
             return Ok(Downloaded::Busy(lease));
         }
         let folder = folder.join(dataset.name.as_str());
-        let pull = Pull { engine, dataset, limits: &definition.limits, folder: &folder };
+        let pull = Pull {
+            engine,
+            dataset,
+            limits: &definition.limits,
+            folder: &folder,
+        };
         pulled.push(pull.run(body, session.head(), stages).await?);
     }
     Ok(Downloaded::Pulled(pulled))
@@ -100,7 +108,9 @@ fn known(head: &Head, dataset: &Dataset, live: Option<&Release>) -> Option<Valid
     let same_source = seen.fingerprint == dataset.source_fingerprint();
     let live = live.and_then(|release| release.snapshot(&dataset.name));
     let serving = live.is_some_and(|snapshot| snapshot.digest == seen.digest);
-    let refused = head.rejection(&seen.digest, &dataset.verdict_fingerprint()).is_some();
+    let refused = head
+        .rejection(&seen.digest, &dataset.verdict_fingerprint())
+        .is_some();
     let usable = same_source && (serving || refused) && !seen.validators.is_empty();
     usable.then(|| seen.validators.clone())
 }
@@ -109,9 +119,10 @@ fn unchanged(head: &Head, dataset: &Dataset) -> Pulled {
     let seen = head.upstream.get(&dataset.name);
     let fingerprint = dataset.verdict_fingerprint();
     match seen.and_then(|seen| head.rejection(&seen.digest, &fingerprint)) {
-        Some(rejection) => {
-            Pulled::Refused(Refused { problems: rejection.problems.clone(), seen: None })
-        }
+        Some(rejection) => Pulled::Refused(Refused {
+            problems: rejection.problems.clone(),
+            seen: None,
+        }),
         None => Pulled::Unchanged,
     }
 }
@@ -185,22 +196,36 @@ impl Pull<'_> {
         checksums: &[ExpectedChecksum],
         stages: &mut Stages,
     ) -> Result<Result<Vec<StagedFile>, Vec<Problem>>, Error> {
-        let running = stages.start(self.engine, Stage::Extract, self.dataset.name.as_str(), None);
+        let running = stages.start(
+            self.engine,
+            Stage::Extract,
+            self.dataset.name.as_str(),
+            None,
+        );
         let meter: Meter = stages.meter(&running);
-        let md5 = checksums.iter().any(|c| matches!(c, ExpectedChecksum::ExtractedMd5(_)));
+        let md5 = checksums
+            .iter()
+            .any(|c| matches!(c, ExpectedChecksum::ExtractedMd5(_)));
         let also = if md5 { Also::Md5 } else { Also::Nothing };
         let (dataset, limits) = (self.dataset.clone(), self.limits.clone());
         let (body, folder) = (body.clone(), self.folder.join("files"));
         let extracted =
             blocking(move || extract(&dataset, &limits, &body, &folder, also, &meter)).await?;
         if let Ok(files) = &extracted {
-            stages.finish(self.engine, running, files.iter().map(|file| file.size_bytes).sum());
+            stages.finish(
+                self.engine,
+                running,
+                files.iter().map(|file| file.size_bytes).sum(),
+            );
         }
         Ok(extracted)
     }
 
     fn refused(&self, problems: Vec<Problem>, seen: Option<Seen>) -> Pulled {
-        let problems = problems.into_iter().map(|problem| problem.of(&self.dataset.name)).collect();
+        let problems = problems
+            .into_iter()
+            .map(|problem| problem.of(&self.dataset.name))
+            .collect();
         Pulled::Refused(Refused { problems, seen })
     }
 }
@@ -209,7 +234,11 @@ fn transfer_mismatch(checksums: &[ExpectedChecksum], body: &Staged) -> Option<Pr
     checksums.iter().find_map(|checksum| match checksum {
         ExpectedChecksum::TransferSha256(expected) if *expected != body.sha256 => {
             let expected = format!("SHA-256 {expected} of the download");
-            Some(Problem::fail(Code::ChecksumMismatch, expected, body.sha256.to_string()))
+            Some(Problem::fail(
+                Code::ChecksumMismatch,
+                expected,
+                body.sha256.to_string(),
+            ))
         }
         _ => None,
     })
@@ -218,7 +247,10 @@ fn transfer_mismatch(checksums: &[ExpectedChecksum], body: &Staged) -> Option<Pr
 fn extracted_mismatch(checksums: &[ExpectedChecksum], files: &[StagedFile]) -> Option<Problem> {
     checksums.iter().find_map(|checksum| match checksum {
         ExpectedChecksum::ExtractedMd5(expected) => {
-            let found = files.first().and_then(|file| file.md5.clone()).unwrap_or_default();
+            let found = files
+                .first()
+                .and_then(|file| file.md5.clone())
+                .unwrap_or_default();
             let expected_text = format!("MD5 {expected} of the extracted file");
             (*expected != found)
                 .then(|| Problem::fail(Code::ChecksumMismatch, expected_text, found))

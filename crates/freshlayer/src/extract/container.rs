@@ -52,17 +52,26 @@ pub(super) fn unpack(
         Container::Zip => unzip(file, taker),
         Container::Tar | Container::None => untar(file, taker),
         Container::Gzip => {
-            let decoder = flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(INPUT_BYTES, file));
+            let decoder =
+                flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(INPUT_BYTES, file));
             decompressed(decoder, taker)
         }
-        Container::Xz => {
-            decompressed(lzma_rust2::XzReader::new(BufReader::with_capacity(INPUT_BYTES, file), true), taker)
-        }
-        Container::Zstd => match ruzstd::decoding::StreamingDecoder::new(BufReader::with_capacity(INPUT_BYTES, file)) {
+        Container::Xz => decompressed(
+            lzma_rust2::XzReader::new(BufReader::with_capacity(INPUT_BYTES, file), true),
+            taker,
+        ),
+        Container::Zstd => match ruzstd::decoding::StreamingDecoder::new(BufReader::with_capacity(
+            INPUT_BYTES,
+            file,
+        )) {
             Ok(decoder) => decompressed(decoder, taker),
             Err(error) => {
                 let expected = format!("a zstd stream of {} bytes", body.size_bytes);
-                taker.refuse(Problem::fail(Code::ContainerCorrupt, expected, error.to_string()));
+                taker.refuse(Problem::fail(
+                    Code::ContainerCorrupt,
+                    expected,
+                    error.to_string(),
+                ));
                 Ok(())
             }
         },
@@ -73,13 +82,22 @@ pub(super) fn unpack(
 fn decompressed(decoder: impl Read + Send, taker: &mut Taker<'_>) -> Result<(), Error> {
     piped(decoder, |pieces| match pieces.peek(512) {
         Ok(start) if sniff(start) == Container::Tar => untar(pieces, taker),
-        Ok(_) => taker.entry(&Entry { name: "", kind: Kind::Only }, pieces),
+        Ok(_) => taker.entry(
+            &Entry {
+                name: "",
+                kind: Kind::Only,
+            },
+            pieces,
+        ),
         Err(error) => Ok(taker.refuse(problem_of(&error))),
     })
 }
 
 fn untar(reader: impl Read, taker: &mut Taker<'_>) -> Result<(), Error> {
-    let bounded = Bounded { inner: reader, budget: taker.budget() };
+    let bounded = Bounded {
+        inner: reader,
+        budget: taker.budget(),
+    };
     let mut archive = tar::Archive::new(bounded);
     let entries = match archive.entries() {
         Ok(entries) => entries,

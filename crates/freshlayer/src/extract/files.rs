@@ -190,7 +190,9 @@ impl<'a> Taker<'a> {
             if let Err(problem) = self.spend(read as u64) {
                 return Ok(self.refuse(problem.at(shown(name))));
             }
-            output.write_all(&buffer[..read]).map_err(Error::io("write", &file))?;
+            output
+                .write_all(&buffer[..read])
+                .map_err(Error::io("write", &file))?;
             sha256.update(&buffer[..read]);
             if self.also == Also::Md5 {
                 md5.update(&buffer[..read]);
@@ -199,7 +201,14 @@ impl<'a> Taker<'a> {
         }
         let md5 = (self.also == Also::Md5).then(|| hex(&md5.finalize()));
         let sha256 = Digest::of(sha256);
-        let staged = StagedFile { path, mode, size_bytes, sha256, md5, file };
+        let staged = StagedFile {
+            path,
+            mode,
+            size_bytes,
+            sha256,
+            md5,
+            file,
+        };
         self.taken.push((name.to_owned(), staged));
         Ok(())
     }
@@ -210,7 +219,11 @@ impl<'a> Taker<'a> {
         let most = self.limits.unpacked_bytes_max;
         if self.size_bytes > most {
             let expected = format!("at most {most} bytes for the dataset");
-            return Err(Problem::fail(Code::ExpansionLimit, expected, "more; unpacking was stopped"));
+            return Err(Problem::fail(
+                Code::ExpansionLimit,
+                expected,
+                "more; unpacking was stopped",
+            ));
         }
         Ok(())
     }
@@ -240,7 +253,11 @@ impl<'a> Taker<'a> {
             };
             self.refuse(Problem::fail(Code::SelectNone, expected, found));
         } else if self.taken.len() > 1 && self.dataset.format != Format::Archive {
-            let names = self.taken.iter().take(NAMES_SHOWN_MAX).map(|(name, _)| name.as_str());
+            let names = self
+                .taken
+                .iter()
+                .take(NAMES_SHOWN_MAX)
+                .map(|(name, _)| name.as_str());
             let names: Vec<&str> = names.collect();
             let found = format!("{} files: {}", self.taken.len(), names.join(", "));
             let expected = "one file; name it with `source.select`";
@@ -257,7 +274,11 @@ fn mode_of(kind: Kind) -> &'static str {
 }
 
 fn shown(name: &str) -> &str {
-    if name.is_empty() { "the compressed stream" } else { name }
+    if name.is_empty() {
+        "the compressed stream"
+    } else {
+        name
+    }
 }
 
 /// Builds the set of globs; none means all. They were checked when the definition was read.

@@ -23,14 +23,22 @@ mod tests {
     use super::*;
 
     fn profile(count: u64) -> Profile {
-        Profile { counts: [("rows".to_owned(), count)].into(), ..Profile::default() }
+        Profile {
+            counts: [("rows".to_owned(), count)].into(),
+            ..Profile::default()
+        }
     }
 
     #[test]
     fn a_change_over_the_threshold_is_a_problem_in_both_directions() {
-        for (before, after, problems) in
-            [(1000, 1400, 0), (1000, 1410, 1), (1000, 590, 1), (1000, 0, 1), (0, 1000, 1), (3, 9, 0)]
-        {
+        for (before, after, problems) in [
+            (1000, 1400, 0),
+            (1000, 1410, 1),
+            (1000, 590, 1),
+            (1000, 0, 1),
+            (0, 1000, 1),
+            (3, 9, 0),
+        ] {
             let found = drift(&profile(before), &profile(after), 40);
             assert_eq!(found.len(), problems, "{before} to {after}: {found:?}");
         }

@@ -60,14 +60,20 @@ pub(crate) fn inspect(
     };
     problems.append(&mut findings.problems);
     let built = findings.built.or(candidate.upstream.last_modified);
-    findings.profile.counts.insert("bytes".to_owned(), size_bytes);
+    findings
+        .profile
+        .counts
+        .insert("bytes".to_owned(), size_bytes);
     problems.extend(age(&candidate, built, live, now));
     if let Some(live) = live {
         let most = candidate.dataset.expect.drift_percent_max;
         problems.extend(drift::drift(&live.profile, &findings.profile, most));
     }
     let name = candidate.dataset.name.clone();
-    let problems: Vec<Problem> = problems.into_iter().map(|problem| problem.of(&name)).collect();
+    let problems: Vec<Problem> = problems
+        .into_iter()
+        .map(|problem| problem.of(&name))
+        .collect();
     let passed = problems.iter().all(|problem| problem.level == Level::Warn);
     let proven = passed.then(|| proven(candidate, findings, built));
     Ok(Inspected { proven, problems })
@@ -113,7 +119,11 @@ fn sizes(candidate: &Candidate, size_bytes: u64) -> Vec<Problem> {
         return Vec::new();
     }
     let expected = format!("{} to {} bytes", band.start(), band.end());
-    vec![Problem::fail(Code::SizeBand, expected, format!("{size_bytes} bytes"))]
+    vec![Problem::fail(
+        Code::SizeBand,
+        expected,
+        format!("{size_bytes} bytes"),
+    )]
 }
 
 fn age(
@@ -136,7 +146,11 @@ fn age(
         let oldest = now.saturating_sub(SignedDuration::from_hours(24 * i64::from(days)));
         if oldest.is_ok_and(|oldest| built < oldest) {
             let expected = format!("a build of the last {days} days");
-            problems.push(Problem::fail(Code::BuildTooOld, expected, format!("one of {built}")));
+            problems.push(Problem::fail(
+                Code::BuildTooOld,
+                expected,
+                format!("one of {built}"),
+            ));
         }
     }
     problems

@@ -16,14 +16,14 @@ use freshlayer_reader::rusqlite;
 use rusqlite::config::DbConfig;
 use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
-use sha2::{Digest as _, Sha256};
 
 use super::Findings;
 use crate::definition::{Dataset, Expectations, Probe};
 use crate::error::Error;
 use crate::extract::StagedFile;
+use crate::hashing::sha256_of;
 use crate::limits::Limits;
-use crate::names::{Digest, hex};
+use crate::names::hex;
 use crate::problem::{Code, Problem};
 
 /// How every `SQLite` 3 file begins. Source: the file format document, section 1.3.
@@ -58,20 +58,28 @@ pub(super) fn inspect(
     if !start.starts_with(HEADER) || start.len() < 100 {
         let expected = "a SQLite database: its 16 header bytes";
         let found = format!("a start of {}", first_bytes(&start));
-        findings.problems.push(Problem::fail(Code::WrongType, expected, found));
+        findings
+            .problems
+            .push(Problem::fail(Code::WrongType, expected, found));
         return Ok(findings);
     }
-    if start[VERSIONS_AT as usize..][..2] == WAL {
+    if start[18..20] == WAL {
         findings.rewritten = Some(without_wal(file)?);
         let expected = "a rollback journal: WAL cannot be read on a read-only file system";
-        findings.problems.push(Problem::warn(Code::SqliteWal, expected, "WAL mode; converted"));
+        findings.problems.push(Problem::warn(
+            Code::SqliteWal,
+            expected,
+            "WAL mode; converted",
+        ));
     }
     if let Some(problem) = size(&start, file.size_bytes) {
         findings.problems.push(problem);
         return Ok(findings);
     }
     if let Err(error) = queries(dataset, file, limits, &mut findings) {
-        findings.problems.push(problem_of(&error, limits, "the database"));
+        findings
+            .problems
+            .push(problem_of(&error, limits, "the database"));
     }
     Ok(findings)
 }
@@ -81,18 +89,18 @@ pub(super) fn inspect(
 fn without_wal(file: &StagedFile) -> Result<StagedFile, Error> {
     let path = &file.file;
     let fault = |error| Error::io("convert", path)(error);
-    let output = OpenOptions::new().read(true).write(true).open(path).map_err(fault)?;
+    let output = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(path)
+        .map_err(fault)?;
     output.write_all_at(&ROLLBACK, VERSIONS_AT).map_err(fault)?;
-    let mut sha256 = Sha256::new();
-    let mut reader = File::open(path).map_err(fault)?;
-    let mut buffer = vec![0; 256 * 1024];
-    loop {
-        match reader.read(&mut buffer).map_err(fault)? {
-            0 => break,
-            read => sha256.update(&buffer[..read]),
-        }
-    }
-    Ok(StagedFile { sha256: Digest::of(sha256), ..file.clone() })
+    drop(output);
+    let sha256 = sha256_of(path).map_err(fault)?;
+    Ok(StagedFile {
+        sha256,
+        ..file.clone()
+    })
 }
 
 /// Compares the file's size with what its header says.
@@ -158,40 +166,54 @@ fn judge(
     }
     let tables = tables(connection)?;
     if tables.is_empty() {
-        findings.problems.push(Problem::fail(Code::Empty, "at least one table", "none"));
+        findings
+            .problems
+            .push(Problem::fail(Code::Empty, "at least one table", "none"));
     }
     for (table, columns) in &expect.tables {
         findings.problems.extend(missing(&tables, table, columns));
     }
     let mut rows = BTreeMap::new();
     for (table, columns) in &tables {
-        let shape = columns.iter().map(|(column, kind)| format!("column {table}.{column} {kind}"));
+        let shape = columns
+            .iter()
+            .map(|(column, kind)| format!("column {table}.{column} {kind}"));
         findings.profile.shape.extend(shape);
         let count = format!("SELECT count(*) FROM {}", quoted(table));
         let count: i64 = connection.query_row(&count, [], |row| row.get(0))?;
         rows.insert(table, u64::try_from(count).unwrap_or(0));
     }
     // Single tables of sound databases double or halve; the sum of their rows is what drifts slowly.
-    findings.profile.counts.insert("rows".to_owned(), rows.values().sum());
+    findings
+        .profile
+        .counts
+        .insert("rows".to_owned(), rows.values().sum());
     for (table, rows_min) in &expect.rows_min {
         let found = rows.get(table);
         if found.is_none_or(|rows| rows < rows_min) {
             let found = found.map_or("no such table".to_owned(), ToString::to_string);
             let expected = format!("at least {rows_min} rows");
-            findings.problems.push(Problem::fail(Code::SqliteRows, expected, found).at(table));
+            findings
+                .problems
+                .push(Problem::fail(Code::SqliteRows, expected, found).at(table));
         }
     }
     let probes = expect.probes.iter();
-    findings.problems.extend(probes.filter_map(|probe| ask(connection, probe, limits).err()));
+    findings
+        .problems
+        .extend(probes.filter_map(|probe| ask(connection, probe, limits).err()));
     Ok(())
 }
 
 fn quick_check(connection: &Connection) -> rusqlite::Result<Vec<Problem>> {
     let mut statement = connection.prepare(&format!("PRAGMA quick_check({FINDINGS_MAX})"))?;
-    let found: Vec<String> =
-        statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let found: Vec<String> = statement
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
     let bad = found.into_iter().filter(|line| line != "ok");
-    Ok(bad.map(|line| Problem::fail(Code::SqliteCorrupt, "quick_check: ok", line)).collect())
+    Ok(bad
+        .map(|line| Problem::fail(Code::SqliteCorrupt, "quick_check: ok", line))
+        .collect())
 }
 
 /// A table's name, with its columns and their types.
@@ -217,11 +239,17 @@ fn tables(connection: &Connection) -> rusqlite::Result<Vec<Table>> {
 
 fn missing(tables: &[Table], table: &str, columns: &[String]) -> Vec<Problem> {
     let Some((_, found)) = tables.iter().find(|(name, _)| name == table) else {
-        let names: Vec<&str> = tables.iter().map(|(name, _)| name.as_str()).take(10).collect();
+        let names: Vec<&str> = tables
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .take(10)
+            .collect();
         let found = format!("tables {}", names.join(", "));
         return vec![Problem::fail(Code::SqliteTable, "a table", found).at(table)];
     };
-    let lacking = columns.iter().filter(|column| !found.iter().any(|(name, _)| name == *column));
+    let lacking = columns
+        .iter()
+        .filter(|column| !found.iter().any(|(name, _)| name == *column));
     lacking
         .map(|column| {
             let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
@@ -268,7 +296,11 @@ fn problem_of(error: &rusqlite::Error, limits: &Limits, location: &str) -> Probl
         let expected = format!("all checks within {} s", limits.sqlite_secs_max);
         return Problem::fail(Code::SqliteTime, expected, "more; it was stopped").at(location);
     }
-    Problem::fail(Code::SqliteCorrupt, "a database that can be read", error.to_string())
+    Problem::fail(
+        Code::SqliteCorrupt,
+        "a database that can be read",
+        error.to_string(),
+    )
 }
 
 fn quoted(name: &str) -> String {

@@ -42,8 +42,14 @@ pub(super) fn deflate(
             receiver
         });
         let workers: Vec<_> = workers.collect();
-        for worker in workers.iter().cycle().take(usize::try_from(pieces).unwrap_or(usize::MAX)) {
-            let piece = worker.recv().map_err(|_| io::Error::other("a compressor ended early"))?;
+        for worker in workers
+            .iter()
+            .cycle()
+            .take(usize::try_from(pieces).unwrap_or(usize::MAX))
+        {
+            let piece = worker
+                .recv()
+                .map_err(|_| io::Error::other("a compressor ended early"))?;
             take(piece?)?;
         }
         Ok(())
@@ -61,10 +67,15 @@ fn work(
     for number in numbers {
         let start = number * PIECE_BYTES;
         let length = PIECE_BYTES.min(size_bytes - start);
-        let end = if start + length == size_bytes { End::Last } else { End::Open };
+        let end = if start + length == size_bytes {
+            End::Last
+        } else {
+            End::Open
+        };
         input.resize(usize::try_from(length).unwrap_or(usize::MAX), 0);
-        let piece =
-            file.read_exact_at(&mut input, start).and_then(|()| workshop.compress(&input, end));
+        let piece = file
+            .read_exact_at(&mut input, start)
+            .and_then(|()| workshop.compress(&input, end));
         // A closed channel means that the taker gave up; it says why itself.
         if sender.send(piece).is_err() {
             return;
@@ -92,7 +103,10 @@ struct Workshop {
 impl Workshop {
     fn new() -> Self {
         let level = CompressionLvl::new(LEVEL).expect("libdeflate has levels 0 to 12");
-        Self { compressor: Compressor::new(level), output: Vec::new() }
+        Self {
+            compressor: Compressor::new(level),
+            output: Vec::new(),
+        }
     }
 
     fn compress(&mut self, input: &[u8], end: End) -> io::Result<Piece> {
@@ -110,6 +124,10 @@ impl Workshop {
             End::Open => open_ended(deflated)
                 .ok_or_else(|| io::Error::other("the compressor's stream has no last block"))?,
         };
-        Ok(Piece { deflated, size_bytes: input.len() as u64, crc32 })
+        Ok(Piece {
+            deflated,
+            size_bytes: input.len() as u64,
+            crc32,
+        })
     }
 }

@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use carry::carry;
 pub use prove::prove;
-pub use zip_file::sha256_of;
 
 use crate::engine::Meter;
 use crate::error::Error;
@@ -47,8 +46,10 @@ pub(crate) fn assemble(proven: Vec<Proven>) -> Result<Assembled, Vec<Problem>> {
     }
     files.sort_by(|a, b| a.path.as_str().cmp(b.path.as_str()));
     let mut names = Names::default();
-    let mut problems: Vec<Problem> =
-        files.iter().filter_map(|file| names.take(&file.path).err()).collect();
+    let mut problems: Vec<Problem> = files
+        .iter()
+        .filter_map(|file| names.take(&file.path).err())
+        .collect();
     let size_bytes: u64 = files.iter().map(|file| file.size_bytes).sum();
     // Leaves room for the manifest, so that the refusal comes before the work.
     let most = LAYER_BYTES_MAX - 1024 - 256 * files.len() as u64;
@@ -61,7 +62,11 @@ pub(crate) fn assemble(proven: Vec<Proven>) -> Result<Assembled, Vec<Problem>> {
         return Err(problems);
     }
     let content = content_digest(&snapshots);
-    Ok(Assembled { snapshots, files, content })
+    Ok(Assembled {
+        snapshots,
+        files,
+        content,
+    })
 }
 
 /// Writes the zip of a release. Its bytes follow from the record and the files alone.
@@ -80,7 +85,10 @@ pub(crate) fn package(
         .map(|file| ZipEntry {
             path: file.path.as_str().to_owned(),
             executable: file.mode == "0755",
-            content: Content::File { path: &file.file, size_bytes: file.size_bytes },
+            content: Content::File {
+                path: &file.file,
+                size_bytes: file.size_bytes,
+            },
         })
         .collect();
     let manifest_path = freshlayer_reader::manifest_path(release.layer.as_str());
@@ -91,11 +99,17 @@ pub(crate) fn package(
     });
     entries.sort_by(|a, b| a.path.cmp(&b.path));
     let (sha256, size_bytes) = zip_file::write(&path, &entries, meter)?;
-    Ok(LayerZip { path, sha256, size_bytes })
+    Ok(LayerZip {
+        path,
+        sha256,
+        size_bytes,
+    })
 }
 
 /// Checks a path that comes from a record of our own before it is used on this machine.
 fn own_path(text: &str) -> Result<OptPath, Error> {
-    OptPath::parse(text)
-        .map_err(|problem| Error::Proof { what: "a file's path".to_owned(), problem })
+    OptPath::parse(text).map_err(|problem| Error::Proof {
+        what: "a file's path".to_owned(),
+        problem,
+    })
 }

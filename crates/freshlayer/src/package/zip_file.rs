@@ -2,14 +2,13 @@
 //! local headers, no extra fields. Source: PKWARE's APPNOTE 6.3, sections 4.3.7, 4.3.12 and 4.3.16.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
-
-use sha2::{Digest as _, Sha256};
 
 use super::deflate::{Piece, deflate, deflate_bytes};
 use crate::engine::Meter;
 use crate::error::Error;
+use crate::hashing::sha256_of;
 use crate::names::Digest;
 
 /// What becomes an entry.
@@ -34,7 +33,7 @@ const NAMES_ARE_UTF8: u16 = 1 << 11;
 const DEFLATED: u16 = 8;
 const REGULAR_FILE: u32 = 0o100_000;
 /// From the start of a local header to the CRC that is filled in once it is known.
-const CRC_AT: u64 = 14;
+const CRC_AT: usize = 14;
 
 struct Written {
     name: Vec<u8>,
@@ -57,8 +56,7 @@ pub(super) fn write(
     for entry in entries {
         written.push(write_entry(&mut output, entry, meter).map_err(Error::io("write", path))?);
     }
-    let size_bytes =
-        write_directory(&mut output, &written).map_err(Error::io("write", path))?;
+    let size_bytes = write_directory(&mut output, &written).map_err(Error::io("write", path))?;
     drop(output);
     let sha256 = sha256_of(path).map_err(Error::io("read", path))?;
     Ok((sha256, size_bytes))
@@ -98,8 +96,8 @@ fn write_entry(
     written.crc32 = crc32.finalize();
     written.deflated_bytes = fits(deflated_bytes)?;
     written.size_bytes = fits(size_bytes)?;
-    output.seek(SeekFrom::Start(header_at + CRC_AT))?;
-    output.write_all(&local_header(&written)[CRC_AT as usize..])?;
+    output.seek(SeekFrom::Start(header_at + CRC_AT as u64))?;
+    output.write_all(&local_header(&written)[CRC_AT..])?;
     output.seek(SeekFrom::End(0))?;
     Ok(written)
 }
@@ -115,6 +113,10 @@ fn local_header(entry: &Written) -> Vec<u8> {
 }
 
 /// The fields that a local header and the directory have in common, up to the name's length.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a path is at most 1,024 bytes long"
+)]
 fn shared_fields(header: &mut Vec<u8>, entry: &Written) {
     for field in [NAMES_ARE_UTF8, DEFLATED, DOS_TIME, DOS_DATE] {
         header.extend(field.to_le_bytes());
@@ -122,7 +124,6 @@ fn shared_fields(header: &mut Vec<u8>, entry: &Written) {
     for field in [entry.crc32, entry.deflated_bytes, entry.size_bytes] {
         header.extend(field.to_le_bytes());
     }
-    // A path is at most 1,024 bytes long.
     header.extend((entry.name.len() as u16).to_le_bytes());
 }
 
@@ -156,20 +157,4 @@ fn write_directory(output: &mut BufWriter<File>, written: &[Written]) -> io::Res
 /// A layer is far below 4 GiB: its size was checked before.
 fn fits(number: u64) -> io::Result<u32> {
     u32::try_from(number).map_err(io::Error::other)
-}
-
-/// Hashes a file.
-///
-/// # Errors
-/// Where it cannot be read.
-pub fn sha256_of(path: &Path) -> io::Result<Digest> {
-    let mut file = File::open(path)?;
-    let mut sha256 = Sha256::new();
-    let mut buffer = vec![0; 256 * 1024];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(Digest::of(sha256)),
-            read => sha256.update(&buffer[..read]),
-        }
-    }
 }

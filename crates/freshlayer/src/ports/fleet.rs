@@ -33,7 +33,9 @@ pub trait Fleet: Send + Sync {
 }
 
 /// A function's name: 1 to 64 of `a-z A-Z 0-9 - _`, as the Lambda API takes it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct FunctionName(String);
 
@@ -45,7 +47,9 @@ impl FunctionName {
     pub fn parse(name: &str) -> Result<Self, String> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if name.is_empty() || name.len() > 64 || !name.chars().all(allowed) {
-            return Err(format!("expected 1 to 64 of a-z A-Z 0-9 - _, found {name:?}"));
+            return Err(format!(
+                "expected 1 to 64 of a-z A-Z 0-9 - _, found {name:?}"
+            ));
         }
         Ok(Self(name.to_owned()))
     }

@@ -29,7 +29,10 @@ impl Driven {
     }
 
     pub(crate) fn count(&self, state: ConsumerState) -> usize {
-        self.consumers.iter().filter(|consumer| consumer.state == state).count()
+        self.consumers
+            .iter()
+            .filter(|consumer| consumer.state == state)
+            .count()
     }
 }
 
@@ -54,11 +57,17 @@ pub(crate) async fn survey(
 ) -> Result<Survey, Error> {
     let layer = release.layer.clone();
     let region = engine.ports.registry.region();
-    let target = head.version(release.seq, region).cloned().ok_or_else(|| Error::State {
-        key: crate::ports::Key::head(&layer).to_string(),
-        problem: format!("release {} has no layer version in {region}", release.seq),
-    })?;
-    let releases = head.versions.iter().filter_map(|(seq, r)| Some((*seq, r.get(region)?.clone())));
+    let target = head
+        .version(release.seq, region)
+        .cloned()
+        .ok_or_else(|| Error::State {
+            key: crate::ports::Key::head(&layer).to_string(),
+            problem: format!("release {} has no layer version in {region}", release.seq),
+        })?;
+    let releases = head
+        .versions
+        .iter()
+        .filter_map(|(seq, r)| Some((*seq, r.get(region)?.clone())));
     let desired = Desired {
         layer: layer.clone(),
         target,
@@ -68,7 +77,11 @@ pub(crate) async fn survey(
     let observed = engine.ports.fleet.observe(&layer).await;
     let observed = observed.map_err(|source| Error::Fleet { layer, source })?;
     let plan = plan(&desired, &observed);
-    Ok(Survey { desired, observed, plan })
+    Ok(Survey {
+        desired,
+        observed,
+        plan,
+    })
 }
 
 /// Says where every consumer stands, without doing anything.
@@ -111,9 +124,22 @@ struct Drive {
 
 impl Drive {
     fn new(survey: Survey) -> Self {
-        let Survey { desired, observed, plan } = survey;
-        let before = observed.iter().map(|c| (c.function.clone(), c.clone())).collect();
-        Self { desired, observed, plan, before, failed: BTreeMap::new() }
+        let Survey {
+            desired,
+            observed,
+            plan,
+        } = survey;
+        let before = observed
+            .iter()
+            .map(|c| (c.function.clone(), c.clone()))
+            .collect();
+        Self {
+            desired,
+            observed,
+            plan,
+            before,
+            failed: BTreeMap::new(),
+        }
     }
 
     /// Does one step of every consumer that has one, then plans again.
@@ -140,7 +166,10 @@ impl Drive {
         if stale {
             let layer = &self.desired.layer;
             let observed = engine.ports.fleet.observe(layer).await;
-            let fault = |source| Error::Fleet { layer: layer.clone(), source };
+            let fault = |source| Error::Fleet {
+                layer: layer.clone(),
+                source,
+            };
             self.observed = observed.map_err(fault)?;
         }
         self.plan = plan(&self.desired, &self.observed);
@@ -148,23 +177,36 @@ impl Drive {
     }
 
     fn replace(&mut self, consumer: Consumer) {
-        if let Some(known) = self.observed.iter_mut().find(|c| c.function == consumer.function) {
+        if let Some(known) = self
+            .observed
+            .iter_mut()
+            .find(|c| c.function == consumer.function)
+        {
             *known = consumer;
         }
     }
 
     fn finish(self) -> Driven {
-        let consumers: Vec<ConsumerReport> =
-            self.observed.iter().map(|consumer| self.report(consumer)).collect();
+        let consumers: Vec<ConsumerReport> = self
+            .observed
+            .iter()
+            .map(|consumer| self.report(consumer))
+            .collect();
         let journal = consumers.iter().map(|report| {
             let before = self.before.get(&report.function);
             let note = ConsumerNote {
                 from: before.and_then(|consumer| self.serving(consumer)),
-                outcome: report.reason.clone().unwrap_or_else(|| word(report.state).to_owned()),
+                outcome: report
+                    .reason
+                    .clone()
+                    .unwrap_or_else(|| word(report.state).to_owned()),
             };
             (report.function.clone(), note)
         });
-        Driven { journal: journal.collect(), consumers }
+        Driven {
+            journal: journal.collect(),
+            consumers,
+        }
     }
 
     fn report(&self, consumer: &Consumer) -> ConsumerReport {
@@ -186,7 +228,12 @@ impl Drive {
             (None, Some(Standing::Current)) => (ConsumerState::Current, None),
         };
         let layer_version = self.serving(consumer);
-        ConsumerReport { function: consumer.function.clone(), state, layer_version, reason }
+        ConsumerReport {
+            function: consumer.function.clone(),
+            state,
+            layer_version,
+            reason,
+        }
     }
 
     /// The layer version that callers get: behind the first alias, or in `$LATEST`.
@@ -195,7 +242,9 @@ impl Drive {
         let version = alias.and_then(|a| consumer.versions.iter().find(|v| v.number == a.version));
         let configuration = version.map_or(&consumer.latest, |version| &version.configuration);
         let mut layers = configuration.layers.iter();
-        layers.find(|arn| arn.layer() == self.desired.target.layer()).cloned()
+        layers
+            .find(|arn| arn.layer() == self.desired.target.layer())
+            .cloned()
     }
 }
 

@@ -23,7 +23,9 @@ pub fn order(consumer: &Consumer, layer: &LayerName) -> Option<Order> {
         "hold" => Order::Hold,
         "" | "*" => Order::Follow(VersionReq::STAR),
         _ => match text.strip_prefix("pin=") {
-            Some(seq) => seq.parse().map_or_else(|_| Order::Unclear(text.to_owned()), Order::Pin),
+            Some(seq) => seq
+                .parse()
+                .map_or_else(|_| Order::Unclear(text.to_owned()), Order::Pin),
             None => match VersionReq::parse(text) {
                 Ok(requirement) => Order::Follow(requirement),
                 Err(_) => Order::Unclear(text.to_owned()),

@@ -61,18 +61,31 @@ fn next(desired: &Desired, consumer: &Consumer) -> (Option<Step>, Standing) {
         Some(Order::Hold) => return stays(format!("its tag {} says hold", tag(&desired.layer))),
         Some(Order::Unclear(text)) => {
             let tag = tag(&desired.layer);
-            return held(format!("its tag {tag} says {text:?}; use hold, pin=<release> or ^1"));
+            return held(format!(
+                "its tag {tag} says {text:?}; use hold, pin=<release> or ^1"
+            ));
         }
         Some(Order::Follow(wanted)) if !wanted.matches(&desired.version) => {
-            return stays(format!("its tag asks for {wanted}; the data is {}", desired.version));
+            return stays(format!(
+                "its tag asks for {wanted}; the data is {}",
+                desired.version
+            ));
         }
         Some(Order::Pin(seq)) => match desired.releases.get(&seq) {
             Some(target) => target,
-            None => return held(format!("its tag pins release {seq}, which has no layer version")),
+            None => {
+                return held(format!(
+                    "its tag pins release {seq}, which has no layer version"
+                ));
+            }
         },
         Some(Order::Follow(_)) | None => &desired.target,
     };
-    let look = Look { consumer, target, opted_in };
+    let look = Look {
+        consumer,
+        target,
+        opted_in,
+    };
     let (step, standing) = look.next();
     match standing {
         Standing::Current if target != &desired.target => {
@@ -105,9 +118,10 @@ impl Look<'_> {
             .filter(|(_, version)| !version.configuration.layers.contains(self.target))
             .collect();
         // An alias that serves other code or settings than $LATEST cannot follow without shipping them.
-        let (free, stuck): (Vec<_>, Vec<_>) =
-            behind.iter().partition(|(_, version)| self.differs_in_our_layer_only(version));
-        if let Some(step) = free.first().and_then(|(alias, _)| self.toward(alias)) {
+        let (free, stuck): (Vec<_>, Vec<_>) = behind
+            .iter()
+            .partition(|(_, version)| self.differs_in_our_layer_only(version));
+        if let Some(step) = free.first().map(|(alias, _)| self.toward(alias)) {
             return (Some(step), Standing::Moving);
         }
         if let Some((alias, version)) = stuck.first() {
@@ -129,12 +143,16 @@ impl Look<'_> {
         self.consumer.aliases.iter().filter_map(|alias| {
             let mut versions = self.consumer.versions.iter();
             let version = versions.find(|version| version.number == alias.version)?;
-            self.has_our_layer(&version.configuration).then_some((alias, version))
+            self.has_our_layer(&version.configuration)
+                .then_some((alias, version))
         })
     }
 
     fn has_our_layer(&self, configuration: &Configuration) -> bool {
-        configuration.layers.iter().any(|arn| arn.layer() == self.target.layer())
+        configuration
+            .layers
+            .iter()
+            .any(|arn| arn.layer() == self.target.layer())
     }
 
     fn differs_in_our_layer_only(&self, version: &PublishedVersion) -> bool {
@@ -150,14 +168,14 @@ impl Look<'_> {
     }
 
     /// The next step that brings an alias to the target: layer, then version, then alias.
-    fn toward(&self, alias: &Alias) -> Option<Step> {
+    fn toward(&self, alias: &Alias) -> Step {
         let latest = &self.consumer.latest;
         if !latest.layers.contains(self.target) {
-            return Some(self.set_layer());
+            return self.set_layer();
         }
         let mut versions = self.consumer.versions.iter();
         let ready = versions.rfind(|version| version.configuration == *latest);
-        Some(match ready {
+        match ready {
             Some(version) => Step::MoveAlias {
                 function: self.consumer.function.clone(),
                 alias: alias.name.clone(),
@@ -169,7 +187,7 @@ impl Look<'_> {
                 code_sha256: latest.code_sha256.clone(),
                 revision_id: self.consumer.revision_id.clone(),
             },
-        })
+        }
     }
 
     fn set_layer(&self) -> Step {

@@ -139,20 +139,29 @@ impl Head {
     /// Finds the release that a layer version carries.
     pub fn release_of(&self, arn: &LayerVersionArn) -> Option<u64> {
         let mut versions = self.versions.iter();
-        versions.find(|(_, regions)| regions.values().any(|a| a == arn)).map(|(seq, _)| *seq)
+        versions
+            .find(|(_, regions)| regions.values().any(|a| a == arn))
+            .map(|(seq, _)| *seq)
     }
 
     /// Returns why a digest is not released, unless the expectations changed since.
     pub fn rejection(&self, digest: &Digest, fingerprint: &str) -> Option<&Rejection> {
-        self.rejected.get(digest).filter(|rejection| rejection.fingerprint == fingerprint)
+        self.rejected
+            .get(digest)
+            .filter(|rejection| rejection.fingerprint == fingerprint)
     }
 
     /// Remembers a rejection; the oldest ones are forgotten.
     pub fn reject(&mut self, digest: Digest, rejection: Rejection) {
         self.rejected.insert(digest, rejection);
         while self.rejected.len() > REMEMBERED_MAX {
-            let oldest = self.rejected.iter().min_by_key(|(_, rejection)| rejection.at);
-            let Some(oldest) = oldest.map(|(digest, _)| digest.clone()) else { return };
+            let oldest = self
+                .rejected
+                .iter()
+                .min_by_key(|(_, rejection)| rejection.at);
+            let Some(oldest) = oldest.map(|(digest, _)| digest.clone()) else {
+                return;
+            };
             self.rejected.remove(&oldest);
         }
     }
@@ -162,7 +171,12 @@ impl Head {
         let from = self.stable.or(self.current).filter(|from| *from != to);
         self.newest = self.newest.max(to);
         self.current = Some(to);
-        self.rollout = Some(Rollout { from, to, started: now, journal: BTreeMap::new() });
+        self.rollout = Some(Rollout {
+            from,
+            to,
+            started: now,
+            journal: BTreeMap::new(),
+        });
     }
 
     /// Ends the open rollout: every consumer reached its release.

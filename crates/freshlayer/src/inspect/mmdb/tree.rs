@@ -33,7 +33,11 @@ pub(super) fn read<'a>(
         return Err(Problem::fail(Code::MmdbTree, expected, found));
     }
     let data = &bytes[data_start..data_end];
-    let nodes = Nodes { bytes: &bytes[..count * node_bytes], node_bytes, count };
+    let nodes = Nodes {
+        bytes: &bytes[..count * node_bytes],
+        node_bytes,
+        count,
+    };
     let mut starts = vec![0; data.len() / 64 + 1];
     for node in 0..count {
         for record in nodes.records(node) {
@@ -49,7 +53,12 @@ pub(super) fn read<'a>(
         }
     }
     let depth_max = if metadata.ip_version == 4 { 32 } else { 128 };
-    Ok(Tree { data, nodes, depth_max, starts })
+    Ok(Tree {
+        data,
+        nodes,
+        depth_max,
+        starts,
+    })
 }
 
 impl Tree<'_> {
@@ -59,19 +68,27 @@ impl Tree<'_> {
         parts: usize,
     ) -> impl Iterator<Item = impl Iterator<Item = usize> + Send> {
         let words = self.starts.len().div_ceil(parts.max(1));
-        self.starts.chunks(words.max(1)).enumerate().map(move |(part, starts)| {
-            let first = part * words;
-            starts.iter().enumerate().flat_map(move |(at, &bits)| {
-                let word = first + at;
-                set_bits(bits).map(move |bit| word * 64 + bit)
+        self.starts
+            .chunks(words.max(1))
+            .enumerate()
+            .map(move |(part, starts)| {
+                let first = part * words;
+                starts.iter().enumerate().flat_map(move |(at, &bits)| {
+                    let word = first + at;
+                    set_bits(bits).map(move |bit| word * 64 + bit)
+                })
             })
-        })
     }
 
     /// Walks from the root and finds circles, and paths with more bits than an address has.
     pub(super) fn judge_paths(&self) -> Result<(), Problem> {
         let heights = vec![UNSEEN; self.nodes.count];
-        Walk { nodes: self.nodes, depth_max: self.depth_max, heights }.run()
+        Walk {
+            nodes: self.nodes,
+            depth_max: self.depth_max,
+            heights,
+        }
+        .run()
     }
 }
 
@@ -95,6 +112,10 @@ struct Nodes<'a> {
 
 impl Nodes<'_> {
     #[inline]
+    #[expect(
+        clippy::many_single_char_names,
+        reason = "the bytes of a node, as the format names them"
+    )]
     fn records(self, node: usize) -> [usize; 2] {
         let b = &self.bytes[node * self.node_bytes..][..self.node_bytes];
         let number = |bytes: [u8; 4]| u32::from_be_bytes(bytes) as usize;
@@ -132,7 +153,9 @@ impl Walk<'_> {
         let mut path = vec![self.enter(0)];
         loop {
             let depth = path.len();
-            let Some(frame) = path.last_mut() else { return Ok(()) };
+            let Some(frame) = path.last_mut() else {
+                return Ok(());
+            };
             if frame.next == 2 {
                 let height = frame.height + 1;
                 self.heights[frame.node] = height;
@@ -166,6 +189,11 @@ impl Walk<'_> {
 
     fn enter(&mut self, node: usize) -> Frame {
         self.heights[node] = ON_PATH;
-        Frame { node, records: self.nodes.records(node), next: 0, height: 0 }
+        Frame {
+            node,
+            records: self.nodes.records(node),
+            next: 0,
+            height: 0,
+        }
     }
 }
