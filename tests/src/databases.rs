@@ -102,7 +102,7 @@ impl Mmdb {
 /// An address that every test database knows.
 pub const KNOWN_ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(16, 0, 1, 7));
 
-/// Writes a `SQLite` database: table `zones` with so many rows.
+/// Writes a SQLite database: table `zones` with so many rows.
 ///
 /// # Panics
 /// Where the temporary folder cannot be written.
@@ -114,7 +114,7 @@ pub fn sqlite(rows: u32) -> Vec<u8> {
     ))
 }
 
-/// Writes a `SQLite` database with some statements.
+/// Writes a SQLite database with some statements.
 ///
 /// # Panics
 /// Where a statement fails.

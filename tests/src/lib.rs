@@ -8,6 +8,7 @@
 //! ```
 
 pub mod contracts;
+pub mod damage;
 pub mod databases;
 pub mod sandbox;
 pub mod upstream;

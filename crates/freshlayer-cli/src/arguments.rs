@@ -9,7 +9,7 @@ use crate::environment;
 
 /// Keeps the data inside AWS Lambda layers fresh.
 #[derive(Debug, Parser)]
-#[command(name = "freshlayer", version, after_help = closing_words())]
+#[command(name = "freshlayer", version, term_width = 0, after_help = closing_words())]
 pub(crate) struct Arguments {
     /// Folder of layer definitions.
     #[arg(

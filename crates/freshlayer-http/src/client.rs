@@ -186,7 +186,7 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 /// The one retry rule: the network, 408 and 5xx pass; a plain 429 passes where it says when; everything
-/// else is the upstream's last word. `MaxMind`'s 429 counts for the day, and another try makes it worse.
+/// else is the upstream's last word. MaxMind's 429 counts for the day, and another try makes it worse.
 async fn judge(ask: &Ask<'_>, response: Response, url: Url) -> Result<Answer, Fault> {
     let status = response.status();
     if status.is_success() || status == StatusCode::NOT_MODIFIED {

@@ -1,4 +1,4 @@
-//! HTTP sources: plain `https` addresses, and `MaxMind`'s download protocol.
+//! HTTP sources: plain `https` addresses, and MaxMind's download protocol.
 //!
 //! ```text
 //! HttpSource ──┬── https: conditional GET, checksum sidecar ──┐

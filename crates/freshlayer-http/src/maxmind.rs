@@ -1,4 +1,4 @@
-//! `MaxMind`'s download protocol, as its own client speaks it: ask for the newest build (free), then
+//! MaxMind's download protocol, as its own client speaks it: ask for the newest build (free), then
 //! download it by date (counts against the account's quota), from a presigned address that must not see
 //! the account.
 

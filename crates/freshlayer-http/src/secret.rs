@@ -21,7 +21,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A `MaxMind` account.
+/// A MaxMind account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// The account's number.

@@ -1,4 +1,4 @@
-//! Runs one query on a `SQLite` dataset and prints its rows: `query LAYER DATASET SQL`.
+//! Runs one query on a SQLite dataset and prints its rows: `query LAYER DATASET SQL`.
 
 use freshlayer_reader::rusqlite::types::Value;
 

@@ -64,9 +64,9 @@ pub struct File {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// A `MaxMind` DB file.
+    /// A MaxMind DB file.
     Mmdb,
-    /// A `SQLite` 3 database.
+    /// A SQLite 3 database.
     Sqlite,
     /// Opaque bytes.
     File,

@@ -2,7 +2,7 @@ use memmap2::Mmap;
 
 use crate::{Error, Format, Layer, map_file};
 
-/// A `MaxMind` DB reader over a memory map.
+/// A MaxMind DB reader over a memory map.
 pub type MmdbReader = maxminddb::Reader<Mmap>;
 
 impl Layer {

@@ -5,12 +5,12 @@ use rusqlite::{Connection, OpenFlags};
 use crate::{Error, Format, Layer};
 
 impl Layer {
-    /// Opens a `SQLite` dataset read-only and immutable: no locks, no journal, no write, which is what a
+    /// Opens a SQLite dataset read-only and immutable: no locks, no journal, no write, which is what a
     /// read-only file system needs.
     ///
     /// # Errors
     /// [`Error::DatasetNotFound`], [`Error::WrongFormat`], [`Error::Damaged`] where the size differs from
-    /// the manifest's, [`Error::Open`] where the file is missing or is no `SQLite` database.
+    /// the manifest's, [`Error::Open`] where the file is missing or is no SQLite database.
     pub fn sqlite(&self, dataset: &str) -> Result<Connection, Error> {
         let (path, _) = self.single_file(dataset, Some(Format::Sqlite))?;
         open(&path).map_err(|error| Error::open(path, error))
@@ -26,7 +26,7 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Writes a path as the URI that `SQLite` takes; `?`, `#` and `%` would end or change the path.
+/// Writes a path as the URI that SQLite takes; `?`, `#` and `%` would end or change the path.
 fn immutable_uri(path: &Path) -> String {
     let path = path.to_string_lossy();
     let escaped = path

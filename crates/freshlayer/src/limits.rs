@@ -24,9 +24,9 @@ pub struct Limits {
     pub redirects_max: u32,
     /// Most tries of one request, the first one included.
     pub tries_max: u32,
-    /// Most values that are decoded to prove one mmdb: about 20 times a GeoLite2-City.
+    /// Most values that are decoded to prove one mmdb, per core. A GeoLite2-City has under 4,000,000.
     pub decoded_values_max: u64,
-    /// Longest time for the probe queries and checks of one `SQLite` file, in seconds.
+    /// Longest time for the probe queries and checks of one SQLite file, in seconds.
     pub sqlite_secs_max: u64,
 }
 
@@ -46,7 +46,7 @@ impl Default for Limits {
             stall_secs_max: 30,
             redirects_max: 5,
             tries_max: 4,
-            decoded_values_max: 1_000_000_000,
+            decoded_values_max: 100_000_000,
             sqlite_secs_max: 120,
         }
     }

@@ -1,7 +1,7 @@
 //! An upstream as the world has them: an HTTP server on a free port of the loopback, over a folder.
 //!
 //! `<root>/files/…` is served with `ETag`, `Last-Modified`, conditional requests and ranges.
-//! `<root>/maxmind/<edition>/<YYYYMMDD>.mmdb` is served by `MaxMind`'s protocol.
+//! `<root>/maxmind/<edition>/<YYYYMMDD>.mmdb` is served by MaxMind's protocol.
 
 mod answer;
 mod files;
@@ -158,7 +158,7 @@ impl Upstream {
         write(&self.root.join("files").join(file), bytes);
     }
 
-    /// Puts a build of a `MaxMind` edition where it is served.
+    /// Puts a build of a MaxMind edition where it is served.
     ///
     /// # Panics
     /// Where it cannot be written.

@@ -2,4 +2,7 @@
 
 mod contracts;
 mod crash;
+mod damage;
+mod docs;
 mod refresh;
+mod tidy;

@@ -73,7 +73,7 @@ pub enum Origin {
         /// Whether plain `http` may leave this machine.
         plain_http: PlainHttp,
     },
-    /// A database of `MaxMind`, by its download protocol.
+    /// A database of MaxMind, by its download protocol.
     Maxmind {
         /// The edition, such as `GeoLite2-City`.
         edition: String,
@@ -157,11 +157,11 @@ pub struct Expectations {
     pub database_type: Option<String>,
     /// mmdb: smallest node count.
     pub nodes_min: u64,
-    /// mmdb and `SQLite`: known answers.
+    /// mmdb and SQLite: known answers.
     pub probes: Vec<Probe>,
-    /// `SQLite`: tables with the columns that they must have.
+    /// SQLite: tables with the columns that they must have.
     pub tables: Vec<(String, Vec<String>)>,
-    /// `SQLite`: smallest row count per table.
+    /// SQLite: smallest row count per table.
     pub rows_min: Vec<(String, u64)>,
     /// File: the first bytes.
     pub magic: Option<Vec<u8>>,

@@ -67,11 +67,11 @@ impl From<RawFormat> for Format {
 pub(super) struct RawSource {
     /// An address. `${VAR}` and `${VAR:-default}` are filled in from the environment.
     pub(super) https: Option<String>,
-    /// A `MaxMind` edition, such as `GeoLite2-City`. The account comes from the environment.
+    /// A MaxMind edition, such as `GeoLite2-City`. The account comes from the environment.
     pub(super) maxmind: Option<String>,
     /// A file of this machine; a relative path starts at the definition's folder. Variables are filled in.
     pub(super) file: Option<String>,
-    /// Scheme and host of the `MaxMind` service. Variables are filled in. Default:
+    /// Scheme and host of the MaxMind service. Variables are filled in. Default:
     /// `https://updates.maxmind.com`.
     pub(super) host: Option<String>,
     /// Whether plain `http` may leave this machine: `loopback` (it may not) or `anywhere`.

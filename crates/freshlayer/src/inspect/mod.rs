@@ -37,7 +37,7 @@ struct Findings {
     profile: Profile,
     /// The build time that the data itself states.
     built: Option<Timestamp>,
-    /// Whether the inspection changed the file (a `SQLite` database taken out of WAL mode).
+    /// Whether the inspection changed the file (a SQLite database taken out of WAL mode).
     rewritten: Option<StagedFile>,
 }
 

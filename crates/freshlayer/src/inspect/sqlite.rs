@@ -1,4 +1,4 @@
-//! `SQLite` databases.
+//! SQLite databases.
 //!
 //! Threats: a damaged or cut file; a database that needs a journal or a write to be read (WAL on a read-only
 //! file system); a schema that runs code of its own (views, triggers); a query that never ends. Defence:
@@ -26,7 +26,7 @@ use crate::limits::Limits;
 use crate::names::hex;
 use crate::problem::{Code, Problem};
 
-/// How every `SQLite` 3 file begins. Source: the file format document, section 1.3.
+/// How every SQLite 3 file begins. Source: the file format document, section 1.3.
 const HEADER: &[u8; 16] = b"SQLite format 3\0";
 /// The two bytes that say how the file is written and read: 1 with a rollback journal, 2 with WAL.
 const VERSIONS_AT: u64 = 18;

@@ -4,10 +4,10 @@ use super::decode::Kind;
 use super::shape::Shape;
 use crate::problem::{Code, Problem};
 
-/// Databases whose fields follow `MaxMind`'s schema.
+/// Databases whose fields follow MaxMind's schema.
 const FAMILIES: [&str; 4] = ["GeoLite2-", "GeoIP2-", "GeoIP-", "DBIP-"];
 
-/// A field's last parts and its type. Source: the structs of `maxminddb::geoip2`, which are `MaxMind`'s
+/// A field's last parts and its type. Source: the structs of `maxminddb::geoip2`, which are MaxMind's
 /// documented schema; a value of another type fails to decode there.
 const TYPES: [(&str, Kind); 24] = [
     ("accuracy_radius", Kind::Uint16),

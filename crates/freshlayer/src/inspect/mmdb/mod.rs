@@ -1,4 +1,4 @@
-//! `MaxMind` DB files.
+//! MaxMind DB files.
 //!
 //! Threats: a tree that points outside itself or into a circle; records that cannot be decoded, or that
 //! expand through pointers without end; fields of another type than every typed reader decodes; an older

@@ -1,0 +1,203 @@
+//! Builds the bodies of the damage cases: what an upstream brings instead of good data.
+
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use tar::{EntryType, Header};
+
+use crate::databases::{DAY, FIRST_BUILD, GeonameId, Mmdb, sqlite, sqlite_of};
+
+/// Builds the good data that a case begins with.
+///
+/// # Panics
+/// For a format that no case has.
+pub fn good(format: &str) -> Vec<u8> {
+    match format {
+        "mmdb" => Mmdb::default().bytes(),
+        "sqlite" => sqlite(1_000),
+        "file" => b"\x7fELF and then some bytes, at least a hundred of them, so that a change of the size is \
+                    a change that counts.........."
+            .to_vec(),
+        "archive" => tar(&[File("tool/bin/run", 0o755, b"#!/bin/sh\n"), File("tool/README", 0o644, b"words")]),
+        other => panic!("no good {other}"),
+    }
+}
+
+/// One entry of a tar that a case builds.
+enum Entry<'a> {
+    File(&'a str, u32, &'a [u8]),
+    Special(&'a str, EntryType),
+}
+use Entry::{File, Special};
+
+/// Builds the body of a case, by the case's name; `None` where the server's fault is the damage.
+///
+/// # Panics
+/// For a name that is no case.
+pub fn body(case: &str) -> Option<Vec<u8>> {
+    let mmdb = Mmdb::later(1);
+    let database = mmdb.bytes();
+    let tarred = |entries: &[Entry<'_>]| Some(gzip(&tar(entries)));
+    match case {
+        "archive-executable-not-executable" => {
+            tarred(&[File("tool/bin/run", 0o644, b"#!/bin/sh\n")])
+        }
+        "archive-entry-missing" => tarred(&[File("tool/README", 0o644, b"words")]),
+        "archive-not-an-archive" => Some(b"just text".to_vec()),
+        "checksum-differs" | "sidecar-differs" | "download-too-large" => Some(database),
+        "container-bomb" => Some(gzip(&vec![0; 64 * 1024 * 1024])),
+        "container-crc-wrong" => {
+            let mut body = gzip(&database);
+            let crc = body.len() - 8;
+            body[crc] ^= 1;
+            Some(body)
+        }
+        "container-truncated" => Some(truncated(&gzip(&database))),
+        "container-too-many-entries" => {
+            let names: Vec<String> = (0..60).map(|number| format!("file-{number}")).collect();
+            let entries: Vec<Entry<'_>> = names.iter().map(|name| File(name, 0o644, b"")).collect();
+            tarred(&entries)
+        }
+        "empty-body" => Some(Vec::new()),
+        "entry-absolute" => tarred(&[File("/etc/passwd", 0o644, b"root")]),
+        "entry-case-folds" => tarred(&[File("tool/a", 0o644, b"1"), File("tool/A", 0o644, b"2")]),
+        "entry-device" => tarred(&[Special("tool/null", EntryType::Char)]),
+        "entry-file-and-folder" => {
+            tarred(&[File("tool/a", 0o644, b"1"), File("tool/a/b", 0o644, b"2")])
+        }
+        "entry-hard-link" => tarred(&[Special("tool/link", EntryType::Link)]),
+        "entry-named-twice" => tarred(&[File("tool/a", 0o644, b"1"), File("tool/a", 0o644, b"2")]),
+        "entry-symbolic-link" => tarred(&[Special("tool/link", EntryType::Symlink)]),
+        "entry-traversal" => tarred(&[File("tool/../../etc/passwd", 0o644, b"root")]),
+        "file-magic-wrong" => {
+            let mut body = good("file");
+            body[..4].copy_from_slice(b"MZ\x90\0");
+            Some(body)
+        }
+        "mmdb-circle-in-tree" => Some(with_record(&database, &mmdb, |_| 0)),
+        "mmdb-is-a-page" | "sqlite-is-a-page" => {
+            Some(b"<html><body>Sign in to continue</body></html>".repeat(2_000))
+        }
+        "mmdb-older-build" => Some(
+            Mmdb {
+                build_epoch: FIRST_BUILD - DAY,
+                ..Mmdb::default()
+            }
+            .bytes(),
+        ),
+        "mmdb-pointer-outside" => {
+            Some(with_record(&database, &mmdb, |nodes| nodes + 16 + 0xf_0000))
+        }
+        "mmdb-record-not-utf8" => {
+            let mut body = database;
+            let at = find(&body, b"Country BR").expect("the database names it");
+            body[at] = 0xff;
+            Some(body)
+        }
+        "mmdb-shrunk" => Some(
+            Mmdb {
+                networks: 100,
+                ..mmdb
+            }
+            .bytes(),
+        ),
+        "mmdb-truncated" => Some(truncated(&database)),
+        "mmdb-uint16-geoname-id" => Some(
+            Mmdb {
+                geoname_id: GeonameId::Uint16,
+                ..mmdb
+            }
+            .bytes(),
+        ),
+        "mmdb-wrong-edition" => Some(
+            Mmdb {
+                database_type: "GeoLite2-ASN".to_owned(),
+                ..mmdb
+            }
+            .bytes(),
+        ),
+        "probe-answer-differs" => Some(database),
+        "select-matches-nothing" => tarred(&[File("LICENSE", 0o644, b"words")]),
+        "select-matches-several" => tarred(&[
+            File("a/x.mmdb", 0o644, &database),
+            File("b/x.mmdb", 0o644, &database),
+        ]),
+        "sqlite-column-missing" => Some(renamed("name", "title")),
+        "sqlite-page-corrupt" => {
+            let mut body = sqlite(1_100);
+            let page = 4_096;
+            body[page..page + 200].fill(0xee);
+            Some(body)
+        }
+        "sqlite-rows-too-few" => Some(sqlite(700)),
+        "sqlite-query-endless" | "sqlite-probe-differs" => Some(sqlite(1_100)),
+        "sqlite-table-missing" => Some(renamed("zones", "areas")),
+        "sqlite-truncated" => Some(truncated(&sqlite(1_100))),
+        "layer-too-large" => Some(gzip(&vec![0; 140_000_000])),
+        "upstream-cut"
+        | "upstream-endless"
+        | "upstream-gone"
+        | "upstream-hangs"
+        | "upstream-redirects-for-ever"
+        | "upstream-fails" => None,
+        other => panic!("no case {other}"),
+    }
+}
+
+fn truncated(bytes: &[u8]) -> Vec<u8> {
+    bytes[..bytes.len() * 2 / 3].to_vec()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).expect("memory takes it");
+    encoder.finish().expect("memory takes it")
+}
+
+/// Writes a tar byte by byte where it must: a good library refuses to make a bad one.
+fn tar(entries: &[Entry<'_>]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for entry in entries {
+        let (name, kind, mode, content) = match entry {
+            File(name, mode, content) => (*name, EntryType::Regular, *mode, *content),
+            Special(name, kind) => (*name, *kind, 0o644, &b""[..]),
+        };
+        let mut header = Header::new_ustar();
+        header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_entry_type(kind);
+        header.set_mode(mode);
+        header.set_size(content.len() as u64);
+        if matches!(kind, EntryType::Link | EntryType::Symlink) {
+            header.set_link_name("/etc/passwd").expect("a short name");
+        }
+        header.set_cksum();
+        builder.append(&header, content).expect("memory takes it");
+    }
+    builder.into_inner().expect("memory takes it")
+}
+
+fn renamed(from: &str, to: &str) -> Vec<u8> {
+    let create = "CREATE TABLE zones (id INTEGER PRIMARY KEY, name TEXT, offset_secs INTEGER);
+        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+        INSERT INTO zones SELECT i, 'Zone/' || i, i * 60 FROM n;";
+    sqlite_of(&create.replace(from, to))
+}
+
+fn find(bytes: &[u8], text: &[u8]) -> Option<usize> {
+    bytes.windows(text.len()).position(|window| window == text)
+}
+
+/// Overwrites the last node's left record; nodes are found by the metadata's count.
+fn with_record(database: &[u8], mmdb: &Mmdb, record: impl FnOnce(u32) -> u32) -> Vec<u8> {
+    let reader = freshlayer_reader::maxminddb::Reader::from_source(database).expect("a database");
+    let metadata = reader.metadata();
+    assert_eq!(
+        (metadata.record_size, metadata.build_epoch),
+        (24, mmdb.build_epoch)
+    );
+    let last = (metadata.node_count as usize - 1) * 6;
+    let mut body = database.to_vec();
+    body[last..last + 3].copy_from_slice(&record(metadata.node_count).to_be_bytes()[1..]);
+    body
+}

@@ -1,0 +1,162 @@
+//! One folder per damage: each gets one clear line and the right exit code, and the last good release keeps
+//! serving.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use freshlayer_local::{FolderRegistry, NewFunction};
+use freshlayer_tests::damage::{body, good};
+use freshlayer_tests::sandbox::{Sandbox, layer_name, workspace};
+use freshlayer_tests::upstream::Fault;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    format: String,
+    exit: i32,
+    says: String,
+    code: Option<String>,
+    fault: Option<String>,
+}
+
+/// Every regular file of a folder with its content: what must not change.
+fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).expect("readable") {
+        let path = entry.expect("readable").path();
+        if path.is_dir() {
+            found.extend(contents(&path));
+        } else if path.extension().is_none_or(|extension| extension != "lock") {
+            found.insert(path.clone(), std::fs::read(&path).expect("readable"));
+        }
+    }
+    found
+}
+
+/// The good release that a case begins with is made with the same definition, less what the case expects to fail.
+fn first_definition(layer: &str) -> String {
+    let kept = layer.lines().filter(|line| {
+        let fails = [
+            "source.sha256",
+            "expect.",
+            "source.select",
+            "download_bytes_max",
+        ];
+        !fails.iter().any(|start| line.starts_with(start))
+    });
+    kept.collect::<Vec<_>>().join("\n")
+}
+
+fn plan(sandbox: &Sandbox, fault: &str) {
+    let misbehave = |fault| sandbox.upstream.misbehave("/files/data", fault, 1_000);
+    match fault {
+        "cut" => misbehave(Fault::Cut(10)),
+        "endless" => misbehave(Fault::Endless),
+        "hang" => misbehave(Fault::Hang(1_000)),
+        "redirects" => misbehave(Fault::RedirectLoop),
+        "fails" => misbehave(Fault::Status(503, "later")),
+        "gone" => misbehave(Fault::Status(404, "")),
+        other => panic!("no fault {other}"),
+    }
+}
+
+fn run(folder: &Path) {
+    let name = folder
+        .file_name()
+        .expect("a name")
+        .to_string_lossy()
+        .into_owned();
+    let layer = std::fs::read_to_string(folder.join("layer.toml")).expect("a definition");
+    let case = std::fs::read_to_string(folder.join("case.toml")).expect("a case");
+    let case: Case = toml::from_str(&case).unwrap_or_else(|error| panic!("{name}: {error}"));
+
+    let sandbox = Sandbox::new();
+    sandbox.layer("data", &first_definition(&layer));
+    sandbox.upstream.publish("data", &good(&case.format));
+    let first = sandbox.cli(&["refresh"]);
+    assert_eq!(first.code, 0, "{name}: the good data is good: {first:?}");
+    let new = NewFunction {
+        name: freshlayer::ports::FunctionName::parse("consumer").expect("a name"),
+        layers: vec![FolderRegistry::arn(&layer_name("data"), 1)],
+        aliases: vec!["live".to_owned()],
+        tags: [].into(),
+    };
+    sandbox.fleet().add(new).expect("the function is new");
+    let serving = [sandbox.path("host/functions"), sandbox.path("host/layers")];
+    let before: Vec<_> = serving.iter().map(|folder| contents(folder)).collect();
+
+    sandbox.layer("data", &layer);
+    sandbox.upstream.publish(
+        "SHA256SUMS",
+        format!("{}  data\n", "0".repeat(64)).as_bytes(),
+    );
+    match (body(&name), &case.fault) {
+        (Some(body), None) => sandbox.upstream.publish("data", &body),
+        (None, Some(fault)) => {
+            sandbox
+                .upstream
+                .publish("data", &freshlayer_tests::databases::Mmdb::later(1).bytes());
+            plan(&sandbox, fault);
+        }
+        _ => panic!("{name}: a body or a fault, not both"),
+    }
+    let bad = sandbox.cli(&["refresh", "--json", "-v"]);
+    assert_eq!(bad.code, case.exit, "{name}: {bad:?}");
+    assert!(!bad.stderr.contains("panicked"), "{name}: {bad:?}");
+    let report = bad.json()["layers"][0].clone();
+    if let Some(code) = &case.code {
+        let problems = report["problems"].as_array().expect("a list");
+        assert!(
+            problems
+                .iter()
+                .any(|problem| problem["code"] == code.as_str()),
+            "{name}: {report:#}"
+        );
+    }
+    assert_eq!(
+        report["release"]["seq"].as_u64().unwrap_or(1),
+        1,
+        "{name}: {report:#}"
+    );
+
+    let again = sandbox.cli(&["refresh"]);
+    assert_eq!(again.code, case.exit, "{name}: and again: {again:?}");
+    let said = again.stdout.lines().find(|line| line.contains(&case.says));
+    assert!(
+        said.is_some(),
+        "{name}: expected {:?} in one line of {again:?}",
+        case.says
+    );
+
+    let after: Vec<_> = serving.iter().map(|folder| contents(folder)).collect();
+    assert_eq!(before, after, "{name}: nothing that serves has changed");
+    let work = std::fs::read_dir(sandbox.path("host/work"))
+        .expect("readable")
+        .count();
+    assert_eq!(work, 0, "{name}: temporary files are gone");
+}
+
+#[test]
+fn every_damage_is_refused_and_harms_nothing() {
+    let folder = workspace().join("tests/damage");
+    let mut folders: Vec<PathBuf> = std::fs::read_dir(folder)
+        .expect("readable")
+        .map(|entry| entry.expect("readable").path())
+        .collect();
+    folders.sort();
+    assert!(folders.len() > 40, "{} cases", folders.len());
+    let cores = 2;
+    std::thread::scope(|scope| {
+        for part in 0..cores {
+            let folders = &folders;
+            scope.spawn(move || {
+                folders
+                    .iter()
+                    .skip(part)
+                    .step_by(cores)
+                    .for_each(|f| run(f))
+            });
+        }
+    });
+}

@@ -1,0 +1,86 @@
+//! What the READMEs say of the code is what the code says. `UPDATE_DOCS=1` writes it there.
+
+use std::fmt::Write;
+use std::process::Command;
+
+use freshlayer::report::Exit;
+use freshlayer_tests::sandbox::{binary, workspace};
+
+/// Compares the text between two markers with what it should be, or writes it.
+fn hold(file: &str, name: &str, expected: &str) {
+    let path = workspace().join(file);
+    let text = std::fs::read_to_string(&path).expect("the file is there");
+    let start = text
+        .find(&format!("<!-- {name}"))
+        .expect("the marker is there");
+    let start = start + text[start..].find("-->\n").expect("the marker ends") + "-->\n".len();
+    let end = start
+        + text[start..]
+            .find("<!-- end of")
+            .expect("the closing marker is there");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        let written = format!("{}{expected}{}", &text[..start], &text[end..]);
+        std::fs::write(&path, written).expect("the file can be written");
+        return;
+    }
+    assert_eq!(
+        &text[start..end],
+        expected,
+        "{file} differs: UPDATE_DOCS=1 writes it"
+    );
+}
+
+#[test]
+fn every_field_of_a_definition() {
+    let table = format!("\n{}\n", freshlayer::definition::field_table());
+    hold("layers/README.md", "fields", &table);
+}
+
+#[test]
+fn every_exit_code() {
+    let rows = Exit::ALL
+        .iter()
+        .map(|(exit, meaning)| format!("| {} | {meaning} |\n", exit.code()));
+    hold("README.md", "exits", &rows.collect::<String>());
+}
+
+#[test]
+fn every_variable() {
+    let help = Command::new(binary("freshlayer"))
+        .arg("--help")
+        .output()
+        .expect("it starts");
+    let help = String::from_utf8(help.stdout).expect("the help is text");
+    let (_, variables) = help
+        .split_once("Environment:\n")
+        .expect("the help lists variables");
+    let mut rows = String::new();
+    for line in variables
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+    {
+        let (name, rest) = line.split_once("  ").expect("a name and a meaning");
+        let (meaning, default) = rest.rsplit_once(" [").expect("a meaning and a default");
+        let default = default.trim_end_matches(']');
+        let _ = writeln!(rows, "| `{name}` | {default} | {meaning} |");
+    }
+    hold("README.md", "variables", &rows);
+}
+
+#[test]
+fn the_shipped_definitions_hold() {
+    for folder in ["layers", "examples/quickstart/layers"] {
+        let output = Command::new(binary("freshlayer"))
+            .args(["check", "--layers"])
+            .arg(workspace().join(folder))
+            .env("UPSTREAM", "http://127.0.0.1:1")
+            .output()
+            .expect("it starts");
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}

@@ -1,0 +1,274 @@
+//! The walls that the compiler does not hold: the crate graph, file lengths, licences, doubled crates.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use freshlayer_tests::sandbox::workspace;
+use serde_json::Value;
+
+/// Which members of the workspace each may use.
+const ARROWS: [(&str, &[&str]); 5] = [
+    ("freshlayer-reader", &[]),
+    ("freshlayer", &["freshlayer-reader"]),
+    ("freshlayer-http", &["freshlayer"]),
+    ("freshlayer-local", &["freshlayer"]),
+    ("geo-lookup", &["freshlayer-reader"]),
+];
+
+/// Crates that only one room may name.
+const OWNED: [(&str, &str); 4] = [
+    ("reqwest", "freshlayer-http"),
+    ("nix", "freshlayer-cli"),
+    ("clap", "freshlayer-cli"),
+    ("lambda_runtime", "geo-lookup"),
+];
+
+/// What a consumer pays for the reader with no feature.
+const READER_DEPENDENCIES: [&str; 4] = ["memmap2", "serde", "serde_json", "thiserror"];
+
+const LICENCES: [&str; 9] = [
+    "Apache-2.0",
+    "BSD-3-Clause",
+    "CDLA-Permissive-2.0",
+    "ISC",
+    "MIT",
+    "MIT-0",
+    "Unicode-3.0",
+    "Unlicense",
+    "Zlib",
+];
+
+/// Crates that others still need in two versions on Linux, and who holds them back.
+const DOUBLED: [(&str, &str); 3] = [
+    ("base64", "lambda_runtime uses 0.22, hyper-util 0.23"),
+    ("getrandom", "ring uses 0.2, tempfile 0.4"),
+    (
+        "syn",
+        "procedural macros on their way from 2 to 3; nothing at run time",
+    ),
+];
+
+const FILE_LINES_MAX: usize = 600;
+const ARCHITECTURE_LINES_MAX: usize = 150;
+
+fn metadata() -> Value {
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "metadata",
+            "--format-version=1",
+            "--filter-platform=x86_64-unknown-linux-gnu",
+        ])
+        .current_dir(workspace())
+        .output()
+        .expect("cargo starts");
+    serde_json::from_slice(&output.stdout).expect("cargo prints JSON")
+}
+
+fn packages(metadata: &Value) -> &Vec<Value> {
+    metadata["packages"].as_array().expect("a list of packages")
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or_default()
+}
+
+/// The packages that some member needs at run time, on Linux.
+fn resolved(metadata: &Value) -> BTreeSet<String> {
+    let nodes = metadata["resolve"]["nodes"]
+        .as_array()
+        .expect("a resolved graph");
+    let needs: BTreeMap<&str, Vec<&str>> = nodes
+        .iter()
+        .map(|node| {
+            let dependencies = node["deps"].as_array().into_iter().flatten();
+            let normal = dependencies.filter(|dependency| {
+                let kinds = dependency["dep_kinds"].as_array().into_iter().flatten();
+                kinds.clone().any(|kind| kind["kind"].is_null())
+            });
+            (
+                text(node, "id"),
+                normal.map(|dependency| text(dependency, "pkg")).collect(),
+            )
+        })
+        .collect();
+    let members = metadata["workspace_members"].as_array().expect("members");
+    let mut open: Vec<&str> = members.iter().filter_map(Value::as_str).collect();
+    let mut found = BTreeSet::new();
+    while let Some(id) = open.pop() {
+        if found.insert(id.to_owned()) {
+            open.extend(needs.get(id).into_iter().flatten());
+        }
+    }
+    found
+}
+
+#[test]
+fn arrows_point_one_way() {
+    let metadata = metadata();
+    let members: BTreeSet<&str> = packages(&metadata)
+        .iter()
+        .filter(|package| package["source"].is_null())
+        .map(|package| text(package, "name"))
+        .collect();
+    for package in packages(&metadata)
+        .iter()
+        .filter(|package| package["source"].is_null())
+    {
+        let name = text(package, "name");
+        let dependencies = package["dependencies"].as_array().into_iter().flatten();
+        let used: Vec<&str> = dependencies
+            .filter(|dependency| dependency["kind"].is_null())
+            .map(|dependency| text(dependency, "name"))
+            .collect();
+        if let Some((_, allowed)) = ARROWS.iter().find(|(from, _)| *from == name) {
+            for to in used.iter().filter(|used| members.contains(**used)) {
+                assert!(allowed.contains(to), "{name} must not use {to}");
+            }
+        }
+        for (owned, owner) in OWNED {
+            let may = name == owner || name == "freshlayer-tests";
+            assert!(
+                may || !used.contains(&owned),
+                "{name} must not name {owned}"
+            );
+        }
+        let aws = used.iter().find(|used| used.starts_with("aws-"));
+        assert!(
+            aws.is_none() || name == "freshlayer-aws",
+            "{name} must not name {aws:?}"
+        );
+    }
+}
+
+#[test]
+fn the_reader_stays_small() {
+    let metadata = metadata();
+    let reader = packages(&metadata)
+        .iter()
+        .find(|p| text(p, "name") == "freshlayer-reader");
+    let reader = reader.expect("the reader is a member");
+    let dependencies = reader["dependencies"].as_array().into_iter().flatten();
+    let always: Vec<&str> = dependencies
+        .filter(|dependency| dependency["kind"].is_null() && dependency["optional"] == false)
+        .map(|dependency| text(dependency, "name"))
+        .collect();
+    assert_eq!(always, READER_DEPENDENCIES);
+}
+
+#[test]
+fn every_licence_is_a_known_one() {
+    let metadata = metadata();
+    for package in packages(&metadata) {
+        let licence = text(package, "license").replace("/", " OR ");
+        let alternatives = licence
+            .split(" OR ")
+            .map(|part| part.trim_matches(['(', ')', ' ']));
+        let known = alternatives.into_iter().any(|alternative| {
+            let alternative = alternative.replace(" WITH LLVM-exception", "");
+            let mut parts = alternative
+                .split(" AND ")
+                .map(|part| part.trim_matches(['(', ')']));
+            parts.all(|part| LICENCES.contains(&part))
+        });
+        assert!(known, "{} has licence {licence:?}", text(package, "name"));
+    }
+}
+
+#[test]
+fn no_crate_stands_twice_in_the_tree() {
+    let metadata = metadata();
+    let resolved = resolved(&metadata);
+    let mut versions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for package in packages(&metadata)
+        .iter()
+        .filter(|p| resolved.contains(text(p, "id")))
+    {
+        versions
+            .entry(text(package, "name"))
+            .or_default()
+            .insert(text(package, "version"));
+    }
+    let doubled: BTreeSet<&str> = versions
+        .iter()
+        .filter(|(_, versions)| versions.len() > 1)
+        .map(|(name, _)| *name)
+        .collect();
+    let known: BTreeSet<&str> = DOUBLED.iter().map(|(name, _)| *name).collect();
+    assert_eq!(
+        doubled, known,
+        "a new one needs a reason, one that is gone leaves the list"
+    );
+}
+
+#[test]
+fn files_fit_a_reader() {
+    for file in tracked(&["*.rs"]) {
+        let lines = std::fs::read_to_string(&file)
+            .expect("readable")
+            .lines()
+            .count();
+        assert!(
+            lines <= FILE_LINES_MAX,
+            "{} has {lines} lines: two rooms in one?",
+            file.display()
+        );
+    }
+    let map = std::fs::read_to_string(workspace().join("ARCHITECTURE.md")).expect("readable");
+    assert!(map.lines().count() <= ARCHITECTURE_LINES_MAX);
+}
+
+#[test]
+fn no_room_for_everything() {
+    for file in tracked(&["*.rs"]) {
+        let stem = file
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let vague =
+            ["utils", "util", "common", "helpers", "misc", "types"].contains(&stem.as_str());
+        assert!(!vague, "{} says nothing by its name", file.display());
+    }
+}
+
+#[test]
+fn the_engine_reads_no_clock_and_no_environment() {
+    for file in tracked(&[
+        "crates/freshlayer/src/*.rs",
+        "crates/freshlayer/src/**/*.rs",
+    ]) {
+        let text = std::fs::read_to_string(&file).expect("readable");
+        for word in [
+            "disallowed_methods",
+            "std::env",
+            "SystemTime::now",
+            "println!",
+        ] {
+            assert!(!text.contains(word), "{} holds {word}", file.display());
+        }
+    }
+}
+
+fn tracked(patterns: &[&str]) -> Vec<PathBuf> {
+    let output = Command::new("git")
+        .args([
+            "ls-files",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+            "--",
+        ])
+        .args(patterns)
+        .current_dir(workspace())
+        .output()
+        .expect("git starts");
+    let files = String::from_utf8(output.stdout).expect("file names are text");
+    let files: Vec<PathBuf> = files
+        .lines()
+        .map(|line| workspace().join(line))
+        .filter(|path| Path::exists(path))
+        .collect();
+    assert!(!files.is_empty(), "git lists the files");
+    files
+}
