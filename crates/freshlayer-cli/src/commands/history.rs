@@ -3,6 +3,7 @@ use std::fmt::Write;
 use freshlayer::history;
 use freshlayer::report::Exit;
 
+use super::refresh::first_reasons;
 use crate::output::{CommandResult, Done, Stopped, bytes};
 use crate::wiring::{Host, layer_name};
 
@@ -27,7 +28,7 @@ pub(crate) async fn run(host: &Host, layer: &str) -> Result<Done, Stopped> {
             line.created.strftime("%Y-%m-%d %H:%M"),
             bytes(line.zip_bytes),
             line.marks.join(", "),
-            line.version_reasons.join("; "),
+            first_reasons(&line.version_reasons),
         );
     }
     Ok(Done {

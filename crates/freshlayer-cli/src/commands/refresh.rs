@@ -46,7 +46,7 @@ fn lines(report: &Report) -> String {
     };
     let _ = writeln!(text, "{}: {word}: {reason}", report.layer);
     if let (Outcome::Refreshed { .. }, Some(release)) = (&report.outcome, &report.release) {
-        let reasons = release.version_reasons.join("; ");
+        let reasons = first_reasons(&release.version_reasons);
         let size = bytes(release.zip_bytes);
         let _ = writeln!(
             text,
@@ -80,6 +80,16 @@ fn lines(report: &Report) -> String {
         let _ = writeln!(text, "  {}", consumer_line(consumer));
     }
     text
+}
+
+/// The first of the reasons for a data version; `--json` has them all.
+pub(crate) fn first_reasons(reasons: &[String]) -> String {
+    const SHOWN_MAX: usize = 2;
+    let shown = reasons[..reasons.len().min(SHOWN_MAX)].join("; ");
+    match reasons.len().saturating_sub(SHOWN_MAX) {
+        0 => shown,
+        more => format!("{shown}; and {more} more"),
+    }
 }
 
 pub(crate) fn consumer_line(consumer: &ConsumerReport) -> String {

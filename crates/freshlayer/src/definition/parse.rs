@@ -54,7 +54,7 @@ pub(super) fn definition(
             }
         }
     }
-    Err(parser.problems)
+    Err(parser.sorted())
 }
 
 /// Stands for a value whose problem is noted.
@@ -78,6 +78,11 @@ impl Parser<'_> {
             line,
             message,
         });
+    }
+
+    fn sorted(mut self) -> Vec<DefinitionProblem> {
+        self.problems.sort_by_key(|problem| problem.line);
+        self.problems
     }
 
     fn problem(&mut self, path: &[&str], message: impl std::fmt::Display) {
@@ -123,7 +128,7 @@ impl Parser<'_> {
                 datasets,
                 limits: raw.limits,
             }),
-            _ => Err(self.problems),
+            _ => Err(self.sorted()),
         }
     }
 

@@ -12,7 +12,7 @@ pub struct Decision {
 }
 
 /// How many reasons are listed before the rest is counted.
-const REASONS_MAX: usize = 10;
+const REASONS_MAX: usize = 100;
 
 /// Decides the data version of the next release.
 ///

@@ -1,0 +1,242 @@
+//! The way from the upstream to disk: resumption, redirects, MaxMind's protocol, secrets.
+
+use freshlayer::report::{Exit, Outcome, Report};
+use freshlayer_tests::databases::Mmdb;
+use freshlayer_tests::sandbox::Sandbox;
+use freshlayer_tests::upstream::{Fault, LICENSE_KEY};
+
+use crate::refresh::{GEO, assert_refreshed};
+
+const MAXMIND: &str = "
+[[dataset]]
+name = 'country'
+format = 'mmdb'
+source.maxmind = 'GeoLite2-Country'
+source.host = 'UPSTREAM'
+";
+
+fn reason(report: &Report) -> &str {
+    match &report.outcome {
+        Outcome::Failed { reason } | Outcome::Rejected { reason } => reason,
+        other => panic!("expected a failure, found {other:?}"),
+    }
+}
+
+fn maxmind() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.layer("geo", MAXMIND);
+    sandbox
+        .upstream
+        .publish_edition("GeoLite2-Country", "20260915", &Mmdb::default().bytes());
+    sandbox
+}
+
+#[test]
+fn a_cut_transfer_is_taken_up_where_it_broke() {
+    let sandbox = Sandbox::new();
+    sandbox.layer("geo", GEO);
+    let mmdb = Mmdb {
+        networks: 20_000,
+        ..Mmdb::default()
+    }
+    .bytes();
+    sandbox.upstream.publish("country.mmdb", &mmdb);
+    sandbox
+        .upstream
+        .misbehave("country.mmdb", Fault::Cut(100_000), 2);
+    assert_refreshed(&sandbox.refresh("geo"), 1);
+    let ranges: Vec<Option<String>> = sandbox
+        .upstream
+        .seen()
+        .into_iter()
+        .map(|s| s.range)
+        .collect();
+    let resumed = ["bytes=100000-", "bytes=200000-"].map(|range| Some(range.to_owned()));
+    assert_eq!(ranges, [None, resumed[0].clone(), resumed[1].clone()]);
+}
+
+#[test]
+fn another_file_is_never_joined_to_the_first_half() {
+    let sandbox = Sandbox::new();
+    sandbox.layer("geo", GEO);
+    sandbox
+        .upstream
+        .publish("country.mmdb", &Mmdb::default().bytes());
+    sandbox
+        .upstream
+        .misbehave("country.mmdb", Fault::Cut(5_000), 1);
+    sandbox
+        .upstream
+        .misbehave("country.mmdb", Fault::ChangedSinceCut, 1);
+    let report = sandbox.refresh("geo");
+    assert_eq!(report.exit(), Exit::Failed);
+    assert!(
+        reason(&report).contains("another file by now"),
+        "{report:#?}"
+    );
+}
+
+#[test]
+fn passing_failures_are_tried_again() {
+    let sandbox = Sandbox::new();
+    sandbox.layer("geo", GEO);
+    sandbox
+        .upstream
+        .publish("country.mmdb", &Mmdb::default().bytes());
+    sandbox
+        .upstream
+        .misbehave("country.mmdb", Fault::Status(503, "later"), 3);
+    assert_refreshed(&sandbox.refresh("geo"), 1);
+    assert_eq!(sandbox.upstream.seen().len(), 4);
+}
+
+#[test]
+fn maxmind_nothing_new_costs_the_free_request_only() {
+    let sandbox = maxmind();
+    assert_refreshed(&sandbox.refresh("geo"), 1);
+    let seen = sandbox.upstream.seen();
+    let paths: Vec<&str> = seen
+        .iter()
+        .map(|s| s.path.split('?').next().unwrap_or(""))
+        .collect();
+    let download = "/geoip/databases/GeoLite2-Country/download";
+    let presigned = "/presigned/GeoLite2-Country/20260915";
+    assert_eq!(paths, ["/geoip/updates/metadata", download, presigned]);
+    assert_eq!(
+        seen.iter().map(|s| s.authorized).collect::<Vec<_>>(),
+        [true, true, false]
+    );
+    assert!(matches!(
+        sandbox.refresh("geo").outcome,
+        Outcome::Unchanged { .. }
+    ));
+    let seen = sandbox.upstream.seen();
+    assert!(
+        seen.len() == 1 && seen[0].path.starts_with("/geoip/updates/metadata"),
+        "{seen:?}"
+    );
+}
+
+#[test]
+fn maxminds_quota_is_never_hammered() {
+    let sandbox = maxmind();
+    let quota = Fault::Status(429, "Daily GeoIP database download limit reached");
+    sandbox.upstream.misbehave("/download", quota, 10);
+    let report = sandbox.refresh("geo");
+    assert!(
+        reason(&report).contains("daily download limit"),
+        "{report:#?}"
+    );
+    let downloads = sandbox
+        .upstream
+        .seen()
+        .iter()
+        .filter(|s| s.path.contains("/download"))
+        .count();
+    assert_eq!(downloads, 1, "429 is the last word");
+}
+
+#[test]
+fn maxminds_refusals_say_what_to_do() {
+    for (path, fault, says) in [
+        (
+            "/metadata",
+            Fault::Status(401, "Invalid account ID or license key"),
+            "Invalid account ID",
+        ),
+        (
+            "/metadata",
+            Fault::Status(404, "Database edition not found"),
+            "edition not found",
+        ),
+        (
+            "/download",
+            Fault::Status(403, "You do not have permission"),
+            "do not have permission",
+        ),
+        ("/presigned", Fault::Expired, "HTTP 403"),
+    ] {
+        let sandbox = maxmind();
+        sandbox.upstream.misbehave(path, fault, 1);
+        let report = sandbox.refresh("geo");
+        assert!(reason(&report).contains(says), "{report:#?}");
+        assert_eq!(report.exit(), Exit::Failed);
+    }
+}
+
+#[test]
+fn maxminds_md5_is_of_the_extracted_file() {
+    let sandbox = maxmind();
+    sandbox.upstream.misbehave("/metadata", Fault::WrongMd5, 1);
+    let report = sandbox.refresh("geo");
+    assert_eq!(report.problems[0].code, freshlayer::Code::ChecksumMismatch);
+    assert!(report.problems[0].expected.contains("MD5"), "{report:#?}");
+    assert_refreshed(&sandbox.refresh("geo"), 1);
+}
+
+#[test]
+fn a_tar_without_the_edition_is_rejected() {
+    let sandbox = maxmind();
+    sandbox
+        .upstream
+        .misbehave("/presigned", Fault::TarWithoutMmdb, 1);
+    let report = sandbox.refresh("geo");
+    assert_eq!(report.problems[0].code, freshlayer::Code::SelectNone);
+}
+
+#[test]
+fn no_secret_reaches_any_output_or_file() {
+    let sandbox = maxmind();
+    let secret = "s3cr3t-in-a-variable";
+    let toml = format!(
+        "{MAXMIND}\n[[dataset]]\nname = 'more'\nformat = 'file'\n\
+        source.https = 'UPSTREAM/files/more?token=${{TOKEN}}'\n"
+    );
+    sandbox.layer("geo", &toml);
+    sandbox.upstream.publish("more", b"some bytes");
+    let mut said = String::new();
+    for step in 0..4 {
+        match step {
+            1 => sandbox
+                .upstream
+                .misbehave("/files/more", Fault::Status(404, "gone"), 1),
+            2 => sandbox
+                .upstream
+                .misbehave("/metadata", Fault::Status(401, "no"), 1),
+            3 => sandbox
+                .upstream
+                .misbehave("/files/more", Fault::RedirectLoop, 100),
+            _ => {}
+        }
+        for arguments in [
+            &["refresh", "-v"][..],
+            &["refresh", "--json", "-v"],
+            &["status"],
+        ] {
+            let output = sandbox
+                .command(arguments)
+                .env("TOKEN", secret)
+                .output()
+                .expect("it runs");
+            said.push_str(&String::from_utf8_lossy(&output.stdout));
+            said.push_str(&String::from_utf8_lossy(&output.stderr));
+        }
+    }
+    assert!(
+        said.contains("${TOKEN}"),
+        "people see the variable's name: {said}"
+    );
+    for hidden in [secret, LICENSE_KEY] {
+        assert!(!said.contains(hidden), "{said}");
+        let found = std::process::Command::new("grep")
+            .args(["-r", "-l", hidden])
+            .arg(sandbox.path("host"))
+            .output()
+            .expect("grep starts");
+        assert!(
+            found.stdout.is_empty(),
+            "{}",
+            String::from_utf8_lossy(&found.stdout)
+        );
+    }
+}
