@@ -2,7 +2,6 @@
 //!
 //! `OPT` names an unpacked layer (what `exec` mounts at `/opt`) that holds layer `geo` with dataset `city`.
 
-#![expect(missing_docs, reason = "criterion's macros make public items without docs")]
 #![expect(clippy::disallowed_methods, reason = "a benchmark is a binary")]
 
 use std::hint::black_box;
@@ -13,7 +12,9 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use freshlayer_reader::{Layer, MmdbReader, map_file};
 
 fn opt() -> PathBuf {
-    std::env::var_os("OPT").expect("OPT names an unpacked layer").into()
+    std::env::var_os("OPT")
+        .expect("OPT names an unpacked layer")
+        .into()
 }
 
 fn raw() -> MmdbReader {
@@ -22,7 +23,9 @@ fn raw() -> MmdbReader {
 }
 
 fn opened() -> MmdbReader {
-    Layer::open_in(opt(), "geo").and_then(|layer| layer.mmdb("city")).expect("the layer opens")
+    Layer::open_in(opt(), "geo")
+        .and_then(|layer| layer.mmdb("city"))
+        .expect("the layer opens")
 }
 
 fn addresses() -> impl Iterator<Item = IpAddr> {
@@ -42,7 +45,11 @@ fn reader(criterion: &mut Criterion) {
             bench.iter(|| {
                 let address = addresses.next().expect("there is no end");
                 let found = reader.lookup(address).expect("a sound database");
-                black_box(found.decode::<freshlayer_reader::maxminddb::geoip2::City<'_>>().ok());
+                black_box(
+                    found
+                        .decode::<freshlayer_reader::maxminddb::geoip2::City<'_>>()
+                        .ok(),
+                );
             });
         });
     }

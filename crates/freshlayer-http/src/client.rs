@@ -10,6 +10,8 @@ use url::{Host, Url};
 use crate::secret::Credentials;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection that says nothing for so long is dead, whatever the definition's limits are.
+const READ_TIMEOUT: Duration = Duration::from_mins(5);
 /// The longest pause between two tries.
 const PAUSE_MAX: Duration = Duration::from_secs(20);
 /// How much of a refusal's text is shown.
@@ -53,6 +55,7 @@ impl Client {
             .user_agent(concat!("freshlayer/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers.into_iter().collect())
             .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT)
             .redirect(redirect::Policy::none())
             .build()?;
         Ok(Self { client, pause })
@@ -169,8 +172,14 @@ fn next_hop(ask: &Ask<'_>, response: &Response, from: &Url) -> Result<Url, Fault
         )));
     };
     let plain = next.scheme() == "http" && ask.plain_http == PlainHttp::Loopback;
-    if !matches!(next.scheme(), "http" | "https") || (plain && !is_loopback(&next)) {
-        let reason = format!("a redirect from {} to {}", from.scheme(), next.scheme());
+    let inward = is_loopback(&next) && !is_loopback(from);
+    if !matches!(next.scheme(), "http" | "https") || (plain && !is_loopback(&next)) || inward {
+        let to = if inward {
+            "this machine"
+        } else {
+            next.scheme()
+        };
+        let reason = format!("a redirect from {} to {to}", from.scheme());
         return Err(Fault::Final(refused(ask, reason)));
     }
     Ok(next)
@@ -201,7 +210,7 @@ async fn judge(ask: &Ask<'_>, response: Response, url: Url) -> Result<Answer, Fa
     let passing = status.is_server_error()
         || status == StatusCode::REQUEST_TIMEOUT
         || (status == StatusCode::TOO_MANY_REQUESTS && after.is_some());
-    let reason = reason(response).await;
+    let reason = reason(ask, response).await;
     match passing {
         true => Err(Fault::Passing { reason, after }),
         false => Err(Fault::Final(refused(ask, reason))),
@@ -218,7 +227,7 @@ fn retry_after(response: &Response) -> Option<Duration> {
 }
 
 /// Puts a refusal into words: the status, and the body where it is text meant for people.
-async fn reason(response: Response) -> String {
+async fn reason(ask: &Ask<'_>, response: Response) -> String {
     let status = response.status();
     let kind = response.headers().get(reqwest::header::CONTENT_TYPE);
     let kind = kind
@@ -234,10 +243,16 @@ async fn reason(response: Response) -> String {
         }
         _ => String::new(),
     };
-    match text.is_empty() {
+    match text.is_empty() || may_hold_secret(ask, &text) {
         true => format!("HTTP {status}"),
         false => format!("HTTP {status}: {text}"),
     }
+}
+
+/// An upstream may repeat what it was asked with; a variable's value or a key must not come back that way.
+fn may_hold_secret(ask: &Ask<'_>, text: &str) -> bool {
+    let key = ask.account.map(|account| account.license_key.expose());
+    ask.shown.contains("${") || key.is_some_and(|key| !key.is_empty() && text.contains(key))
 }
 
 fn message(body: &str) -> String {

@@ -29,7 +29,12 @@ pub(crate) async fn fetch(
     };
     let answer = client.send(&ask).await?;
     if answer.response.status() == StatusCode::NOT_MODIFIED {
-        return Ok(Fetch::Unchanged);
+        return if request.known.is_some() {
+            Ok(Fetch::Unchanged)
+        } else {
+            let reason = "HTTP 304 to a request without conditions".to_owned();
+            Err(SourceError::Refused { url: shown, reason })
+        };
     }
     let validators = Validators {
         etag: header(&answer.response, ETAG),

@@ -78,6 +78,15 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_folder(folder_of(path))
 }
 
+/// Tells whether a folder could not be renamed because another one has the name; file systems differ in how
+/// they say it.
+pub(crate) fn is_taken(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists
+    )
+}
+
 /// Makes a new name durable.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)
@@ -100,7 +109,8 @@ pub(crate) fn lock(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Removes what killed runs left in a folder. Failing to do so is no reason to fail.
+/// Removes the folders that killed runs left in a folder, known by the engine's prefix; nothing else in there
+/// is ours. Failing to do so is no reason to fail.
 #[expect(
     clippy::disallowed_methods,
     reason = "the age of files on this machine, by its own clock"
@@ -112,9 +122,12 @@ pub fn sweep(folder: &Path) {
         let age = modified
             .ok()
             .and_then(|modified| now.duration_since(modified).ok());
-        if age.is_some_and(|age| age > ABANDONED) {
-            let path = entry.path();
-            let _tried = fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path));
+        let ours = entry
+            .file_name()
+            .to_string_lossy()
+            .starts_with(freshlayer::RUN_FOLDER_PREFIX);
+        if ours && age.is_some_and(|age| age > ABANDONED) {
+            let _tried = fs::remove_dir_all(entry.path());
         }
     }
 }

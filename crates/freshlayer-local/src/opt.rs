@@ -96,7 +96,7 @@ fn finished_once(
         .map_err(durable::at("write in", parent))?;
     make(fresh.path())?;
     match fs::rename(fresh.path(), target) {
-        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
+        Err(error) if durable::is_taken(&error) => Ok(()),
         done => Ok(done.map_err(durable::at("write", target))?),
     }
 }

@@ -104,7 +104,7 @@ impl FolderRegistry {
                     durable::sync_folder(&self.root.join(layer.as_str()))?;
                     return Ok(arn);
                 }
-                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+                Err(error) if durable::is_taken(&error) => {}
                 Err(error) => return Err(durable::at("write", &folder)(error)),
             }
         }

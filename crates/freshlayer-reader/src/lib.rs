@@ -42,3 +42,5 @@ pub use memmap2::Mmap;
 pub use mmdb::MmdbReader;
 #[cfg(feature = "sqlite")]
 pub use rusqlite;
+#[cfg(feature = "sqlite")]
+pub use sqlite::immutable_uri;

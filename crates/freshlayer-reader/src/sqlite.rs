@@ -26,8 +26,9 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Writes a path as the URI that SQLite takes; `?`, `#` and `%` would end or change the path.
-fn immutable_uri(path: &Path) -> String {
+/// Writes a path as the URI by which SQLite opens it without locks, journals and writes; `?`, `#` and `%`
+/// would end or change the path.
+pub fn immutable_uri(path: &Path) -> String {
     let path = path.to_string_lossy();
     let escaped = path
         .replace('%', "%25")

@@ -6,6 +6,9 @@ use crate::names::LayerName;
 use crate::ports::{Event, Events, Ports, Stage};
 use crate::report::StageReport;
 
+/// How the temporary folders of runs begin, so that leftovers of killed ones are known.
+pub const RUN_FOLDER_PREFIX: &str = "freshlayer-run-";
+
 /// Everything that a run needs: the outside world, a place for temporary files, and a name.
 pub struct Engine {
     /// The adapters.

@@ -7,9 +7,9 @@ use crate::error::{Error, chain};
 use crate::inspect::{Proven, inspect};
 use crate::names::{DatasetName, Digest};
 use crate::ports::{Stage, UpstreamFacts};
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::report::{DatasetReport, DatasetState};
-use crate::state::{Head, Rejection, Release, Seen, Snapshot};
+use crate::state::{Head, Rejection, Release, Seen};
 
 /// What the upstreams of a layer gave, judged.
 #[derive(Default)]
@@ -62,7 +62,7 @@ impl Gathered {
         for (seen, rejection) in &self.rejected {
             head.upstream
                 .insert(rejection.dataset.clone(), seen.clone());
-            head.reject(seen.digest.clone(), rejection.clone());
+            head.reject(rejection.clone());
         }
     }
 
@@ -75,16 +75,22 @@ impl Gathered {
     }
 }
 
+/// What everything that came is held against.
+pub(crate) struct Against<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) definition: &'a Definition,
+    pub(crate) head: &'a Head,
+    pub(crate) live: Option<&'a Release>,
+}
+
 /// Inspects every candidate, and sorts everything that came.
 pub(crate) async fn gather(
-    engine: &Engine,
-    definition: &Definition,
-    live: Option<&Release>,
+    against: &Against<'_>,
     pulled: Vec<Pulled>,
     stages: &mut Stages,
 ) -> Result<Gathered, Error> {
     let mut gathered = Gathered::default();
-    for (dataset, pulled) in definition.datasets.iter().zip(pulled) {
+    for (dataset, pulled) in against.definition.datasets.iter().zip(pulled) {
         match pulled {
             Pulled::Unchanged => gathered.note(&dataset.name, DatasetState::Unchanged, None),
             Pulled::Failed(source) => {
@@ -95,65 +101,86 @@ pub(crate) async fn gather(
                 gathered.failures.push(chain(&error));
                 gathered.note(&dataset.name, DatasetState::Failed, None);
             }
-            Pulled::Refused(Refused { problems, seen }) => {
-                gathered.note(&dataset.name, DatasetState::Rejected, None);
-                if let Some(seen) = seen {
-                    gathered
-                        .rejected
-                        .push((seen, rejection(engine, dataset, problems.clone())));
-                }
-                gathered.problems.extend(problems);
-            }
-            Pulled::Fresh(candidate) => {
-                let live = live.and_then(|release| release.snapshot(&dataset.name));
-                judge(engine, definition, live, *candidate, &mut gathered, stages).await?;
-            }
+            Pulled::Refused(refused) => against.refuse(dataset, refused, None, &mut gathered),
+            Pulled::Fresh(candidate) => against.judge(*candidate, &mut gathered, stages).await?,
         }
     }
     Ok(gathered)
 }
 
-async fn judge(
-    engine: &Engine,
-    definition: &Definition,
-    live: Option<&Snapshot>,
-    candidate: Candidate,
-    gathered: &mut Gathered,
-    stages: &mut Stages,
-) -> Result<(), Error> {
-    let dataset = candidate.dataset.clone();
-    let upstream = Some(candidate.upstream.clone());
-    let seen = candidate.seen.clone();
-    let size_bytes = candidate.files.iter().map(|file| file.size_bytes).sum();
-    let running = stages.start(engine, Stage::Inspect, dataset.name.as_str(), None);
-    let (live, limits, now) = (
-        live.cloned(),
-        definition.limits.clone(),
-        engine.ports.clock.now(),
-    );
-    let inspected = blocking(move || inspect(candidate, live.as_ref(), &limits, now)).await?;
-    stages.finish(engine, running, size_bytes);
-    if let Some(proven) = inspected.proven {
-        gathered.note(&dataset.name, DatasetState::New, upstream);
+impl Against<'_> {
+    async fn judge(
+        &self,
+        candidate: Candidate,
+        gathered: &mut Gathered,
+        stages: &mut Stages,
+    ) -> Result<(), Error> {
+        let dataset = candidate.dataset.clone();
+        let upstream = Some(candidate.upstream.clone());
+        let seen = candidate.seen.clone();
+        let size_bytes = candidate.files.iter().map(|file| file.size_bytes).sum();
+        let running = stages.start(self.engine, Stage::Inspect, dataset.name.as_str(), None);
+        let live = self
+            .live
+            .and_then(|release| release.snapshot(&dataset.name))
+            .cloned();
+        let limits = self.definition.limits.clone();
+        let now = self.engine.ports.clock.now();
+        let inspected = blocking(move || inspect(candidate, live.as_ref(), &limits, now)).await?;
+        stages.finish(self.engine, running, size_bytes);
+        let Some(proven) = inspected.proven else {
+            // A check that ran out of time says more about this machine than about the data.
+            let final_word = inspected
+                .problems
+                .iter()
+                .all(|p| p.code != Code::SqliteTime);
+            let seen = final_word.then_some(seen);
+            let refused = Refused {
+                problems: inspected.problems,
+                seen,
+            };
+            return Ok(self.refuse(&dataset, refused, upstream, gathered));
+        };
+        // Inspection may have converted the file, and then its digest is a new one.
         let digest: Digest = proven.snapshot.digest.clone();
-        gathered
-            .accepted
-            .push((dataset.name.clone(), Seen { digest, ..seen }));
+        let seen = Seen { digest, ..seen };
+        if let Some(known) = self.known(&dataset, &seen.digest) {
+            let refused = Refused {
+                problems: known.problems.clone(),
+                seen: Some(seen),
+            };
+            return Ok(self.refuse(&dataset, refused, upstream, gathered));
+        }
+        gathered.note(&dataset.name, DatasetState::New, upstream);
+        gathered.accepted.push((dataset.name.clone(), seen));
         gathered.proven.push(proven);
-    } else {
-        gathered.note(&dataset.name, DatasetState::Rejected, upstream);
-        let rejection = rejection(engine, &dataset, inspected.problems.clone());
-        gathered.rejected.push((seen, rejection));
+        gathered.problems.extend(inspected.problems);
+        Ok(())
     }
-    gathered.problems.extend(inspected.problems);
-    Ok(())
-}
 
-fn rejection(engine: &Engine, dataset: &Dataset, problems: Vec<Problem>) -> Rejection {
-    Rejection {
-        dataset: dataset.name.clone(),
-        fingerprint: dataset.verdict_fingerprint(),
-        at: engine.ports.clock.now(),
-        problems,
+    fn known(&self, dataset: &Dataset, digest: &Digest) -> Option<&Rejection> {
+        self.head
+            .rejection(dataset, &self.definition.limits, digest)
+    }
+
+    fn refuse(
+        &self,
+        dataset: &Dataset,
+        refused: Refused,
+        upstream: Option<UpstreamFacts>,
+        gathered: &mut Gathered,
+    ) {
+        let Refused { problems, seen } = refused;
+        gathered.note(&dataset.name, DatasetState::Rejected, upstream);
+        gathered.problems.extend(problems.iter().cloned());
+        let Some(seen) = seen else { return };
+        let rejection = Rejection {
+            dataset: dataset.name.clone(),
+            digest: seen.digest.clone(),
+            fingerprint: dataset.verdict_fingerprint(&self.definition.limits),
+            at: self.engine.ports.clock.now(),
+            problems,
+        };
+        gathered.rejected.push((seen, rejection));
     }
 }

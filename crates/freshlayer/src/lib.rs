@@ -40,7 +40,7 @@ mod verify;
 #[cfg(feature = "faults")]
 pub mod faults;
 
-pub use engine::Engine;
+pub use engine::{Engine, RUN_FOLDER_PREFIX};
 pub use error::{Error, chain};
 pub use hashing::sha256_of;
 pub use history::{HistoryLine, history};

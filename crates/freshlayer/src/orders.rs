@@ -52,8 +52,8 @@ async fn back(
     let now = engine.ports.clock.now();
     session
         .change(|head| {
-            for (digest, rejection) in &rejections {
-                head.reject(digest.clone(), rejection.clone());
+            for rejection in &rejections {
+                head.reject(rejection.clone());
             }
             head.promote(to, now);
         })
@@ -86,7 +86,7 @@ fn target(head: &Head, to: Option<u64>) -> Result<u64, Error> {
         }
         None => head
             .stable
-            .filter(|stable| *stable != current)
+            .filter(|stable| *stable < current)
             .or_else(|| known.filter(|seq| *seq < current).max())
             .ok_or_else(|| {
                 Error::Order(format!(
@@ -102,7 +102,7 @@ fn left_behind(
     definition: &Definition,
     from: Option<&Release>,
     target: &Release,
-) -> Vec<(crate::names::Digest, Rejection)> {
+) -> Vec<Rejection> {
     let snapshots = from.into_iter().flat_map(|release| &release.snapshots);
     let left = snapshots.filter(|snapshot| {
         target
@@ -118,13 +118,13 @@ fn left_behind(
         let found = format!("release {}, rolled back to {}", from.seq, target.seq);
         let expected = "another build from the upstream, or a person's --retry-rejected";
         let problem = Problem::fail(Code::RolledBack, expected, found).of(&snapshot.dataset);
-        let rejection = Rejection {
+        Some(Rejection {
             dataset: snapshot.dataset.clone(),
-            fingerprint: dataset.verdict_fingerprint(),
+            digest: snapshot.digest.clone(),
+            fingerprint: dataset.verdict_fingerprint(&definition.limits),
             at: engine.ports.clock.now(),
             problems: vec![problem],
-        };
-        Some((snapshot.digest.clone(), rejection))
+        })
     });
     rejected.collect()
 }

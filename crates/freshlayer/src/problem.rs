@@ -76,6 +76,8 @@ codes! {
     OlderBuild = "older-build",
     /// The upstream built this longer ago than `expect.build_age_days_max`.
     BuildTooOld = "build-too-old",
+    /// The data says that it was built in the future, which would make every later build an older one.
+    FutureBuild = "future-build",
     /// The mmdb's metadata is missing or unusable.
     MmdbMetadata = "mmdb-metadata",
     /// The mmdb's metadata lacks what only people read.

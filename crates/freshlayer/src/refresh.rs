@@ -4,9 +4,9 @@ use tempfile::TempDir;
 
 use crate::definition::Definition;
 use crate::download::{Downloaded, download};
-use crate::engine::{Engine, Stages};
+use crate::engine::{Engine, RUN_FOLDER_PREFIX, Stages};
 use crate::error::{Error, chain};
-use crate::gather::{Gathered, gather};
+use crate::gather::{Against, Gathered, gather};
 use crate::publish::publish;
 use crate::release::{complete, make_release};
 use crate::report::{Outcome, Report};
@@ -70,7 +70,13 @@ async fn run(
         Downloaded::Pulled(pulled) => pulled,
         Downloaded::Busy(lease) => return Ok(busy(definition, &lease)),
     };
-    let mut gathered = gather(engine, definition, live, pulled, stages).await?;
+    let against = Against {
+        engine,
+        definition,
+        head: session.head(),
+        live,
+    };
+    let mut gathered = gather(&against, pulled, stages).await?;
     let complete = complete(engine, definition, live, &mut gathered, folder.path()).await?;
     if let Some(assembled) = complete {
         if let Leased::Theirs(lease) = session.lease().await? {
@@ -95,5 +101,5 @@ async fn run(
 fn work_folder(engine: &Engine) -> Result<TempDir, Error> {
     let work = &engine.work;
     std::fs::create_dir_all(work).map_err(Error::io("make the folder", work))?;
-    TempDir::with_prefix_in("run-", work).map_err(Error::io("make a folder in", work))
+    TempDir::with_prefix_in(RUN_FOLDER_PREFIX, work).map_err(Error::io("make a folder in", work))
 }

@@ -37,9 +37,10 @@ pub(crate) async fn complete(
             parts.push(new.swap_remove(at));
             continue;
         }
-        let kept = live.and_then(|live| Some((live, live.snapshot(&dataset.name)?)));
-        let Some((live, snapshot)) = kept else {
-            return Ok(None);
+        // A first release needs every dataset; one that comes later must not hold back the others.
+        let Some(live) = live else { return Ok(None) };
+        let Some(snapshot) = live.snapshot(&dataset.name) else {
+            continue;
         };
         let zip = live_zip(engine, live, folder).await?;
         let (snapshot, path) = (snapshot.clone(), dataset.path.clone());
@@ -59,13 +60,18 @@ pub(crate) async fn complete(
     }
 }
 
-/// Tells whether the definition wants another set of datasets, or other places for them.
+/// Tells whether the definition wants less than the live release carries, or other places for it.
 fn rearranged(definition: &Definition, live: Option<&Release>) -> bool {
+    let Some(live) = live else { return false };
     let wanted = definition
         .datasets
         .iter()
-        .map(|dataset| (&dataset.name, &dataset.path));
-    live.is_some_and(|live| !wanted.eq(live.snapshots.iter().map(|s| (&s.dataset, &s.path))))
+        .filter(|wanted| live.snapshot(&wanted.name).is_some());
+    let wanted = wanted.map(|dataset| (&dataset.name, &dataset.path));
+    !wanted.eq(live
+        .snapshots
+        .iter()
+        .map(|snapshot| (&snapshot.dataset, &snapshot.path)))
 }
 
 /// Brings the live release's zip to this machine, once per run.
@@ -115,7 +121,8 @@ pub(crate) async fn make_release(
         files,
         content,
     } = assembled;
-    let mut draft = draft(engine, session, live, snapshots, gathered);
+    let highest = read_release(store, layer, session.head().newest).await?;
+    let mut draft = draft(engine, session, live, highest.as_ref(), snapshots, gathered);
     draft.content = content;
     let first = session.head().newest + 1;
     for seq in first..first + ABANDONED_MAX {
@@ -167,10 +174,17 @@ fn draft(
     engine: &Engine,
     session: &Session<'_>,
     live: Option<&Release>,
+    newest: Option<&Release>,
     snapshots: Vec<Snapshot>,
     gathered: &Gathered,
 ) -> Release {
-    let previous = live.map(|live| (&live.version, &live.snapshots[..]));
+    // After a rollback the shape is judged against what serves, and the number goes on from the newest.
+    let highest = live
+        .into_iter()
+        .chain(newest)
+        .map(|release| &release.version)
+        .max();
+    let previous = highest.zip(live.map(|live| &live.snapshots[..]));
     let decision = decide(previous, &snapshots);
     let nothing = crate::names::Digest::of(<sha2::Sha256 as sha2::Digest>::new());
     let warnings = gathered

@@ -9,7 +9,7 @@ use crate::problem::Problem;
 use crate::report::{ConsumerReport, ReleaseReport};
 use crate::rollout::{standing, survey};
 use crate::settle::release_report;
-use crate::state::Session;
+use crate::state::{Rejection, Session};
 
 /// How a layer stands.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -64,11 +64,13 @@ pub async fn status(engine: &Engine, layer: &LayerName) -> Result<LayerStatus, E
             .as_ref()
             .map(|lease| format!("{} until {}", lease.owner, lease.expires)),
     };
-    let seen = head
-        .upstream
-        .values()
-        .filter_map(|seen| head.rejected.get(&seen.digest));
-    status.rejected = seen
+    let newest = |known: &&Rejection| {
+        head.upstream
+            .get(&known.dataset)
+            .is_some_and(|seen| seen.digest == known.digest)
+    };
+    let rejected = head.rejected.iter().filter(newest);
+    status.rejected = rejected
         .flat_map(|rejection| rejection.problems.clone())
         .collect();
     let Some(seq) = head.desired() else {

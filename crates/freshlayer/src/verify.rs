@@ -2,7 +2,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tempfile::TempDir;
 
-use crate::engine::{Engine, blocking};
+use crate::engine::{Engine, RUN_FOLDER_PREFIX, blocking};
 use crate::error::{Error, chain};
 use crate::hashing::sha256_of;
 use crate::names::LayerName;
@@ -89,7 +89,7 @@ pub async fn verify(
 
 async fn zip_checks(engine: &Engine, release: &Release) -> Result<Vec<Check>, Error> {
     std::fs::create_dir_all(&engine.work).map_err(Error::io("make the folder", &engine.work))?;
-    let folder = TempDir::with_prefix_in("verify-", &engine.work)
+    let folder = TempDir::with_prefix_in(RUN_FOLDER_PREFIX, &engine.work)
         .map_err(Error::io("make a folder in", &engine.work))?;
     let zip = folder.path().join("layer.zip");
     let key = Key::blob(&release.zip_sha256);

@@ -51,6 +51,18 @@ pub(super) fn bytes(
             frames(first(whole, *after).map(Ok).chain(dead))
         }
         Some(Fault::Hang(after)) => frames(first(whole, *after).map(Ok).chain(stream::pending())),
+        Some(Fault::Trickle(bytes)) => {
+            let bytes = *bytes;
+            let drops = whole.flat_map(move |chunk| {
+                let drops = (0..chunk.len().div_ceil(bytes))
+                    .map(move |at| chunk.slice(at * bytes..chunk.len().min((at + 1) * bytes)));
+                stream::iter(drops)
+            });
+            frames(drops.then(|drop| async {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                Ok(drop)
+            }))
+        }
         Some(Fault::Endless) => {
             frames(stream::repeat(Bytes::from(vec![b'x'; CHUNK_BYTES])).map(Ok))
         }

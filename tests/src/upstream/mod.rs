@@ -28,6 +28,8 @@ pub enum Fault {
     Cut(u64),
     /// The connection stays open after so many bytes of the body, and nothing more comes.
     Hang(u64),
+    /// So many bytes of the body come at a time, every tenth of a second.
+    Trickle(usize),
     /// The body never ends.
     Endless,
     /// Another status, with a body.

@@ -1,5 +1,6 @@
 //! The binary as a person meets it: words, exit codes, `--json`, `exec`, and a machine that is not well.
 
+use std::fmt::Write;
 use std::process::Command;
 
 use freshlayer_tests::databases::Mmdb;
@@ -28,9 +29,9 @@ fn a_day_in_the_life_of_a_layer() {
     let mut tell = |arguments: &[&str]| {
         let ran = sandbox.cli(arguments);
         let text = plain(&ran.stdout);
-        told.push_str(&format!("$ freshlayer {}\n{text}", arguments.join(" ")));
+        let _ = write!(told, "$ freshlayer {}\n{text}", arguments.join(" "));
         if ran.code != 0 {
-            told.push_str(&format!("{}(exit code {})\n", plain(&ran.stderr), ran.code));
+            let _ = writeln!(told, "{}(exit code {})", plain(&ran.stderr), ran.code);
         }
     };
     tell(&["status"]);

@@ -155,7 +155,7 @@ fn every_damage_is_refused_and_harms_nothing() {
                     .iter()
                     .skip(part)
                     .step_by(cores)
-                    .for_each(|f| run(f))
+                    .for_each(|f| run(f));
             });
         }
     });

@@ -6,6 +6,7 @@ use std::process::Command;
 use freshlayer::report::Exit;
 use freshlayer_tests::sandbox::{binary, workspace};
 
+#[expect(clippy::disallowed_methods, reason = "a person asks the test to write")]
 /// Compares the text between two markers with what it should be, or writes it.
 fn hold(file: &str, name: &str, expected: &str) {
     let path = workspace().join(file);

@@ -55,6 +55,29 @@ fn a_cut_transfer_is_taken_up_where_it_broke() {
     assert_eq!(ranges, [None, resumed[0].clone(), resumed[1].clone()]);
 }
 
+/// Three windows pass while the body comes slowly, but faster than the slowest speed; then one that is slower.
+#[test]
+fn a_slow_transfer_is_judged_window_by_window() {
+    let sandbox = Sandbox::new();
+    let limits = "\n[limits]\nstall_secs_max = 1\nthroughput_bytes_per_sec_min = 2_000\n";
+    sandbox.layer("geo", &format!("{GEO}{limits}"));
+    let mmdb = Mmdb::default().bytes();
+    sandbox.upstream.publish("country.mmdb", &mmdb);
+    sandbox
+        .upstream
+        .misbehave("country.mmdb", Fault::Trickle(mmdb.len() / 35), 1);
+    assert_refreshed(&sandbox.refresh("geo"), 1);
+    sandbox
+        .upstream
+        .publish("country.mmdb", &Mmdb::later(1).bytes());
+    sandbox
+        .upstream
+        .misbehave("country.mmdb", Fault::Trickle(50), 1);
+    let report = sandbox.refresh("geo");
+    assert_eq!(report.exit(), Exit::Failed);
+    assert!(reason(&report).contains("too slow"), "{report:#?}");
+}
+
 #[test]
 fn another_file_is_never_joined_to_the_first_half() {
     let sandbox = Sandbox::new();

@@ -73,6 +73,11 @@ fn word(consumer: &Consumer) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table: one row per situation")]
+#[expect(
+    clippy::cloned_ref_to_slice_refs,
+    reason = "rows of a table look alike"
+)]
 fn each_situation_has_its_next_step() {
     let (old, new, foreign) = (arn("geo", 2), arn("geo", 3), arn("other", 9));
     let on = |layers: &[LayerVersionArn]| configuration("code", layers);
@@ -158,6 +163,34 @@ fn each_situation_has_its_next_step() {
             Some(on(&[old.clone()])),
             None,
             "held",
+        ),
+        (
+            "our layer taken out, not released",
+            on(&[]),
+            Some(on(&[old.clone()])),
+            None,
+            "held",
+        ),
+        (
+            "layers reordered, not released",
+            on(&[old.clone(), foreign.clone()]),
+            Some(on(&[foreign.clone(), old.clone()])),
+            None,
+            "held",
+        ),
+        (
+            "opted in by tag, behind an alias",
+            on(&[foreign.clone()]),
+            Some(on(&[foreign.clone()])),
+            Some("^1"),
+            "set 3",
+        ),
+        (
+            "opted in by tag, layer set",
+            on(&[foreign.clone(), new.clone()]),
+            Some(on(&[foreign.clone()])),
+            Some("^1"),
+            "publish",
         ),
         (
             "latest behind",
@@ -320,6 +353,8 @@ proptest! {
             let before = &before[&alias];
             prop_assert_eq!(&after.code_sha256, &before.code_sha256);
             prop_assert_eq!(others(&after.layers), others(&before.layers));
+            let place = |c: &Configuration| c.layers.iter().position(|a| a.layer_name() == "geo");
+            prop_assert!(place(before).is_none() || place(&after) == place(before), "in its place");
         }
         if start.tags.values().any(|tag| ["hold", "^2", "?"].contains(&tag.as_str())) {
             prop_assert_eq!(&now, &start);

@@ -424,3 +424,118 @@ fn the_reader_sees_what_was_published() {
     assert_eq!(record["country"]["iso_code"], "BR");
     assert!(layer.age().is_some_and(|age| age.as_secs() > DAY));
 }
+
+/// Two rollbacks in a row go back twice, also where the first one left a function behind.
+#[test]
+fn a_rollback_never_goes_forward() {
+    let sandbox = released();
+    for days in [3, 6] {
+        sandbox
+            .upstream
+            .publish("country.mmdb", &Mmdb::later(days).bytes());
+        assert_eq!(sandbox.refresh("geo").exit(), Exit::Done);
+    }
+    let name = FunctionName::parse("aliased").expect("a function name");
+    let deploy = |function: &mut freshlayer_local::Function| Ok(function.deploy("unreleased"));
+    sandbox.fleet().edit(&name, deploy).expect("it is there");
+    let (engine, definition) = (sandbox.engine(), sandbox.definition("geo"));
+    for expected in [2, 1] {
+        let back =
+            block_on(freshlayer::rollback(&engine, &definition, None)).expect("an earlier one");
+        assert_eq!(back.exit(), Exit::Held, "{back:#?}");
+        assert_eq!(sandbox.head("geo")["current"], expected);
+    }
+}
+
+#[test]
+fn versions_go_on_behind_a_rollback() {
+    let sandbox = released();
+    sandbox
+        .upstream
+        .publish("country.mmdb", &Mmdb::later(3).bytes());
+    assert_refreshed(&sandbox.refresh("geo"), 2);
+    let (engine, definition) = (sandbox.engine(), sandbox.definition("geo"));
+    block_on(freshlayer::rollback(&engine, &definition, None)).expect("a release 1");
+    sandbox
+        .upstream
+        .publish("country.mmdb", &Mmdb::later(5).bytes());
+    let report = sandbox.refresh("geo");
+    assert_eq!(
+        report.release.map(|release| release.version),
+        Some("1.0.2".to_owned())
+    );
+}
+
+#[test]
+fn a_rolled_back_database_in_wal_mode_stays_back() {
+    let sandbox = Sandbox::new();
+    sandbox.layer(
+        "geo",
+        "[[dataset]]\nname = 'z'\nformat = 'sqlite'\nsource.https = 'UPSTREAM/files/z'",
+    );
+    let wal = |rows| {
+        let mut bytes = sqlite(rows);
+        bytes[18..20].copy_from_slice(&[2, 2]);
+        bytes
+    };
+    sandbox.upstream.publish("z", &wal(100));
+    let first = sandbox.refresh("geo");
+    assert_refreshed(&first, 1);
+    assert_eq!(first.problems[0].code, Code::SqliteWal);
+    sandbox.cli(&["exec", "geo", "--", "true"]);
+    let layer = freshlayer_reader::Layer::open_in(sandbox.path("host/layers/geo/1/opt"), "geo");
+    layer
+        .expect("the layer opens")
+        .sqlite("z")
+        .expect("it needs no journal");
+    sandbox.upstream.publish("z", &wal(110));
+    assert_refreshed(&sandbox.refresh("geo"), 2);
+    let (engine, definition) = (sandbox.engine(), sandbox.definition("geo"));
+    block_on(freshlayer::rollback(&engine, &definition, None)).expect("a release 1");
+    sandbox.upstream.publish("z", &wal(110));
+    assert_eq!(sandbox.refresh("geo").problems[0].code, Code::RolledBack);
+}
+
+#[test]
+fn a_new_dataset_that_is_bad_does_not_hold_back_the_others() {
+    let sandbox = released();
+    let more =
+        "\n[[dataset]]\nname = 'zones'\nformat = 'sqlite'\nsource.https = 'UPSTREAM/files/z'";
+    sandbox.layer("geo", &format!("{GEO}{more}"));
+    sandbox.upstream.publish("z", b"no database");
+    sandbox
+        .upstream
+        .publish("country.mmdb", &Mmdb::later(3).bytes());
+    let report = sandbox.refresh("geo");
+    assert_eq!(report.exit(), Exit::Rejected);
+    assert_eq!(report.release.map(|release| release.seq), Some(2));
+    sandbox.upstream.publish("z", &sqlite(100));
+    assert_refreshed(&sandbox.refresh("geo"), 3);
+}
+
+#[test]
+fn a_build_from_the_future_is_rejected() {
+    let sandbox = released();
+    sandbox
+        .upstream
+        .publish("country.mmdb", &Mmdb::later(40_000).bytes());
+    assert_eq!(sandbox.refresh("geo").problems[0].code, Code::FutureBuild);
+}
+
+/// The work folder may be anyone's: only leftovers of our own runs are removed.
+#[test]
+fn nothing_of_others_is_swept_away() {
+    let sandbox = released();
+    let work = sandbox.path("shared");
+    let (theirs, ours) = (work.join("thesis"), work.join("freshlayer-run-killed"));
+    for folder in [&theirs, &ours] {
+        std::fs::create_dir_all(folder).expect("writable");
+        let old = std::process::Command::new("touch")
+            .args(["-d", "3 days ago"])
+            .arg(folder)
+            .status();
+        assert!(old.expect("touch starts").success());
+    }
+    assert_eq!(sandbox.cli(&["status", "--work", "shared"]).code, 0);
+    assert!(theirs.exists() && !ours.exists());
+}

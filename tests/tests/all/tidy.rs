@@ -160,7 +160,7 @@ fn the_reader_stays_small() {
 fn every_licence_is_a_known_one() {
     let metadata = metadata();
     for package in packages(&metadata) {
-        let licence = text(package, "license").replace("/", " OR ");
+        let licence = text(package, "license").replace('/', " OR ");
         let alternatives = licence
             .split(" OR ")
             .map(|part| part.trim_matches(['(', ')', ' ']));

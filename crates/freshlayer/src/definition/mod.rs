@@ -87,6 +87,17 @@ pub enum Origin {
     },
 }
 
+/// Names the upstream for people.
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Https { url, .. } => write!(f, "{url}"),
+            Self::Maxmind { edition, host } => write!(f, "{host} {edition}"),
+            Self::File { path } => write!(f, "{}", path.display()),
+        }
+    }
+}
+
 /// Where the expected SHA-256 of a download stands.
 #[derive(Debug, Clone)]
 pub enum ChecksumSpec {
@@ -174,11 +185,7 @@ pub struct Expectations {
 impl Dataset {
     /// Names all that decides what a download turns into; validators hold only while it is the same.
     pub fn source_fingerprint(&self) -> String {
-        let origin = match &self.source.origin {
-            Origin::Https { url, .. } => url.to_string(),
-            Origin::Maxmind { edition, host } => format!("{host} {edition}"),
-            Origin::File { path } => path.display().to_string(),
-        };
+        let origin = self.source.origin.to_string();
         let checksum = match &self.source.checksum {
             Some(ChecksumSpec::Sha256(digest)) => digest.to_string(),
             Some(ChecksumSpec::Sha256Url(url)) => url.to_string(),
@@ -194,9 +201,14 @@ impl Dataset {
         ))
     }
 
-    /// Names all that decides whether data is good; a rejection holds only while it is the same.
-    pub fn verdict_fingerprint(&self) -> String {
-        fingerprint(&(self.source_fingerprint(), format!("{:?}", self.expect)))
+    /// Names all that decides whether data is good; a rejection holds only while it is the
+    /// same.
+    pub fn verdict_fingerprint(&self, limits: &Limits) -> String {
+        fingerprint(&(
+            self.source_fingerprint(),
+            format!("{:?}", self.expect),
+            limits,
+        ))
     }
 }
 

@@ -3,6 +3,7 @@
 mod stream;
 
 use std::path::Path;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use sha2::Digest as _;
@@ -70,16 +71,16 @@ pub(crate) async fn download(
 ) -> Result<Downloaded, Error> {
     let mut pulled = Vec::new();
     for dataset in &definition.datasets {
-        let known = known(session.head(), dataset, live);
+        let known = known(session.head(), dataset, &definition.limits, live);
         let request = Request {
             source: &dataset.source,
             known: known.as_ref(),
             limits: &definition.limits,
         };
-        let body = match engine.ports.source.fetch(request).await {
+        let body = match ask(engine, request).await {
             Ok(Fetch::Body(body)) => body,
             Ok(Fetch::Unchanged) => {
-                pulled.push(unchanged(session.head(), dataset));
+                pulled.push(unchanged(session.head(), dataset, &definition.limits));
                 continue;
             }
             Err(error) => {
@@ -102,23 +103,42 @@ pub(crate) async fn download(
     Ok(Downloaded::Pulled(pulled))
 }
 
+/// Asks one upstream, within the time that a download may take.
+async fn ask(engine: &Engine, request: Request<'_>) -> Result<Fetch, SourceError> {
+    let secs = request.limits.download_secs_max;
+    let answer = engine.ports.source.fetch(request);
+    let in_time = tokio::time::timeout(Duration::from_secs(secs), answer).await;
+    in_time.unwrap_or_else(|_elapsed| {
+        let url = request.source.origin.to_string();
+        let reason = format!("no whole answer within {secs} s");
+        Err(SourceError::Unreachable {
+            url,
+            tries: 1,
+            reason,
+            source: None,
+        })
+    })
+}
+
 /// Returns the validators to ask with: only where "unchanged" would mean that nothing is to be done.
-fn known(head: &Head, dataset: &Dataset, live: Option<&Release>) -> Option<Validators> {
+fn known(
+    head: &Head,
+    dataset: &Dataset,
+    limits: &Limits,
+    live: Option<&Release>,
+) -> Option<Validators> {
     let seen = head.upstream.get(&dataset.name)?;
     let same_source = seen.fingerprint == dataset.source_fingerprint();
     let live = live.and_then(|release| release.snapshot(&dataset.name));
     let serving = live.is_some_and(|snapshot| snapshot.digest == seen.digest);
-    let refused = head
-        .rejection(&seen.digest, &dataset.verdict_fingerprint())
-        .is_some();
+    let refused = head.rejection(dataset, limits, &seen.digest).is_some();
     let usable = same_source && (serving || refused) && !seen.validators.is_empty();
     usable.then(|| seen.validators.clone())
 }
 
-fn unchanged(head: &Head, dataset: &Dataset) -> Pulled {
+fn unchanged(head: &Head, dataset: &Dataset, limits: &Limits) -> Pulled {
     let seen = head.upstream.get(&dataset.name);
-    let fingerprint = dataset.verdict_fingerprint();
-    match seen.and_then(|seen| head.rejection(&seen.digest, &fingerprint)) {
+    match seen.and_then(|seen| head.rejection(dataset, limits, &seen.digest)) {
         Some(rejection) => Pulled::Refused(Refused {
             problems: rejection.problems.clone(),
             seen: None,
@@ -153,8 +173,7 @@ impl Pull<'_> {
         if let Some(problem) = transfer_mismatch(&checksums, &body) {
             return Ok(self.refused(vec![problem], None));
         }
-        let fingerprint = self.dataset.verdict_fingerprint();
-        if let Some(known) = head.rejection(&body.sha256, &fingerprint) {
+        if let Some(known) = head.rejection(self.dataset, self.limits, &body.sha256) {
             return Ok(self.refused(known.problems.clone(), Some(seen(&body.sha256))));
         }
         let files = match self.unpack(&body, &checksums, stages).await? {
@@ -165,7 +184,7 @@ impl Pull<'_> {
             return Ok(self.refused(vec![problem], None));
         }
         let digest = snapshot_digest(&files);
-        if let Some(known) = head.rejection(&digest, &fingerprint) {
+        if let Some(known) = head.rejection(self.dataset, self.limits, &digest) {
             return Ok(self.refused(known.problems.clone(), Some(seen(&digest))));
         }
         Ok(Pulled::Fresh(Box::new(Candidate {

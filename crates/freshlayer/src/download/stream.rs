@@ -47,6 +47,7 @@ pub(super) async fn to_file(
             Ok(Some(Ok(chunk))) => chunk,
             Ok(Some(Err(error))) => return Ok(Streamed::Broken(error)),
             Ok(None) => break,
+            Err(_elapsed) if pace.next_window() => continue,
             Err(_elapsed) => return Ok(Streamed::Broken(pace.too_slow(&body.facts.url))),
         };
         size_bytes += chunk.len() as u64;
@@ -107,12 +108,15 @@ impl Pace {
         self.end.min(self.window_start + self.window)
     }
 
+    /// Counts bytes; `false` where they come too slowly.
     fn keeps_up(&mut self, bytes: u64) -> bool {
         self.window_bytes += bytes;
+        Instant::now() < self.deadline() || self.next_window()
+    }
+
+    /// Judges the window that is over and begins the next one; `false` where it was too slow.
+    fn next_window(&mut self) -> bool {
         let now = Instant::now();
-        if now < self.window_start + self.window {
-            return now < self.end;
-        }
         let enough = self.window_bytes >= self.window_bytes_min;
         (self.window_start, self.window_bytes) = (now, 0);
         enough && now < self.end

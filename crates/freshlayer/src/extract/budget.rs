@@ -56,15 +56,33 @@ impl Budget {
 #[error("{0}")]
 struct Refusal(Problem);
 
-/// A reader that counts against a budget.
+/// A reader that counts against a budget, and knows how the bytes so far end.
 pub(super) struct Bounded<R> {
-    pub(super) inner: R,
-    pub(super) budget: Budget,
+    inner: R,
+    budget: Budget,
+    pub(super) zeros_at_end: u64,
+}
+
+impl<R> Bounded<R> {
+    pub(super) fn new(inner: R, budget: Budget) -> Self {
+        Self {
+            inner,
+            budget,
+            zeros_at_end: 0,
+        }
+    }
 }
 
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
+        let zeros = buffer[..read]
+            .iter()
+            .rev()
+            .take_while(|byte| **byte == 0)
+            .count();
+        let before = if zeros == read { self.zeros_at_end } else { 0 };
+        self.zeros_at_end = before + zeros as u64;
         match self.budget.spend(read as u64) {
             Ok(()) => Ok(read),
             Err(problem) => Err(io::Error::other(Refusal(problem))),

@@ -3,9 +3,9 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
-use super::Staged;
 use super::budget::{Bounded, problem_of};
 use super::files::{Entry, Kind, Taker};
+use super::zstd::ZstdFrames;
 use crate::error::Error;
 use crate::pipe::{INPUT_BYTES, piped};
 use crate::problem::{Code, Problem};
@@ -20,8 +20,13 @@ pub(super) enum Container {
     None,
 }
 
+/// A tar ends with zero blocks; one is the least that any writer leaves.
+const TAR_END_BYTES: u64 = 512;
 /// Where a tar header says `ustar`, and where that ends.
 const USTAR: std::ops::Range<usize> = 257..262;
+
+/// The dictionary that `xz -9` asks for is half of this; a header may ask for 4 GiB.
+const XZ_MEMORY_KIB_MAX: u32 = 131_072;
 
 fn sniff(start: &[u8]) -> Container {
     match start {
@@ -42,12 +47,7 @@ pub(super) fn recognise(file: &mut File) -> io::Result<Container> {
 }
 
 /// Hands every file of a container to the taker.
-pub(super) fn unpack(
-    container: Container,
-    file: File,
-    body: &Staged,
-    taker: &mut Taker<'_>,
-) -> Result<(), Error> {
+pub(super) fn unpack(container: Container, file: File, taker: &mut Taker<'_>) -> Result<(), Error> {
     match container {
         Container::Zip => unzip(file, taker),
         Container::Tar | Container::None => untar(file, taker),
@@ -56,25 +56,15 @@ pub(super) fn unpack(
                 flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(INPUT_BYTES, file));
             decompressed(decoder, taker)
         }
-        Container::Xz => decompressed(
-            lzma_rust2::XzReader::new(BufReader::with_capacity(INPUT_BYTES, file), true),
+        Container::Xz => {
+            let file = BufReader::with_capacity(INPUT_BYTES, file);
+            let decoder = lzma_rust2::XzReader::new_mem_limit(file, true, XZ_MEMORY_KIB_MAX);
+            decompressed(decoder, taker)
+        }
+        Container::Zstd => decompressed(
+            ZstdFrames::new(BufReader::with_capacity(INPUT_BYTES, file)),
             taker,
         ),
-        Container::Zstd => match ruzstd::decoding::StreamingDecoder::new(BufReader::with_capacity(
-            INPUT_BYTES,
-            file,
-        )) {
-            Ok(decoder) => decompressed(decoder, taker),
-            Err(error) => {
-                let expected = format!("a zstd stream of {} bytes", body.size_bytes);
-                taker.refuse(Problem::fail(
-                    Code::ContainerCorrupt,
-                    expected,
-                    error.to_string(),
-                ));
-                Ok(())
-            }
-        },
     }
 }
 
@@ -94,10 +84,7 @@ fn decompressed(decoder: impl Read + Send, taker: &mut Taker<'_>) -> Result<(), 
 }
 
 fn untar(reader: impl Read, taker: &mut Taker<'_>) -> Result<(), Error> {
-    let bounded = Bounded {
-        inner: reader,
-        budget: taker.budget(),
-    };
+    let bounded = Bounded::new(reader, taker.budget());
     let mut archive = tar::Archive::new(bounded);
     let entries = match archive.entries() {
         Ok(entries) => entries,
@@ -123,8 +110,14 @@ fn untar(reader: impl Read, taker: &mut Taker<'_>) -> Result<(), Error> {
     }
     // The checksum of a compressed stream stands behind its last byte: a cut one is found there.
     let mut rest = archive.into_inner();
-    if let Err(error) = io::copy(&mut rest, &mut io::sink()) {
-        taker.refuse(problem_of(&error));
+    match io::copy(&mut rest, &mut io::sink()) {
+        Err(error) => taker.refuse(problem_of(&error)),
+        Ok(_) if rest.zeros_at_end < TAR_END_BYTES => {
+            let expected = "a tar with its end marker";
+            let found = "none: the file is cut short";
+            taker.refuse(Problem::fail(Code::ContainerCorrupt, expected, found));
+        }
+        Ok(_) => {}
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ mod budget;
 mod container;
 mod files;
 mod names;
+mod zstd;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -67,7 +68,7 @@ pub(crate) fn extract(
     }
     let budget = Budget::new(limits, body.size_bytes);
     let mut taker = Taker::new(dataset, limits, folder, also, budget, meter);
-    container::unpack(container, file, body, &mut taker)?;
+    container::unpack(container, file, &mut taker)?;
     Ok(taker.finish())
 }
 

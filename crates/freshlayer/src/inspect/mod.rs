@@ -59,7 +59,23 @@ pub(crate) fn inspect(
         _ => Findings::default(),
     };
     problems.append(&mut findings.problems);
-    let built = findings.built.or(candidate.upstream.last_modified);
+    let tomorrow = now
+        .saturating_add(SignedDuration::from_hours(24))
+        .unwrap_or(Timestamp::MAX);
+    if let Some(built) = findings.built.filter(|built| *built > tomorrow) {
+        let expected = format!("a build not after {tomorrow}");
+        problems.push(Problem::fail(
+            Code::FutureBuild,
+            expected,
+            format!("one of {built}"),
+        ));
+    }
+    // A server's clock may be wrong; the data's own word counts more.
+    let changed = candidate
+        .upstream
+        .last_modified
+        .filter(|changed| *changed <= tomorrow);
+    let built = findings.built.or(changed);
     findings
         .profile
         .counts

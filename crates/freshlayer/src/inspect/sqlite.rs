@@ -12,7 +12,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-use freshlayer_reader::rusqlite;
+use freshlayer_reader::{immutable_uri, rusqlite};
 use rusqlite::config::DbConfig;
 use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -32,6 +32,8 @@ const HEADER: &[u8; 16] = b"SQLite format 3\0";
 const VERSIONS_AT: u64 = 18;
 const WAL: [u8; 2] = [2, 2];
 const ROLLBACK: [u8; 2] = [1, 1];
+/// How soon a statement that began after the time was up is stopped.
+const INTERRUPT_AGAIN: Duration = Duration::from_millis(20);
 /// How many findings of `quick_check` are listed.
 const FINDINGS_MAX: u32 = 5;
 
@@ -130,8 +132,11 @@ fn queries(
     let (done, waiting) = channel::<()>();
     std::thread::scope(|scope| {
         scope.spawn(move || {
-            if waiting.recv_timeout(longest) == Err(RecvTimeoutError::Timeout) {
+            let mut patience = longest;
+            // Again and again: an interrupt between two statements stops neither.
+            while waiting.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
                 interrupt.interrupt();
+                patience = INTERRUPT_AGAIN;
             }
         });
         let result = judge(&connection, &dataset.expect, limits, findings);
@@ -144,9 +149,7 @@ fn open(file: &StagedFile) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_URI
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    // The path is one of our own making: a folder of hex digits and plain names.
-    let uri = format!("file:{}?immutable=1", file.file.display());
-    let connection = Connection::open_with_flags(uri, flags)?;
+    let connection = Connection::open_with_flags(immutable_uri(&file.file), flags)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     connection.pragma_update(None, "cell_size_check", true)?;

@@ -138,13 +138,13 @@ impl Look<'_> {
         (None, Standing::Current)
     }
 
-    /// The aliases that serve our layer, each with its version.
+    /// The aliases that serve our layer, or shall, each with its version.
     fn served(&self) -> impl Iterator<Item = (&Alias, &PublishedVersion)> {
         self.consumer.aliases.iter().filter_map(|alias| {
             let mut versions = self.consumer.versions.iter();
             let version = versions.find(|version| version.number == alias.version)?;
-            self.has_our_layer(&version.configuration)
-                .then_some((alias, version))
+            let serves = self.opted_in || self.has_our_layer(&version.configuration);
+            serves.then_some((alias, version))
         })
     }
 
@@ -155,16 +155,31 @@ impl Look<'_> {
             .any(|arn| arn.layer() == self.target.layer())
     }
 
+    /// Tells whether releasing `$LATEST` would change nothing but our layer: not the code, not the settings,
+    /// not the other layers, and not the order in which they cover each other.
     fn differs_in_our_layer_only(&self, version: &PublishedVersion) -> bool {
         let (latest, served) = (&self.consumer.latest, &version.configuration);
-        let others = |configuration: &Configuration| -> Vec<LayerVersionArn> {
-            let mut layers = configuration.layers.clone();
-            layers.retain(|arn| arn.layer() != self.target.layer());
-            layers
+        let same_layers = match (self.has_our_layer(latest), self.has_our_layer(served)) {
+            (true, true) | (false, false) => self.places(latest) == self.places(served),
+            (true, false) => self.opted_in && self.others(latest) == self.others(served),
+            // A person took our layer out and has not released that yet.
+            (false, true) => false,
         };
-        latest.code_sha256 == served.code_sha256
+        same_layers
+            && latest.code_sha256 == served.code_sha256
             && latest.settings_sha256 == served.settings_sha256
-            && others(latest) == others(served)
+    }
+
+    /// The layers in their order, with a blank where ours stands.
+    fn places<'c>(&self, configuration: &'c Configuration) -> Vec<Option<&'c LayerVersionArn>> {
+        let layers = configuration.layers.iter();
+        layers
+            .map(|arn| Some(arn).filter(|arn| arn.layer() != self.target.layer()))
+            .collect()
+    }
+
+    fn others<'c>(&self, configuration: &'c Configuration) -> Vec<&'c LayerVersionArn> {
+        self.places(configuration).into_iter().flatten().collect()
     }
 
     /// The next step that brings an alias to the target: layer, then version, then alias.

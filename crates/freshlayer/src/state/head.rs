@@ -4,11 +4,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::STATE_FORMAT;
+use crate::definition::Dataset;
+use crate::limits::Limits;
 use crate::names::{DatasetName, Digest, LayerName, LayerVersionArn};
 use crate::ports::{FunctionName, Validators};
 use crate::problem::Problem;
 
-/// How many rejected digests and published versions a head remembers (I11).
+/// How many rejections a head remembers (I11).
 const REMEMBERED_MAX: usize = 100;
 
 /// A layer's only mutable object.
@@ -30,9 +32,9 @@ pub struct Head {
     /// What was last seen of each upstream.
     #[serde(default)]
     pub upstream: BTreeMap<DatasetName, Seen>,
-    /// Rejected snapshots and downloads, by digest.
+    /// Rejected snapshots and downloads.
     #[serde(default)]
-    pub rejected: BTreeMap<Digest, Rejection>,
+    pub rejected: Vec<Rejection>,
     /// A person's order to stay.
     pub pin: Option<Pin>,
     /// The rollout that is not finished.
@@ -57,7 +59,9 @@ pub struct Seen {
 pub struct Rejection {
     /// The dataset.
     pub dataset: DatasetName,
-    /// The expectations at that time; a person who changes them asks for another try.
+    /// The snapshot's digest, or the download's where nothing could be extracted.
+    pub digest: Digest,
+    /// The expectations and limits at that time; a person who changes them asks for another try.
     pub fingerprint: String,
     /// When.
     pub at: Timestamp,
@@ -119,7 +123,7 @@ impl Head {
             stable: None,
             versions: BTreeMap::new(),
             upstream: BTreeMap::new(),
-            rejected: BTreeMap::new(),
+            rejected: Vec::new(),
             pin: None,
             rollout: None,
             lease: None,
@@ -144,32 +148,35 @@ impl Head {
             .map(|(seq, _)| *seq)
     }
 
-    /// Returns why a digest is not released, unless the expectations changed since.
-    pub fn rejection(&self, digest: &Digest, fingerprint: &str) -> Option<&Rejection> {
-        self.rejected
-            .get(digest)
-            .filter(|rejection| rejection.fingerprint == fingerprint)
+    /// Returns why data is not released, unless the expectations or limits changed since.
+    pub fn rejection(
+        &self,
+        dataset: &Dataset,
+        limits: &Limits,
+        digest: &Digest,
+    ) -> Option<&Rejection> {
+        let fingerprint = dataset.verdict_fingerprint(limits);
+        self.rejected.iter().find(|known| {
+            known.dataset == dataset.name
+                && known.digest == *digest
+                && known.fingerprint == fingerprint
+        })
     }
 
     /// Remembers a rejection; the oldest ones are forgotten.
-    pub fn reject(&mut self, digest: Digest, rejection: Rejection) {
-        self.rejected.insert(digest, rejection);
-        while self.rejected.len() > REMEMBERED_MAX {
-            let oldest = self
-                .rejected
-                .iter()
-                .min_by_key(|(_, rejection)| rejection.at);
-            let Some(oldest) = oldest.map(|(digest, _)| digest.clone()) else {
-                return;
-            };
-            self.rejected.remove(&oldest);
-        }
+    pub fn reject(&mut self, rejection: Rejection) {
+        self.rejected
+            .retain(|known| known.dataset != rejection.dataset || known.digest != rejection.digest);
+        self.rejected.push(rejection);
+        let surplus = self.rejected.len().saturating_sub(REMEMBERED_MAX);
+        self.rejected.drain(..surplus);
     }
 
     /// Makes a release the one that consumers shall be on, and opens its rollout.
     pub fn promote(&mut self, to: u64, now: Timestamp) {
         let from = self.stable.or(self.current).filter(|from| *from != to);
         self.newest = self.newest.max(to);
+        self.stable = self.stable.filter(|stable| *stable <= to);
         self.current = Some(to);
         self.rollout = Some(Rollout {
             from,

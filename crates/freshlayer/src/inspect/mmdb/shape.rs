@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZero;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use super::decode::{Fault, Kind, Value, broken, value};
 use super::tree::Tree;
@@ -17,6 +17,13 @@ const DEPTH_MAX: usize = 64;
 /// Databases that use data as keys would make a shape as large as themselves; beyond this all further
 /// keys count as one.
 const FIELDS_MAX: usize = 4_096;
+/// Longer keys are data, not names.
+const KEY_BYTES_MAX: usize = 256;
+/// Paths of deeper fields are not listed.
+const PATH_BYTES_MAX: usize = 1_024;
+/// The values and keys of one record with all pointers followed. `maxminddb` 0.32 stops a decode at 65,536
+/// values; a record above that is one that no consumer can read.
+const EXPANDED_MAX: u32 = 65_536;
 const ANY_KEY: &[u8] = b"*";
 const ITEM_KEY: &[u8] = b"[]";
 /// Most pointers lead to one of a few parts (a country, a continent): those are known without a look into
@@ -60,7 +67,7 @@ pub(super) fn shape(tree: &Tree<'_>, values_max: u64) -> Result<Shape, Fault> {
                 let mut walk = Walk::new(tree.data, values_max);
                 let mut count = 0;
                 for offset in records {
-                    walk.value(offset, 0, 0)?;
+                    walk.record(offset)?;
                     count += 1;
                 }
                 Ok(walk.into_shape(count))
@@ -82,8 +89,9 @@ pub(super) fn shape(tree: &Tree<'_>, values_max: u64) -> Result<Shape, Fault> {
 struct Walk<'a> {
     data: &'a [u8],
     fields: Vec<Field<'a>>,
-    recent: Vec<(usize, u32)>,
-    walked: FxHashSet<(usize, u32)>,
+    recent: Vec<(usize, u32, u32)>,
+    /// How many values a part holds with all pointers followed, by its place and field.
+    walked: FxHashMap<(usize, u32), u32>,
     values_left: u64,
 }
 
@@ -101,32 +109,60 @@ impl<'a> Walk<'a> {
         Self {
             data,
             fields: vec![Field::default()],
-            recent: vec![(usize::MAX, 0); RECENT],
-            walked: FxHashSet::default(),
+            recent: vec![(usize::MAX, 0, 0); RECENT],
+            walked: FxHashMap::default(),
             values_left: values_max,
         }
     }
 
-    /// Walks a value that stands in a field; returns where the next one begins.
-    fn value(&mut self, offset: usize, field: u32, depth: usize) -> Result<usize, Fault> {
-        match value(self.data, offset)? {
-            Value::Pointer { to, next } => {
-                if self.recent[slot(to, field)] == (to, field) {
-                    return Ok(next);
-                }
-                let target = value(self.data, to)?;
-                match target {
-                    Value::Pointer { .. } => {
-                        let found = format!("a pointer at {to}");
-                        return Err(broken(offset, "a pointer to a value", found));
-                    }
-                    Value::Items { .. } if self.is_walked(to, field) => {}
-                    _ => drop(self.item(target, to, field, depth + 1)?),
-                }
-                Ok(next)
-            }
-            here => self.item(here, offset, field, depth),
+    fn record(&mut self, offset: usize) -> Result<(), Fault> {
+        let (_, expanded) = self.value(offset, 0, 0)?;
+        if expanded <= EXPANDED_MAX {
+            return Ok(());
         }
+        let expected = "a record of at most 65,536 values, what readers decode";
+        Err(broken(
+            offset,
+            expected,
+            "more, or a circle of pointers".to_owned(),
+        ))
+    }
+
+    /// Walks a value that stands in a field; returns where the next one begins, and how many values this one
+    /// is with all pointers followed.
+    fn value(&mut self, offset: usize, field: u32, depth: usize) -> Result<(usize, u32), Fault> {
+        self.values_left = self.values_left.checked_sub(1).ok_or(Fault::Work)?;
+        let (to, next) = match value(self.data, offset)? {
+            Value::Pointer { to, next } => (to, next),
+            here => return self.item(here, offset, field, depth),
+        };
+        let slot = (to ^ (field as usize).wrapping_mul(0x9e37)) & (RECENT - 1);
+        let (recent_to, recent_field, expanded) = self.recent[slot];
+        if (recent_to, recent_field) == (to, field) {
+            return Ok((next, expanded));
+        }
+        let expanded = match value(self.data, to)? {
+            Value::Pointer { .. } => {
+                let found = format!("a pointer at {to}");
+                return Err(broken(offset, "a pointer to a value", found));
+            }
+            scalar @ Value::Scalar { .. } => self.item(scalar, to, field, depth + 1)?.1,
+            items @ Value::Items { .. } => self.shared(items, to, field, depth + 1)?,
+        };
+        self.recent[slot] = (to, field, expanded);
+        Ok((next, expanded))
+    }
+
+    /// Walks a shared part once per field. Until its walk ends it counts as endless: a part that is met again
+    /// inside itself makes a circle.
+    fn shared(&mut self, items: Value, to: usize, field: u32, depth: usize) -> Result<u32, Fault> {
+        if let Some(expanded) = self.walked.get(&(to, field)) {
+            return Ok(*expanded);
+        }
+        self.walked.insert((to, field), u32::MAX);
+        let (_, expanded) = self.item(items, to, field, depth)?;
+        self.walked.insert((to, field), expanded);
+        Ok(expanded)
     }
 
     fn item(
@@ -135,11 +171,10 @@ impl<'a> Walk<'a> {
         offset: usize,
         field: u32,
         depth: usize,
-    ) -> Result<usize, Fault> {
+    ) -> Result<(usize, u32), Fault> {
         if depth > DEPTH_MAX {
             return Err(broken(offset, "a nesting of at most 64", "more".to_owned()));
         }
-        self.values_left = self.values_left.checked_sub(1).ok_or(Fault::Work)?;
         let (kind, count, mut at) = match item {
             Value::Items { kind, count, next } => (kind, count, next),
             Value::Scalar { kind, start, next } => {
@@ -147,25 +182,22 @@ impl<'a> Walk<'a> {
                     text(self.data, start, next)?;
                 }
                 self.seen(field, kind, offset);
-                return Ok(next);
+                return Ok((next, 1));
             }
-            Value::Pointer { next, .. } => return Ok(next),
+            Value::Pointer { next, .. } => return Ok((next, 1)),
         };
         self.seen(field, kind, offset);
+        let mut expanded = 1_u32;
         for _ in 0..count {
             let child = match kind {
                 Kind::Map => self.key(field, &mut at)?,
                 _ => self.child(field, ITEM_KEY),
             };
-            at = self.value(at, child, depth + 1)?;
+            let (next, inside) = self.value(at, child, depth + 1)?;
+            at = next;
+            expanded = expanded.saturating_add(inside).saturating_add(1);
         }
-        Ok(at)
-    }
-
-    /// Tells whether a part was walked in this field before, and notes that it is now.
-    fn is_walked(&mut self, to: usize, field: u32) -> bool {
-        self.recent[slot(to, field)] = (to, field);
-        !self.walked.insert((to, field))
+        Ok((at, expanded))
     }
 
     /// Reads a map's key; finds the field that its value stands in.
@@ -211,11 +243,8 @@ impl<'a> Walk<'a> {
         if let Some(child) = self.fields[field as usize].children.get(key) {
             return *child;
         }
-        let key = if self.fields.len() < FIELDS_MAX {
-            key
-        } else {
-            ANY_KEY
-        };
+        let name = self.fields.len() < FIELDS_MAX && key.len() <= KEY_BYTES_MAX;
+        let key = if name { key } else { ANY_KEY };
         let fresh = u32::try_from(self.fields.len()).unwrap_or(u32::MAX);
         let child = *self.fields[field as usize]
             .children
@@ -255,13 +284,12 @@ impl<'a> Walk<'a> {
             } else {
                 "."
             };
-            self.list(*child, &format!("{path}{dot}{key}"), shape);
+            let below = format!("{path}{dot}{key}");
+            if below.len() <= PATH_BYTES_MAX {
+                self.list(*child, &below, shape);
+            }
         }
     }
-}
-
-fn slot(to: usize, field: u32) -> usize {
-    (to ^ (field as usize).wrapping_mul(0x9e37)) & (RECENT - 1)
 }
 
 fn text(data: &[u8], start: usize, next: usize) -> Result<&[u8], Fault> {
