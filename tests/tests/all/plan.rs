@@ -216,6 +216,7 @@ fn each_situation_has_its_next_step() {
 }
 
 #[test]
+#[expect(clippy::cloned_ref_to_slice_refs, reason = "as in the table")]
 fn a_ready_version_is_used_before_a_new_one_is_made() {
     let (old, new) = (arn("geo", 2), arn("geo", 3));
     let mut consumer = consumer(
