@@ -1,12 +1,14 @@
 //! All tests from the outside, one module per subject.
 
 mod cli;
+mod containers;
 mod contracts;
 mod crash;
 mod damage;
 mod definitions;
 mod docs;
 mod download;
+mod lambda;
 mod package;
 mod plan;
 mod refresh;

@@ -1,0 +1,115 @@
+//! Every container that is recognised by content gives the same database.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use freshlayer_tests::databases::Mmdb;
+use freshlayer_tests::sandbox::Sandbox;
+use ruzstd::encoding::{CompressionLevel, compress_to_vec};
+
+use crate::refresh::{GEO, assert_refreshed};
+
+fn tar(mmdb: &[u8]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (name, content) in [("x/LICENSE", &b"words"[..]), ("x/data.mmdb", mmdb)] {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o600);
+        header.set_cksum();
+        builder
+            .append_data(&mut header, name, content)
+            .expect("memory takes it");
+    }
+    builder.into_inner().expect("memory takes it")
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(bytes).expect("memory takes it");
+    encoder.finish().expect("memory takes it")
+}
+
+/// Python's library is a writer that is not ours.
+fn python(script: &str, input: &[u8]) -> Vec<u8> {
+    let mut child = Command::new("python3")
+        .args([
+            "-c",
+            &format!("import io, sys, lzma, zipfile\nd = sys.stdin.buffer.read()\n{script}"),
+        ])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python3 starts");
+    child
+        .stdin
+        .take()
+        .expect("a pipe")
+        .write_all(input)
+        .expect("python3 reads");
+    let output = child.wait_with_output().expect("python3 ends");
+    assert!(output.status.success());
+    output.stdout
+}
+
+#[test]
+fn all_of_them() {
+    let mmdb = Mmdb {
+        networks: 3_000,
+        ..Mmdb::default()
+    }
+    .bytes();
+    let tarred = tar(&mmdb);
+    let zstd = |bytes: &[u8]| compress_to_vec(bytes, CompressionLevel::Fastest);
+    let xz = |bytes: &[u8]| python("sys.stdout.buffer.write(lzma.compress(d))", bytes);
+    let zip = |bytes: &[u8]| {
+        let script = "b = io.BytesIO()\nz = zipfile.ZipFile(b, 'w', zipfile.ZIP_DEFLATED)\n\
+                      z.writestr('x/LICENSE', 'words')\nz.writestr('x/data.mmdb', d)\nz.close()\n\
+                      sys.stdout.buffer.write(b.getvalue())";
+        python(script, bytes)
+    };
+    for (name, body) in [
+        ("none", mmdb.clone()),
+        ("gz", gzip(&mmdb)),
+        (
+            "two gz members",
+            [gzip(&mmdb[..9_000]), gzip(&mmdb[9_000..])].concat(),
+        ),
+        ("zst", zstd(&mmdb)),
+        ("xz", xz(&mmdb)),
+        ("tar", tarred.clone()),
+        ("tar.gz", gzip(&tarred)),
+        ("tar.zst", zstd(&tarred)),
+        ("tar.xz", xz(&tarred)),
+        ("zip", zip(&mmdb)),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.layer("geo", &format!("{GEO}source.select = ['*/data.mmdb']"));
+        sandbox.upstream.publish("country.mmdb", &body);
+        let report = sandbox.refresh("geo");
+        assert_refreshed(&report, 1);
+        assert_eq!(sandbox.cli(&["exec", "geo", "--", "true"]).code, 0);
+        let path = sandbox.path("host/layers/geo/1/opt/geo/country.mmdb");
+        assert!(std::fs::read(path).expect("readable") == mmdb, "{name}");
+    }
+}
+
+#[test]
+fn a_checksum_beside_the_data_is_held_against_it() {
+    use sha2::Digest;
+    let sandbox = Sandbox::new();
+    let body = gzip(&Mmdb::default().bytes());
+    let hex: String = sha2::Sha256::digest(&body)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    sandbox.layer(
+        "geo",
+        &format!("{GEO}source.sha256_url = 'UPSTREAM/files/SHA256SUMS'"),
+    );
+    sandbox.upstream.publish("country.mmdb", &body);
+    let sums = format!("{}  other\n{hex} *dist/country.mmdb\n", "0".repeat(64));
+    sandbox.upstream.publish("SHA256SUMS", sums.as_bytes());
+    assert_refreshed(&sandbox.refresh("geo"), 1);
+}
