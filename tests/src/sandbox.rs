@@ -156,7 +156,7 @@ impl Ran {
 /// Where the HTTP client cannot be made.
 pub fn engine(host: &Path) -> Engine {
     let account_id = ACCOUNT_ID.to_owned();
-    let maxmind = Some(Credentials {
+    let maxmind = Ok(Credentials {
         account_id,
         license_key: Secret::new(LICENSE_KEY),
     });

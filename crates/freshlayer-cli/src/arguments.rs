@@ -35,7 +35,7 @@ pub(crate) struct Arguments {
     /// Print one JSON document instead of lines (`freshlayer schema report` describes it).
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Say more: each stage, also beside --json.
+    /// Show the stages beside --json, too; without --json they are always shown.
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
     #[command(subcommand)]

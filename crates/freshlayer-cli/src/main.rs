@@ -27,11 +27,13 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => {
             let _closed = error.print();
-            let asked = matches!(
+            if matches!(
                 error.kind(),
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
-            );
-            return ExitCode::from(if asked { Exit::Done } else { Exit::Usage }.code());
+            ) {
+                return ExitCode::from(Exit::Done.code());
+            }
+            return output::misused(&error.kind().to_string());
         }
     };
     let (name, style) = (arguments.command.name(), output::Style::of(&arguments));

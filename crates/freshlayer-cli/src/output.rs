@@ -1,5 +1,6 @@
 //! What the user reads: lines for people, or one JSON document.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
 use std::process::ExitCode;
@@ -124,6 +125,8 @@ pub(crate) struct FunctionLine {
     pub(crate) layers: Vec<String>,
     /// The version behind each alias, and that version's layers.
     pub(crate) aliases: Vec<AliasLine>,
+    /// Its tags.
+    pub(crate) tags: BTreeMap<String, String>,
 }
 
 /// One alias.
@@ -203,6 +206,14 @@ pub(crate) fn stopped(command: &str, style: Style, stopped: &Stopped) -> ExitCod
         document(command, stopped.exit, Some(&stopped.message), result);
     }
     ExitCode::from(stopped.exit.code())
+}
+
+/// A command line that cannot be read; what is wrong with it was printed already.
+pub(crate) fn misused(what: &str) -> ExitCode {
+    if std::env::args().any(|argument| argument == "--json") {
+        document("", Exit::Usage, Some(what), None);
+    }
+    ExitCode::from(Exit::Usage.code())
 }
 
 fn document(command: &str, exit: Exit, error: Option<&str>, result: Option<&CommandResult>) {

@@ -58,14 +58,14 @@ impl Host {
 
     /// Makes an engine. Leftovers of runs that were killed are removed on the way.
     pub(crate) fn engine(&self) -> Result<Engine, Stopped> {
-        sweep(&self.work);
         let settings = Settings {
-            maxmind: maxmind_account()?,
+            maxmind: maxmind_account(),
             ..Settings::default()
         };
         let http = HttpSource::new(settings)
             .map_err(|error| Stopped::failed(format!("make the HTTP client: {error}")))?;
         let peers = ProcessPeers::of_this_machine();
+        sweep(&self.work, &peers);
         let owner = peers.own_name();
         let ports = Ports {
             source: Arc::new(Sources {
@@ -130,7 +130,7 @@ impl Host {
         let head = session.head();
         let version = head.desired().and_then(|seq| head.version(seq, REGION));
         version.cloned().ok_or_else(|| {
-            Stopped::failed(format!(
+            Stopped::usage(format!(
                 "layer `{layer}` has no version yet: run `freshlayer refresh {layer}` first"
             ))
         })
@@ -141,21 +141,26 @@ pub(crate) fn layer_name(text: &str) -> Result<LayerName, Stopped> {
     LayerName::parse(text).map_err(|error| Stopped::usage(format!("layer name: {error}")))
 }
 
-fn maxmind_account() -> Result<Option<Credentials>, Stopped> {
-    let Some(account_id) = environment::read(MAXMIND_ACCOUNT_ID.name) else {
-        return Ok(None);
+/// Finds the account; what is missing is said by the first source that needs it.
+fn maxmind_account() -> Result<Credentials, String> {
+    let missing = || {
+        format!(
+            "a maxmind source needs an account: set {} and {}, or {}",
+            MAXMIND_ACCOUNT_ID.name, MAXMIND_LICENSE_KEY.name, MAXMIND_LICENSE_KEY_FILE.name
+        )
     };
+    let account_id = environment::read(MAXMIND_ACCOUNT_ID.name).ok_or_else(missing)?;
     let key = match environment::read(MAXMIND_LICENSE_KEY_FILE.name) {
-        Some(file) => Some(std::fs::read_to_string(&file).map_err(|error| {
-            Stopped::failed(format!(
+        Some(file) => std::fs::read_to_string(&file).map_err(|error| {
+            format!(
                 "read {file}, which {} names: {error}",
                 MAXMIND_LICENSE_KEY_FILE.name
-            ))
-        })?),
-        None => environment::read(MAXMIND_LICENSE_KEY.name),
+            )
+        })?,
+        None => environment::read(MAXMIND_LICENSE_KEY.name).ok_or_else(missing)?,
     };
-    Ok(key.map(|key| Credentials {
+    Ok(Credentials {
         account_id,
         license_key: Secret::new(&key),
-    }))
+    })
 }

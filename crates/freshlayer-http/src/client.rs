@@ -1,11 +1,11 @@
 use std::time::Duration;
 
 use freshlayer::Limits;
-use freshlayer::definition::PlainHttp;
+use freshlayer::definition::{PlainHttp, is_loopback};
 use freshlayer::ports::SourceError;
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Response, StatusCode, redirect};
-use url::{Host, Url};
+use url::Url;
 
 use crate::secret::Credentials;
 
@@ -183,15 +183,6 @@ fn next_hop(ask: &Ask<'_>, response: &Response, from: &Url) -> Result<Url, Fault
         return Err(Fault::Final(refused(ask, reason)));
     }
     Ok(next)
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }
 
 /// The one retry rule: the network, 408 and 5xx pass; a plain 429 passes where it says when; everything

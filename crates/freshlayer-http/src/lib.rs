@@ -25,8 +25,8 @@ use client::Client;
 /// How the client behaves.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The account for `maxmind` sources, where there is one.
-    pub maxmind: Option<Credentials>,
+    /// The account for `maxmind` sources, or what to tell a person who needs one.
+    pub maxmind: Result<Credentials, String>,
     /// The first pause before another try; each one after it is twice as long. Default: 500 ms.
     pub pause: Duration,
 }
@@ -34,7 +34,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            maxmind: None,
+            maxmind: Err("a maxmind source needs an account".to_owned()),
             pause: Duration::from_millis(500),
         }
     }
@@ -44,7 +44,7 @@ impl Default for Settings {
 #[derive(Debug, Clone)]
 pub struct HttpSource {
     client: Client,
-    maxmind: Option<Credentials>,
+    maxmind: Result<Credentials, String>,
 }
 
 impl HttpSource {
@@ -68,14 +68,8 @@ impl Source for HttpSource {
                 https::fetch(&self.client, &request, url, *plain_http).await
             }
             Origin::Maxmind { edition, host } => match &self.maxmind {
-                Some(account) => {
-                    maxmind::fetch(&self.client, &request, edition, host, account).await
-                }
-                None => Err(SourceError::Setup(
-                    "a maxmind source needs an account: set MAXMIND_ACCOUNT_ID and \
-                     MAXMIND_LICENSE_KEY, or MAXMIND_LICENSE_KEY_FILE"
-                        .to_owned(),
-                )),
+                Ok(account) => maxmind::fetch(&self.client, &request, edition, host, account).await,
+                Err(problem) => Err(SourceError::Setup(problem.clone())),
             },
             Origin::File { .. } => {
                 Err(SourceError::Setup("this adapter reads no files".to_owned()))

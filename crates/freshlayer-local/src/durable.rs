@@ -3,15 +3,12 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
+use freshlayer::ports::Peers;
 use tempfile::NamedTempFile;
 
 /// Names of files and folders that are not finished begin so; a run that is killed leaves them behind.
 pub(crate) const UNFINISHED: &str = ".unfinished-";
-/// What is left behind for longer than this belongs to nobody: no run lasts as long.
-const ABANDONED: Duration = Duration::from_hours(2);
-
 /// Adds the path to an error of the operating system.
 pub(crate) fn at(action: &str, path: &Path) -> impl FnOnce(io::Error) -> io::Error {
     let context = format!("{action} {}", path.display());
@@ -109,24 +106,16 @@ pub(crate) fn lock(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Removes the folders that killed runs left in a folder, known by the engine's prefix; nothing else in there
-/// is ours. Failing to do so is no reason to fail.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the age of files on this machine, by its own clock"
-)]
-pub fn sweep(folder: &Path) {
-    let now = SystemTime::now();
+/// Removes the folders of runs whose owners are certainly gone; nothing else in there is ours. Failing to do
+/// so is no reason to fail.
+pub fn sweep(folder: &Path, peers: &dyn Peers) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let modified = entry.metadata().and_then(|metadata| metadata.modified());
-        let age = modified
-            .ok()
-            .and_then(|modified| now.duration_since(modified).ok());
-        let ours = entry
-            .file_name()
-            .to_string_lossy()
-            .starts_with(freshlayer::RUN_FOLDER_PREFIX);
-        if ours && age.is_some_and(|age| age > ABANDONED) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let run = name.strip_prefix(freshlayer::RUN_FOLDER_PREFIX);
+        let owner = run
+            .and_then(|run| run.rsplit_once('-'))
+            .map(|(owner, _)| owner);
+        if owner.is_some_and(|owner| peers.is_gone(owner)) {
             let _tried = fs::remove_dir_all(entry.path());
         }
     }

@@ -1,12 +1,17 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::names::LayerName;
-use crate::ports::{Event, Events, Ports, Stage};
-use crate::report::StageReport;
+use tempfile::TempDir;
 
-/// How the temporary folders of runs begin, so that leftovers of killed ones are known.
+use crate::error::Error;
+use crate::names::LayerName;
+use crate::ports::{Event, Events, Key, Ports, Stage};
+use crate::report::StageReport;
+use crate::state::Release;
+
+/// How the temporary folders of runs begin, so that leftovers of killed ones are known; the owner's name
+/// follows.
 pub const RUN_FOLDER_PREFIX: &str = "freshlayer-run-";
 
 /// Everything that a run needs: the outside world, a place for temporary files, and a name.
@@ -19,6 +24,26 @@ pub struct Engine {
     pub owner: String,
     /// How long a lease lasts. It must exceed the longest run: Lambda ends one after 900 seconds.
     pub lease: Duration,
+}
+
+impl Engine {
+    /// Makes a temporary folder for one run; it is removed when it is dropped.
+    pub(crate) fn run_folder(&self) -> Result<TempDir, Error> {
+        let work = &self.work;
+        std::fs::create_dir_all(work).map_err(Error::io("make the folder", work))?;
+        let prefix = format!("{RUN_FOLDER_PREFIX}{}-", self.owner.replace('/', "_"));
+        TempDir::with_prefix_in(prefix, work).map_err(Error::io("make a folder in", work))
+    }
+
+    /// Brings a release's zip to this machine; `false` where the store does not have it.
+    pub(crate) async fn zip_to_file(&self, release: &Release, file: &Path) -> Result<bool, Error> {
+        let key = Key::blob(&release.zip_sha256);
+        let found = self.ports.store.read_to_file(&key, file).await;
+        found.map_err(|source| Error::Store {
+            key: key.to_string(),
+            source,
+        })
+    }
 }
 
 /// The stages of one run: emits their events, and keeps their figures for the report.

@@ -7,7 +7,7 @@
 //!                                        or proof          Store: record    Store: head    pure plan
 //! ```
 //!
-//! [`refresh`] is the whole of it. Each stage takes what the stage before it made, so a stage that is left
+//! [`refresh()`] is the whole of it. Each stage takes what the stage before it made, so a stage that is left
 //! out does not compile.
 
 pub mod definition;

@@ -55,6 +55,11 @@ async fn back(
             for rejection in &rejections {
                 head.reject(rejection.clone());
             }
+            // What a person goes to is what the person wants.
+            head.rejected.retain(|known| {
+                let kept = target.snapshot(&known.dataset);
+                kept.is_none_or(|snapshot| snapshot.digest != known.digest)
+            });
             head.promote(to, now);
         })
         .await?;
@@ -153,15 +158,20 @@ pub async fn pin(
     session
         .order(|head| {
             let current = head.current.ok_or_else(|| no_release(layer))?;
-            let seq = seq.unwrap_or(current);
+            let seq = seq.or(head.desired()).unwrap_or(current);
             if !head.versions.contains_key(&seq) {
                 let problem = format!("layer `{layer}` has no published release {seq}");
                 return Err(Error::Order(problem));
             }
+            let known = head
+                .pin
+                .take()
+                .filter(|pin| pin.seq == seq)
+                .and_then(|pin| pin.reason);
             head.pin = Some(Pin {
                 seq,
                 at,
-                reason: reason.clone(),
+                reason: reason.clone().or(known),
             });
             Ok(())
         })

@@ -1,10 +1,8 @@
 //! The whole refresh of one layer, on one screen.
 
-use tempfile::TempDir;
-
 use crate::definition::Definition;
 use crate::download::{Downloaded, download};
-use crate::engine::{Engine, RUN_FOLDER_PREFIX, Stages};
+use crate::engine::{Engine, Stages};
 use crate::error::{Error, chain};
 use crate::gather::{Against, Gathered, gather};
 use crate::publish::publish;
@@ -55,7 +53,7 @@ async fn run(
     }
     let live = session.current_release().await?;
     let live = live.as_ref();
-    let folder = work_folder(engine)?;
+    let folder = engine.run_folder()?;
 
     let pulled = match download(
         engine,
@@ -96,10 +94,4 @@ async fn run(
         promote(engine, &mut session, &release, version, &mut gathered).await?;
     }
     settle(engine, &mut session, gathered, stages).await
-}
-
-fn work_folder(engine: &Engine) -> Result<TempDir, Error> {
-    let work = &engine.work;
-    std::fs::create_dir_all(work).map_err(Error::io("make the folder", work))?;
-    TempDir::with_prefix_in(RUN_FOLDER_PREFIX, work).map_err(Error::io("make a folder in", work))
 }

@@ -80,23 +80,11 @@ async fn live_zip(engine: &Engine, live: &Release, folder: &Path) -> Result<Path
     if path.exists() {
         return Ok(path);
     }
-    let key = Key::blob(&live.zip_sha256);
-    let fault = |source| Error::Store {
-        key: key.to_string(),
-        source,
-    };
-    let found = engine
-        .ports
-        .store
-        .read_to_file(&key, &path)
-        .await
-        .map_err(fault)?;
+    let found = engine.zip_to_file(live, &path).await?;
     if !found {
+        let key = Key::blob(&live.zip_sha256).to_string();
         let problem = "the live release names this zip, and it is missing".to_owned();
-        return Err(Error::State {
-            key: key.to_string(),
-            problem,
-        });
+        return Err(Error::State { key, problem });
     }
     Ok(path)
 }

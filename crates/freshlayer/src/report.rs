@@ -124,6 +124,8 @@ pub struct ConsumerReport {
 pub enum ConsumerState {
     /// It was there already.
     Current,
+    /// The next refresh moves it.
+    Behind,
     /// It was moved in this run.
     Moved,
     /// A person ordered it to stay.

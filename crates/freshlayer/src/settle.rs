@@ -5,6 +5,7 @@ use crate::engine::{Engine, Stages};
 use crate::error::Error;
 use crate::gather::Gathered;
 use crate::ports::LayerVersion;
+use crate::problem::{Code, Level};
 use crate::report::{ConsumerState, DatasetState, Outcome, ReleaseReport, Report};
 use crate::rollout::{Driven, drive, survey};
 use crate::state::{Head, Lease, Leased, Release, Session};
@@ -128,10 +129,17 @@ fn outcome(head: &Head, gathered: &Gathered, driven: Option<&Driven>) -> Outcome
             reason: format!("{failures}; {tail}"),
         };
     }
-    let refused = gathered
-        .problems
-        .iter()
-        .any(|p| p.level == crate::problem::Level::Fail);
+    let failing = || {
+        gathered
+            .problems
+            .iter()
+            .filter(|problem| problem.level == Level::Fail)
+    };
+    if failing().count() > 0 && failing().all(|problem| problem.code == Code::RolledBack) {
+        let reason = format!("the upstream still has what a person rolled back; {serving}");
+        return Outcome::Held { reason };
+    }
+    let refused = gathered.problems.iter().any(|p| p.level == Level::Fail);
     if refused
         || gathered
             .datasets

@@ -9,7 +9,7 @@ use crate::problem::Problem;
 use crate::report::{ConsumerReport, ReleaseReport};
 use crate::rollout::{standing, survey};
 use crate::settle::release_report;
-use crate::state::{Rejection, Session};
+use crate::state::{Pin, Rejection, Session};
 
 /// How a layer stands.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -24,8 +24,8 @@ pub struct LayerStatus {
     pub datasets: Vec<DatasetAge>,
     /// Every consumer.
     pub consumers: Vec<ConsumerReport>,
-    /// The release that a person pinned.
-    pub pinned: Option<u64>,
+    /// A person's order to stay on a release.
+    pub pinned: Option<Pin>,
     /// The release of a rollout that is not finished.
     pub rolling_to: Option<u64>,
     /// Why the upstream's newest data is not released.
@@ -56,7 +56,7 @@ pub async fn status(engine: &Engine, layer: &LayerName) -> Result<LayerStatus, E
         stable: head.stable,
         datasets: Vec::new(),
         consumers: Vec::new(),
-        pinned: head.pin.as_ref().map(|pin| pin.seq),
+        pinned: head.pin.clone(),
         rolling_to: head.rollout.as_ref().map(|rollout| rollout.to),
         rejected: Vec::new(),
         lease: head

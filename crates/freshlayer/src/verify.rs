@@ -1,8 +1,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
-use tempfile::TempDir;
 
-use crate::engine::{Engine, RUN_FOLDER_PREFIX, blocking};
+use crate::engine::{Engine, blocking};
 use crate::error::{Error, chain};
 use crate::hashing::sha256_of;
 use crate::names::LayerName;
@@ -88,24 +87,12 @@ pub async fn verify(
 }
 
 async fn zip_checks(engine: &Engine, release: &Release) -> Result<Vec<Check>, Error> {
-    std::fs::create_dir_all(&engine.work).map_err(Error::io("make the folder", &engine.work))?;
-    let folder = TempDir::with_prefix_in(RUN_FOLDER_PREFIX, &engine.work)
-        .map_err(Error::io("make a folder in", &engine.work))?;
+    let folder = engine.run_folder()?;
     let zip = folder.path().join("layer.zip");
-    let key = Key::blob(&release.zip_sha256);
-    let fault = |source| Error::Store {
-        key: key.to_string(),
-        source,
-    };
-    let found = engine
-        .ports
-        .store
-        .read_to_file(&key, &zip)
-        .await
-        .map_err(fault)?;
+    let found = engine.zip_to_file(release, &zip).await?;
     let stored = "the stored zip is the recorded one".to_owned();
     if !found {
-        let problem = Some(format!("{key} is missing"));
+        let problem = Some(format!("{} is missing", Key::blob(&release.zip_sha256)));
         return Ok(vec![Check {
             what: stored,
             problem,

@@ -123,6 +123,10 @@ fn mistakes_in_the_command_end_with_2() {
         assert_eq!(ran.code, 2, "{ran:?}");
         assert!(ran.stdout.is_empty() && !ran.stderr.is_empty(), "{ran:?}");
     }
+    let ran = sandbox.cli(&["--json", "status", "--bogus"]);
+    assert_eq!((ran.code, &ran.json()["exit_code"]), (2, &2.into()));
+    let unclear = ["functions", "add", "x", "--tag", "freshlayer:geo=holdd"];
+    assert_eq!(sandbox.cli(&unclear).code, 2);
     assert_eq!(sandbox.cli(&["--help"]).code, 0);
     assert_eq!(sandbox.cli(&["--version"]).stdout, "freshlayer 0.1.0\n");
 }
@@ -157,6 +161,12 @@ fn exec_shows_layers_at_opt_and_merges_them_in_order() {
     assert_eq!(ran.stdout, "of one\nread-only\n", "{ran:?}");
     let ran = sandbox.cli(&["exec", "one", "--", "sh", "-c", "exit 7"]);
     assert_eq!(ran.code, 7, "the command's own exit code");
+    // Unpacking ends right before the namespace is made; that must not get in its way.
+    for _ in 0..20 {
+        let _fresh = std::fs::remove_dir_all(sandbox.path("host/layers/one/1/opt"));
+        let ran = sandbox.cli(&["exec", "one", "--", "cat", "/opt/shared/data"]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (0, "of one\n"), "{ran:?}");
+    }
     let ran = sandbox.cli(&["exec", "one:9", "--", "true"]);
     assert!(
         ran.code == 1 && ran.stderr.contains("does not exist"),

@@ -32,7 +32,7 @@ fn request(stream: &TcpStream) -> (String, String) {
 }
 
 /// Plays Lambda's runtime API for one event: `next` hands it out, `response` or `error` takes what comes.
-/// Source: the OpenAPI description of the AWS Lambda runtime API, 2018-06-01.
+/// Source: the `OpenAPI` description of the AWS Lambda runtime API, 2018-06-01.
 fn invoke(api: &TcpListener, event: &Value) -> (String, Value) {
     loop {
         let (mut stream, _) = api.accept().expect("the runtime connects");

@@ -335,7 +335,7 @@ fn a_rollback_stays_back_until_the_upstream_moves_on() {
             .all(|(_, state, version)| { (*state, *version) == (ConsumerState::Moved, 1) })
     );
     let report = sandbox.refresh("geo");
-    assert_eq!(report.exit(), Exit::Rejected);
+    assert_eq!(report.exit(), Exit::Held, "a person's order: {report:#?}");
     assert_eq!(report.problems[0].code, Code::RolledBack);
     // Also where the upstream cannot say that nothing changed.
     sandbox
@@ -522,20 +522,69 @@ fn a_build_from_the_future_is_rejected() {
     assert_eq!(sandbox.refresh("geo").problems[0].code, Code::FutureBuild);
 }
 
-/// The work folder may be anyone's: only leftovers of our own runs are removed.
+/// The work folder may be anyone's: only leftovers of our own runs are removed, and of dead ones.
 #[test]
-fn nothing_of_others_is_swept_away() {
+fn only_leftovers_of_dead_runs_are_swept_away() {
     let sandbox = released();
     let work = sandbox.path("shared");
-    let (theirs, ours) = (work.join("thesis"), work.join("freshlayer-run-killed"));
-    for folder in [&theirs, &ours] {
+    let living = freshlayer_local::ProcessPeers::of_this_machine().own_name();
+    let own_id = format!(":{}:", std::process::id());
+    let dead = living.replace(&own_id, ":4194305:");
+    let folders = ["thesis".to_owned()]
+        .into_iter()
+        .chain([living, dead].map(|owner| format!("freshlayer-run-{owner}-abcdef")));
+    let folders: Vec<_> = folders.map(|name| work.join(name)).collect();
+    for folder in &folders {
         std::fs::create_dir_all(folder).expect("writable");
-        let old = std::process::Command::new("touch")
-            .args(["-d", "3 days ago"])
-            .arg(folder)
-            .status();
-        assert!(old.expect("touch starts").success());
     }
     assert_eq!(sandbox.cli(&["status", "--work", "shared"]).code, 0);
-    assert!(theirs.exists() && !ours.exists());
+    let left: Vec<bool> = folders.iter().map(|folder| folder.exists()).collect();
+    assert_eq!(left, [true, true, false]);
+}
+
+#[test]
+fn going_forward_again_lifts_the_mark() {
+    let sandbox = released();
+    sandbox
+        .upstream
+        .publish("country.mmdb", &Mmdb::later(3).bytes());
+    assert_refreshed(&sandbox.refresh("geo"), 2);
+    let (engine, definition) = (sandbox.engine(), sandbox.definition("geo"));
+    for to in [1, 2] {
+        block_on(freshlayer::rollback(&engine, &definition, Some(to))).expect("it is published");
+    }
+    assert!(matches!(
+        sandbox.refresh("geo").outcome,
+        Outcome::Unchanged { .. }
+    ));
+}
+
+#[test]
+fn a_pin_without_a_release_keeps_the_one_that_is_pinned() {
+    let sandbox = released();
+    sandbox
+        .upstream
+        .publish("country.mmdb", &Mmdb::later(3).bytes());
+    assert_refreshed(&sandbox.refresh("geo"), 2);
+    let (engine, layer) = (sandbox.engine(), layer_name("geo"));
+    let reason = Some("bad data".to_owned());
+    block_on(freshlayer::pin(&engine, &layer, Some(1), reason)).expect("it is published");
+    let status = block_on(freshlayer::status(&engine, &layer)).expect("readable");
+    assert!(
+        status
+            .consumers
+            .iter()
+            .all(|c| c.state == ConsumerState::Behind),
+        "{status:#?}"
+    );
+    let pinned = block_on(freshlayer::pin(&engine, &layer, None, None)).expect("it is published");
+    assert_eq!(pinned.seq, 1);
+    let report = sandbox.refresh("geo");
+    assert!(matches!(&report.outcome, Outcome::Held { reason } if reason.contains("bad data")));
+    assert!(
+        versions(&report)
+            .iter()
+            .all(|(_, _, version)| *version == 1),
+        "{report:#?}"
+    );
 }

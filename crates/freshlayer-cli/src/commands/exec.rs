@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use freshlayer_local::merged_opt;
 use freshlayer_reader::{DEFAULT_ROOT, ROOT_VARIABLE};
@@ -78,8 +79,7 @@ fn mount_at_opt(opt: &Path) -> Result<(), String> {
     }
     let (user, group) = (getuid(), getgid());
     let failed = |what: &'static str| move |error: nix::Error| format!("{what}: {error}");
-    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)
-        .map_err(failed("user and mount namespace"))?;
+    new_namespaces().map_err(failed("user and mount namespace"))?;
     for (file, text) in [
         ("/proc/self/setgroups", "deny".to_owned()),
         ("/proc/self/uid_map", format!("{user} {user} 1")),
@@ -101,6 +101,20 @@ fn mount_at_opt(opt: &Path) -> Result<(), String> {
     let read_only = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY;
     mount(none, DEFAULT_ROOT, none, read_only | kept_flags(), none)
         .map_err(failed("read-only mount"))
+}
+
+/// Enters new namespaces. A thread that was joined may still be on its way out of the kernel, and a process
+/// of two threads is refused: so it is tried for a moment.
+fn new_namespaces() -> nix::Result<()> {
+    const TRIES: u32 = 200;
+    const PAUSE: Duration = Duration::from_millis(5);
+    for _ in 1..TRIES {
+        match unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS) {
+            Err(nix::Error::EINVAL) => std::thread::sleep(PAUSE),
+            done => return done,
+        }
+    }
+    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)
 }
 
 /// A user namespace may not take these away from a mount, so a remount has to repeat them.

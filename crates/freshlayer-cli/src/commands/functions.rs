@@ -4,6 +4,7 @@ use std::fmt::Write;
 use freshlayer::LayerVersionArn;
 use freshlayer::ports::FunctionName;
 use freshlayer::report::Exit;
+use freshlayer::rollout::Order;
 use freshlayer_local::{Function, HostError, NewFunction};
 
 use crate::arguments::FunctionsCommand;
@@ -62,6 +63,12 @@ fn key_and_value(tag: &str) -> Result<(String, String), Stopped> {
     let (key, value) = tag
         .split_once('=')
         .ok_or_else(|| Stopped::usage(format!("tag: expected KEY=VALUE, found {tag:?}")))?;
+    if key.starts_with("freshlayer:") && matches!(Order::parse(value), Order::Unclear(_)) {
+        let expected = "expected hold, pin=<release> or a requirement such as ^1";
+        return Err(Stopped::usage(format!(
+            "tag {key}: {expected}, found {value:?}"
+        )));
+    }
     Ok((key.to_owned(), value.to_owned()))
 }
 
@@ -94,6 +101,7 @@ fn line(function: &Function) -> FunctionLine {
         name: function.name.to_string(),
         layers: short(&function.latest.layers),
         aliases: aliases.collect(),
+        tags: function.tags.clone(),
     }
 }
 
@@ -112,6 +120,9 @@ fn text(function: &FunctionLine) -> String {
         function.name,
         function.layers.join(" ")
     );
+    for (key, value) in &function.tags {
+        let _ = writeln!(text, "{:20} tag       {key}={value}", "");
+    }
     for alias in &function.aliases {
         let pointer = format!("{}={}", alias.name, alias.version);
         let _ = writeln!(text, "{:20} {pointer:9} {}", "", alias.layers.join(" "));

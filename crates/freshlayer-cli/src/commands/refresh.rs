@@ -95,6 +95,7 @@ pub(crate) fn first_reasons(reasons: &[String]) -> String {
 pub(crate) fn consumer_line(consumer: &ConsumerReport) -> String {
     let state = match consumer.state {
         ConsumerState::Current => "up to date",
+        ConsumerState::Behind => "waits",
         ConsumerState::Moved => "moved",
         ConsumerState::Ordered => "stays",
         ConsumerState::Held => "held",

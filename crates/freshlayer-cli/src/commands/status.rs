@@ -50,8 +50,17 @@ fn lines(status: &LayerStatus) -> String {
     for consumer in &status.consumers {
         let _ = writeln!(text, "  {}", consumer_line(consumer));
     }
-    if let Some(seq) = status.pinned {
-        let _ = writeln!(text, "  pinned to release {seq}");
+    if let Some(pin) = &status.pinned {
+        let why = pin
+            .reason
+            .as_ref()
+            .map(|reason| format!(": {reason}"))
+            .unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "  pinned to release {} since {}{why}",
+            pin.seq, pin.at
+        );
     }
     if let Some(seq) = status.rolling_to {
         let _ = writeln!(

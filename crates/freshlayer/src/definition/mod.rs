@@ -13,7 +13,7 @@ mod schema;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use url::Url;
+use url::{Host, Url};
 
 pub use expand::Variables;
 pub use raw::{OlderBuild, PlainHttp, Probe};
@@ -139,6 +139,16 @@ impl std::fmt::Display for SourceUrl {
 impl std::fmt::Debug for SourceUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:?}", self.template)
+    }
+}
+
+/// Tells whether an address stays on this machine.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 

@@ -7,7 +7,7 @@ use freshlayer_reader::Format;
 use globset::Glob;
 use toml::Spanned;
 use toml::de::DeTable;
-use url::{Host, Url};
+use url::Url;
 
 use super::check::{locate, misfits};
 use super::expand::{Variables, expand};
@@ -15,7 +15,7 @@ use super::raw::{PlainHttp, RawDataset, RawExpect, RawLayer, RawSource};
 use super::schema::definition_schema;
 use super::{
     ChecksumSpec, Dataset, Definition, DefinitionProblem, Expectations, Origin, Select, SourceSpec,
-    SourceUrl,
+    SourceUrl, is_loopback,
 };
 use crate::limits::{LAYER_BYTES_MAX, Limits};
 use crate::names::{DatasetName, Digest, LayerName};
@@ -407,15 +407,6 @@ fn default_path(layer: &str, name: &str, format: Format) -> String {
 fn overlap(one: &OptPath, other: &OptPath) -> bool {
     let (one, other) = (one.as_str().to_lowercase(), other.as_str().to_lowercase());
     one == other || one.starts_with(&format!("{other}/")) || other.starts_with(&format!("{one}/"))
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }
 
 fn absolute(path: PathBuf) -> PathBuf {

@@ -86,7 +86,21 @@ pub(crate) async fn survey(
 
 /// Says where every consumer stands, without doing anything.
 pub(crate) fn standing(survey: Survey) -> Vec<ConsumerReport> {
-    Drive::new(survey).finish().consumers
+    let moving: Vec<FunctionName> = survey
+        .plan
+        .steps
+        .iter()
+        .map(|step| step.function().clone())
+        .collect();
+    let mut consumers = Drive::new(survey).finish().consumers;
+    for consumer in consumers
+        .iter_mut()
+        .filter(|c| moving.contains(&c.function))
+    {
+        consumer.state = ConsumerState::Behind;
+        consumer.reason = Some("the next refresh moves it".to_owned());
+    }
+    consumers
 }
 
 /// Does step after step until the plan is empty, the rounds are used up, or only failures are left.
@@ -251,6 +265,7 @@ impl Drive {
 fn word(state: ConsumerState) -> &'static str {
     match state {
         ConsumerState::Current => "current",
+        ConsumerState::Behind => "behind",
         ConsumerState::Moved => "moved",
         ConsumerState::Ordered => "ordered",
         ConsumerState::Held => "held",

@@ -16,22 +16,26 @@ pub enum Order {
     Unclear(String),
 }
 
-/// Reads a function's order for a layer, and whether it has one.
+impl Order {
+    /// Reads a tag's value.
+    pub fn parse(text: &str) -> Self {
+        let text = text.trim();
+        let unclear = || Self::Unclear(text.to_owned());
+        match (text, text.strip_prefix("pin=")) {
+            ("hold", _) => Self::Hold,
+            ("" | "*", _) => Self::Follow(VersionReq::STAR),
+            (_, Some(seq)) => seq.parse().map_or_else(|_| unclear(), Self::Pin),
+            (_, None) => VersionReq::parse(text).map_or_else(|_| unclear(), Self::Follow),
+        }
+    }
+}
+
+/// Reads a function's order for a layer, if it has one.
 pub fn order(consumer: &Consumer, layer: &LayerName) -> Option<Order> {
-    let text = consumer.tags.get(&tag(layer))?.trim();
-    Some(match text {
-        "hold" => Order::Hold,
-        "" | "*" => Order::Follow(VersionReq::STAR),
-        _ => match text.strip_prefix("pin=") {
-            Some(seq) => seq
-                .parse()
-                .map_or_else(|_| Order::Unclear(text.to_owned()), Order::Pin),
-            None => match VersionReq::parse(text) {
-                Ok(requirement) => Order::Follow(requirement),
-                Err(_) => Order::Unclear(text.to_owned()),
-            },
-        },
-    })
+    consumer
+        .tags
+        .get(&tag(layer))
+        .map(|text| Order::parse(text))
 }
 
 /// Returns the key of the tag by which a function gives orders about a layer.

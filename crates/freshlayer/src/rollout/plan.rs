@@ -89,7 +89,7 @@ fn next(desired: &Desired, consumer: &Consumer) -> (Option<Step>, Standing) {
     let (step, standing) = look.next();
     match standing {
         Standing::Current if target != &desired.target => {
-            stays(format!("its tag pins layer version {}", target.version()))
+            stays(format!("its tag {} pins it there", tag(&desired.layer)))
         }
         standing => (step, standing),
     }

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::STATE_FORMAT;
@@ -70,11 +71,12 @@ pub struct Rejection {
 }
 
 /// A person's order to stay on a release.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Pin {
     /// The release.
     pub seq: u64,
     /// When.
+    #[schemars(with = "String")]
     pub at: Timestamp,
     /// Why, in the person's words.
     pub reason: Option<String>,
