@@ -178,6 +178,30 @@ fn exec_shows_layers_at_opt_and_merges_them_in_order() {
     );
 }
 
+/// Where namespaces are not to be had, the command is told where the layers are, and so is the person.
+#[test]
+fn exec_without_namespaces_falls_back_to_the_variable() {
+    let sandbox = released();
+    let script = "echo 0 > /proc/sys/user/max_user_namespaces && \
+                  exec \"$0\" exec geo -- sh -c 'ls $FRESHLAYER_ROOT'";
+    let output = Command::new("unshare")
+        .args(["--user", "--map-root-user", "sh", "-c", script])
+        .arg(freshlayer_tests::sandbox::binary("freshlayer"))
+        .current_dir(sandbox.path(""))
+        .env("FRESHLAYER_HOST", "host")
+        .output()
+        .expect("util-linux has unshare");
+    let (stdout, stderr) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert_eq!(stdout, "freshlayer\ngeo\n", "{stderr}");
+    assert!(
+        stderr.contains("the command gets FRESHLAYER_ROOT="),
+        "{stderr}"
+    );
+}
+
 #[test]
 fn executables_run_from_opt() {
     let sandbox = Sandbox::new();
