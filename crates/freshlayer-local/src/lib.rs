@@ -5,7 +5,7 @@
 //! <host>/state/      FolderStore      head, releases, blobs
 //! <host>/layers/     FolderRegistry   numbered, immutable layer versions; unpacked on demand
 //! <host>/functions/  FolderFleet      $LATEST, versions, aliases, tags, revision ids
-//! <host>/work/       temporary files, removed after each run
+//! <host>/work        temporary files, removed after each run
 //! ```
 
 mod clock;

@@ -9,6 +9,7 @@ mod definitions;
 mod docs;
 mod download;
 mod lambda;
+mod orders;
 mod package;
 mod plan;
 mod refresh;

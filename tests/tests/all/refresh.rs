@@ -1,11 +1,11 @@
 //! The refresh from the outside: what is asked of the upstream, what is published, who moves.
 
+use freshlayer::Code;
 use freshlayer::ports::FunctionName;
 use freshlayer::report::{ConsumerState, DatasetState, Exit, Outcome, Report};
-use freshlayer::{Code, Retry};
 use freshlayer_local::{FolderRegistry, NewFunction};
 use freshlayer_tests::databases::{DAY, FIRST_BUILD, KNOWN_ADDRESS, Mmdb, sqlite};
-use freshlayer_tests::sandbox::{Sandbox, block_on, layer_name};
+use freshlayer_tests::sandbox::{Sandbox, layer_name};
 use freshlayer_tests::upstream::Fault;
 
 pub(crate) const GEO: &str = "
@@ -67,7 +67,7 @@ pub(crate) fn assert_refreshed(report: &Report, seq: u64) {
     );
 }
 
-fn versions(report: &Report) -> Vec<(String, ConsumerState, u64)> {
+pub(crate) fn versions(report: &Report) -> Vec<(String, ConsumerState, u64)> {
     let consumers = report.consumers.iter();
     let line = consumers.map(|c| {
         let version = c
@@ -320,65 +320,6 @@ fn a_changed_definition_makes_a_release_without_a_download() {
 }
 
 #[test]
-fn a_rollback_stays_back_until_the_upstream_moves_on() {
-    let sandbox = released();
-    sandbox
-        .upstream
-        .publish("country.mmdb", &Mmdb::later(3).bytes());
-    assert_refreshed(&sandbox.refresh("geo"), 2);
-    let (engine, definition) = (sandbox.engine(), sandbox.definition("geo"));
-    let back = block_on(freshlayer::rollback(&engine, &definition, None)).expect("a release 1");
-    assert_refreshed(&back, 1);
-    assert!(
-        versions(&back)
-            .iter()
-            .all(|(_, state, version)| { (*state, *version) == (ConsumerState::Moved, 1) })
-    );
-    let report = sandbox.refresh("geo");
-    assert_eq!(report.exit(), Exit::Held, "a person's order: {report:#?}");
-    assert_eq!(report.problems[0].code, Code::RolledBack);
-    // Also where the upstream cannot say that nothing changed.
-    sandbox
-        .upstream
-        .misbehave("country.mmdb", Fault::NoValidators, 1);
-    assert_eq!(sandbox.refresh("geo").problems[0].code, Code::RolledBack);
-    sandbox
-        .upstream
-        .publish("country.mmdb", &Mmdb::later(5).bytes());
-    assert_refreshed(&sandbox.refresh("geo"), 3);
-}
-
-#[test]
-fn rolled_back_data_comes_again_when_a_person_says_so() {
-    let sandbox = released();
-    sandbox
-        .upstream
-        .publish("country.mmdb", &Mmdb::later(3).bytes());
-    assert_refreshed(&sandbox.refresh("geo"), 2);
-    let (engine, definition) = (sandbox.engine(), sandbox.definition("geo"));
-    block_on(freshlayer::rollback(&engine, &definition, Some(1))).expect("a release 1");
-    let report = block_on(freshlayer::refresh(&engine, &definition, Retry::Now));
-    assert_refreshed(&report, 3);
-}
-
-#[test]
-fn a_pinned_layer_stays_and_asks_nobody() {
-    let sandbox = released();
-    let (engine, layer) = (sandbox.engine(), layer_name("geo"));
-    let reason = Some("audit".to_owned());
-    block_on(freshlayer::pin(&engine, &layer, None, reason)).expect("a release to pin");
-    sandbox
-        .upstream
-        .publish("country.mmdb", &Mmdb::later(3).bytes());
-    let report = sandbox.refresh("geo");
-    assert_eq!(report.exit(), Exit::Held);
-    assert!(matches!(&report.outcome, Outcome::Held { reason } if reason.contains("audit")));
-    assert!(sandbox.upstream.seen().is_empty());
-    assert!(block_on(freshlayer::unpin(&engine, &layer)).expect("the head can be written"));
-    assert_refreshed(&sandbox.refresh("geo"), 2);
-}
-
-#[test]
 fn unreleased_code_is_held_and_everyone_else_moves() {
     let sandbox = released();
     let name = FunctionName::parse("aliased").expect("a function name");
@@ -425,77 +366,6 @@ fn the_reader_sees_what_was_published() {
     assert!(layer.age().is_some_and(|age| age.as_secs() > DAY));
 }
 
-/// Two rollbacks in a row go back twice, also where the first one left a function behind.
-#[test]
-fn a_rollback_never_goes_forward() {
-    let sandbox = released();
-    for days in [3, 6] {
-        sandbox
-            .upstream
-            .publish("country.mmdb", &Mmdb::later(days).bytes());
-        assert_eq!(sandbox.refresh("geo").exit(), Exit::Done);
-    }
-    let name = FunctionName::parse("aliased").expect("a function name");
-    let deploy = |function: &mut freshlayer_local::Function| Ok(function.deploy("unreleased"));
-    sandbox.fleet().edit(&name, deploy).expect("it is there");
-    let (engine, definition) = (sandbox.engine(), sandbox.definition("geo"));
-    for expected in [2, 1] {
-        let back =
-            block_on(freshlayer::rollback(&engine, &definition, None)).expect("an earlier one");
-        assert_eq!(back.exit(), Exit::Held, "{back:#?}");
-        assert_eq!(sandbox.head("geo")["current"], expected);
-    }
-}
-
-#[test]
-fn versions_go_on_behind_a_rollback() {
-    let sandbox = released();
-    sandbox
-        .upstream
-        .publish("country.mmdb", &Mmdb::later(3).bytes());
-    assert_refreshed(&sandbox.refresh("geo"), 2);
-    let (engine, definition) = (sandbox.engine(), sandbox.definition("geo"));
-    block_on(freshlayer::rollback(&engine, &definition, None)).expect("a release 1");
-    sandbox
-        .upstream
-        .publish("country.mmdb", &Mmdb::later(5).bytes());
-    let report = sandbox.refresh("geo");
-    assert_eq!(
-        report.release.map(|release| release.version),
-        Some("1.0.2".to_owned())
-    );
-}
-
-#[test]
-fn a_rolled_back_database_in_wal_mode_stays_back() {
-    let sandbox = Sandbox::new();
-    sandbox.layer(
-        "geo",
-        "[[dataset]]\nname = 'z'\nformat = 'sqlite'\nsource.https = 'UPSTREAM/files/z'",
-    );
-    let wal = |rows| {
-        let mut bytes = sqlite(rows);
-        bytes[18..20].copy_from_slice(&[2, 2]);
-        bytes
-    };
-    sandbox.upstream.publish("z", &wal(100));
-    let first = sandbox.refresh("geo");
-    assert_refreshed(&first, 1);
-    assert_eq!(first.problems[0].code, Code::SqliteWal);
-    sandbox.cli(&["exec", "geo", "--", "true"]);
-    let layer = freshlayer_reader::Layer::open_in(sandbox.path("host/layers/geo/1/opt"), "geo");
-    layer
-        .expect("the layer opens")
-        .sqlite("z")
-        .expect("it needs no journal");
-    sandbox.upstream.publish("z", &wal(110));
-    assert_refreshed(&sandbox.refresh("geo"), 2);
-    let (engine, definition) = (sandbox.engine(), sandbox.definition("geo"));
-    block_on(freshlayer::rollback(&engine, &definition, None)).expect("a release 1");
-    sandbox.upstream.publish("z", &wal(110));
-    assert_eq!(sandbox.refresh("geo").problems[0].code, Code::RolledBack);
-}
-
 #[test]
 fn a_new_dataset_that_is_bad_does_not_hold_back_the_others() {
     let sandbox = released();
@@ -540,51 +410,4 @@ fn only_leftovers_of_dead_runs_are_swept_away() {
     assert_eq!(sandbox.cli(&["status", "--work", "shared"]).code, 0);
     let left: Vec<bool> = folders.iter().map(|folder| folder.exists()).collect();
     assert_eq!(left, [true, true, false]);
-}
-
-#[test]
-fn going_forward_again_lifts_the_mark() {
-    let sandbox = released();
-    sandbox
-        .upstream
-        .publish("country.mmdb", &Mmdb::later(3).bytes());
-    assert_refreshed(&sandbox.refresh("geo"), 2);
-    let (engine, definition) = (sandbox.engine(), sandbox.definition("geo"));
-    for to in [1, 2] {
-        block_on(freshlayer::rollback(&engine, &definition, Some(to))).expect("it is published");
-    }
-    assert!(matches!(
-        sandbox.refresh("geo").outcome,
-        Outcome::Unchanged { .. }
-    ));
-}
-
-#[test]
-fn a_pin_without_a_release_keeps_the_one_that_is_pinned() {
-    let sandbox = released();
-    sandbox
-        .upstream
-        .publish("country.mmdb", &Mmdb::later(3).bytes());
-    assert_refreshed(&sandbox.refresh("geo"), 2);
-    let (engine, layer) = (sandbox.engine(), layer_name("geo"));
-    let reason = Some("bad data".to_owned());
-    block_on(freshlayer::pin(&engine, &layer, Some(1), reason)).expect("it is published");
-    let status = block_on(freshlayer::status(&engine, &layer)).expect("readable");
-    assert!(
-        status
-            .consumers
-            .iter()
-            .all(|c| c.state == ConsumerState::Behind),
-        "{status:#?}"
-    );
-    let pinned = block_on(freshlayer::pin(&engine, &layer, None, None)).expect("it is published");
-    assert_eq!(pinned.seq, 1);
-    let report = sandbox.refresh("geo");
-    assert!(matches!(&report.outcome, Outcome::Held { reason } if reason.contains("bad data")));
-    assert!(
-        versions(&report)
-            .iter()
-            .all(|(_, _, version)| *version == 1),
-        "{report:#?}"
-    );
 }

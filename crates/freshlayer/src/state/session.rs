@@ -44,11 +44,6 @@ impl<'a> Session<'a> {
         &self.head
     }
 
-    /// Tells whether the layer has a head at all.
-    pub fn exists(&self) -> bool {
-        self.etag.is_some()
-    }
-
     /// Returns the release that carried datasets come from and drift is judged against.
     ///
     /// # Errors
