@@ -11,6 +11,7 @@
 //! out does not compile.
 
 pub mod definition;
+mod deflate;
 mod download;
 mod engine;
 mod error;

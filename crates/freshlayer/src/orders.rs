@@ -60,7 +60,7 @@ async fn back(
                 let kept = target.snapshot(&known.dataset);
                 kept.is_none_or(|snapshot| snapshot.digest != known.digest)
             });
-            head.promote(to, now);
+            head.promote(&target, now);
         })
         .await?;
     let mut report = settle(engine, &mut session, Gathered::default(), stages).await?;

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use crate::definition::Definition;
 use crate::engine::{Engine, Stages, blocking};
 use crate::error::Error;
-use crate::extract::StagedFile;
 use crate::gather::Gathered;
-use crate::inspect::Proven;
+use crate::inspect::{LayerFile, Proven};
 use crate::package::{Assembled, LayerZip, assemble, carry, package, prove};
 use crate::ports::{Key, Payload, Stage};
 use crate::problem::Level;
@@ -137,7 +136,7 @@ pub(crate) async fn make_release(
         let release = Release {
             zip_sha256: zip.sha256.clone(),
             zip_bytes: zip.size_bytes,
-            unzipped_bytes: files.iter().map(|file| file.size_bytes).sum(),
+            unzipped_bytes: files.iter().map(|file| file.deflated.size_bytes).sum(),
             ..draft.clone()
         };
         let key = Key::blob(&zip.sha256);
@@ -198,14 +197,16 @@ fn draft(
 async fn zip(
     engine: &Engine,
     release: &Release,
-    files: &[StagedFile],
+    files: &[LayerFile],
     folder: &Path,
     stages: &mut Stages,
 ) -> Result<LayerZip, Error> {
     let opt = folder.join("opt");
     std::fs::create_dir_all(&opt).map_err(Error::io("make the folder", &opt))?;
-    let total = files.iter().map(|file| file.size_bytes).sum();
-    let running = stages.start(engine, Stage::Package, release.layer.as_str(), Some(total));
+    let total = files.iter().map(|file| file.deflated.size_bytes).sum();
+    let deflated = files.iter().map(|file| file.deflated.stream_bytes).sum();
+    let layer = release.layer.as_str();
+    let running = stages.start(engine, Stage::Package, layer, Some(deflated));
     let meter = stages.meter(&running);
     let (record, parts, into) = (release.clone(), files.to_vec(), folder.to_owned());
     let zip = blocking(move || package(&record, &parts, &into, &meter)).await?;

@@ -27,7 +27,7 @@ pub(crate) async fn promote(
             let versions = head.versions.entry(release.seq).or_default();
             versions.insert(region.clone(), version.arn.clone());
             gathered.remember(head);
-            head.promote(release.seq, now);
+            head.promote(release, now);
         })
         .await
 }

@@ -58,7 +58,7 @@ pub async fn verify(
             "layer `{layer}` has no release {seq}"
         )));
     }
-    let release = session.release(seq).await?;
+    let release = session.record(seq).await?;
     let mut checks = zip_checks(engine, &release).await?;
     let versions = session
         .head()

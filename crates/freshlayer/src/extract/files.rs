@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::budget::problem_of;
 use super::{Also, Budget, Names};
 use crate::definition::Dataset;
+use crate::deflate::{Deflated, Deflater};
 use crate::engine::Meter;
 use crate::error::Error;
 use crate::limits::Limits;
@@ -35,6 +36,8 @@ pub(crate) struct StagedFile {
     pub(crate) sha256: Digest,
     pub(crate) md5: Option<String>,
     pub(crate) file: PathBuf,
+    /// The same bytes, ready for a zip.
+    pub(crate) deflated: Deflated,
 }
 
 /// One entry of a container.
@@ -177,6 +180,8 @@ impl<'a> Taker<'a> {
     ) -> Result<(), Error> {
         let file = self.folder.join(self.taken.len().to_string());
         let mut output = File::create(&file).map_err(Error::io("write", &file))?;
+        let stream = deflated_beside(&file);
+        let mut deflater = Deflater::new(stream.clone());
         let (mut sha256, mut md5) = (Sha256::new(), Md5::new());
         let mut size_bytes = 0;
         let mut buffer = vec![0; BUFFER_BYTES];
@@ -193,6 +198,9 @@ impl<'a> Taker<'a> {
             output
                 .write_all(&buffer[..read])
                 .map_err(Error::io("write", &file))?;
+            deflater
+                .write_all(&buffer[..read])
+                .map_err(Error::io("write", &stream))?;
             sha256.update(&buffer[..read]);
             if self.also == Also::Md5 {
                 md5.update(&buffer[..read]);
@@ -201,6 +209,7 @@ impl<'a> Taker<'a> {
         }
         let md5 = (self.also == Also::Md5).then(|| hex(&md5.finalize()));
         let sha256 = Digest::of(sha256);
+        let deflated = deflater.finish().map_err(Error::io("write", &stream))?;
         let staged = StagedFile {
             path,
             mode,
@@ -208,6 +217,7 @@ impl<'a> Taker<'a> {
             sha256,
             md5,
             file,
+            deflated,
         };
         self.taken.push((name.to_owned(), staged));
         Ok(())
@@ -264,6 +274,11 @@ impl<'a> Taker<'a> {
             self.refuse(Problem::fail(Code::SelectMany, expected, found));
         }
     }
+}
+
+/// Names the file that holds another one's bytes compressed.
+pub(crate) fn deflated_beside(file: &Path) -> PathBuf {
+    file.with_extension("deflate")
 }
 
 fn mode_of(kind: Kind) -> &'static str {

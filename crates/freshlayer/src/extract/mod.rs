@@ -20,10 +20,11 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 pub(crate) use budget::Budget;
-pub(crate) use files::StagedFile;
+pub(crate) use files::{StagedFile, deflated_beside};
 pub(crate) use names::Names;
 
 use crate::definition::Dataset;
+use crate::deflate::deflate_file;
 use crate::engine::Meter;
 use crate::error::Error;
 use crate::limits::Limits;
@@ -97,6 +98,8 @@ fn whole_file(
     };
     let file = folder.join("0");
     std::fs::rename(&body.file, &file).map_err(Error::io("move", &body.file))?;
+    let deflated = deflated_beside(&file);
+    let deflated = deflate_file(&file, deflated).map_err(Error::io("compress", &file))?;
     Ok(Ok(vec![StagedFile {
         path: dataset.path.clone(),
         mode: files::PLAIN,
@@ -104,5 +107,6 @@ fn whole_file(
         sha256: body.sha256.clone(),
         md5,
         file,
+        deflated,
     }]))
 }

@@ -9,17 +9,27 @@ mod sqlite;
 use freshlayer_reader::Format;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::deflate::Deflated;
 use crate::download::Candidate;
 use crate::error::Error;
 use crate::extract::StagedFile;
 use crate::limits::Limits;
+use crate::opt_path::OptPath;
 use crate::problem::{Code, Level, Problem};
 use crate::state::{Profile, Snapshot};
 
 /// A snapshot that passed, with its files. Only [`inspect`] makes one of new data.
 pub(crate) struct Proven {
     pub(crate) snapshot: Snapshot,
-    pub(crate) files: Vec<StagedFile>,
+    pub(crate) files: Vec<LayerFile>,
+}
+
+/// One file of a layer, compressed already.
+#[derive(Debug, Clone)]
+pub(crate) struct LayerFile {
+    pub(crate) path: OptPath,
+    pub(crate) mode: &'static str,
+    pub(crate) deflated: Deflated,
 }
 
 /// What inspection says of one candidate.
@@ -113,7 +123,15 @@ fn proven(candidate: Candidate, findings: Findings, built: Option<Timestamp>) ->
         fetched: candidate.fetched,
         profile: findings.profile,
     };
-    Proven { snapshot, files }
+    let files = files.into_iter().map(|file| LayerFile {
+        path: file.path,
+        mode: file.mode,
+        deflated: file.deflated,
+    });
+    Proven {
+        snapshot,
+        files: files.collect(),
+    }
 }
 
 fn manifest_file(file: &StagedFile) -> freshlayer_reader::File {

@@ -19,8 +19,9 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::Findings;
 use crate::definition::{Dataset, Expectations, Probe};
+use crate::deflate::deflate_file;
 use crate::error::Error;
-use crate::extract::StagedFile;
+use crate::extract::{StagedFile, deflated_beside};
 use crate::hashing::sha256_of;
 use crate::limits::Limits;
 use crate::names::hex;
@@ -99,8 +100,10 @@ fn without_wal(file: &StagedFile) -> Result<StagedFile, Error> {
     output.write_all_at(&ROLLBACK, VERSIONS_AT).map_err(fault)?;
     drop(output);
     let sha256 = sha256_of(path).map_err(fault)?;
+    let deflated = deflate_file(path, deflated_beside(path)).map_err(fault)?;
     Ok(StagedFile {
         sha256,
+        deflated,
         ..file.clone()
     })
 }

@@ -1,9 +1,7 @@
 //! One zip per layer: the same files give the same bytes, whatever the number of cores.
 
 mod carry;
-mod deflate;
 mod prove;
-mod splice;
 mod zip_file;
 
 use std::path::{Path, PathBuf};
@@ -13,8 +11,8 @@ pub use prove::prove;
 
 use crate::engine::Meter;
 use crate::error::Error;
-use crate::extract::{Names, StagedFile};
-use crate::inspect::Proven;
+use crate::extract::Names;
+use crate::inspect::{LayerFile, Proven};
 use crate::limits::LAYER_BYTES_MAX;
 use crate::names::Digest;
 use crate::opt_path::OptPath;
@@ -25,7 +23,7 @@ use zip_file::{Content, ZipEntry};
 /// A complete set of proven snapshots with their files, ready to become a release.
 pub(crate) struct Assembled {
     pub(crate) snapshots: Vec<Snapshot>,
-    pub(crate) files: Vec<StagedFile>,
+    pub(crate) files: Vec<LayerFile>,
     pub(crate) content: Digest,
 }
 
@@ -50,7 +48,7 @@ pub(crate) fn assemble(proven: Vec<Proven>) -> Result<Assembled, Vec<Problem>> {
         .iter()
         .filter_map(|file| names.take(&file.path).err())
         .collect();
-    let size_bytes: u64 = files.iter().map(|file| file.size_bytes).sum();
+    let size_bytes: u64 = files.iter().map(|file| file.deflated.size_bytes).sum();
     // Leaves room for the manifest, so that the refusal comes before the work.
     let most = LAYER_BYTES_MAX - 1024 - 256 * files.len() as u64;
     if size_bytes > most {
@@ -72,7 +70,7 @@ pub(crate) fn assemble(proven: Vec<Proven>) -> Result<Assembled, Vec<Problem>> {
 /// Writes the zip of a release. Its bytes follow from the record and the files alone.
 pub(crate) fn package(
     release: &Release,
-    files: &[StagedFile],
+    files: &[LayerFile],
     folder: &Path,
     meter: &Meter,
 ) -> Result<LayerZip, Error> {
@@ -85,10 +83,7 @@ pub(crate) fn package(
         .map(|file| ZipEntry {
             path: file.path.as_str().to_owned(),
             executable: file.mode == "0755",
-            content: Content::File {
-                path: &file.file,
-                size_bytes: file.size_bytes,
-            },
+            content: Content::File(&file.deflated),
         })
         .collect();
     let manifest_path = freshlayer_reader::manifest_path(release.layer.as_str());

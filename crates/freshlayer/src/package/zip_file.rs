@@ -2,13 +2,14 @@
 //! local headers, no extra fields. Source: PKWARE's APPNOTE 6.3, sections 4.3.7, 4.3.12 and 4.3.16.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 
-use super::deflate::{Piece, deflate, deflate_bytes};
+use sha2::{Digest as _, Sha256};
+
+use crate::deflate::{Deflated, deflate_bytes};
 use crate::engine::Meter;
 use crate::error::Error;
-use crate::hashing::sha256_of;
 use crate::names::Digest;
 
 /// What becomes an entry.
@@ -20,7 +21,7 @@ pub(super) struct ZipEntry<'a> {
 
 /// Where an entry's bytes are.
 pub(super) enum Content<'a> {
-    File { path: &'a Path, size_bytes: u64 },
+    File(&'a Deflated),
     Bytes(&'a [u8]),
 }
 
@@ -32,14 +33,13 @@ const MADE_ON_UNIX: u16 = 3 << 8 | VERSION_NEEDED;
 const NAMES_ARE_UTF8: u16 = 1 << 11;
 const DEFLATED: u16 = 8;
 const REGULAR_FILE: u32 = 0o100_000;
-/// From the start of a local header to the CRC that is filled in once it is known.
-const CRC_AT: usize = 14;
+const BUFFER_BYTES: usize = 256 * 1024;
 
 struct Written {
     name: Vec<u8>,
     mode: u32,
     crc32: u32,
-    deflated_bytes: u32,
+    stream_bytes: u32,
     size_bytes: u32,
     header_at: u32,
 }
@@ -51,55 +51,75 @@ pub(super) fn write(
     meter: &Meter,
 ) -> Result<(Digest, u64), Error> {
     let file = File::create(path).map_err(Error::io("write", path))?;
-    let mut output = BufWriter::with_capacity(256 * 1024, file);
+    let mut output = Output {
+        file: BufWriter::with_capacity(BUFFER_BYTES, file),
+        sha256: Sha256::new(),
+        size_bytes: 0,
+    };
     let mut written = Vec::new();
     for entry in entries {
         written.push(write_entry(&mut output, entry, meter).map_err(Error::io("write", path))?);
     }
-    let size_bytes = write_directory(&mut output, &written).map_err(Error::io("write", path))?;
-    drop(output);
-    let sha256 = sha256_of(path).map_err(Error::io("read", path))?;
-    Ok((sha256, size_bytes))
+    write_directory(&mut output, &written).map_err(Error::io("write", path))?;
+    Ok((Digest::of(output.sha256), output.size_bytes))
 }
 
-fn write_entry(
-    output: &mut BufWriter<File>,
-    entry: &ZipEntry<'_>,
-    meter: &Meter,
-) -> io::Result<Written> {
-    let header_at = output.stream_position()?;
+/// Hashes and counts what is written.
+struct Output {
+    file: BufWriter<File>,
+    sha256: Sha256,
+    size_bytes: u64,
+}
+
+impl Output {
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.sha256.update(bytes);
+        self.size_bytes += bytes.len() as u64;
+        self.file.write_all(bytes)
+    }
+}
+
+fn write_entry(output: &mut Output, entry: &ZipEntry<'_>, meter: &Meter) -> io::Result<Written> {
     let mut written = Written {
         name: entry.path.clone().into_bytes(),
         mode: REGULAR_FILE | if entry.executable { 0o755 } else { 0o644 },
         crc32: 0,
-        deflated_bytes: 0,
+        stream_bytes: 0,
         size_bytes: 0,
-        header_at: fits(header_at)?,
-    };
-    output.write_all(&local_header(&written))?;
-    let (mut crc32, mut deflated_bytes, mut size_bytes) = (crc32fast::Hasher::new(), 0, 0);
-    let mut take = |piece: Piece| {
-        crc32.combine(&piece.crc32);
-        deflated_bytes += piece.deflated.len() as u64;
-        size_bytes += piece.size_bytes;
-        meter.add(usize::try_from(piece.size_bytes).unwrap_or(usize::MAX));
-        output.write_all(&piece.deflated)
+        header_at: fits(output.size_bytes)?,
     };
     match entry.content {
-        Content::Bytes(bytes) => take(deflate_bytes(bytes)?)?,
-        Content::File { size_bytes: 0, .. } => take(deflate_bytes(b"")?)?,
-        Content::File { path, size_bytes } => {
-            let file = File::open(path)?;
-            deflate(&file, size_bytes, take)?;
+        Content::Bytes(bytes) => {
+            let (deflated, crc32) = deflate_bytes(bytes)?;
+            written.crc32 = crc32;
+            written.stream_bytes = fits(deflated.len() as u64)?;
+            written.size_bytes = fits(bytes.len() as u64)?;
+            output.put(&local_header(&written))?;
+            output.put(&deflated)?;
+        }
+        Content::File(deflated) => {
+            written.crc32 = deflated.crc32;
+            written.stream_bytes = fits(deflated.stream_bytes)?;
+            written.size_bytes = fits(deflated.size_bytes)?;
+            output.put(&local_header(&written))?;
+            copy(output, &deflated.file, meter)?;
         }
     }
-    written.crc32 = crc32.finalize();
-    written.deflated_bytes = fits(deflated_bytes)?;
-    written.size_bytes = fits(size_bytes)?;
-    output.seek(SeekFrom::Start(header_at + CRC_AT as u64))?;
-    output.write_all(&local_header(&written)[CRC_AT..])?;
-    output.seek(SeekFrom::End(0))?;
     Ok(written)
+}
+
+fn copy(output: &mut Output, file: &Path, meter: &Meter) -> io::Result<()> {
+    let mut file = File::open(file)?;
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(()),
+            read => {
+                output.put(&buffer[..read])?;
+                meter.add(read);
+            }
+        }
+    }
 }
 
 fn local_header(entry: &Written) -> Vec<u8> {
@@ -121,14 +141,14 @@ fn shared_fields(header: &mut Vec<u8>, entry: &Written) {
     for field in [NAMES_ARE_UTF8, DEFLATED, DOS_TIME, DOS_DATE] {
         header.extend(field.to_le_bytes());
     }
-    for field in [entry.crc32, entry.deflated_bytes, entry.size_bytes] {
+    for field in [entry.crc32, entry.stream_bytes, entry.size_bytes] {
         header.extend(field.to_le_bytes());
     }
     header.extend((entry.name.len() as u16).to_le_bytes());
 }
 
-fn write_directory(output: &mut BufWriter<File>, written: &[Written]) -> io::Result<u64> {
-    let start = output.stream_position()?;
+fn write_directory(output: &mut Output, written: &[Written]) -> io::Result<()> {
+    let start = output.size_bytes;
     for entry in written {
         let mut header = Vec::with_capacity(46 + entry.name.len());
         header.extend(b"PK\x01\x02");
@@ -140,18 +160,17 @@ fn write_directory(output: &mut BufWriter<File>, written: &[Written]) -> io::Res
         header.extend((entry.mode << 16).to_le_bytes());
         header.extend(entry.header_at.to_le_bytes());
         header.extend(&entry.name);
-        output.write_all(&header)?;
+        output.put(&header)?;
     }
-    let end = output.stream_position()?;
+    let end = output.size_bytes;
     let count = u16::try_from(written.len()).map_err(io::Error::other)?;
-    output.write_all(b"PK\x05\x06\0\0\0\0")?;
-    output.write_all(&count.to_le_bytes())?;
-    output.write_all(&count.to_le_bytes())?;
-    output.write_all(&fits(end - start)?.to_le_bytes())?;
-    output.write_all(&fits(start)?.to_le_bytes())?;
-    output.write_all(&[0, 0])?;
-    output.flush()?;
-    output.stream_position()
+    output.put(b"PK\x05\x06\0\0\0\0")?;
+    output.put(&count.to_le_bytes())?;
+    output.put(&count.to_le_bytes())?;
+    output.put(&fits(end - start)?.to_le_bytes())?;
+    output.put(&fits(start)?.to_le_bytes())?;
+    output.put(&[0, 0])?;
+    output.file.flush()
 }
 
 /// A layer is far below 4 GiB: its size was checked before.

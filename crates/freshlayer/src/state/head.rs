@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::STATE_FORMAT;
+use super::{Release, STATE_FORMAT};
 use crate::definition::Dataset;
 use crate::limits::Limits;
 use crate::names::{DatasetName, Digest, LayerName, LayerVersionArn};
@@ -25,6 +25,8 @@ pub struct Head {
     pub newest: u64,
     /// The release that consumers shall be on.
     pub current: Option<u64>,
+    /// A copy of that release's record, so that a run which finds nothing new reads one object.
+    pub record: Option<Release>,
     /// The last release that every consumer reached.
     pub stable: Option<u64>,
     /// Layer versions by release and Region.
@@ -122,6 +124,7 @@ impl Head {
             layer,
             newest: 0,
             current: None,
+            record: None,
             stable: None,
             versions: BTreeMap::new(),
             upstream: BTreeMap::new(),
@@ -175,11 +178,13 @@ impl Head {
     }
 
     /// Makes a release the one that consumers shall be on, and opens its rollout.
-    pub fn promote(&mut self, to: u64, now: Timestamp) {
+    pub fn promote(&mut self, release: &Release, now: Timestamp) {
+        let to = release.seq;
         let from = self.stable.or(self.current).filter(|from| *from != to);
         self.newest = self.newest.max(to);
         self.stable = self.stable.filter(|stable| *stable <= to);
         self.current = Some(to);
+        self.record = Some(release.clone());
         self.rollout = Some(Rollout {
             from,
             to,

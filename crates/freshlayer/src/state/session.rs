@@ -55,11 +55,22 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Reads a release record that must exist.
+    /// Returns a release that must exist.
     ///
     /// # Errors
     /// As [`Session::current_release`].
     pub async fn release(&self, seq: u64) -> Result<Release, Error> {
+        match &self.head.record {
+            Some(record) if record.seq == seq => Ok(record.clone()),
+            _ => self.record(seq).await,
+        }
+    }
+
+    /// Reads a release's record from the store, even where the head has a copy.
+    ///
+    /// # Errors
+    /// As [`Session::current_release`].
+    pub async fn record(&self, seq: u64) -> Result<Release, Error> {
         let found = read_release(self.engine.ports.store.as_ref(), &self.layer, seq).await?;
         found.ok_or_else(|| Error::State {
             key: Key::release(&self.layer, seq).to_string(),

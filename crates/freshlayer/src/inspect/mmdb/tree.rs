@@ -16,6 +16,53 @@ pub(super) struct Tree<'a> {
     depth_max: usize,
     /// One bit per byte of the data section: a record begins here.
     starts: Vec<u64>,
+    order: Order,
+}
+
+/// More edges back than this, and the order of the nodes says nothing.
+const BACK_MAX: usize = 1_024;
+
+/// What the order of the nodes in the file says about their depth. Writers put a node before those that it
+/// leads to, but for a few that IPv4 addresses are reached by a second time.
+struct Order {
+    /// Per node, the most bits from the root over edges that lead forward.
+    depths: Vec<u8>,
+    /// Edges to an earlier node.
+    back: Vec<(usize, usize)>,
+}
+
+impl Order {
+    fn new(count: usize) -> Self {
+        Self {
+            depths: vec![0; count],
+            back: Vec::new(),
+        }
+    }
+
+    #[inline]
+    fn edge(&mut self, from: usize, to: usize) {
+        if to >= self.depths.len() {
+            return;
+        }
+        if to > from {
+            let below = self.depths[from].saturating_add(1);
+            self.depths[to] = self.depths[to].max(below);
+        } else if self.back.len() < BACK_MAX {
+            self.back.push((from, to));
+        }
+    }
+
+    /// Tells whether no path is longer than an address. Where every edge leads to a greater depth there is
+    /// no circle either. `false` says nothing.
+    fn is_sound(&self, depth_max: usize) -> bool {
+        let deeper = |&(from, to): &(usize, usize)| self.depths[to] > self.depths[from];
+        self.back.len() < BACK_MAX
+            && self.back.iter().all(deeper)
+            && self
+                .depths
+                .iter()
+                .all(|&depth| usize::from(depth) < depth_max)
+    }
 }
 
 /// Reads every node, in the order of the file.
@@ -39,8 +86,10 @@ pub(super) fn read<'a>(
         count,
     };
     let mut starts = vec![0; data.len() / 64 + 1];
+    let mut order = Order::new(count);
     for node in 0..count {
         for record in nodes.records(node) {
+            order.edge(node, record);
             if record <= count {
                 continue;
             }
@@ -58,6 +107,7 @@ pub(super) fn read<'a>(
         nodes,
         depth_max,
         starts,
+        order,
     })
 }
 
@@ -82,6 +132,9 @@ impl Tree<'_> {
 
     /// Walks from the root and finds circles, and paths with more bits than an address has.
     pub(super) fn judge_paths(&self) -> Result<(), Problem> {
+        if self.order.is_sound(self.depth_max) {
+            return Ok(());
+        }
         let heights = vec![UNSEEN; self.nodes.count];
         Walk {
             nodes: self.nodes,
@@ -195,5 +248,82 @@ impl Walk<'_> {
             next: 0,
             height: 0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const DEPTH_MAX: usize = 8;
+
+    fn tree(edges: &[[usize; 2]]) -> (Order, Result<(), Problem>) {
+        let mut order = Order::new(edges.len());
+        let mut bytes = Vec::new();
+        for (node, edges) in edges.iter().enumerate() {
+            for &to in edges {
+                order.edge(node, to);
+                bytes.extend(u32::try_from(to).expect("small").to_be_bytes());
+            }
+        }
+        let nodes = Nodes {
+            bytes: &bytes,
+            node_bytes: 8,
+            count: edges.len(),
+        };
+        let heights = vec![UNSEEN; edges.len()];
+        let mut walk = Walk {
+            nodes,
+            depth_max: DEPTH_MAX,
+            heights,
+        };
+        (order, walk.run())
+    }
+
+    /// Nodes whose edges lead forward mostly, as writers make them, and anywhere at times.
+    fn edges() -> impl Strategy<Value = Vec<[usize; 2]>> {
+        (2_usize..40).prop_flat_map(|count| {
+            let forward = (1_usize..4).prop_map(|step| step as isize);
+            let to = prop_oneof![20 => forward, 1 => (-3_isize..1)];
+            prop::collection::vec([to.clone(), to], count).prop_map(move |steps| {
+                let place = |node: usize, step: isize| node.saturating_add_signed(step);
+                let nodes = steps.into_iter().enumerate();
+                nodes
+                    .map(|(node, steps)| steps.map(|step| place(node * 3 / 2, step)))
+                    .map(|edges| {
+                        edges.map(|to| {
+                            if to < count {
+                                to
+                            } else {
+                                usize::from(u16::MAX)
+                            }
+                        })
+                    })
+                    .collect()
+            })
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn an_order_that_is_sound_never_hides_a_circle_or_a_long_path(edges in edges()) {
+            let (order, walked) = tree(&edges);
+            if order.is_sound(DEPTH_MAX) {
+                prop_assert!(walked.is_ok(), "{walked:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn back_edges_to_deeper_nodes_are_sound_and_circles_are_not() {
+        let leaf = usize::from(u16::MAX);
+        let shared = [[1, 3], [2, leaf], [leaf, leaf], [2, leaf]];
+        let (order, walked) = tree(&shared);
+        assert!(order.is_sound(DEPTH_MAX) && walked.is_ok());
+        let circle = [[1, leaf], [2, leaf], [1, leaf]];
+        let (order, walked) = tree(&circle);
+        assert!(!order.is_sound(DEPTH_MAX) && walked.is_err());
     }
 }

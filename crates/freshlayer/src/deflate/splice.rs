@@ -53,7 +53,7 @@ fn last_block(stream: &[u8]) -> Option<LastBlock> {
         let is_last = bits.take(1)? == 1;
         match bits.take(2)? {
             0 => stored(&mut bits)?,
-            1 => symbols(&mut bits, &fixed_literals()?, &Table::new(&[5; 30])?)?,
+            1 => symbols(&mut bits, &fixed_literals()?, &Distances::new(&[5; 30])?)?,
             2 => {
                 let (literals, distances) = dynamic_tables(&mut bits)?;
                 symbols(&mut bits, &literals, &distances)?;
@@ -145,7 +145,7 @@ const END_OF_BLOCK: u32 = 256;
 /// The most bits that one match takes: two codes of 15, and 5 and 13 extra bits.
 const MATCH_BITS_MAX: u32 = 48;
 
-fn symbols(bits: &mut Bits<'_>, literals: &Table, distances: &Table) -> Option<()> {
+fn symbols(bits: &mut Bits<'_>, literals: &Literals, distances: &Distances) -> Option<()> {
     loop {
         if bits.count < MATCH_BITS_MAX {
             bits.refill();
@@ -153,28 +153,126 @@ fn symbols(bits: &mut Bits<'_>, literals: &Table, distances: &Table) -> Option<(
                 return None;
             }
         }
-        let symbol = literals.symbol(bits)?;
-        if symbol < END_OF_BLOCK {
-            continue;
+        let step = literals.step(bits.buffer)?;
+        bits.skip(step.bits);
+        match step.ends {
+            Ends::InLiterals => {}
+            Ends::WithLength => bits.skip(distances.bits(bits.buffer)?),
+            Ends::Block => return Some(()),
         }
-        if symbol == END_OF_BLOCK {
-            return Some(());
-        }
-        bits.skip(*LENGTH_EXTRA.get(symbol as usize - 257)?);
-        let distance = distances.symbol(bits)?;
-        // Two symbols share each number of extra bits, but for the first four.
-        bits.skip((distance / 2).saturating_sub(1));
     }
 }
 
-fn fixed_literals() -> Option<Table> {
+/// How far one look into the table leads: over all literals that the looked-up bits hold whole, and over the
+/// length or the end of the block behind them, if that is whole, too.
+#[derive(Clone, Copy)]
+struct Step {
+    /// Extra bits of a length included.
+    bits: u32,
+    ends: Ends,
+}
+
+#[derive(Clone, Copy)]
+enum Ends {
+    InLiterals,
+    WithLength,
+    Block,
+}
+
+impl Step {
+    /// Steps over one symbol.
+    fn over(symbol: u32, bits: u32) -> Option<Self> {
+        let (bits, ends) = match symbol {
+            0..END_OF_BLOCK => (bits, Ends::InLiterals),
+            END_OF_BLOCK => (bits, Ends::Block),
+            _ => {
+                let extra = *LENGTH_EXTRA.get(symbol as usize - 257)?;
+                (bits + extra, Ends::WithLength)
+            }
+        };
+        Some(Self { bits, ends })
+    }
+}
+
+/// The bits of one look. Wider tables hold more literals per step and take longer to fill, for every block.
+const LOOK_BITS: u32 = 10;
+
+struct Literals {
+    table: Table,
+    /// Nothing where the first code is longer than the look.
+    steps: Vec<Option<Step>>,
+}
+
+impl Literals {
+    fn new(lengths: &[u8]) -> Option<Self> {
+        let table = Table::new(lengths)?;
+        let steps = (0..1 << LOOK_BITS).map(|look| Self::farthest(&table, look));
+        let steps = steps.collect();
+        Some(Self { table, steps })
+    }
+
+    fn farthest(table: &Table, look: u64) -> Option<Step> {
+        let mut farthest: Option<Step> = None;
+        let mut used = 0;
+        loop {
+            let next = table
+                .find(look >> used)
+                .filter(|(_, bits)| used + bits <= LOOK_BITS)
+                .and_then(|(symbol, bits)| Step::over(symbol, used + bits));
+            let Some(next) = next else { return farthest };
+            farthest = Some(next);
+            match next.ends {
+                Ends::InLiterals => used = next.bits,
+                Ends::WithLength | Ends::Block => return farthest,
+            }
+        }
+    }
+
+    #[inline]
+    fn step(&self, buffer: u64) -> Option<Step> {
+        if let Some(step) = self.steps[(buffer & ((1 << LOOK_BITS) - 1)) as usize] {
+            return Some(step);
+        }
+        let (symbol, bits) = self.table.find(buffer)?;
+        Step::over(symbol, bits)
+    }
+}
+
+/// Per distance code, how many bits it takes with its extra bits.
+struct Distances {
+    bits: Vec<u8>,
+    mask: u64,
+}
+
+impl Distances {
+    fn new(lengths: &[u8]) -> Option<Self> {
+        let table = Table::new(lengths)?;
+        let bits = table.cells.iter().map(|&cell| match cell {
+            0 => 0,
+            // Two symbols share each number of extra bits, but for the first four.
+            cell => (cell & 0xff) as u8 + ((cell >> 8) / 2).saturating_sub(1) as u8,
+        });
+        Some(Self {
+            bits: bits.collect(),
+            mask: table.mask,
+        })
+    }
+
+    #[inline]
+    fn bits(&self, buffer: u64) -> Option<u32> {
+        let bits = self.bits[(buffer & self.mask) as usize];
+        (bits != 0).then_some(u32::from(bits))
+    }
+}
+
+fn fixed_literals() -> Option<Literals> {
     let mut lengths = [8; 288];
     lengths[144..256].fill(9);
     lengths[256..280].fill(7);
-    Table::new(&lengths)
+    Literals::new(&lengths)
 }
 
-fn dynamic_tables(bits: &mut Bits<'_>) -> Option<(Table, Table)> {
+fn dynamic_tables(bits: &mut Bits<'_>) -> Option<(Literals, Distances)> {
     let literal_count = bits.take(5)? as usize + 257;
     let distance_count = bits.take(5)? as usize + 1;
     let code_count = bits.take(4)? as usize + 4;
@@ -186,7 +284,9 @@ fn dynamic_tables(bits: &mut Bits<'_>) -> Option<(Table, Table)> {
     let mut lengths: Vec<u8> = Vec::with_capacity(literal_count + distance_count);
     while lengths.len() < literal_count + distance_count {
         bits.refill();
-        let (value, times) = match codes.symbol(bits)? {
+        let (code, length) = codes.find(bits.buffer)?;
+        bits.skip(length);
+        let (value, times) = match code {
             16 => (*lengths.last()?, 3 + bits.take(2)?),
             17 => (0, 3 + bits.take(3)?),
             18 => (0, 11 + bits.take(7)?),
@@ -196,8 +296,8 @@ fn dynamic_tables(bits: &mut Bits<'_>) -> Option<(Table, Table)> {
     }
     let distance_lengths = lengths.get(literal_count..literal_count + distance_count)?;
     Some((
-        Table::new(&lengths[..literal_count])?,
-        Table::new(distance_lengths)?,
+        Literals::new(&lengths[..literal_count])?,
+        Distances::new(distance_lengths)?,
     ))
 }
 
@@ -239,12 +339,11 @@ impl Table {
         })
     }
 
-    /// Takes one symbol. The caller keeps the buffer filled.
+    /// Finds the first symbol of some bits, and how many it takes.
     #[inline]
-    fn symbol(&self, bits: &mut Bits<'_>) -> Option<u32> {
-        let cell = self.cells[(bits.buffer & self.mask) as usize];
-        bits.skip(cell & 0xff);
-        (cell != 0).then_some(cell >> 8)
+    fn find(&self, buffer: u64) -> Option<(u32, u32)> {
+        let cell = self.cells[(buffer & self.mask) as usize];
+        (cell != 0).then_some((cell >> 8, cell & 0xff))
     }
 }
 
