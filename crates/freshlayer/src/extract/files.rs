@@ -181,7 +181,7 @@ impl<'a> Taker<'a> {
         let file = self.folder.join(self.taken.len().to_string());
         let mut output = File::create(&file).map_err(Error::io("write", &file))?;
         let stream = deflated_beside(&file);
-        let mut deflater = Deflater::new(stream.clone());
+        let mut compressor = Deflater::new(stream.clone());
         let (mut sha256, mut md5) = (Sha256::new(), Md5::new());
         let mut size_bytes = 0;
         let mut buffer = vec![0; BUFFER_BYTES];
@@ -198,7 +198,7 @@ impl<'a> Taker<'a> {
             output
                 .write_all(&buffer[..read])
                 .map_err(Error::io("write", &file))?;
-            deflater
+            compressor
                 .write_all(&buffer[..read])
                 .map_err(Error::io("write", &stream))?;
             sha256.update(&buffer[..read]);
@@ -209,7 +209,7 @@ impl<'a> Taker<'a> {
         }
         let md5 = (self.also == Also::Md5).then(|| hex(&md5.finalize()));
         let sha256 = Digest::of(sha256);
-        let deflated = deflater.finish().map_err(Error::io("write", &stream))?;
+        let deflated = compressor.finish().map_err(Error::io("write", &stream))?;
         let staged = StagedFile {
             path,
             mode,

@@ -285,8 +285,8 @@ mod tests {
     /// Nodes whose edges lead forward mostly, as writers make them, and anywhere at times.
     fn edges() -> impl Strategy<Value = Vec<[usize; 2]>> {
         (2_usize..40).prop_flat_map(|count| {
-            let forward = (1_usize..4).prop_map(|step| step as isize);
-            let to = prop_oneof![20 => forward, 1 => (-3_isize..1)];
+            let forward = 1_isize..4;
+            let to = prop_oneof![20 => forward, 1 => -3_isize..1];
             prop::collection::vec([to.clone(), to], count).prop_map(move |steps| {
                 let place = |node: usize, step: isize| node.saturating_add_signed(step);
                 let nodes = steps.into_iter().enumerate();
