@@ -10,5 +10,6 @@
 pub mod contracts;
 pub mod damage;
 pub mod databases;
+pub mod emulator;
 pub mod sandbox;
 pub mod upstream;

@@ -3,11 +3,11 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use freshlayer::ports::{Consumer, Fleet, FleetError, FunctionName, PortError, Step};
-use freshlayer::{LAYER_BYTES_MAX, LayerName, LayerVersionArn};
+use freshlayer::{LAYER_BYTES_MAX, LayerVersionArn};
 
 use crate::durable;
 use crate::function::{Function, NewFunction};
-use crate::registry::{ACCOUNT, FolderRegistry, REGION};
+use crate::registry::FolderRegistry;
 
 /// Lambda's limit of layers per function. Source: AWS Lambda quotas.
 const LAYERS_MAX: usize = 5;
@@ -269,12 +269,11 @@ fn print(function: &Function) -> Vec<u8> {
 
 #[async_trait]
 impl Fleet for FolderFleet {
-    async fn observe(&self, layer: &LayerName) -> Result<Vec<Consumer>, PortError> {
-        let ours = format!("arn:aws:lambda:{REGION}:{ACCOUNT}:layer:{layer}");
-        let tag = format!("freshlayer:{layer}");
+    async fn observe(&self, target: &LayerVersionArn) -> Result<Vec<Consumer>, PortError> {
+        let tag = format!("freshlayer:{}", target.layer_name());
         let functions = self.list()?.into_iter();
-        let consumers =
-            functions.filter(|function| function.uses(&ours) || function.tags.contains_key(&tag));
+        let consumers = functions
+            .filter(|function| function.uses(target.layer()) || function.tags.contains_key(&tag));
         Ok(consumers.map(|function| function.observed()).collect())
     }
 

@@ -229,12 +229,12 @@ impl Registry for Wrapped {
 
 #[async_trait]
 impl Fleet for Wrapped {
-    async fn observe(&self, layer: &LayerName) -> Result<Vec<Consumer>, PortError> {
+    async fn observe(&self, target: &LayerVersionArn) -> Result<Vec<Consumer>, PortError> {
         struck!(
             self,
             "fleet.observe",
             |e| e,
-            self.inner.fleet.observe(layer)
+            self.inner.fleet.observe(target)
         )
     }
 

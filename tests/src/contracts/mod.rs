@@ -5,7 +5,7 @@ mod registry;
 mod source;
 mod store;
 
-pub use fleet::{FleetBench, fleet};
+pub use fleet::{FleetBench, Strictness, fleet};
 pub use registry::registry;
 pub use source::source;
 pub use store::store;

@@ -90,8 +90,13 @@ pub async fn registry(registry: &dyn Registry) {
     );
 
     std::fs::write(&zip, b"this is no zip").expect("writable");
+    let noise = sha256_of(&zip).expect("readable");
+    let publication = Publication {
+        sha256: &noise,
+        ..publication("d")
+    };
     assert!(
-        registry.publish(publication("d")).await.is_err(),
+        registry.publish(publication).await.is_err(),
         "what is no zip is refused"
     );
     std::fs::remove_file(&zip).expect("the zip is the caller's");

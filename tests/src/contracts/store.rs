@@ -8,15 +8,17 @@ use crate::sandbox::layer_name;
 /// How many writers race.
 const WRITERS: usize = 8;
 
-/// Holds a store to its contract. The store must be empty.
+/// Holds a store to its contract. The store must be empty; each call of `open` gives one more view of it, as
+/// each publisher has its own.
 ///
 /// # Panics
 /// Where it breaks the contract.
-pub async fn store(store: Arc<dyn Store>) {
+pub async fn store(open: &(dyn Fn() -> Arc<dyn Store> + Sync)) {
+    let store = open();
     creates_once(store.as_ref()).await;
     replaces_only_what_was_seen(store.as_ref()).await;
     keeps_files(store.as_ref()).await;
-    one_writer_wins(store).await;
+    one_writer_wins(open).await;
 }
 
 async fn creates_once(store: &dyn Store) {
@@ -102,7 +104,8 @@ async fn keeps_files(store: &dyn Store) {
 }
 
 /// Writers on threads of their own: of those that saw one state, exactly one replaces it.
-async fn one_writer_wins(store: Arc<dyn Store>) {
+async fn one_writer_wins(open: &(dyn Fn() -> Arc<dyn Store> + Sync)) {
+    let store = open();
     let key = Key::head(&layer_name("raced"));
     store
         .create(&key, Payload::Bytes(b"start"))
@@ -117,7 +120,7 @@ async fn one_writer_wins(store: Arc<dyn Store>) {
             .etag;
         let writers: Vec<_> = (0..WRITERS)
             .map(|writer| {
-                let (store, key, seen) = (Arc::clone(&store), key.clone(), seen.clone());
+                let (store, key, seen) = (open(), key.clone(), seen.clone());
                 std::thread::spawn(move || {
                     let bytes = format!("round {round}, writer {writer}");
                     let replaced = crate::sandbox::block_on(async {

@@ -22,12 +22,15 @@ fn wrapped(sandbox: &Sandbox) -> Ports {
 #[test]
 fn folder_store() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    block_on(contracts::store(Arc::new(FolderStore::new(folder.path()))));
+    block_on(contracts::store(&|| {
+        Arc::new(FolderStore::new(folder.path()))
+    }));
 }
 
 #[test]
 fn store_behind_faults_that_never_strike() {
-    block_on(contracts::store(wrapped(&Sandbox::new()).store));
+    let store = wrapped(&Sandbox::new()).store;
+    block_on(contracts::store(&|| Arc::clone(&store)));
 }
 
 #[test]

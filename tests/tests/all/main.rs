@@ -1,5 +1,6 @@
 //! All tests from the outside, one module per subject.
 
+mod aws_contracts;
 mod cli;
 mod containers;
 mod contracts;

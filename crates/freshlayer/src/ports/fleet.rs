@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::PortError;
-use crate::names::{LayerName, LayerVersionArn};
+use crate::names::LayerVersionArn;
 
 /// The functions of one Region of one account.
 ///
@@ -19,11 +19,11 @@ use crate::names::{LayerName, LayerVersionArn};
 /// - A function that someone else changed meanwhile gives [`FleetError::Changed`], and nothing is written.
 #[async_trait]
 pub trait Fleet: Send + Sync {
-    /// Lists the consumers of a layer.
+    /// Lists the consumers of the layer that this is a version of.
     ///
     /// # Errors
     /// What the adapter says.
-    async fn observe(&self, layer: &LayerName) -> Result<Vec<Consumer>, PortError>;
+    async fn observe(&self, target: &LayerVersionArn) -> Result<Vec<Consumer>, PortError>;
 
     /// Does one step.
     ///

@@ -74,7 +74,7 @@ pub(crate) async fn survey(
         version: release.version.clone(),
         releases: releases.collect(),
     };
-    let observed = engine.ports.fleet.observe(&layer).await;
+    let observed = engine.ports.fleet.observe(&desired.target).await;
     let observed = observed.map_err(|source| Error::Fleet { layer, source })?;
     let plan = plan(&desired, &observed);
     Ok(Survey {
@@ -179,7 +179,7 @@ impl Drive {
         }
         if stale {
             let layer = &self.desired.layer;
-            let observed = engine.ports.fleet.observe(layer).await;
+            let observed = engine.ports.fleet.observe(&self.desired.target).await;
             let fault = |source| Error::Fleet {
                 layer: layer.clone(),
                 source,

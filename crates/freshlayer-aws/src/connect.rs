@@ -1,0 +1,103 @@
+use aws_config::retry::RetryConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_s3::config::SharedHttpClient;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+
+use crate::{CALLS_PER_SEC_DEFAULT, Fault, LambdaFleet, LambdaRegistry, Pace, S3Store};
+
+/// Tries per call. The SDK waits longer from try to try, and as long as a throttle asks for.
+const TRIES_MAX: u32 = 5;
+
+/// Which account and Region, and where the state is.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The Region; without one the environment or the profile names it.
+    pub region: Option<String>,
+    /// A profile of the shared configuration files.
+    pub profile: Option<String>,
+    /// The bucket that holds state and zips, in the same Region.
+    pub bucket: String,
+}
+
+/// Makes the one HTTP client: rustls on ring, as everywhere in freshlayer.
+pub fn http_client() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .build_https()
+}
+
+/// One account and one Region, ready to be called.
+#[derive(Clone)]
+pub struct Aws {
+    sdk: SdkConfig,
+    region: String,
+    bucket: String,
+    pace: Pace,
+}
+
+impl Aws {
+    /// Finds credentials and Region as every AWS tool does. Nothing is called yet.
+    ///
+    /// # Errors
+    /// [`Fault`] where no Region is named anywhere.
+    pub async fn connect(settings: &Settings) -> Result<Self, Fault> {
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(http_client())
+            .retry_config(RetryConfig::standard().with_max_attempts(TRIES_MAX));
+        if let Some(region) = &settings.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(profile) = &settings.profile {
+            loader = loader.profile_name(profile);
+        }
+        Self::with(loader.load().await, &settings.bucket)
+    }
+
+    /// Uses a configuration that the caller made: an assumed role, an emulator.
+    ///
+    /// # Errors
+    /// [`Fault`] where it names no Region.
+    pub fn with(sdk: SdkConfig, bucket: &str) -> Result<Self, Fault> {
+        let region = sdk.region().map(ToString::to_string).ok_or_else(|| {
+            let words = "no Region is named: use --region, AWS_REGION, or a profile with one";
+            Fault::odd("connect to AWS", words)
+        })?;
+        Ok(Self {
+            sdk,
+            region,
+            bucket: bucket.to_owned(),
+            pace: Pace::per_sec(CALLS_PER_SEC_DEFAULT),
+        })
+    }
+
+    /// Spaces the calls to Lambda's control plane otherwise.
+    #[must_use]
+    pub fn paced(self, pace: Pace) -> Self {
+        Self { pace, ..self }
+    }
+
+    /// Returns the state in the bucket.
+    pub fn store(&self) -> S3Store {
+        S3Store::new(self.s3(), &self.bucket)
+    }
+
+    /// Returns the layer versions.
+    pub fn registry(&self) -> LambdaRegistry {
+        let (lambda, pace) = (self.lambda(), self.pace.clone());
+        LambdaRegistry::new(lambda, pace, self.store(), &self.region)
+    }
+
+    /// Returns the functions.
+    pub fn fleet(&self) -> LambdaFleet {
+        let tagging = aws_sdk_resourcegroupstagging::Client::new(&self.sdk);
+        LambdaFleet::new(self.lambda(), tagging, self.pace.clone())
+    }
+
+    fn lambda(&self) -> aws_sdk_lambda::Client {
+        aws_sdk_lambda::Client::new(&self.sdk)
+    }
+
+    fn s3(&self) -> aws_sdk_s3::Client {
+        aws_sdk_s3::Client::new(&self.sdk)
+    }
+}

@@ -1,0 +1,99 @@
+//! Functions and aliases of one account and Region.
+//!
+//! `observe` looks at everything once, in pages; `steps` does one change and looks again at that function only.
+
+mod consumer;
+mod observe;
+mod steps;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use freshlayer::LayerVersionArn;
+use freshlayer::ports::{Consumer, Fleet, FleetError, FunctionName, PortError, Step};
+
+use crate::Pace;
+
+/// The functions of one account and Region.
+pub struct LambdaFleet {
+    lambda: aws_sdk_lambda::Client,
+    tagging: aws_sdk_resourcegroupstagging::Client,
+    pace: Pace,
+    /// What was seen of each function last, so that a step costs no second look at what it does not change.
+    seen: Arc<Mutex<HashMap<FunctionName, Seen>>>,
+}
+
+/// A function as it was seen last.
+#[derive(Debug, Clone)]
+struct Seen {
+    consumer: Consumer,
+    /// `$LATEST`'s layers as Lambda writes them, to be written back.
+    layers: Vec<String>,
+    /// Aliases that split their traffic between two versions.
+    split: Vec<String>,
+}
+
+impl LambdaFleet {
+    pub(crate) fn new(
+        lambda: aws_sdk_lambda::Client,
+        tagging: aws_sdk_resourcegroupstagging::Client,
+        pace: Pace,
+    ) -> Self {
+        Self {
+            lambda,
+            tagging,
+            pace,
+            seen: Arc::default(),
+        }
+    }
+
+    fn seen(&self, function: &FunctionName) -> Option<Seen> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.get(function).cloned()
+    }
+
+    fn remember(&self, known: Seen) -> Consumer {
+        let consumer = known.consumer.clone();
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.insert(consumer.function.clone(), known);
+        consumer
+    }
+}
+
+#[async_trait]
+impl Fleet for LambdaFleet {
+    async fn observe(&self, target: &LayerVersionArn) -> Result<Vec<Consumer>, PortError> {
+        let mut consumers = Vec::new();
+        for known in self.look(target).await? {
+            consumers.push(self.remember(known));
+        }
+        consumers.sort_by(|a, b| a.function.cmp(&b.function));
+        Ok(consumers)
+    }
+
+    async fn apply(&self, step: &Step) -> Result<Consumer, FleetError> {
+        let function = step.function();
+        let changed = || FleetError::Changed {
+            function: function.clone(),
+        };
+        let known = self.seen(function).ok_or_else(changed)?;
+        let known = match step {
+            Step::SetLayer {
+                layer, revision_id, ..
+            } => self.set_layer(known, layer, revision_id).await?,
+            Step::PublishVersion {
+                code_sha256,
+                revision_id,
+                ..
+            } => self.publish(known, code_sha256, revision_id).await?,
+            Step::MoveAlias {
+                alias,
+                version,
+                revision_id,
+                ..
+            } => self.move_alias(known, alias, *version, revision_id).await?,
+        };
+        Ok(self.remember(known))
+    }
+}

@@ -1,0 +1,216 @@
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use aws_sdk_lambda::types::{AliasConfiguration, FunctionConfiguration, FunctionVersion};
+use aws_sdk_resourcegroupstagging::types::TagFilter;
+use freshlayer::LayerVersionArn;
+use freshlayer::ports::{Alias, Consumer, FunctionName, PublishedVersion};
+
+use super::consumer::{configuration, layers, raw_layers};
+use super::{LambdaFleet, Seen};
+use crate::Fault;
+
+type Tags = BTreeMap<String, String>;
+
+/// A function as the list has it: `$LATEST`, and the published versions.
+#[derive(Default)]
+struct Listed {
+    latest: Option<FunctionConfiguration>,
+    versions: BTreeMap<u64, FunctionConfiguration>,
+}
+
+impl Listed {
+    fn uses(&self, layer: &str) -> bool {
+        let mut configurations = self.latest.iter().chain(self.versions.values());
+        configurations.any(|found| layers(found).iter().any(|arn| arn.layer() == layer))
+    }
+}
+
+impl LambdaFleet {
+    /// Finds every consumer: one call per 50 functions and versions, one for the tags, and one per consumer for
+    /// its aliases.
+    pub(super) async fn look(&self, target: &LayerVersionArn) -> Result<Vec<Seen>, Fault> {
+        let tagged = self.tagged(target.layer_name()).await?;
+        let mut found = Vec::new();
+        for (function, listed) in self.list().await? {
+            let tags = tagged.get(function.as_str()).cloned();
+            if tags.is_none() && !listed.uses(target.layer()) {
+                continue;
+            }
+            let Some(latest) = &listed.latest else {
+                continue;
+            };
+            let aliases = self.aliases(&function).await?;
+            let opted_in = tags.is_some();
+            let seen = Seen {
+                consumer: Consumer {
+                    latest: configuration(latest),
+                    revision_id: latest.revision_id().unwrap_or_default().to_owned(),
+                    versions: self.versions(&function, &listed, &aliases).await?,
+                    aliases: aliases.iter().filter_map(alias).collect(),
+                    tags: tags.unwrap_or_default(),
+                    function,
+                },
+                layers: raw_layers(latest),
+                split: aliases.iter().filter_map(splits).collect(),
+            };
+            if opted_in || is_consumer(&seen.consumer, target.layer()) {
+                found.push(seen);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn list(&self) -> Result<BTreeMap<FunctionName, Listed>, Fault> {
+        let mut functions: BTreeMap<FunctionName, Listed> = BTreeMap::new();
+        let mut marker = None;
+        loop {
+            self.pace.turn().await;
+            let asked = self
+                .lambda
+                .list_functions()
+                .function_version(FunctionVersion::All);
+            let page = asked.max_items(50).set_marker(marker).send().await;
+            let page = page.map_err(Fault::of("ListFunctions"))?;
+            for found in page.functions() {
+                let Some(Ok(name)) = found.function_name().map(FunctionName::parse) else {
+                    continue;
+                };
+                let listed = functions.entry(name).or_default();
+                match found.version().and_then(|version| version.parse().ok()) {
+                    Some(number) => drop(listed.versions.insert(number, found.clone())),
+                    None => listed.latest = Some(found.clone()),
+                }
+            }
+            marker = page
+                .next_marker()
+                .filter(|marker| !marker.is_empty())
+                .map(str::to_owned);
+            if marker.is_none() {
+                return Ok(functions);
+            }
+        }
+    }
+
+    /// Finds the functions that carry an order for this layer, with all their tags.
+    async fn tagged(&self, layer: &str) -> Result<HashMap<String, Tags>, Fault> {
+        let filter = TagFilter::builder()
+            .key(format!("freshlayer:{layer}"))
+            .build();
+        let mut functions = HashMap::new();
+        let mut token = None;
+        loop {
+            let asked = self.tagging.get_resources().tag_filters(filter.clone());
+            let page = asked
+                .resource_type_filters("lambda:function")
+                .set_pagination_token(token)
+                .send()
+                .await
+                .map_err(Fault::of("GetResources"))?;
+            for resource in page.resource_tag_mapping_list() {
+                let arn = resource.resource_arn().unwrap_or_default();
+                let tags = resource.tags().iter();
+                let tags = tags.map(|tag| (tag.key().to_owned(), tag.value().to_owned()));
+                let name = arn.rsplit(':').next().unwrap_or_default();
+                functions.insert(name.to_owned(), tags.collect());
+            }
+            token = page
+                .pagination_token()
+                .filter(|token| !token.is_empty())
+                .map(str::to_owned);
+            if token.is_none() {
+                return Ok(functions);
+            }
+        }
+    }
+
+    async fn aliases(&self, function: &FunctionName) -> Result<Vec<AliasConfiguration>, Fault> {
+        let (mut aliases, mut marker) = (Vec::new(), None);
+        loop {
+            self.pace.turn().await;
+            let asked = self.lambda.list_aliases().function_name(function.as_str());
+            let page = asked.set_marker(marker).send().await;
+            let page = page.map_err(Fault::of("ListAliases"))?;
+            aliases.extend_from_slice(page.aliases());
+            marker = page
+                .next_marker()
+                .filter(|marker| !marker.is_empty())
+                .map(str::to_owned);
+            if marker.is_none() {
+                return Ok(aliases);
+            }
+        }
+    }
+
+    /// Returns the versions behind the aliases, and the newest one, oldest first.
+    async fn versions(
+        &self,
+        function: &FunctionName,
+        listed: &Listed,
+        aliases: &[AliasConfiguration],
+    ) -> Result<Vec<PublishedVersion>, Fault> {
+        let behind = aliases
+            .iter()
+            .filter_map(|found| number(found.function_version()));
+        let newest = listed.versions.keys().next_back().copied();
+        let wanted: BTreeSet<u64> = behind.chain(newest).collect();
+        let mut versions = Vec::new();
+        for number in wanted {
+            let configuration = match listed.versions.get(&number) {
+                Some(found) => configuration(found),
+                None => configuration(&self.get(function, &number.to_string()).await?),
+            };
+            versions.push(PublishedVersion {
+                number,
+                configuration,
+            });
+        }
+        Ok(versions)
+    }
+
+    /// Reads one version of a function. `GetFunction` has a limit of its own, 100 calls a second.
+    pub(super) async fn get(
+        &self,
+        function: &FunctionName,
+        qualifier: &str,
+    ) -> Result<FunctionConfiguration, Fault> {
+        let asked = self.lambda.get_function().function_name(function.as_str());
+        let found = asked.qualifier(qualifier).send().await;
+        let found = found.map_err(Fault::of("GetFunction"))?;
+        let odd = || {
+            Fault::odd(
+                "GetFunction",
+                format!("{function} comes without a configuration"),
+            )
+        };
+        found.configuration.ok_or_else(odd)
+    }
+}
+
+fn number(version: Option<&str>) -> Option<u64> {
+    version?.parse().ok()
+}
+
+fn is_consumer(consumer: &Consumer, layer: &str) -> bool {
+    let behind = consumer.versions.iter().filter(|version| {
+        let mut aliases = consumer.aliases.iter();
+        aliases.any(|alias| alias.version == version.number)
+    });
+    let mut configurations = behind
+        .map(|version| &version.configuration)
+        .chain([&consumer.latest]);
+    configurations.any(|one| one.layers.iter().any(|arn| arn.layer() == layer))
+}
+
+/// An alias on `$LATEST` follows by itself.
+fn alias(found: &AliasConfiguration) -> Option<Alias> {
+    Some(Alias {
+        name: found.name()?.to_owned(),
+        version: number(found.function_version())?,
+        revision_id: found.revision_id().unwrap_or_default().to_owned(),
+    })
+}
+
+fn splits(found: &AliasConfiguration) -> Option<String> {
+    let weights = found.routing_config()?.additional_version_weights()?;
+    (!weights.is_empty()).then(|| found.name().unwrap_or_default().to_owned())
+}

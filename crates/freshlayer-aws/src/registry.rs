@@ -1,0 +1,143 @@
+use async_trait::async_trait;
+use aws_sdk_lambda::Client;
+use aws_sdk_lambda::config::retry::RetryConfig;
+use aws_sdk_lambda::types::{
+    LayerVersionContentInput, LayerVersionContentOutput, LayerVersionsListItem,
+};
+use aws_smithy_types::base64;
+use freshlayer::ports::{Key, LayerVersion, Payload, PortError, Publication, Registry, Store as _};
+use freshlayer::{Digest, LayerName, LayerVersionArn};
+
+use crate::{Fault, Pace, S3Store};
+
+/// Layer versions of one account and Region.
+pub struct LambdaRegistry {
+    client: Client,
+    pace: Pace,
+    store: S3Store,
+    region: String,
+}
+
+impl LambdaRegistry {
+    pub(crate) fn new(client: Client, pace: Pace, store: S3Store, region: &str) -> Self {
+        Self {
+            client,
+            pace,
+            store,
+            region: region.to_owned(),
+        }
+    }
+
+    async fn read(&self, arn: &str) -> Result<Option<LayerVersion>, PortError> {
+        self.pace.turn().await;
+        let asked = self.client.get_layer_version_by_arn().arn(arn);
+        match asked
+            .send()
+            .await
+            .map_err(Fault::of("GetLayerVersionByArn"))
+        {
+            Ok(found) => Ok(Some(layer_version(
+                arn,
+                found.description(),
+                found.content(),
+            )?)),
+            Err(fault) if fault.is("ResourceNotFoundException") => Ok(None),
+            Err(fault) => Err(fault.into()),
+        }
+    }
+
+    /// Publishes from the bucket.
+    ///
+    /// The SDK does not try again by itself: a publish whose reply was lost would make a second version.
+    async fn publish_from_bucket(
+        &self,
+        publication: &Publication<'_>,
+    ) -> Result<LayerVersion, Fault> {
+        self.pace.turn().await;
+        let content = LayerVersionContentInput::builder()
+            .s3_bucket(self.store.bucket())
+            .s3_key(Key::blob(publication.sha256).as_str())
+            .build();
+        let once = aws_sdk_lambda::config::Builder::new().retry_config(RetryConfig::disabled());
+        let published = self
+            .client
+            .publish_layer_version()
+            .layer_name(publication.layer.as_str())
+            .description(publication.description)
+            .content(content)
+            .customize()
+            .config_override(once)
+            .send()
+            .await
+            .map_err(Fault::of("PublishLayerVersion"))?;
+        let arn = published.layer_version_arn().unwrap_or_default();
+        layer_version(arn, published.description(), published.content())
+    }
+}
+
+fn layer_version(
+    arn: &str,
+    description: Option<&str>,
+    content: Option<&LayerVersionContentOutput>,
+) -> Result<LayerVersion, Fault> {
+    let odd = |problem| Fault::odd("read a layer version", problem);
+    let sha256 = content.and_then(LayerVersionContentOutput::code_sha256);
+    let sha256 = sha256.ok_or_else(|| odd(format!("{arn} comes without a CodeSha256")))?;
+    Ok(LayerVersion {
+        arn: LayerVersionArn::parse(arn).map_err(odd)?,
+        description: description.unwrap_or_default().to_owned(),
+        sha256: digest(sha256).ok_or_else(|| odd(format!("its CodeSha256 is {sha256:?}")))?,
+    })
+}
+
+/// Lambda writes digests in base64.
+fn digest(code_sha256: &str) -> Option<Digest> {
+    let bytes = base64::decode(code_sha256).ok()?;
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    Digest::parse(&hex).ok()
+}
+
+#[async_trait]
+impl Registry for LambdaRegistry {
+    fn region(&self) -> &str {
+        &self.region
+    }
+
+    async fn find(
+        &self,
+        layer: &LayerName,
+        description: &str,
+    ) -> Result<Option<LayerVersion>, PortError> {
+        let pages = self.client.list_layer_versions().layer_name(layer.as_str());
+        let mut pages = pages.into_paginator().page_size(50).send();
+        loop {
+            self.pace.turn().await;
+            let Some(page) = pages.next().await else {
+                return Ok(None);
+            };
+            let page = page.map_err(Fault::of("ListLayerVersions"))?;
+            let ours = |item: &&LayerVersionsListItem| item.description() == Some(description);
+            let newest = page
+                .layer_versions()
+                .iter()
+                .filter(ours)
+                .max_by_key(|item| item.version());
+            if let Some(arn) = newest.and_then(LayerVersionsListItem::layer_version_arn) {
+                return self.read(arn).await;
+            }
+        }
+    }
+
+    async fn publish(&self, publication: Publication<'_>) -> Result<LayerVersion, PortError> {
+        let key = Key::blob(publication.sha256);
+        if !self.store.has(&key).await? {
+            let zip = Payload::File(publication.zip);
+            self.store.create(&key, zip).await?;
+        }
+        Ok(self.publish_from_bucket(&publication).await?)
+    }
+
+    async fn read_back(&self, arn: &LayerVersionArn) -> Result<Option<LayerVersion>, PortError> {
+        self.read(arn.as_str()).await
+    }
+}

@@ -1,0 +1,183 @@
+use std::path::Path;
+
+use async_trait::async_trait;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_smithy_types::base64;
+use freshlayer::ports::{Created, Etag, Key, Payload, PortError, Replaced, Store, Stored};
+use sha2::{Digest as _, Sha256};
+use tokio::io::AsyncWriteExt as _;
+
+use crate::Fault;
+
+/// A conflict means that another writer is at the same object right now; so many times one waits it out.
+const CONFLICTS_MAX: u32 = 10;
+
+/// State in a bucket: `If-None-Match` makes a create, `If-Match` makes a replace.
+///
+/// S3 has been strongly consistent since 2020, so a read sees every completed write.
+#[derive(Clone)]
+pub struct S3Store {
+    client: Client,
+    bucket: String,
+}
+
+impl S3Store {
+    pub(crate) fn new(client: Client, bucket: &str) -> Self {
+        Self {
+            client,
+            bucket: bucket.to_owned(),
+        }
+    }
+
+    pub(crate) fn bucket(&self) -> &str {
+        &self.bucket
+    }
+
+    pub(crate) async fn has(&self, key: &Key) -> Result<bool, Fault> {
+        let asked = self.client.head_object().bucket(&self.bucket);
+        match asked
+            .key(key.as_str())
+            .send()
+            .await
+            .map_err(Fault::of("HeadObject"))
+        {
+            Ok(_) => Ok(true),
+            Err(fault) if fault.is("NotFound") || fault.is("NoSuchKey") => Ok(false),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    async fn get(&self, key: &Key) -> Result<Option<Object>, Fault> {
+        let asked = self.client.get_object().bucket(&self.bucket);
+        match asked
+            .key(key.as_str())
+            .send()
+            .await
+            .map_err(Fault::of("GetObject"))
+        {
+            Ok(object) => Ok(Some(Object {
+                etag: Etag(object.e_tag().unwrap_or_default().to_owned()),
+                body: object.body,
+            })),
+            Err(fault) if fault.is("NoSuchKey") || fault.is("NotFound") => Ok(None),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Writes under a condition; `None` where it does not hold.
+    async fn put(
+        &self,
+        key: &Key,
+        condition: Condition<'_>,
+        body: Body<'_>,
+    ) -> Result<Option<Etag>, Fault> {
+        for _ in 0..CONFLICTS_MAX {
+            let write = self
+                .client
+                .put_object()
+                .bucket(&self.bucket)
+                .key(key.as_str());
+            let write = match condition {
+                Condition::Absent => write.if_none_match("*"),
+                Condition::Still(etag) => write.if_match(&etag.0),
+            };
+            let sent = write
+                .checksum_sha256(&body.sha256)
+                .body(body.stream().await?)
+                .send()
+                .await;
+            match sent.map_err(Fault::of("PutObject")) {
+                Ok(written) => return Ok(written.e_tag().map(|etag| Etag(etag.to_owned()))),
+                Err(fault) if fault.is("PreconditionFailed") => return Ok(None),
+                // If-Match on an object that is gone.
+                Err(fault) if fault.is("NoSuchKey") || fault.is("NotFound") => return Ok(None),
+                Err(fault) if fault.is("ConditionalRequestConflict") => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        let words = format!("another writer was at it {CONFLICTS_MAX} times in a row");
+        Err(Fault::odd("PutObject", words))
+    }
+}
+
+/// When a write may happen.
+#[derive(Clone, Copy)]
+enum Condition<'a> {
+    Absent,
+    Still(&'a Etag),
+}
+
+struct Object {
+    etag: Etag,
+    body: ByteStream,
+}
+
+/// What is written, with the SHA-256 that S3 holds it against.
+struct Body<'a> {
+    payload: Payload<'a>,
+    sha256: String,
+}
+
+impl<'a> Body<'a> {
+    fn of(payload: Payload<'a>) -> Result<Self, PortError> {
+        let sha256 = match payload {
+            Payload::Bytes(bytes) => base64::encode(Sha256::digest(bytes)),
+            Payload::File(file) => {
+                let digest = freshlayer::sha256_of(file)?;
+                base64::encode(bytes_of(digest.as_str()))
+            }
+        };
+        Ok(Self { payload, sha256 })
+    }
+
+    async fn stream(&self) -> Result<ByteStream, Fault> {
+        match self.payload {
+            Payload::Bytes(bytes) => Ok(ByteStream::from(bytes.to_vec())),
+            Payload::File(file) => ByteStream::from_path(file)
+                .await
+                .map_err(|error| Fault::odd("PutObject", format!("{}: {error}", file.display()))),
+        }
+    }
+}
+
+fn bytes_of(hex: &str) -> Vec<u8> {
+    let digits = hex.as_bytes().chunks_exact(2);
+    digits
+        .filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+        .collect()
+}
+
+#[async_trait]
+impl Store for S3Store {
+    async fn read(&self, key: &Key) -> Result<Option<Stored>, PortError> {
+        let Some(Object { etag, body }) = self.get(key).await? else {
+            return Ok(None);
+        };
+        let bytes = body.collect().await?.to_vec();
+        Ok(Some(Stored { bytes, etag }))
+    }
+
+    async fn read_to_file(&self, key: &Key, file: &Path) -> Result<bool, PortError> {
+        let Some(Object { mut body, .. }) = self.get(key).await? else {
+            return Ok(false);
+        };
+        let mut output = tokio::fs::File::create_new(file).await?;
+        while let Some(bytes) = body.try_next().await? {
+            output.write_all(&bytes).await?;
+        }
+        output.flush().await?;
+        Ok(true)
+    }
+
+    async fn create(&self, key: &Key, payload: Payload<'_>) -> Result<Created, PortError> {
+        let etag = self.put(key, Condition::Absent, Body::of(payload)?).await?;
+        Ok(etag.map_or(Created::Exists, Created::Created))
+    }
+
+    async fn replace(&self, key: &Key, seen: &Etag, bytes: &[u8]) -> Result<Replaced, PortError> {
+        let body = Body::of(Payload::Bytes(bytes))?;
+        let etag = self.put(key, Condition::Still(seen), body).await?;
+        Ok(etag.map_or(Replaced::Lost, Replaced::Replaced))
+    }
+}
