@@ -1,16 +1,89 @@
-"""Starts the AWS emulator for as long as standard input stays open: it ends with the test process, however that ends."""
+"""Starts the AWS emulator for as long as standard input stays open: it ends with the test process, however that ends.
+
+The emulator runs `provided` functions as plain processes and leaves their layers out. Here each gets what Lambda gives
+it: its own layers merged at /opt, in list order, and its code at /var/task, in a mount namespace of its own. Where no
+such namespace is to be had, the merged layers are named to the reader by FRESHLAYER_ROOT. This rests on the internals
+of ministack 1.5.33, which requirements.txt pins.
+"""
+import hashlib
+import io
 import os
+import shutil
+import subprocess
 import sys
+import tempfile
 import threading
+import zipfile
 
 
 def end_with_parent():
     sys.stdin.buffer.read()
+    shutil.rmtree(MERGED, ignore_errors=True)
     os._exit(0)
 
 
+MERGED = tempfile.mkdtemp(prefix="freshlayer-emulator-")
 threading.Thread(target=end_with_parent, daemon=True).start()
 
+import ministack.services.lambda_svc as lambda_service  # noqa: E402
 from ministack.app import main  # noqa: E402
 
+real_environment = lambda_service._provided_worker_env
+RealPopen = subprocess.Popen
+NAMESPACE = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
+# /var/task is not there on an ordinary machine, so it is made on a /var of its own.
+ENTER = (
+    'mount --bind "$1" /opt && mount -t tmpfs none /var && mkdir /var/task && mount --bind "$2" /var/task'
+    " && cd /var/task && exec ./bootstrap"
+)
+
+
+def namespaces_work():
+    if not os.path.isdir("/opt"):
+        return False
+    probe = RealPopen(NAMESPACE + ["true"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return probe.wait() == 0
+
+
+ISOLATED = namespaces_work()
+
+
+def merged(layers):
+    """Returns the folder that holds these layers, extracted in order; one per set of layers."""
+    zips = [content for content in map(lambda_service._resolve_layer_zip, layers) if content]
+    name = hashlib.sha256(b"".join(hashlib.sha256(content).digest() for content in zips)).hexdigest()
+    folder = os.path.join(MERGED, name)
+    if not os.path.isdir(folder):
+        fresh = tempfile.mkdtemp(dir=MERGED)
+        for content in zips:
+            lambda_service._extract_zip_preserving_mode(zipfile.ZipFile(io.BytesIO(content)), fresh)
+        os.chmod(fresh, 0o755)
+        os.rename(fresh, folder)
+    return folder
+
+
+def environment(config, code_folder, port):
+    variables = real_environment(config, code_folder, port)
+    variables["TEST_OPT"] = merged(config.get("Layers") or [])
+    variables["TEST_TASK"] = code_folder
+    if ISOLATED:
+        variables["LAMBDA_TASK_ROOT"] = "/var/task"
+    else:
+        variables["FRESHLAYER_ROOT"] = variables["TEST_OPT"]
+    return variables
+
+
+class FunctionPopen(RealPopen):
+    def __init__(self, arguments, *positional, **named):
+        variables = named.get("env") or {}
+        if "TEST_OPT" in variables:
+            opt, task = variables.pop("TEST_OPT"), variables.pop("TEST_TASK")
+            if ISOLATED:
+                named.pop("cwd", None)
+                arguments = NAMESPACE + ["sh", "-c", ENTER, "enter", opt, task]
+        super().__init__(arguments, *positional, **named)
+
+
+lambda_service._provided_worker_env = environment
+subprocess.Popen = FunctionPopen
 sys.exit(main())

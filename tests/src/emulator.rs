@@ -1,18 +1,23 @@
 //! AWS over its real wire protocol, on loopback: the emulator that the tests install and start themselves.
 
-use std::io::{Read, Write};
+use std::collections::HashMap;
+use std::io::{Cursor, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::types::{FunctionCode, Runtime};
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
+use freshlayer::LayerVersionArn;
 use freshlayer_aws::{Aws, Pace};
+use serde_json::Value;
 
 use crate::sandbox::workspace;
 
@@ -20,7 +25,9 @@ use crate::sandbox::workspace;
 pub const REGION: &str = "eu-west-1";
 /// The emulator keeps no limit of calls; the tests need not wait for one.
 const CALLS_PER_SEC: u32 = 1_000;
-const STARTS_WITHIN: Duration = Duration::from_secs(60);
+const STARTS_WITHIN: Duration = Duration::from_mins(1);
+const ROLE: &str = "function";
+const LOOKS_APART: Duration = Duration::from_millis(50);
 
 /// A running emulator. It ends with this process.
 pub struct Emulator {
@@ -39,13 +46,17 @@ pub fn emulator() -> &'static Emulator {
 
 impl Emulator {
     fn start() -> Self {
-        let python = installed();
+        let python = python();
         let port = free_port();
         let process = Command::new(python)
             .arg(workspace().join("tests/emulator/launch.py"))
             .env("BIND_HOST", "127.0.0.1")
             .env("MINISTACK_HOST", "127.0.0.1")
             .env("GATEWAY_PORT", port.to_string())
+            // Roles may do what their policies say. The key of an account may do everything.
+            .env("AUTH", "true")
+            // What its functions are told.
+            .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}"))
             .env("IOT_MTLS_ENABLED", "0")
             .env("SFTP_ENABLED", "0")
             .stdin(Stdio::piped())
@@ -57,30 +68,30 @@ impl Emulator {
             port,
             _process: process,
         };
-        let started = Instant::now();
-        while !emulator.answers() {
-            assert!(
-                started.elapsed() < STARTS_WITHIN,
-                "the emulator does not start"
-            );
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        wait_for("the emulator", || {
+            http(port, "GET", "/_ministack/health", "").is_some()
+        });
         emulator
     }
 
-    fn answers(&self) -> bool {
-        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) else {
-            return false;
-        };
-        let request =
-            "GET /_ministack/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-        let mut answer = String::new();
-        stream.write_all(request.as_bytes()).is_ok()
-            && stream.read_to_string(&mut answer).is_ok()
-            && answer.starts_with("HTTP/1.1 200")
+    /// Makes the role that the functions of a test have: one that may do nothing.
+    fn make_role(&self, account: &Account) {
+        let headers = format!(
+            "Content-Type: application/x-www-form-urlencoded\r\nAuthorization: AWS4-HMAC-SHA256 \
+             Credential={}/20261123/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=none",
+            account.id
+        );
+        let trust: String = url::form_urlencoded::byte_serialize(TRUST.as_bytes()).collect();
+        let body = format!(
+            "Action=CreateRole&Version=2010-05-08&RoleName={ROLE}&AssumeRolePolicyDocument={trust}"
+        );
+        send(self.port, "POST", "/", &headers, &body).expect("the role is new");
     }
 
     /// Makes a new, empty account with a bucket.
+    ///
+    /// # Panics
+    /// Where the emulator does not.
     pub async fn account(&self) -> Account {
         static NEXT: AtomicU64 = AtomicU64::new(100_000_000_000);
         let id = NEXT.fetch_add(1, Ordering::Relaxed).to_string();
@@ -94,9 +105,13 @@ impl Emulator {
         let bucket = account.s3().create_bucket().bucket(account.bucket());
         let made = bucket.create_bucket_configuration(here).send().await;
         made.expect("the bucket is new");
+        self.make_role(&account);
         account
     }
 }
+
+const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow",
+"Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
 
 /// An account of the emulator.
 pub struct Account {
@@ -130,6 +145,11 @@ impl Account {
         ]
     }
 
+    /// Returns the role of its functions, which may do nothing.
+    pub fn role(&self) -> String {
+        format!("arn:aws:iam::{}:role/{ROLE}", self.id)
+    }
+
     /// Returns the name of its bucket.
     pub fn bucket(&self) -> String {
         format!("freshlayer-{}", self.id)
@@ -153,6 +173,173 @@ impl Account {
     pub fn s3(&self) -> aws_sdk_s3::Client {
         aws_sdk_s3::Client::new(&self.sdk())
     }
+
+    /// Makes a function as a person deploys one; each alias points to a first published version.
+    ///
+    /// # Panics
+    /// Where it cannot be made.
+    pub async fn function(
+        &self,
+        name: &str,
+        layers: &[LayerVersionArn],
+        aliases: &[&str],
+        tags: &[(&str, &str)],
+    ) {
+        let lambda = self.lambda();
+        let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        let tags: HashMap<String, String> = tags.iter().map(own).collect();
+        let code = FunctionCode::builder().zip_file(Blob::new(a_zip("first")));
+        let create = lambda
+            .create_function()
+            .function_name(name)
+            .runtime(Runtime::Providedal2023)
+            .handler("bootstrap")
+            .role(self.role())
+            .code(code.build())
+            .set_layers(Some(layers.iter().map(ToString::to_string).collect()))
+            .set_tags(Some(tags));
+        create.send().await.expect("the function is new");
+        if aliases.is_empty() {
+            return;
+        }
+        let published = lambda.publish_version().function_name(name).send().await;
+        let published = published.expect("publishable");
+        let version = published.version().expect("it has a number");
+        for alias in aliases {
+            let create = lambda.create_alias().function_name(name).name(*alias);
+            let created = create.function_version(version).send().await;
+            created.expect("the alias is new");
+        }
+    }
+
+    /// Deploys other code, as a person does.
+    ///
+    /// # Panics
+    /// Where there is no such function.
+    pub async fn deploy(&self, name: &str) {
+        let update = self.lambda().update_function_code().function_name(name);
+        let code = Blob::new(a_zip("other"));
+        update.zip_file(code).send().await.expect("it is there");
+    }
+
+    /// Returns the layers of a version of a function, as Lambda lists them.
+    ///
+    /// # Panics
+    /// Where there is no such function.
+    pub async fn layers(&self, name: &str, qualifier: &str) -> Vec<String> {
+        let asked = self
+            .lambda()
+            .get_function_configuration()
+            .function_name(name);
+        let found = asked
+            .qualifier(qualifier)
+            .send()
+            .await
+            .expect("it is there");
+        let layers = found.layers().iter().filter_map(|layer| layer.arn());
+        layers.map(str::to_owned).collect()
+    }
+}
+
+/// A function's code, or a layer's: one file, which is enough for a host that does not run it.
+///
+/// # Panics
+/// Never: it is written in memory.
+pub fn a_zip(content: &str) -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let options = zip::write::SimpleFileOptions::default().unix_permissions(0o755);
+    zip.start_file("bootstrap", options).expect("a new zip");
+    zip.write_all(content.as_bytes()).expect("in memory");
+    zip.finish().expect("in memory").into_inner()
+}
+
+/// A proxy before the emulator that misbehaves by rule. It ends when it is dropped.
+pub struct FaultProxy {
+    port: u16,
+    process: Child,
+}
+
+impl FaultProxy {
+    /// Starts one without rules.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub fn start(emulator: &Emulator) -> Self {
+        let port = free_port();
+        let process = Command::new(python().with_file_name("microburst"))
+            .args(["--host", "127.0.0.1", "--port", &port.to_string()])
+            .args(["--upstream", &format!("http://127.0.0.1:{}", emulator.port)])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the proxy starts");
+        let proxy = Self { port, process };
+        wait_for("the proxy", || {
+            http(port, "GET", "/_microburst/health", "").is_some()
+        });
+        proxy
+    }
+
+    /// Returns the address to use instead of the emulator's.
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Adds a rule.
+    ///
+    /// # Panics
+    /// Where the proxy does not take it.
+    pub fn rule(&self, rule: &Value) {
+        let rules = Value::from(vec![rule.clone()]).to_string();
+        http(self.port, "PATCH", "/_microburst/rules", &rules).expect("the rule is taken");
+    }
+
+    /// Tells how often a rule was met.
+    ///
+    /// # Panics
+    /// Where the proxy does not answer.
+    pub fn fired(&self) -> usize {
+        let events = http(self.port, "GET", "/_microburst/fired", "").expect("it answers");
+        serde_json::from_str::<Vec<Value>>(&events)
+            .expect("a list")
+            .len()
+    }
+}
+
+impl Drop for FaultProxy {
+    fn drop(&mut self) {
+        let _gone = self.process.kill();
+        let _reaped = self.process.wait();
+    }
+}
+
+fn wait_for(what: &str, mut ready: impl FnMut() -> bool) {
+    for _ in 0..STARTS_WITHIN.as_millis() / LOOKS_APART.as_millis() {
+        if ready() {
+            return;
+        }
+        std::thread::sleep(LOOKS_APART);
+    }
+    panic!("{what} does not start");
+}
+
+/// Asks a control interface; the body of a good answer.
+fn http(port: u16, method: &str, path: &str, body: &str) -> Option<String> {
+    send(port, method, path, "Content-Type: application/json", body)
+}
+
+fn send(port: u16, method: &str, path: &str, headers: &str, body: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    let length = body.len();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n\
+         Content-Length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    head.starts_with("HTTP/1.1 200").then(|| body.to_owned())
 }
 
 fn free_port() -> u16 {
@@ -161,7 +348,15 @@ fn free_port() -> u16 {
 }
 
 /// Installs the emulator into the project's own virtual environment, once; returns its Python.
-fn installed() -> PathBuf {
+///
+/// # Panics
+/// Where Python 3 with `venv` is missing, or a package cannot be had.
+pub fn python() -> &'static Path {
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
+    PYTHON.get_or_init(install)
+}
+
+fn install() -> PathBuf {
     let place = workspace().join(".venv");
     let python = place.join("bin/python");
     let wanted = workspace().join("tests/emulator/requirements.txt");

@@ -4,12 +4,14 @@
 //! upstream   an HTTP server: ETag, Range, MaxMind's protocol, and every way to break them
 //! databases  mmdb and SQLite files, sound and damaged
 //! contracts  one suite per port, for every implementation
+//! emulator   AWS over its wire protocol, on loopback
 //! sandbox    a local host in a temporary folder, and the real binary run on it
 //! ```
 
 pub mod contracts;
 pub mod damage;
 pub mod databases;
+#[cfg(feature = "aws")]
 pub mod emulator;
 pub mod sandbox;
 pub mod upstream;

@@ -133,7 +133,8 @@ impl Default for Sandbox {
 }
 
 impl Ran {
-    fn of(output: &Output) -> Self {
+    /// Takes what a finished process left.
+    pub fn of(output: &Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),

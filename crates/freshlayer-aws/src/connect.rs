@@ -93,6 +93,18 @@ impl Aws {
         LambdaFleet::new(self.lambda(), tagging, self.pace.clone())
     }
 
+    /// Reads a secret of Secrets Manager, by name or ARN.
+    ///
+    /// # Errors
+    /// [`Fault`], without the secret.
+    pub async fn secret(&self, name: &str) -> Result<String, Fault> {
+        let client = aws_sdk_secretsmanager::Client::new(&self.sdk);
+        let asked = client.get_secret_value().secret_id(name).send().await;
+        let found = asked.map_err(Fault::of("GetSecretValue"))?;
+        let odd = || Fault::odd("GetSecretValue", format!("{name} holds no text"));
+        found.secret_string.ok_or_else(odd)
+    }
+
     fn lambda(&self) -> aws_sdk_lambda::Client {
         aws_sdk_lambda::Client::new(&self.sdk)
     }

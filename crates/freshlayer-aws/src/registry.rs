@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use async_trait::async_trait;
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::config::retry::RetryConfig;
@@ -9,6 +11,10 @@ use freshlayer::ports::{Key, LayerVersion, Payload, PortError, Publication, Regi
 use freshlayer::{Digest, LayerName, LayerVersionArn};
 
 use crate::{Fault, Pace, S3Store};
+
+/// How often a throttled publish is tried, and how long it waits first; each wait is twice the last.
+const THROTTLES_MAX: u32 = 6;
+const THROTTLE_WAIT: Duration = Duration::from_millis(500);
 
 /// Layer versions of one account and Region.
 pub struct LambdaRegistry {
@@ -133,6 +139,17 @@ impl Registry for LambdaRegistry {
         if !self.store.has(&key).await? {
             let zip = Payload::File(publication.zip);
             self.store.create(&key, zip).await?;
+        }
+        let mut wait = THROTTLE_WAIT;
+        for _ in 1..THROTTLES_MAX {
+            match self.publish_from_bucket(&publication).await {
+                // Nothing was done, so trying again doubles nothing.
+                Err(fault) if fault.is("TooManyRequestsException") => {
+                    tokio::time::sleep(wait).await;
+                    wait *= 2;
+                }
+                published => return Ok(published?),
+            }
         }
         Ok(self.publish_from_bucket(&publication).await?)
     }

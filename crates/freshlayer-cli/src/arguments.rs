@@ -32,6 +32,18 @@ pub(crate) struct Arguments {
     /// Folder for temporary files; default: `work` in the host's folder.
     #[arg(long, global = true, value_name = "FOLDER", env = environment::WORK.name)]
     pub(crate) work: Option<PathBuf>,
+    /// Where layers are published and functions rolled.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        env = environment::TARGET.name,
+        default_value_t = Target::Local,
+    )]
+    pub(crate) target: Target,
+    #[cfg(feature = "aws")]
+    #[command(flatten)]
+    pub(crate) cloud: Cloud,
     /// Print one JSON document instead of lines (`freshlayer schema report` describes it).
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -40,6 +52,31 @@ pub(crate) struct Arguments {
     pub(crate) verbose: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// Where layers are published and functions rolled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Target {
+    /// The local host, a folder.
+    Local,
+    /// An AWS account.
+    #[cfg(feature = "aws")]
+    Aws,
+}
+
+/// Which account, and where its state is.
+#[cfg(feature = "aws")]
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Cloud {
+    /// With --target aws: the bucket of state and zips.
+    #[arg(long, global = true, env = environment::BUCKET.name)]
+    pub(crate) bucket: Option<String>,
+    /// With --target aws: the Region.
+    #[arg(long, global = true)]
+    pub(crate) region: Option<String>,
+    /// With --target aws: a profile of the AWS configuration files.
+    #[arg(long, global = true)]
+    pub(crate) profile: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -23,6 +23,26 @@ pub(crate) const WORK: Variable = Variable {
     default: "`work` in the host's folder",
     meaning: "folder for temporary files, about three times the size of a layer; `--work`",
 };
+pub(crate) const TARGET: Variable = Variable {
+    name: "FRESHLAYER_TARGET",
+    default: "local",
+    meaning: "where layers are published and functions rolled: `local` or `aws`; `--target`",
+};
+pub(crate) const BUCKET: Variable = Variable {
+    name: "FRESHLAYER_BUCKET",
+    default: "none",
+    meaning: "bucket of state and zips, for `--target aws`; `--bucket`",
+};
+pub(crate) const REGION: Variable = Variable {
+    name: "AWS_REGION",
+    default: "the profile's",
+    meaning: "Region, for `--target aws`; `--region`",
+};
+pub(crate) const PROFILE: Variable = Variable {
+    name: "AWS_PROFILE",
+    default: "`default`",
+    meaning: "profile with credentials, for `--target aws`; `--profile`. All other `AWS_…` variables work as everywhere",
+};
 pub(crate) const MAXMIND_ACCOUNT_ID: Variable = Variable {
     name: "MAXMIND_ACCOUNT_ID",
     default: "none",
@@ -45,10 +65,14 @@ pub(crate) const ROOT: Variable = Variable {
 };
 
 /// All of them, in the order of the README.
-pub(crate) const ALL: [Variable; 7] = [
+pub(crate) const ALL: [Variable; 11] = [
     LAYERS,
     HOST,
     WORK,
+    TARGET,
+    BUCKET,
+    REGION,
+    PROFILE,
     MAXMIND_ACCOUNT_ID,
     MAXMIND_LICENSE_KEY,
     MAXMIND_LICENSE_KEY_FILE,

@@ -5,15 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use freshlayer::definition::{Definition, read_file, read_folder};
-use freshlayer::ports::Ports;
+use freshlayer::ports::{Fleet, Ports, Registry, Store};
 use freshlayer::state::Session;
 use freshlayer::{Engine, LayerName, LayerVersionArn};
 use freshlayer_http::{Credentials, HttpSource, Secret, Settings};
 use freshlayer_local::{
-    FileSource, FolderFleet, FolderRegistry, FolderStore, ProcessPeers, REGION, SystemClock, sweep,
+    FileSource, FolderFleet, FolderRegistry, FolderStore, ProcessPeers, SystemClock, sweep,
 };
 
-use crate::arguments::Arguments;
+#[cfg(feature = "aws")]
+use crate::arguments::Cloud;
+use crate::arguments::{Arguments, Target};
 use crate::environment::{self, MAXMIND_ACCOUNT_ID, MAXMIND_LICENSE_KEY, MAXMIND_LICENSE_KEY_FILE};
 use crate::output::{Stopped, Style};
 use crate::progress::Progress;
@@ -22,12 +24,17 @@ use crate::sources::Sources;
 /// How long a lease holds on a publisher that cannot be asked whether it lives: Lambda's longest run.
 const LEASE: Duration = Duration::from_mins(15);
 
-/// The local host and the folder of definitions.
+type Place = (Arc<dyn Store>, Arc<dyn Registry>, Arc<dyn Fleet>);
+
+/// The folder of definitions, and where they lead to: the local host, or an AWS account.
 pub(crate) struct Host {
     layers: PathBuf,
     root: PathBuf,
     work: PathBuf,
     style: Style,
+    target: Target,
+    #[cfg(feature = "aws")]
+    cloud: Cloud,
 }
 
 impl Host {
@@ -41,7 +48,20 @@ impl Host {
             root: arguments.host.clone(),
             work,
             style: Style::of(arguments),
+            target: arguments.target,
+            #[cfg(feature = "aws")]
+            cloud: arguments.cloud.clone(),
         }
+    }
+
+    /// Keeps a command to the local host.
+    pub(crate) fn local_only(&self, command: &str, instead: &str) -> Result<(), Stopped> {
+        if self.target == Target::Local {
+            return Ok(());
+        }
+        Err(Stopped::usage(format!(
+            "`{command}` works on the local host only; {instead}"
+        )))
     }
 
     pub(crate) fn registry(&self) -> FolderRegistry {
@@ -57,7 +77,7 @@ impl Host {
     }
 
     /// Makes an engine. Leftovers of runs that were killed are removed on the way.
-    pub(crate) fn engine(&self) -> Result<Engine, Stopped> {
+    pub(crate) async fn engine(&self) -> Result<Engine, Stopped> {
         let settings = Settings {
             maxmind: maxmind_account(),
             ..Settings::default()
@@ -67,14 +87,15 @@ impl Host {
         let peers = ProcessPeers::of_this_machine();
         sweep(&self.work, &peers);
         let owner = peers.own_name();
+        let (store, registry, fleet) = self.place().await?;
         let ports = Ports {
             source: Arc::new(Sources {
                 http,
                 file: FileSource,
             }),
-            store: Arc::new(FolderStore::new(self.root.join("state"))),
-            registry: Arc::new(self.registry()),
-            fleet: Arc::new(self.fleet()),
+            store,
+            registry,
+            fleet,
             clock: Arc::new(SystemClock::start()),
             peers: Arc::new(peers),
             events: Arc::new(Progress::new(self.style)),
@@ -85,6 +106,41 @@ impl Host {
             owner,
             lease: LEASE,
         })
+    }
+
+    async fn place(&self) -> Result<Place, Stopped> {
+        match self.target {
+            Target::Local => Ok((
+                Arc::new(FolderStore::new(self.root.join("state"))),
+                Arc::new(self.registry()),
+                Arc::new(self.fleet()),
+            )),
+            #[cfg(feature = "aws")]
+            Target::Aws => self.account().await,
+        }
+    }
+
+    #[cfg(feature = "aws")]
+    async fn account(&self) -> Result<Place, Stopped> {
+        let bucket = self.cloud.bucket.clone().ok_or_else(|| {
+            Stopped::usage(format!(
+                "--target aws needs the bucket that holds the state: name it with --bucket or {}",
+                environment::BUCKET.name
+            ))
+        })?;
+        let settings = freshlayer_aws::Settings {
+            region: self.cloud.region.clone(),
+            profile: self.cloud.profile.clone(),
+            bucket,
+        };
+        let aws = freshlayer_aws::Aws::connect(&settings)
+            .await
+            .map_err(|fault| Stopped::failed(fault.to_string()))?;
+        Ok((
+            Arc::new(aws.store()),
+            Arc::new(aws.registry()),
+            Arc::new(aws.fleet()),
+        ))
     }
 
     /// Reads the definitions of some layers, or of all.
@@ -123,12 +179,14 @@ impl Host {
             return Ok(FolderRegistry::arn(&layer_name(name)?, number));
         }
         let layer = layer_name(text)?;
-        let engine = self.engine()?;
+        let engine = self.engine().await?;
         let session = Session::open(&engine, &layer)
             .await
             .map_err(Stopped::from)?;
         let head = session.head();
-        let version = head.desired().and_then(|seq| head.version(seq, REGION));
+        let version = head
+            .desired()
+            .and_then(|seq| head.version(seq, engine.ports.registry.region()));
         version.cloned().ok_or_else(|| {
             Stopped::usage(format!(
                 "layer `{layer}` has no version yet: run `freshlayer refresh {layer}` first"

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +69,9 @@ pub struct ReleaseReport {
     pub version: String,
     /// Why it is that version.
     pub version_reasons: Vec<String>,
+    /// When the oldest of its data was built, by the upstream's word, or else downloaded.
+    #[schemars(with = "Option<String>")]
+    pub oldest_data: Option<Timestamp>,
     /// Its layer version in each Region.
     pub layer_versions: BTreeMap<String, LayerVersionArn>,
     /// Size of the zip in bytes.

@@ -8,7 +8,7 @@ use crate::ports::LayerVersion;
 use crate::problem::{Code, Level};
 use crate::report::{ConsumerState, DatasetState, Outcome, ReleaseReport, Report};
 use crate::rollout::{Driven, drive, survey};
-use crate::state::{Head, Lease, Leased, Release, Session};
+use crate::state::{Head, Lease, Leased, Release, Session, Snapshot};
 
 /// Makes a published release the one that consumers shall be on.
 pub(crate) async fn promote(
@@ -199,6 +199,11 @@ pub(crate) fn release_report(head: &Head, release: &Release) -> ReleaseReport {
         seq: release.seq,
         version: release.version.to_string(),
         version_reasons: release.version_reasons.clone(),
+        oldest_data: release
+            .snapshots
+            .iter()
+            .map(Snapshot::built_or_fetched)
+            .min(),
         layer_versions: head.versions.get(&release.seq).cloned().unwrap_or_default(),
         zip_bytes: release.zip_bytes,
         unzipped_bytes: release.unzipped_bytes,

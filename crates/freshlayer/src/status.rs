@@ -83,7 +83,7 @@ pub async fn status(engine: &Engine, layer: &LayerName) -> Result<LayerStatus, E
         .iter()
         .map(|snapshot| DatasetAge {
             name: snapshot.dataset.clone(),
-            age_secs: age_secs(now, snapshot.built.unwrap_or(snapshot.fetched)),
+            age_secs: age_secs(now, snapshot.built_or_fetched()),
         })
         .collect();
     status.consumers = standing(survey(engine, head, &release).await?);

@@ -3,6 +3,10 @@
 use std::fmt::Write;
 use std::process::Command;
 
+#[expect(dead_code, reason = "the table of variables is all that is read here")]
+#[path = "../../../functions/publisher/src/settings.rs"]
+mod publisher_settings;
+
 use freshlayer::report::Exit;
 use freshlayer_tests::sandbox::{binary, workspace};
 
@@ -67,6 +71,18 @@ fn every_variable() {
         let _ = writeln!(rows, "| `{name}` | {default} | {meaning} |");
     }
     hold("README.md", "variables", &rows);
+}
+
+#[test]
+fn every_variable_of_the_publisher() {
+    let rows = publisher_settings::VARIABLES
+        .iter()
+        .map(|(name, meaning)| format!("| `{name}` | {meaning} |\n"));
+    hold(
+        "infra/README.md",
+        "publisher-variables",
+        &rows.collect::<String>(),
+    );
 }
 
 #[test]

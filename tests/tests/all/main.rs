@@ -1,6 +1,9 @@
 //! All tests from the outside, one module per subject.
 
+mod aws;
 mod aws_contracts;
+mod aws_deployed;
+mod aws_faults;
 mod cli;
 mod containers;
 mod contracts;

@@ -220,7 +220,8 @@ fn with_layer(layers: &[String], layer: &LayerVersionArn) -> Vec<String> {
 fn with_latest(mut known: Seen, found: &FunctionConfiguration) -> Seen {
     known.consumer.latest = configuration(found);
     known.layers = raw_layers(found);
-    known.consumer.revision_id = found.revision_id().unwrap_or_default().to_owned();
+    let revision_id = found.revision_id().unwrap_or_default();
+    revision_id.clone_into(&mut known.consumer.revision_id);
     known
 }
 

@@ -21,6 +21,7 @@ use crate::wiring::Host;
 
 /// Merges the layers into one folder, in list order.
 pub(crate) async fn prepare(host: &Host, layers: &[String]) -> Result<PathBuf, Stopped> {
+    host.local_only("exec", "refresh the layer locally, too")?;
     let mut arns = Vec::new();
     for layer in layers {
         arns.push(host.layer_version(layer).await?);

@@ -12,6 +12,10 @@ use crate::output::{AliasLine, CommandResult, Done, FunctionLine, Stopped};
 use crate::wiring::Host;
 
 pub(crate) async fn run(host: &Host, asked: FunctionsCommand) -> Result<Done, Stopped> {
+    host.local_only(
+        "functions",
+        "on AWS deploy them as usual; `status` lists those that use a layer",
+    )?;
     match asked {
         FunctionsCommand::Add {
             name,

@@ -8,7 +8,7 @@ use crate::output::{CommandResult, Done, Stopped, bytes};
 use crate::wiring::{Host, layer_name};
 
 pub(crate) async fn run(host: &Host, layer: &str) -> Result<Done, Stopped> {
-    let history = history(&host.engine()?, &layer_name(layer)?).await?;
+    let history = history(&host.engine().await?, &layer_name(layer)?).await?;
     let mut lines = String::new();
     for line in &history {
         let versions: Vec<String> = line

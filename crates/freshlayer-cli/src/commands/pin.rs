@@ -10,7 +10,7 @@ pub(crate) async fn pin(
     reason: Option<String>,
 ) -> Result<Done, Stopped> {
     let name = layer_name(layer)?;
-    let pinned = freshlayer::pin(&host.engine()?, &name, to, reason).await?;
+    let pinned = freshlayer::pin(&host.engine().await?, &name, to, reason).await?;
     let next = match pinned.seq == pinned.current {
         true => "refreshes change nothing until it is unpinned".to_owned(),
         false => format!("run `freshlayer refresh {layer}` to move its functions there"),
@@ -28,7 +28,7 @@ pub(crate) async fn pin(
 }
 
 pub(crate) async fn unpin(host: &Host, layer: &str) -> Result<Done, Stopped> {
-    let was_pinned = freshlayer::unpin(&host.engine()?, &layer_name(layer)?).await?;
+    let was_pinned = freshlayer::unpin(&host.engine().await?, &layer_name(layer)?).await?;
     let lines = match was_pinned {
         true => format!("{layer}: unpinned; the next refresh goes on\n"),
         false => format!("{layer}: was not pinned\n"),

@@ -9,7 +9,7 @@ use crate::wiring::Host;
 
 pub(crate) async fn run(host: &Host, asked: &RefreshArguments) -> Result<Done, Stopped> {
     let definitions = host.definitions(&asked.layers)?;
-    let engine = host.engine()?;
+    let engine = host.engine().await?;
     let retry = if asked.retry_rejected {
         Retry::Now
     } else {

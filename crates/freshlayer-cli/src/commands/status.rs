@@ -8,7 +8,7 @@ use crate::output::{CommandResult, Done, Stopped, age};
 use crate::wiring::Host;
 
 pub(crate) async fn run(host: &Host, layers: &[String]) -> Result<Done, Stopped> {
-    let engine = host.engine()?;
+    let engine = host.engine().await?;
     let mut found = Vec::new();
     for definition in host.definitions(layers)? {
         found.push(status(&engine, &definition.layer).await?);

@@ -6,7 +6,7 @@ use crate::output::{CommandResult, Done, Stopped};
 use crate::wiring::{Host, layer_name};
 
 pub(crate) async fn run(host: &Host, layer: &str, seq: Option<u64>) -> Result<Done, Stopped> {
-    let verified = verify(&host.engine()?, &layer_name(layer)?, seq).await?;
+    let verified = verify(&host.engine().await?, &layer_name(layer)?, seq).await?;
     let mut lines = format!("{layer}: release {}\n", verified.seq);
     for check in &verified.checks {
         let _ = match &check.problem {

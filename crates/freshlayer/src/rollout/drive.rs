@@ -1,15 +1,19 @@
 use std::collections::BTreeMap;
 
+use futures_util::{StreamExt as _, stream};
+
 use super::plan::{Desired, Plan, Standing, plan};
 use crate::engine::{Engine, Stages};
 use crate::error::{Error, chain};
-use crate::ports::{Consumer, FleetError, FunctionName, Stage};
+use crate::ports::{Consumer, FleetError, FunctionName, Stage, Step};
 use crate::report::{ConsumerReport, ConsumerState};
 use crate::state::{ConsumerNote, Head, Release};
 
 /// A consumer takes three steps at most (layer, version, alias); the rest is for people who change it
 /// at the same time.
 const ROUNDS_MAX: usize = 12;
+/// An update takes seconds to settle, and no two of a round are for the same function.
+const STEPS_AT_ONCE: usize = 32;
 
 /// How far a rollout came.
 pub(crate) struct Driven {
@@ -161,12 +165,17 @@ impl Drive {
         let steps = std::mem::take(&mut self.plan.steps);
         let mut round = Round::Idle;
         let mut stale = false;
-        for step in &steps {
-            if self.failed.contains_key(step.function()) {
-                continue;
-            }
+        let open = steps
+            .iter()
+            .filter(|step| !self.failed.contains_key(step.function()));
+        let answers: Vec<(&Step, Result<Consumer, FleetError>)> = stream::iter(open)
+            .map(|step| async move { (step, engine.ports.fleet.apply(step).await) })
+            .buffered(STEPS_AT_ONCE)
+            .collect()
+            .await;
+        for (step, answer) in answers {
             round = Round::Worked;
-            match engine.ports.fleet.apply(step).await {
+            match answer {
                 Ok(consumer) => self.replace(consumer),
                 Err(FleetError::Changed { .. }) => stale = true,
                 Err(FleetError::Refused { function, reason }) => {

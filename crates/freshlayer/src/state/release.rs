@@ -75,6 +75,11 @@ pub struct Profile {
 }
 
 impl Snapshot {
+    /// Returns the upstream's build time, or else the download's.
+    pub fn built_or_fetched(&self) -> Timestamp {
+        self.built.unwrap_or(self.fetched)
+    }
+
     /// Returns the size of all files in bytes.
     pub fn size_bytes(&self) -> u64 {
         self.files.iter().map(|file| file.size_bytes).sum()

@@ -1,0 +1,122 @@
+//! What the publisher is asked. A schedule asks for a refresh of everything; people and tools ask by command.
+
+use freshlayer::{LayerName, Retry};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// A command, in `{"command": "refresh", "layers": ["geo"]}`.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum Command {
+    /// Download what is new, prove it, publish it, and roll the functions.
+    Refresh {
+        /// The layers; none means all.
+        #[serde(default)]
+        layers: Vec<LayerName>,
+        /// Whether data that was rejected before is tried again.
+        #[serde(default)]
+        retry: Tried,
+    },
+    /// Tell how layers stand.
+    Status {
+        /// The layers; none means all.
+        #[serde(default)]
+        layers: Vec<LayerName>,
+    },
+    /// Move the functions back to an earlier release.
+    Rollback {
+        /// The layer.
+        layer: LayerName,
+        /// The release; default: the last stable one, or the one before it.
+        to: Option<u64>,
+    },
+}
+
+/// Whether data that was rejected before is tried again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Tried {
+    /// Only once the upstream or the expectations change.
+    #[default]
+    OnChange,
+    /// Now.
+    Now,
+}
+
+impl From<Tried> for Retry {
+    fn from(tried: Tried) -> Self {
+        match tried {
+            Tried::OnChange => Self::OnChange,
+            Tried::Now => Self::Now,
+        }
+    }
+}
+
+/// Reads an event. A scheduled event of EventBridge and an empty object ask for a refresh of all layers.
+pub(crate) fn command(event: &Value) -> Result<Command, String> {
+    let everything = Command::Refresh {
+        layers: Vec::new(),
+        retry: Tried::OnChange,
+    };
+    let Some(fields) = event.as_object() else {
+        return Err(format!("expected an object, found {event}"));
+    };
+    if fields.contains_key("command") {
+        return Command::deserialize(event).map_err(|error| format!("read the command: {error}"));
+    }
+    let scheduled = event["source"] == "aws.events" || event["source"] == "aws.scheduler";
+    match fields.is_empty() || scheduled {
+        true => Ok(everything),
+        false => Err(
+            "expected {}, a scheduled event, or {\"command\": \"refresh\", …}; see infra/events"
+                .to_owned(),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn everything() -> Command {
+        Command::Refresh {
+            layers: Vec::new(),
+            retry: Tried::OnChange,
+        }
+    }
+
+    #[test]
+    fn schedules_and_commands_are_understood() {
+        let rule = json!({"version": "0", "id": "1", "detail-type": "Scheduled Event", "source": "aws.events",
+                          "account": "1", "time": "2026-11-23T00:00:00Z", "region": "eu-west-1",
+                          "resources": ["arn"], "detail": {}});
+        assert_eq!(command(&rule), Ok(everything()));
+        assert_eq!(command(&json!({})), Ok(everything()));
+        assert_eq!(command(&json!({"command": "refresh"})), Ok(everything()));
+        let geo = LayerName::parse("geo").expect("a layer name");
+        let back = Command::Rollback {
+            layer: geo,
+            to: Some(3),
+        };
+        assert_eq!(
+            command(&json!({"command": "rollback", "layer": "geo", "to": 3})),
+            Ok(back)
+        );
+    }
+
+    #[test]
+    fn what_is_not_understood_does_nothing() {
+        for event in [
+            json!(null),
+            json!("refresh"),
+            json!({"comand": "refresh"}),
+            json!({"command": "refresh", "layer": "geo"}),
+            json!({"command": "refresh", "layers": ["no spaces"]}),
+            json!({"command": "delete-everything"}),
+        ] {
+            assert!(command(&event).is_err(), "{event}");
+        }
+    }
+}

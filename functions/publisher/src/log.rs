@@ -1,0 +1,115 @@
+//! Log lines as JSON, and metrics in CloudWatch's embedded format.
+
+use std::io::Write as _;
+
+use freshlayer::ports::{Event, Events};
+use freshlayer::report::{ConsumerState, Outcome, Report};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+/// The namespace of all metrics.
+const NAMESPACE: &str = "freshlayer";
+
+/// Writes finished stages to the log.
+pub(crate) struct Log;
+
+impl Events for Log {
+    fn emit(&self, event: &Event) {
+        if let Event::Finished {
+            stage,
+            subject,
+            bytes,
+            duration,
+        } = event
+        {
+            let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+            line(&json!({
+                "level": "INFO", "message": format!("{stage} {subject}"), "stage": stage.to_string(),
+                "subject": subject, "duration_ms": duration_ms, "size_bytes": bytes,
+            }));
+        }
+    }
+}
+
+/// Writes how a layer's run ended, and its metrics.
+pub(crate) fn report(report: &Report, now: Timestamp) {
+    let (word, reason) = words(&report.outcome);
+    let level = match &report.outcome {
+        Outcome::Unchanged { .. } | Outcome::Refreshed { .. } => "INFO",
+        Outcome::Rejected { .. } | Outcome::Held { .. } => "WARN",
+        Outcome::Failed { .. } => "ERROR",
+    };
+    let problems: Vec<String> = report.problems.iter().map(ToString::to_string).collect();
+    line(&json!({
+        "level": level, "message": format!("{}: {word}: {reason}", report.layer), "layer": report.layer,
+        "outcome": word, "problems": problems,
+    }));
+    line(&metrics(report, now));
+}
+
+pub(crate) fn words(outcome: &Outcome) -> (&'static str, &str) {
+    match outcome {
+        Outcome::Unchanged { reason } => ("unchanged", reason),
+        Outcome::Refreshed { reason } => ("refreshed", reason),
+        Outcome::Rejected { reason } => ("rejected", reason),
+        Outcome::Held { reason } => ("held", reason),
+        Outcome::Failed { reason } => ("failed", reason),
+    }
+}
+
+/// One document per layer and run. Source: CloudWatch's specification of the embedded metric format.
+fn metrics(report: &Report, now: Timestamp) -> Value {
+    let behind = report.consumers.iter().filter(|consumer| {
+        matches!(
+            consumer.state,
+            ConsumerState::Behind | ConsumerState::Held | ConsumerState::Failed
+        )
+    });
+    let of_outcome = |wanted: &str| u8::from(words(&report.outcome).0 == wanted);
+    let downloaded = report
+        .stages
+        .iter()
+        .filter(|s| s.stage == freshlayer::ports::Stage::Download);
+    let mut values = vec![
+        ("ConsumersBehind", "Count", json!(behind.count())),
+        (
+            "DownloadedBytes",
+            "Bytes",
+            json!(downloaded.map(|s| s.size_bytes).sum::<u64>()),
+        ),
+        (
+            "Duration",
+            "Milliseconds",
+            json!(report.stages.iter().map(|s| s.duration_ms).sum::<u64>()),
+        ),
+        ("Rejected", "Count", json!(of_outcome("rejected"))),
+        ("Failed", "Count", json!(of_outcome("failed"))),
+    ];
+    let oldest = report
+        .release
+        .as_ref()
+        .and_then(|release| release.oldest_data);
+    if let Some(oldest) = oldest {
+        let days = now.duration_since(oldest).as_secs_f64() / 86_400.0;
+        values.push(("DataAgeDays", "None", json!(days)));
+    }
+    let named: Vec<Value> = values
+        .iter()
+        .map(|(name, unit, _)| json!({"Name": name, "Unit": unit}))
+        .collect();
+    let mut document = json!({
+        "_aws": {
+            "Timestamp": now.as_millisecond(),
+            "CloudWatchMetrics": [{"Namespace": NAMESPACE, "Dimensions": [["Layer"], []], "Metrics": named}],
+        },
+        "Layer": report.layer,
+    });
+    for (name, _, value) in values {
+        document[name] = value;
+    }
+    document
+}
+
+fn line(document: &Value) {
+    let _closed = writeln!(std::io::stdout(), "{document}");
+}

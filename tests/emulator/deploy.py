@@ -1,0 +1,37 @@
+"""Deploys the template as `sam deploy` does: the code's zip goes to the bucket, the stack is made, its outputs are printed.
+
+deploy.py TEMPLATE ZIP BUCKET STACK [PARAMETER=VALUE…]
+"""
+import json
+import re
+import sys
+
+import boto3
+from botocore.exceptions import WaiterError
+
+template, code, bucket, stack, *parameters = sys.argv[1:]
+key = f"deploy/{stack}.zip"
+boto3.client("s3").upload_file(code, bucket, key)
+with open(template, encoding="utf-8") as file:
+    body = file.read()
+body, replaced = re.subn(r"CodeUri: \.\.", f"CodeUri: s3://{bucket}/{key}", body)
+# The emulator asks for another action than AWS does.
+body = body.replace("lambda:ListLayerVersions,", "lambda:ListLayerVersions, lambda:ListLayers,")
+assert replaced == 1, "expected one CodeUri in the template"
+client = boto3.client("cloudformation")
+client.create_stack(
+    StackName=stack,
+    TemplateBody=body,
+    Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+    Parameters=[
+        {"ParameterKey": name, "ParameterValue": value}
+        for name, value in (parameter.split("=", 1) for parameter in parameters)
+    ],
+)
+try:
+    client.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+except WaiterError:
+    events = client.describe_stack_events(StackName=stack)["StackEvents"]
+    sys.exit("\n".join(f"{e['LogicalResourceId']}: {e['ResourceStatusReason']}" for e in events if "ResourceStatusReason" in e))
+found = client.describe_stacks(StackName=stack)["Stacks"][0]
+print(json.dumps({output["OutputKey"]: output["OutputValue"] for output in found["Outputs"]}))

@@ -1,0 +1,198 @@
+//! The whole job in an account of the emulator, through the real binary.
+
+use std::process::Command;
+
+use freshlayer::LayerVersionArn;
+use freshlayer::ports::{Publication, Registry as _};
+use freshlayer_tests::databases::Mmdb;
+use freshlayer_tests::emulator::{Account, REGION, a_zip, emulator};
+use freshlayer_tests::sandbox::{Ran, Sandbox, block_on, layer_name};
+
+use crate::refresh::GEO;
+
+/// A sandbox whose binary works in an account.
+pub(crate) struct Cloud {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) account: Account,
+}
+
+impl Cloud {
+    pub(crate) async fn new() -> Self {
+        let (sandbox, account) = (Sandbox::new(), emulator().account().await);
+        sandbox.layer("geo", GEO);
+        sandbox
+            .upstream
+            .publish("country.mmdb", &Mmdb::default().bytes());
+        Self { sandbox, account }
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+        Ran::of(&self.command(arguments).output().expect("the binary starts"))
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.sandbox.command(arguments);
+        command
+            .envs(self.account.environment())
+            .env("FRESHLAYER_TARGET", "aws");
+        command
+    }
+
+    pub(crate) fn version(&self, layer: &str, number: u64) -> LayerVersionArn {
+        let arn = format!(
+            "arn:aws:lambda:{REGION}:{}:layer:{layer}:{number}",
+            self.account.id
+        );
+        LayerVersionArn::parse(&arn).expect("an ARN")
+    }
+
+    /// Publishes somebody else's layer.
+    async fn foreign(&self) -> LayerVersionArn {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        std::fs::write(file.path(), a_zip("foreign")).expect("writable");
+        let publication = Publication {
+            layer: &layer_name("foreign"),
+            description: "somebody else's",
+            zip: file.path(),
+            sha256: &freshlayer::sha256_of(file.path()).expect("readable"),
+        };
+        let published = self.account.aws().registry().publish(publication).await;
+        published.expect("publishable").arn
+    }
+}
+
+#[test]
+fn a_layer_is_published_and_every_function_follows_in_its_own_way() {
+    block_on(async {
+        let cloud = Cloud::new().await;
+        let first = cloud.run(&["refresh"]);
+        assert_eq!(first.code, 0, "{first:?}");
+        let (one, two) = (cloud.version("geo", 1), cloud.version("geo", 2));
+        let foreign = cloud.foreign().await;
+        let on_one = [one.clone()];
+        let account = &cloud.account;
+        account
+            .function("plain", &[foreign.clone(), one.clone()], &[], &[])
+            .await;
+        account
+            .function("aliased", &on_one, &["live", "beta"], &[])
+            .await;
+        account
+            .function("held", &on_one, &[], &[("freshlayer:geo", "hold")])
+            .await;
+        account
+            .function("wishes", &[], &[], &[("freshlayer:geo", "^1")])
+            .await;
+        account
+            .function("other", std::slice::from_ref(&foreign), &[], &[])
+            .await;
+        account
+            .function("unreleased", &on_one, &["live"], &[])
+            .await;
+        account.deploy("unreleased").await;
+
+        cloud
+            .sandbox
+            .upstream
+            .publish("country.mmdb", &Mmdb::later(3).bytes());
+        let second = cloud.run(&["refresh"]);
+        assert_eq!(
+            second.code, 4,
+            "one function waits for a person: {second:?}"
+        );
+        assert!(
+            second.stdout.contains("$LATEST differs from version 1"),
+            "{second:?}"
+        );
+
+        let (one, two) = (one.to_string(), two.to_string());
+        let foreign = foreign.to_string();
+        assert_eq!(
+            account.layers("plain", "$LATEST").await,
+            [foreign.clone(), two.clone()]
+        );
+        assert_eq!(account.layers("aliased", "live").await, [two.clone()]);
+        assert_eq!(account.layers("aliased", "beta").await, [two.clone()]);
+        assert_eq!(
+            account.layers("aliased", "1").await,
+            [one.clone()],
+            "a version never changes"
+        );
+        assert_eq!(account.layers("held", "$LATEST").await, [one.clone()]);
+        assert_eq!(account.layers("wishes", "$LATEST").await, [two.clone()]);
+        assert_eq!(account.layers("other", "$LATEST").await, [foreign]);
+        assert_eq!(account.layers("unreleased", "live").await, [one.clone()]);
+
+        let back = cloud.run(&["rollback", "geo"]);
+        assert_eq!(back.code, 0, "{back:?}");
+        assert_eq!(account.layers("plain", "$LATEST").await[1], one);
+        assert_eq!(account.layers("aliased", "live").await, [one.clone()]);
+        assert_eq!(cloud.run(&["verify", "geo"]).code, 0);
+    });
+}
+
+#[test]
+fn bad_data_moves_nothing() {
+    block_on(async {
+        let cloud = Cloud::new().await;
+        assert_eq!(cloud.run(&["refresh"]).code, 0);
+        let one = cloud.version("geo", 1);
+        cloud
+            .account
+            .function("plain", std::slice::from_ref(&one), &[], &[])
+            .await;
+        cloud
+            .sandbox
+            .upstream
+            .publish("country.mmdb", b"this is no database");
+        let ran = cloud.run(&["refresh"]);
+        assert_eq!(ran.code, 3, "{ran:?}");
+        assert_eq!(
+            cloud.account.layers("plain", "$LATEST").await,
+            [one.to_string()]
+        );
+        let status = cloud.run(&["status"]);
+        assert!(status.stdout.contains("release 1"), "{status:?}");
+    });
+}
+
+#[test]
+fn what_is_missing_is_said_in_one_line() {
+    let sandbox = Sandbox::new();
+    sandbox.layer("geo", GEO);
+    let run = |arguments: &[&str], environment: &[(&str, &str)]| {
+        let mut command = sandbox.command(arguments);
+        command
+            .env_remove("AWS_PROFILE")
+            .env("AWS_EC2_METADATA_DISABLED", "true");
+        command
+            .env("HOME", sandbox.path("nobody"))
+            .envs(environment.iter().copied());
+        Ran::of(&command.output().expect("the binary starts"))
+    };
+    let aws = ["refresh", "--target", "aws"];
+    let no_bucket = run(&aws, &[]);
+    assert_eq!(no_bucket.code, 2, "{no_bucket:?}");
+    assert!(
+        no_bucket.stderr.contains("--bucket or FRESHLAYER_BUCKET"),
+        "{no_bucket:?}"
+    );
+
+    let no_region = run(&aws, &[("FRESHLAYER_BUCKET", "b")]);
+    assert_eq!(no_region.code, 1, "{no_region:?}");
+    assert!(
+        no_region.stderr.contains("no Region is named"),
+        "{no_region:?}"
+    );
+
+    let no_credentials = run(&aws, &[("FRESHLAYER_BUCKET", "b"), ("AWS_REGION", REGION)]);
+    assert_eq!(no_credentials.code, 1, "{no_credentials:?}");
+    let said = format!("{}{}", no_credentials.stdout, no_credentials.stderr);
+    assert!(
+        said.contains("no usable AWS credentials"),
+        "{no_credentials:?}"
+    );
+
+    let local = run(&["exec", "geo", "--target", "aws", "--", "true"], &[]);
+    assert_eq!(local.code, 2, "{local:?}");
+}

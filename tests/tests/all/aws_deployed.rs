@@ -1,0 +1,284 @@
+//! The template in an account of the emulator: the publisher runs there as a Lambda, and a consumer reads what it
+//! published from /opt.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
+
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::types::{Environment, FunctionCode, Runtime};
+use freshlayer::LayerVersionArn;
+use freshlayer_tests::databases::{KNOWN_ADDRESS, Mmdb};
+use freshlayer_tests::emulator::{Account, emulator, python};
+use freshlayer_tests::sandbox::{Sandbox, binary, block_on, workspace};
+use serde_json::{Value, json};
+
+use crate::refresh::GEO;
+
+/// Zips a bootstrap with more files beside it. Stored, because debug binaries are large and this is read once.
+fn function_zip(bootstrap: &Path, beside: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let options = zip::write::SimpleFileOptions::default()
+        .compression_method(zip::CompressionMethod::Stored)
+        .unix_permissions(0o755);
+    let binary = std::fs::read(bootstrap).expect("it was built");
+    for (name, content) in [("bootstrap", &binary[..])].iter().chain(beside) {
+        zip.start_file(*name, options).expect("a new entry");
+        zip.write_all(content).expect("in memory");
+    }
+    zip.finish().expect("in memory").into_inner()
+}
+
+/// A stack of the shipped template over an upstream of our own.
+struct Deployed {
+    sandbox: Sandbox,
+    account: Account,
+    publisher: String,
+    bucket: String,
+}
+
+impl Deployed {
+    async fn new() -> Self {
+        let (sandbox, account) = (Sandbox::new(), emulator().account().await);
+        sandbox.layer("geo", GEO);
+        sandbox
+            .upstream
+            .publish("country.mmdb", &Mmdb::default().bytes());
+        let definition = std::fs::read(sandbox.path("layers/geo.toml")).expect("it was written");
+        let code = sandbox.path("publisher.zip");
+        let zip = function_zip(&binary("publisher"), &[("layers/geo.toml", &definition)]);
+        std::fs::write(&code, zip).expect("writable");
+        let deployed = Command::new(python())
+            .arg(workspace().join("tests/emulator/deploy.py"))
+            .arg(workspace().join("infra/template.yaml"))
+            .args([&code.display().to_string(), &account.bucket(), "freshlayer"])
+            .envs(account.environment())
+            .env("AWS_DEFAULT_REGION", freshlayer_tests::emulator::REGION)
+            .output()
+            .expect("python starts");
+        let said = String::from_utf8_lossy(&deployed.stderr);
+        assert!(deployed.status.success(), "{said}");
+        let outputs: Value = serde_json::from_slice(&deployed.stdout).expect("outputs as JSON");
+        let output = |name: &str| outputs[name].as_str().expect("an output").to_owned();
+        Self {
+            publisher: output("PublisherName"),
+            bucket: output("StateBucket"),
+            sandbox,
+            account,
+        }
+    }
+
+    /// The emulator speaks plain http, which the shipped bucket policy forbids.
+    async fn without_tls(self) -> Self {
+        let s3 = self.account.s3();
+        let removed = s3.delete_bucket_policy().bucket(&self.bucket).send().await;
+        removed.expect("the bucket has a policy");
+        self
+    }
+
+    /// Takes statements out of the publisher's policy, or puts the whole one back; returns all their names.
+    async fn permit_all_but(&self, removed: &[&str]) -> Vec<String> {
+        let asked = self.account.lambda().get_function_configuration();
+        let found = asked
+            .function_name(&self.publisher)
+            .send()
+            .await
+            .expect("it is deployed");
+        let role = found
+            .role()
+            .and_then(|arn| arn.rsplit('/').next())
+            .expect("it has a role")
+            .to_owned();
+        let done = Command::new(python())
+            .arg(workspace().join("tests/emulator/policy.py"))
+            .arg(role)
+            .arg(self.sandbox.path("policy.json"))
+            .args(removed)
+            .envs(self.account.environment())
+            .env("AWS_DEFAULT_REGION", freshlayer_tests::emulator::REGION)
+            .output()
+            .expect("python starts");
+        assert!(
+            done.status.success(),
+            "{}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+        let names = String::from_utf8(done.stdout).expect("text");
+        names.lines().map(str::to_owned).collect()
+    }
+
+    /// Invokes the publisher; tells whether all went well.
+    async fn runs_well(&self) -> Result<(), String> {
+        let asked = self
+            .account
+            .lambda()
+            .invoke()
+            .function_name(&self.publisher);
+        let payload = Blob::new("{}");
+        let answer = asked.payload(payload).send().await.expect("invocable");
+        let payload = answer.payload().map(Blob::as_ref).unwrap_or_default();
+        let text = String::from_utf8_lossy(payload).into_owned();
+        let document: Value = serde_json::from_str(&text).unwrap_or_default();
+        match answer.function_error().is_none() && document["exit_code"] == 0 {
+            true => Ok(()),
+            false => Err(text),
+        }
+    }
+
+    async fn invoke(&self, function: &str, event: &Value) -> Value {
+        let asked = self.account.lambda().invoke().function_name(function);
+        let payload = Blob::new(event.to_string());
+        let answer = asked.payload(payload).send().await.expect("invocable");
+        let payload = answer.payload().map(Blob::as_ref).unwrap_or_default();
+        let text = String::from_utf8_lossy(payload).into_owned();
+        assert_eq!(answer.function_error(), None, "{text}");
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    }
+
+    /// Deploys the example consumer on a layer.
+    async fn consumer(&self, name: &str, layer: &str) {
+        let code = function_zip(&binary("geo-lookup"), &[]);
+        let code = FunctionCode::builder().zip_file(Blob::new(code)).build();
+        let made = self
+            .account
+            .lambda()
+            .create_function()
+            .function_name(name)
+            .runtime(Runtime::Providedal2023)
+            .handler("bootstrap")
+            .role(self.account.role())
+            .environment(
+                Environment::builder()
+                    .variables("LOOKUP_DATASET", "country")
+                    .build(),
+            )
+            .layers(layer)
+            .code(code);
+        made.send().await.expect("the function is new");
+    }
+}
+
+#[test]
+fn the_deployed_publisher_moves_a_consumer_and_its_answer_changes() {
+    block_on(async {
+        let deployed = Deployed::new().await.without_tls().await;
+        let first = deployed.invoke(&deployed.publisher, &json!({})).await;
+        assert_eq!(first["exit_code"], 0, "{first:#}");
+        let arn = first["layers"][0]["release"]["layer_versions"]
+            [freshlayer_tests::emulator::REGION]
+            .clone();
+        deployed
+            .consumer("lookup", arn.as_str().expect("an ARN"))
+            .await;
+        let question = json!({"ip": KNOWN_ADDRESS});
+        let before = deployed.invoke("lookup", &question).await;
+        assert_eq!(
+            (&before["release"], &before["record"]["country"]["iso_code"]),
+            (&json!(1), &json!("BR"))
+        );
+
+        deployed
+            .sandbox
+            .upstream
+            .publish("country.mmdb", &Mmdb::later(3).bytes());
+        let event =
+            std::fs::read(workspace().join("infra/events/scheduled.json")).expect("it is shipped");
+        let event = serde_json::from_slice(&event).expect("JSON");
+        let second = deployed.invoke(&deployed.publisher, &event).await;
+        assert_eq!(
+            second["layers"][0]["consumers"][0]["state"], "moved",
+            "{second:#}"
+        );
+        let after = deployed.invoke("lookup", &question).await;
+        assert_eq!(
+            (&after["release"], &after["version"]),
+            (&json!(2), &json!("1.0.1"))
+        );
+
+        let duplicate = deployed.invoke(&deployed.publisher, &event).await;
+        assert_eq!(
+            duplicate["layers"][0]["outcome"]["kind"], "unchanged",
+            "{duplicate:#}"
+        );
+        let back = deployed
+            .invoke(
+                &deployed.publisher,
+                &json!({"command": "rollback", "layer": "geo"}),
+            )
+            .await;
+        assert_eq!(back["exit_code"], 0, "{back:#}");
+        assert_eq!(deployed.invoke("lookup", &question).await["release"], 1);
+    });
+}
+
+/// Statements whose want the emulator does not notice, and why.
+const NOT_NOTICED: [(&str, &str); 4] = [
+    (
+        "ReadLayersOursAndOthers",
+        "it takes GetLayerVersionByArn for ListLayers",
+    ),
+    (
+        "SendDeadLetters",
+        "Lambda does it, the emulator does it by itself",
+    ),
+    (
+        "TellMissingFromForbidden",
+        "a missing object is 404 there, whatever the policy says",
+    ),
+    ("WriteLog", "Lambda does it, the emulator does it by itself"),
+];
+
+#[test]
+fn no_statement_of_the_policy_can_be_left_out() {
+    block_on(async {
+        let deployed = Deployed::new().await.without_tls().await;
+        assert_eq!(deployed.runs_well().await, Ok(()));
+        let arn = format!(
+            "arn:aws:lambda:{}:{}:layer:geo:1",
+            freshlayer_tests::emulator::REGION,
+            deployed.account.id
+        );
+        let layer = LayerVersionArn::parse(&arn).expect("an ARN");
+        deployed
+            .account
+            .function("aliased", &[layer], &["live"], &[])
+            .await;
+        let names = deployed.permit_all_but(&[]).await;
+        assert!(names.len() > 5, "{names:?}");
+        let mut needless = Vec::new();
+        let is_noticed = |name: &&String| NOT_NOTICED.iter().all(|(known, _)| known != name);
+        let ours = names.iter().filter(is_noticed);
+        for (days, name) in (1..).zip(ours) {
+            deployed
+                .sandbox
+                .upstream
+                .publish("country.mmdb", &Mmdb::later(days).bytes());
+            deployed.permit_all_but(&[name]).await;
+            if deployed.runs_well().await.is_ok() {
+                needless.push(name);
+            }
+            deployed.permit_all_but(&[]).await;
+            assert_eq!(
+                deployed.runs_well().await,
+                Ok(()),
+                "heals after {name} was missing"
+            );
+        }
+        assert!(needless.is_empty(), "nothing needs {needless:?}");
+    });
+}
+
+#[test]
+fn state_is_not_reached_without_tls() {
+    block_on(async {
+        let deployed = Deployed::new().await;
+        let refused = deployed
+            .runs_well()
+            .await
+            .expect_err("the emulator speaks plain http");
+        assert!(
+            refused.contains("explicit deny in a resource-based policy"),
+            "{refused}"
+        );
+    });
+}
