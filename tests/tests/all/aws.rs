@@ -109,24 +109,24 @@ fn a_layer_is_published_and_every_function_follows_in_its_own_way() {
         let foreign = foreign.to_string();
         assert_eq!(
             account.layers("plain", "$LATEST").await,
-            [foreign.clone(), two.clone()]
+            [foreign.as_str(), two.as_str()]
         );
-        assert_eq!(account.layers("aliased", "live").await, [two.clone()]);
-        assert_eq!(account.layers("aliased", "beta").await, [two.clone()]);
+        assert_eq!(account.layers("aliased", "live").await, [two.as_str()]);
+        assert_eq!(account.layers("aliased", "beta").await, [two.as_str()]);
         assert_eq!(
             account.layers("aliased", "1").await,
-            [one.clone()],
+            [one.as_str()],
             "a version never changes"
         );
-        assert_eq!(account.layers("held", "$LATEST").await, [one.clone()]);
-        assert_eq!(account.layers("wishes", "$LATEST").await, [two.clone()]);
-        assert_eq!(account.layers("other", "$LATEST").await, [foreign]);
-        assert_eq!(account.layers("unreleased", "live").await, [one.clone()]);
+        assert_eq!(account.layers("held", "$LATEST").await, [one.as_str()]);
+        assert_eq!(account.layers("wishes", "$LATEST").await, [two.as_str()]);
+        assert_eq!(account.layers("other", "$LATEST").await, [foreign.as_str()]);
+        assert_eq!(account.layers("unreleased", "live").await, [one.as_str()]);
 
         let back = cloud.run(&["rollback", "geo"]);
         assert_eq!(back.code, 0, "{back:?}");
         assert_eq!(account.layers("plain", "$LATEST").await[1], one);
-        assert_eq!(account.layers("aliased", "live").await, [one.clone()]);
+        assert_eq!(account.layers("aliased", "live").await, [one.as_str()]);
         assert_eq!(cloud.run(&["verify", "geo"]).code, 0);
     });
 }

@@ -44,7 +44,7 @@ async fn assert_as_on_a_good_day(cloud: &Cloud, what: &str) {
         ("aliased", "live"),
     ] {
         let layers = cloud.account.layers(function, qualifier).await;
-        assert_eq!(layers, [two.clone()], "{what}: {function} {qualifier}");
+        assert_eq!(layers, [two.as_str()], "{what}: {function} {qualifier}");
     }
 }
 
