@@ -294,6 +294,16 @@ impl FaultProxy {
         http(self.port, "PATCH", "/_microburst/rules", &rules).expect("the rule is taken");
     }
 
+    /// Tells how many requests went through.
+    ///
+    /// # Panics
+    /// Where the proxy does not answer.
+    pub fn requests(&self) -> u64 {
+        let health = http(self.port, "GET", "/_microburst/health", "").expect("it answers");
+        let health: Value = serde_json::from_str(&health).expect("JSON");
+        health["requests_seen"].as_u64().expect("a count")
+    }
+
     /// Tells how often a rule was met.
     ///
     /// # Panics

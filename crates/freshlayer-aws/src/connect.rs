@@ -1,5 +1,6 @@
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_s3::config::SharedHttpClient;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
@@ -103,6 +104,25 @@ impl Aws {
         let found = asked.map_err(Fault::of("GetSecretValue"))?;
         let odd = || Fault::odd("GetSecretValue", format!("{name} holds no text"));
         found.secret_string.ok_or_else(odd)
+    }
+
+    /// Invokes a function and waits for what it answers; an error of the function is an answer, too.
+    ///
+    /// # Errors
+    /// [`Fault`] where it cannot be invoked.
+    pub async fn invoke(&self, function: &str, payload: &str) -> Result<String, Fault> {
+        // A second try of an invocation whose reply was lost would find nothing new; but it would wait as long.
+        let once = aws_sdk_lambda::config::Builder::new().retry_config(RetryConfig::disabled());
+        let asked = self.lambda().invoke().function_name(function);
+        let answer = asked
+            .payload(Blob::new(payload))
+            .customize()
+            .config_override(once)
+            .send()
+            .await
+            .map_err(Fault::of("Invoke"))?;
+        let payload = answer.payload().map(Blob::as_ref).unwrap_or_default();
+        Ok(String::from_utf8_lossy(payload).into_owned())
     }
 
     fn lambda(&self) -> aws_sdk_lambda::Client {

@@ -126,6 +126,15 @@ pub(crate) enum Command {
     /// The functions of the local host.
     #[command(subcommand)]
     Functions(FunctionsCommand),
+    /// Bring layers to this machine, proved; where --to is named, merged in list order as Lambda does.
+    Pull {
+        /// The layers, each at its current release, or `NAME:VERSION`.
+        #[arg(required = true)]
+        layers: Vec<String>,
+        /// A folder that is not there yet.
+        #[arg(long, value_name = "FOLDER")]
+        to: Option<PathBuf>,
+    },
     /// Run a command with layers at /opt, in list order, later wins.
     Exec {
         /// The layers, each at its current release, or `NAME:VERSION`.
@@ -144,6 +153,7 @@ impl Command {
         match self {
             Self::Check => "check",
             Self::Schema { .. } => "schema",
+            Self::Pull { .. } => "pull",
             Self::Refresh(_) => "refresh",
             Self::Status { .. } => "status",
             Self::History { .. } => "history",
@@ -160,6 +170,10 @@ impl Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct RefreshArguments {
+    /// With --target aws: let the deployed publisher do it, with its role and its definitions.
+    #[cfg(feature = "aws")]
+    #[arg(long, value_name = "PUBLISHER")]
+    pub(crate) remote: Option<String>,
     /// The layers; default: all.
     pub(crate) layers: Vec<String>,
     /// Try data again that was rejected or rolled back before.

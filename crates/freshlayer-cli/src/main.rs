@@ -66,6 +66,9 @@ fn run(arguments: Arguments) -> Result<Done, Stopped> {
             runtime.block_on(commands::verify::run(&host, &layer, release))
         }
         Command::Functions(asked) => runtime.block_on(commands::functions::run(&host, asked)),
+        Command::Pull { layers, to } => {
+            runtime.block_on(commands::pull::run(&host, &layers, to.as_deref()))
+        }
         Command::Exec { layers, command } => {
             let opt = runtime.block_on(commands::exec::prepare(&host, &layers))?;
             // A user namespace can only be entered by a process of one thread.

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use freshlayer::definition::DefinitionProblem;
 use freshlayer::report::{Exit, Report};
-use freshlayer::{HistoryLine, LayerStatus, Verified};
+use freshlayer::{HistoryLine, LayerName, LayerStatus, Verified};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -112,8 +113,21 @@ pub(crate) enum CommandResult {
         /// The release.
         release: Option<u64>,
     },
+    /// `pull`: one per layer.
+    Pulled(Vec<PulledLine>),
     /// `schema`, `completions`: the text itself.
     Text(String),
+}
+
+/// One layer on this machine.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct PulledLine {
+    /// The layer.
+    pub(crate) layer: LayerName,
+    /// The release.
+    pub(crate) release: u64,
+    /// Where its zip is.
+    pub(crate) zip: PathBuf,
 }
 
 /// One function of the local host.

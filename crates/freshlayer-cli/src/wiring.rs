@@ -6,16 +6,20 @@ use std::time::Duration;
 
 use freshlayer::definition::{Definition, read_file, read_folder};
 use freshlayer::ports::{Fleet, Ports, Registry, Store};
+#[cfg(feature = "aws")]
+use freshlayer::report::Report;
 use freshlayer::state::Session;
-use freshlayer::{Engine, LayerName, LayerVersionArn};
+use freshlayer::{Engine, LayerName, LayerVersionArn, Pulled, Wanted};
 use freshlayer_http::{Credentials, HttpSource, Secret, Settings};
 use freshlayer_local::{
     FileSource, FolderFleet, FolderRegistry, FolderStore, ProcessPeers, SystemClock, sweep,
 };
-
 #[cfg(feature = "aws")]
-use crate::arguments::Cloud;
+use serde_json::{Value, json};
+
 use crate::arguments::{Arguments, Target};
+#[cfg(feature = "aws")]
+use crate::arguments::{Cloud, RefreshArguments};
 use crate::environment::{self, MAXMIND_ACCOUNT_ID, MAXMIND_LICENSE_KEY, MAXMIND_LICENSE_KEY_FILE};
 use crate::output::{Stopped, Style};
 use crate::progress::Progress;
@@ -32,7 +36,7 @@ pub(crate) struct Host {
     root: PathBuf,
     work: PathBuf,
     style: Style,
-    target: Target,
+    pub(crate) target: Target,
     #[cfg(feature = "aws")]
     cloud: Cloud,
 }
@@ -108,6 +112,10 @@ impl Host {
         })
     }
 
+    #[cfg_attr(
+        not(feature = "aws"),
+        expect(clippy::unused_async, reason = "the local host needs no waiting")
+    )]
     async fn place(&self) -> Result<Place, Stopped> {
         match self.target {
             Target::Local => Ok((
@@ -120,8 +128,39 @@ impl Host {
         }
     }
 
+    /// Lets the deployed publisher refresh, and waits for its report.
     #[cfg(feature = "aws")]
-    async fn account(&self) -> Result<Place, Stopped> {
+    pub(crate) async fn refresh_remotely(
+        &self,
+        publisher: &str,
+        asked: &RefreshArguments,
+    ) -> Result<Vec<Report>, Stopped> {
+        let retry = if asked.retry_rejected {
+            "now"
+        } else {
+            "on-change"
+        };
+        let command = json!({"command": "refresh", "layers": asked.layers, "retry": retry});
+        let failed = |problem: String| Stopped::failed(format!("{publisher}: {problem}"));
+        let answer = self
+            .aws()
+            .await?
+            .invoke(publisher, &command.to_string())
+            .await;
+        let answer = answer.map_err(|fault| failed(fault.to_string()))?;
+        let answer: Value =
+            serde_json::from_str(&answer).map_err(|error| failed(error.to_string()))?;
+        if let Some(message) = answer["errorMessage"].as_str() {
+            return Err(failed(message.to_owned()));
+        }
+        serde_json::from_value(answer["layers"].clone()).map_err(|error| failed(error.to_string()))
+    }
+
+    #[cfg(feature = "aws")]
+    async fn aws(&self) -> Result<freshlayer_aws::Aws, Stopped> {
+        if self.target != Target::Aws {
+            return Err(Stopped::usage("--remote needs --target aws"));
+        }
         let bucket = self.cloud.bucket.clone().ok_or_else(|| {
             Stopped::usage(format!(
                 "--target aws needs the bucket that holds the state: name it with --bucket or {}",
@@ -133,9 +172,14 @@ impl Host {
             profile: self.cloud.profile.clone(),
             bucket,
         };
-        let aws = freshlayer_aws::Aws::connect(&settings)
+        freshlayer_aws::Aws::connect(&settings)
             .await
-            .map_err(|fault| Stopped::failed(fault.to_string()))?;
+            .map_err(|fault| Stopped::failed(fault.to_string()))
+    }
+
+    #[cfg(feature = "aws")]
+    async fn account(&self) -> Result<Place, Stopped> {
+        let aws = self.aws().await?;
         Ok((
             Arc::new(aws.store()),
             Arc::new(aws.registry()),
@@ -169,13 +213,21 @@ impl Host {
         }
     }
 
+    /// Brings a layer's zip to this machine: `NAME` at its current release, or `NAME:VERSION`.
+    pub(crate) async fn pull(&self, text: &str) -> Result<(LayerName, Pulled), Stopped> {
+        let (name, wanted) = match text.split_once(':') {
+            Some((name, version)) => (name, Wanted::LayerVersion(number(text, version)?)),
+            None => (text, Wanted::Current),
+        };
+        let (name, engine) = (layer_name(name)?, self.engine().await?);
+        let pulled = freshlayer::pull(&engine, &name, wanted, &self.root.join("pulled")).await;
+        Ok((name, pulled.map_err(Stopped::from)?))
+    }
+
     /// Finds a layer version: `NAME` at its current release, or `NAME:VERSION`.
     pub(crate) async fn layer_version(&self, text: &str) -> Result<LayerVersionArn, Stopped> {
         if let Some((name, version)) = text.split_once(':') {
-            let number = version.parse::<u64>().ok().filter(|number| *number > 0);
-            let number = number.ok_or_else(|| {
-                Stopped::usage(format!("expected NAME or NAME:VERSION, found {text:?}"))
-            })?;
+            let number = number(text, version)?;
             return Ok(FolderRegistry::arn(&layer_name(name)?, number));
         }
         let layer = layer_name(text)?;
@@ -193,6 +245,11 @@ impl Host {
             ))
         })
     }
+}
+
+fn number(text: &str, version: &str) -> Result<u64, Stopped> {
+    let number = version.parse::<u64>().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| Stopped::usage(format!("expected NAME or NAME:VERSION, found {text:?}")))
 }
 
 pub(crate) fn layer_name(text: &str) -> Result<LayerName, Stopped> {

@@ -22,7 +22,7 @@ pub use clock::SystemClock;
 pub use durable::sweep;
 pub use fleet::{FolderFleet, HostError};
 pub use function::{Function, NewFunction};
-pub use opt::{OptError, merged_opt};
+pub use opt::{OptError, merged_opt, merged_zips};
 pub use peers::ProcessPeers;
 pub use registry::{ACCOUNT, FolderRegistry, REGION};
 pub use source::FileSource;

@@ -18,10 +18,10 @@ pub enum OptError {
     #[error("Layer version {0} does not exist.")]
     NotFound(LayerVersionArn),
     /// The zip is damaged.
-    #[error("unpack {arn}: {problem}")]
+    #[error("unpack {what}: {problem}")]
     Damaged {
-        /// The layer version.
-        arn: LayerVersionArn,
+        /// The layer version, or the zip.
+        what: String,
         /// What is wrong.
         problem: String,
     },
@@ -44,14 +44,43 @@ pub fn merged_opt(
         .iter()
         .map(|arn| unpacked(registry, arn))
         .collect::<Result<_, _>>()?;
-    if let [only] = &unpacked[..] {
+    let list: String = layers.iter().map(|arn| format!("{arn}\n")).collect();
+    merge(&unpacked, &list, merged)
+}
+
+/// As [`merged_opt`], from zips whose names are their digests. Each is unpacked beside its zip.
+///
+/// # Errors
+/// [`OptError`].
+pub fn merged_zips(zips: &[(LayerName, PathBuf)], merged: &Path) -> Result<PathBuf, OptError> {
+    let mut unpacked = Vec::new();
+    for (layer, zip) in zips {
+        let target = zip.with_extension("opt");
+        finished_once(&target, |fresh| {
+            let proven = freshlayer::prove(zip, layer, fresh, &|_| ());
+            proven.map(drop).map_err(|error| OptError::Damaged {
+                what: zip.display().to_string(),
+                problem: freshlayer::chain(&error),
+            })
+        })?;
+        unpacked.push(target);
+    }
+    let list: String = unpacked
+        .iter()
+        .map(|folder| format!("{}\n", folder.display()))
+        .collect();
+    merge(&unpacked, &list, merged)
+}
+
+/// Merges folders in order, once per list.
+fn merge(unpacked: &[PathBuf], list: &str, merged: &Path) -> Result<PathBuf, OptError> {
+    if let [only] = unpacked {
         return Ok(only.clone());
     }
-    let list: String = layers.iter().map(|arn| format!("{arn}\n")).collect();
     let name = freshlayer::Digest::of(Sha256::new_with_prefix(list));
     let target = merged.join(name.short());
     finished_once(&target, |fresh| {
-        for folder in &unpacked {
+        for folder in unpacked {
             overlay(folder, fresh)?;
         }
         Ok(())
@@ -66,7 +95,7 @@ fn unpacked(registry: &FolderRegistry, arn: &LayerVersionArn) -> Result<PathBuf,
         return Err(OptError::NotFound(arn.clone()));
     }
     let damaged = |problem: String| OptError::Damaged {
-        arn: arn.clone(),
+        what: arn.to_string(),
         problem,
     };
     let layer = LayerName::parse(arn.layer_name()).map_err(damaged)?;

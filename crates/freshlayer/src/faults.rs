@@ -238,6 +238,15 @@ impl Fleet for Wrapped {
         )
     }
 
+    async fn is_settled(&self, target: &LayerVersionArn) -> Result<bool, PortError> {
+        struck!(
+            self,
+            "fleet.is_settled",
+            |e| e,
+            self.inner.fleet.is_settled(target)
+        )
+    }
+
     async fn apply(&self, step: &Step) -> Result<Consumer, FleetError> {
         let function = step.function().clone();
         let error = |source| FleetError::Other { function, source };

@@ -7,7 +7,7 @@ use crate::gather::Gathered;
 use crate::ports::LayerVersion;
 use crate::problem::{Code, Level};
 use crate::report::{ConsumerState, DatasetState, Outcome, ReleaseReport, Report};
-use crate::rollout::{Driven, drive, survey};
+use crate::rollout::{Driven, drive, glance};
 use crate::state::{Head, Lease, Leased, Release, Session, Snapshot};
 
 /// Makes a published release the one that consumers shall be on.
@@ -50,7 +50,7 @@ pub(crate) async fn settle(
         return Ok(report(session.head(), None, gathered, None));
     };
     let release = session.release(seq).await?;
-    let survey = survey(engine, session.head(), &release).await?;
+    let survey = glance(engine, session.head(), &release).await?;
     if !survey.nothing_to_do()
         && let Leased::Theirs(lease) = session.lease().await?
     {

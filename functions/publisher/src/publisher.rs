@@ -63,7 +63,7 @@ impl Publisher {
             source: Arc::new(HttpSource::new(http)?),
             store: Arc::new(aws.store()),
             registry: Arc::new(aws.registry()),
-            fleet: Arc::new(aws.fleet()),
+            fleet: Arc::new(aws.fleet().glancing()),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             peers: Arc::new(Strangers),
             events: Arc::new(Log),

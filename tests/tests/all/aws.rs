@@ -1,13 +1,17 @@
 //! The whole job in an account of the emulator, through the real binary.
 
+use std::net::TcpListener;
 use std::process::Command;
 
 use freshlayer::LayerVersionArn;
 use freshlayer::ports::{Publication, Registry as _};
 use freshlayer_tests::databases::Mmdb;
-use freshlayer_tests::emulator::{Account, REGION, a_zip, emulator};
+use freshlayer_tests::emulator::{Account, FaultProxy, REGION, a_zip, emulator};
 use freshlayer_tests::sandbox::{Ran, Sandbox, block_on, layer_name};
 
+use serde_json::json;
+
+use crate::lambda::{Running, invoke};
 use crate::refresh::GEO;
 
 /// A sandbox whose binary works in an account.
@@ -132,6 +136,112 @@ fn a_layer_is_published_and_every_function_follows_in_its_own_way() {
 }
 
 #[test]
+fn a_scheduled_run_that_finds_nothing_new_makes_two_calls() {
+    block_on(async {
+        let cloud = Cloud::new().await;
+        assert_eq!(cloud.run(&["refresh"]).code, 0);
+        let one = cloud.version("geo", 1);
+        cloud
+            .account
+            .function("plain", std::slice::from_ref(&one), &["live"], &[])
+            .await;
+        let proxy = FaultProxy::start(emulator());
+        let api = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let layers = cloud.sandbox.path("layers").display().to_string();
+        let mut environment = cloud.account.environment().to_vec();
+        environment.push(("FRESHLAYER_LAYERS", layers));
+        environment.retain(|(name, _)| *name != "AWS_ENDPOINT_URL");
+        environment.push(("AWS_ENDPOINT_URL", proxy.endpoint()));
+        let _running = Running::start("publisher", &api, &environment);
+        cloud.sandbox.upstream.seen();
+        let (kind, answer) = invoke(&api, &json!({}));
+        assert_eq!(
+            (kind.as_str(), &answer["layers"][0]["outcome"]["kind"]),
+            ("response", &json!("unchanged"))
+        );
+        assert_eq!(proxy.requests(), 2, "the head, and one page of functions");
+        assert_eq!(cloud.sandbox.upstream.seen().len(), 1);
+        let (kind, answer) = invoke(&api, &json!({"command": "refresh", "layers": ["other"]}));
+        assert_eq!(
+            (kind.as_str(), &answer["errorType"]),
+            ("error", &json!("Usage"))
+        );
+    });
+}
+
+#[test]
+fn a_layer_of_the_account_is_at_opt_on_this_machine() {
+    block_on(async {
+        let cloud = Cloud::new().await;
+        assert_eq!(cloud.run(&["refresh"]).code, 0);
+        cloud
+            .sandbox
+            .upstream
+            .publish("country.mmdb", &Mmdb::later(3).bytes());
+        assert_eq!(cloud.run(&["refresh"]).code, 0);
+        let manifest = "cat ${FRESHLAYER_ROOT:-/opt}/freshlayer/geo.json";
+        let shown = |layer: &str| {
+            cloud
+                .run(&["exec", layer, "--", "sh", "-c", manifest])
+                .json()
+        };
+        assert_eq!(
+            (&shown("geo")["release"], &shown("geo:1")["release"]),
+            (&json!(2), &json!(1))
+        );
+        let to = cloud.sandbox.path("here").display().to_string();
+        let pulled = cloud.run(&["pull", "geo", "--to", &to]);
+        assert_eq!(pulled.code, 0, "{pulled:?}");
+        assert!(cloud.sandbox.path("here/geo/country.mmdb").exists());
+        assert_eq!(
+            cloud.run(&["pull", "geo", "--to", &to]).code,
+            2,
+            "the folder is there"
+        );
+        assert_eq!(
+            cloud.run(&["pull", "geo:9"]).code,
+            2,
+            "there is no such version"
+        );
+    });
+}
+
+#[test]
+fn sixty_functions_follow_over_pages() {
+    block_on(async {
+        let cloud = Cloud::new().await;
+        assert_eq!(cloud.run(&["refresh"]).code, 0);
+        let one = [cloud.version("geo", 1)];
+        for number in 0..60 {
+            cloud
+                .account
+                .function(&format!("function-{number}"), &one, &[], &[])
+                .await;
+        }
+        cloud
+            .sandbox
+            .upstream
+            .publish("country.mmdb", &Mmdb::later(3).bytes());
+        let ran = cloud.run(&["refresh", "--json"]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        let document = ran.json();
+        let consumers = document["layers"][0]["consumers"]
+            .as_array()
+            .expect("a list");
+        let moved = consumers
+            .iter()
+            .filter(|consumer| consumer["state"] == "moved")
+            .count();
+        assert_eq!((consumers.len(), moved), (60, 60));
+        let two = cloud.version("geo", 2).to_string();
+        assert_eq!(
+            cloud.account.layers("function-59", "$LATEST").await,
+            [two.as_str()]
+        );
+    });
+}
+
+#[test]
 fn bad_data_moves_nothing() {
     block_on(async {
         let cloud = Cloud::new().await;
@@ -193,6 +303,6 @@ fn what_is_missing_is_said_in_one_line() {
         "{no_credentials:?}"
     );
 
-    let local = run(&["exec", "geo", "--target", "aws", "--", "true"], &[]);
+    let local = run(&["functions", "list", "--target", "aws"], &[]);
     assert_eq!(local.code, 2, "{local:?}");
 }

@@ -4,13 +4,14 @@
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{Environment, FunctionCode, Runtime};
 use freshlayer::LayerVersionArn;
 use freshlayer_tests::databases::{KNOWN_ADDRESS, Mmdb};
 use freshlayer_tests::emulator::{Account, emulator, python};
-use freshlayer_tests::sandbox::{Sandbox, binary, block_on, workspace};
+use freshlayer_tests::sandbox::{Ran, Sandbox, binary, block_on, workspace};
 use serde_json::{Value, json};
 
 use crate::refresh::GEO;
@@ -39,6 +40,10 @@ struct Deployed {
 
 impl Deployed {
     async fn new() -> Self {
+        Self::with(&[]).await
+    }
+
+    async fn with(parameters: &[&str]) -> Self {
         let (sandbox, account) = (Sandbox::new(), emulator().account().await);
         sandbox.layer("geo", GEO);
         sandbox
@@ -52,6 +57,7 @@ impl Deployed {
             .arg(workspace().join("tests/emulator/deploy.py"))
             .arg(workspace().join("infra/template.yaml"))
             .args([&code.display().to_string(), &account.bucket(), "freshlayer"])
+            .args(parameters)
             .envs(account.environment())
             .env("AWS_DEFAULT_REGION", freshlayer_tests::emulator::REGION)
             .output()
@@ -200,6 +206,29 @@ fn the_deployed_publisher_moves_a_consumer_and_its_answer_changes() {
             duplicate["layers"][0]["outcome"]["kind"], "unchanged",
             "{duplicate:#}"
         );
+        deployed
+            .sandbox
+            .upstream
+            .publish("country.mmdb", &Mmdb::later(4).bytes());
+        let remote = [
+            "refresh",
+            "geo",
+            "--target",
+            "aws",
+            "--remote",
+            &deployed.publisher,
+            "--bucket",
+            &deployed.bucket,
+        ];
+        let mut command = deployed.sandbox.command(&remote);
+        let output = command
+            .envs(deployed.account.environment())
+            .output()
+            .expect("the binary starts");
+        let ran = Ran::of(&output);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert!(ran.stdout.contains("geo: refreshed: release 3"), "{ran:?}");
+        assert_eq!(deployed.invoke("lookup", &question).await["release"], 3);
         let back = deployed
             .invoke(
                 &deployed.publisher,
@@ -207,7 +236,7 @@ fn the_deployed_publisher_moves_a_consumer_and_its_answer_changes() {
             )
             .await;
         assert_eq!(back["exit_code"], 0, "{back:#}");
-        assert_eq!(deployed.invoke("lookup", &question).await["release"], 1);
+        assert_eq!(deployed.invoke("lookup", &question).await["release"], 2);
     });
 }
 
@@ -280,5 +309,29 @@ fn state_is_not_reached_without_tls() {
             refused.contains("explicit deny in a resource-based policy"),
             "{refused}"
         );
+    });
+}
+
+#[test]
+fn a_schedule_fires() {
+    const LOOKS: u32 = 300;
+    block_on(async {
+        let deployed = Deployed::with(&["Schedule=rate(1 minute)"])
+            .await
+            .without_tls()
+            .await;
+        for _ in 0..LOOKS {
+            let listed = deployed
+                .account
+                .lambda()
+                .list_layer_versions()
+                .layer_name("geo");
+            let listed = listed.send().await.expect("readable");
+            if !listed.layer_versions().is_empty() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        panic!("no layer version after {LOOKS} s");
     });
 }

@@ -2,6 +2,7 @@
 //! and two publishers at once. The end is the same as on a good day.
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use freshlayer_tests::databases::Mmdb;
 use freshlayer_tests::emulator::{FaultProxy, emulator};
@@ -9,6 +10,19 @@ use freshlayer_tests::sandbox::{Ran, block_on};
 use serde_json::{Value, json};
 
 use crate::aws::Cloud;
+
+/// One of each kind of call that a refresh with consumers makes.
+const CALLS: [&str; 9] = [
+    "GetObject",
+    "GetFunction",
+    "GetLayerVersionByArn",
+    "ListFunctions",
+    "PublishLayerVersion",
+    "PublishVersion",
+    "PutObject",
+    "UpdateAlias",
+    "UpdateFunctionConfiguration",
+];
 
 /// A cloud with a first release, functions of each kind on it, and a new build upstream.
 async fn prepared() -> Cloud {
@@ -70,17 +84,6 @@ async fn survives(rule: Value) {
 
 #[test]
 fn a_reply_that_is_cut_off_doubles_nothing() {
-    const CALLS: [&str; 9] = [
-        "GetObject",
-        "GetFunction",
-        "GetLayerVersionByArn",
-        "ListFunctions",
-        "PublishLayerVersion",
-        "PublishVersion",
-        "PutObject",
-        "UpdateAlias",
-        "UpdateFunctionConfiguration",
-    ];
     for call in CALLS {
         block_on(survives(
             json!({"operation": call, "times": 1, "response": {"abort_frac": 0.3}}),
@@ -99,6 +102,48 @@ fn a_throttle_is_waited_out() {
         let error = json!({"code": "TooManyRequestsException"});
         block_on(survives(
             json!({"operation": call, "times": 2, "error": error}),
+        ));
+    }
+}
+
+/// Kills the binary while it waits for a call's reply, and runs it again.
+async fn survives_a_kill(rule: Value) {
+    let cloud = prepared().await;
+    let proxy = FaultProxy::start(emulator());
+    proxy.rule(&rule);
+    let mut command = cloud.command(&["refresh"]);
+    command.env("AWS_ENDPOINT_URL", proxy.endpoint());
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("the binary starts");
+    while proxy.fired() == 0 {
+        let ended = child.try_wait().expect("it can be asked");
+        assert!(ended.is_none(), "{rule}: it ended before the rule was met");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // The emulator ends what it began.
+    std::thread::sleep(Duration::from_millis(300));
+    child.kill().expect("it still waits");
+    child.wait().expect("it is gone");
+    let again = cloud.run(&["refresh"]);
+    assert_eq!(again.code, 0, "{rule}: {again:?}");
+    assert_as_on_a_good_day(&cloud, &rule.to_string()).await;
+}
+
+#[test]
+fn a_publisher_killed_before_a_call_is_done_loses_nothing() {
+    for call in CALLS {
+        block_on(survives_a_kill(
+            json!({"operation": call, "times": 1, "timeout_ms": 60_000}),
+        ));
+    }
+}
+
+#[test]
+fn a_publisher_killed_behind_a_call_doubles_nothing() {
+    for call in CALLS {
+        let slow = json!({"bandwidth_kbps": 0.01});
+        block_on(survives_a_kill(
+            json!({"operation": call, "times": 1, "response": slow}),
         ));
     }
 }

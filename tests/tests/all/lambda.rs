@@ -33,7 +33,7 @@ fn request(stream: &TcpStream) -> (String, String) {
 
 /// Plays Lambda's runtime API for one event: `next` hands it out, `response` or `error` takes what comes.
 /// Source: the `OpenAPI` description of the AWS Lambda runtime API, 2018-06-01.
-fn invoke(api: &TcpListener, event: &Value) -> (String, Value) {
+pub(crate) fn invoke(api: &TcpListener, event: &Value) -> (String, Value) {
     loop {
         let (mut stream, _) = api.accept().expect("the runtime connects");
         let (line, body) = request(&stream);
@@ -63,7 +63,24 @@ fn invoke(api: &TcpListener, event: &Value) -> (String, Value) {
     }
 }
 
-struct Running(Child);
+/// A function's process, as Lambda starts one.
+pub(crate) struct Running(Child);
+
+impl Running {
+    pub(crate) fn start(name: &str, api: &TcpListener, environment: &[(&str, String)]) -> Self {
+        let address = api.local_addr().expect("a bound port has an address");
+        let mut function = Command::new(binary(name));
+        function
+            .env("AWS_LAMBDA_RUNTIME_API", address.to_string())
+            .env("AWS_LAMBDA_FUNCTION_NAME", name)
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
+            .env("AWS_LAMBDA_LOG_GROUP_NAME", "group")
+            .env("AWS_LAMBDA_LOG_STREAM_NAME", "stream")
+            .envs(environment.iter().map(|(name, value)| (*name, value)));
+        Self(function.spawn().expect("it starts"))
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -81,17 +98,9 @@ fn geo_lookup_answers_from_the_layer() {
     assert_refreshed(&sandbox.refresh("geo"), 2);
     assert_eq!(sandbox.cli(&["exec", "geo", "--", "true"]).code, 0);
     let api = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = api.local_addr().expect("a bound port has an address");
-    let mut function = Command::new(binary("geo-lookup"));
-    function
-        .env("AWS_LAMBDA_RUNTIME_API", address.to_string())
-        .env("AWS_LAMBDA_FUNCTION_NAME", "geo-lookup")
-        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
-        .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
-        .env("AWS_LAMBDA_LOG_GROUP_NAME", "group")
-        .env("AWS_LAMBDA_LOG_STREAM_NAME", "stream")
-        .env("FRESHLAYER_ROOT", sandbox.path("host/layers/geo/2/opt"));
-    let _running = Running(function.spawn().expect("it starts"));
+    let opt = sandbox.path("host/layers/geo/2/opt");
+    let root = [("FRESHLAYER_ROOT", opt.display().to_string())];
+    let _running = Running::start("geo-lookup", &api, &root);
 
     let (kind, answer) = invoke(&api, &json!({ "ip": "16.0.1.7" }));
     assert_eq!(kind, "response", "{answer}");

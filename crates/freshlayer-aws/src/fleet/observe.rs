@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use aws_sdk_lambda::operation::list_functions::ListFunctionsOutput;
 use aws_sdk_lambda::types::{AliasConfiguration, FunctionConfiguration, FunctionVersion};
 use aws_sdk_resourcegroupstagging::types::TagFilter;
 use freshlayer::LayerVersionArn;
@@ -60,17 +61,38 @@ impl LambdaFleet {
         Ok(found)
     }
 
+    /// Tells whether every `$LATEST` that uses the layer uses this version of it.
+    pub(super) async fn latest_are_on(&self, target: &LayerVersionArn) -> Result<bool, Fault> {
+        let mut marker = None;
+        loop {
+            let page = self.page(None, marker).await?;
+            let mut used = page.functions().iter().flat_map(layers);
+            if used.any(|arn| arn.layer() == target.layer() && arn != *target) {
+                return Ok(false);
+            }
+            marker = next(page.next_marker());
+            if marker.is_none() {
+                return Ok(true);
+            }
+        }
+    }
+
+    async fn page(
+        &self,
+        versions: Option<FunctionVersion>,
+        marker: Option<String>,
+    ) -> Result<ListFunctionsOutput, Fault> {
+        self.pace.turn().await;
+        let asked = self.lambda.list_functions().set_function_version(versions);
+        let page = asked.max_items(50).set_marker(marker).send().await;
+        page.map_err(Fault::of("ListFunctions"))
+    }
+
     async fn list(&self) -> Result<BTreeMap<FunctionName, Listed>, Fault> {
         let mut functions: BTreeMap<FunctionName, Listed> = BTreeMap::new();
         let mut marker = None;
         loop {
-            self.pace.turn().await;
-            let asked = self
-                .lambda
-                .list_functions()
-                .function_version(FunctionVersion::All);
-            let page = asked.max_items(50).set_marker(marker).send().await;
-            let page = page.map_err(Fault::of("ListFunctions"))?;
+            let page = self.page(Some(FunctionVersion::All), marker).await?;
             for found in page.functions() {
                 let Some(Ok(name)) = found.function_name().map(FunctionName::parse) else {
                     continue;
@@ -81,10 +103,7 @@ impl LambdaFleet {
                     None => listed.latest = Some(found.clone()),
                 }
             }
-            marker = page
-                .next_marker()
-                .filter(|marker| !marker.is_empty())
-                .map(str::to_owned);
+            marker = next(page.next_marker());
             if marker.is_none() {
                 return Ok(functions);
             }
@@ -113,10 +132,7 @@ impl LambdaFleet {
                 let name = arn.rsplit(':').next().unwrap_or_default();
                 functions.insert(name.to_owned(), tags.collect());
             }
-            token = page
-                .pagination_token()
-                .filter(|token| !token.is_empty())
-                .map(str::to_owned);
+            token = next(page.pagination_token());
             if token.is_none() {
                 return Ok(functions);
             }
@@ -131,10 +147,7 @@ impl LambdaFleet {
             let page = asked.set_marker(marker).send().await;
             let page = page.map_err(Fault::of("ListAliases"))?;
             aliases.extend_from_slice(page.aliases());
-            marker = page
-                .next_marker()
-                .filter(|marker| !marker.is_empty())
-                .map(str::to_owned);
+            marker = next(page.next_marker());
             if marker.is_none() {
                 return Ok(aliases);
             }
@@ -184,6 +197,11 @@ impl LambdaFleet {
         };
         found.configuration.ok_or_else(odd)
     }
+}
+
+/// An empty mark is the end, too.
+fn next(mark: Option<&str>) -> Option<String> {
+    mark.filter(|mark| !mark.is_empty()).map(str::to_owned)
 }
 
 fn number(version: Option<&str>) -> Option<u64> {

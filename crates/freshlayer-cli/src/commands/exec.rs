@@ -16,18 +16,31 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::{getgid, getuid};
 
+use crate::arguments::Target;
 use crate::output::Stopped;
 use crate::wiring::Host;
 
 /// Merges the layers into one folder, in list order.
 pub(crate) async fn prepare(host: &Host, layers: &[String]) -> Result<PathBuf, Stopped> {
-    host.local_only("exec", "refresh the layer locally, too")?;
-    let mut arns = Vec::new();
-    for layer in layers {
-        arns.push(host.layer_version(layer).await?);
-    }
-    let opt = merged_opt(&host.registry(), &arns, &host.merged())
-        .map_err(|error| Stopped::failed(error.to_string()))?;
+    let opt = match host.target {
+        Target::Local => {
+            let mut arns = Vec::new();
+            for layer in layers {
+                arns.push(host.layer_version(layer).await?);
+            }
+            merged_opt(&host.registry(), &arns, &host.merged())
+        }
+        #[cfg(feature = "aws")]
+        Target::Aws => {
+            let mut zips = Vec::new();
+            for layer in layers {
+                let (name, found) = host.pull(layer).await?;
+                zips.push((name, found.zip));
+            }
+            freshlayer_local::merged_zips(&zips, &host.merged())
+        }
+    };
+    let opt = opt.map_err(|error| Stopped::failed(error.to_string()))?;
     std::path::absolute(&opt)
         .map_err(|error| Stopped::failed(format!("find {}: {error}", opt.display())))
 }

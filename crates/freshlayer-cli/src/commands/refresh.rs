@@ -8,6 +8,10 @@ use crate::output::{CommandResult, Done, Stopped, bytes};
 use crate::wiring::Host;
 
 pub(crate) async fn run(host: &Host, asked: &RefreshArguments) -> Result<Done, Stopped> {
+    #[cfg(feature = "aws")]
+    if let Some(publisher) = &asked.remote {
+        return Ok(of_reports(host.refresh_remotely(publisher, asked).await?));
+    }
     let definitions = host.definitions(&asked.layers)?;
     let engine = host.engine().await?;
     let retry = if asked.retry_rejected {

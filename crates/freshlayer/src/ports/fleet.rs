@@ -25,6 +25,17 @@ pub trait Fleet: Send + Sync {
     /// What the adapter says.
     async fn observe(&self, target: &LayerVersionArn) -> Result<Vec<Consumer>, PortError>;
 
+    /// Tells, at the smallest cost, whether nobody uses another version of the layer than this one in
+    /// `$LATEST`. Aliases and tags are not looked at. `false` says nothing; it is the answer of a host where a
+    /// whole look costs no more.
+    ///
+    /// # Errors
+    /// What the adapter says.
+    async fn is_settled(&self, target: &LayerVersionArn) -> Result<bool, PortError> {
+        let _unseen = target;
+        Ok(false)
+    }
+
     /// Does one step.
     ///
     /// # Errors

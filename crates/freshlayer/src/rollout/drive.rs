@@ -5,7 +5,7 @@ use futures_util::{StreamExt as _, stream};
 use super::plan::{Desired, Plan, Standing, plan};
 use crate::engine::{Engine, Stages};
 use crate::error::{Error, chain};
-use crate::ports::{Consumer, FleetError, FunctionName, Stage, Step};
+use crate::ports::{Consumer, FleetError, FunctionName, PortError, Stage, Step};
 use crate::report::{ConsumerReport, ConsumerState};
 use crate::state::{ConsumerNote, Head, Release};
 
@@ -59,6 +59,46 @@ pub(crate) async fn survey(
     head: &Head,
     release: &Release,
 ) -> Result<Survey, Error> {
+    let desired = desired(engine, head, release)?;
+    let observed = engine.ports.fleet.observe(&desired.target).await;
+    let observed = observed.map_err(fault(&desired))?;
+    let plan = plan(&desired, &observed);
+    Ok(Survey {
+        desired,
+        observed,
+        plan,
+    })
+}
+
+/// As [`survey`], but where the last rollout was finished a glance is enough to see that nothing happened.
+pub(crate) async fn glance(
+    engine: &Engine,
+    head: &Head,
+    release: &Release,
+) -> Result<Survey, Error> {
+    let desired = desired(engine, head, release)?;
+    let fleet = &engine.ports.fleet;
+    if head.rollout.is_some()
+        || !fleet
+            .is_settled(&desired.target)
+            .await
+            .map_err(fault(&desired))?
+    {
+        return survey(engine, head, release).await;
+    }
+    Ok(Survey {
+        desired,
+        observed: Vec::new(),
+        plan: Plan::default(),
+    })
+}
+
+fn fault(desired: &Desired) -> impl FnOnce(PortError) -> Error {
+    let layer = desired.layer.clone();
+    move |source| Error::Fleet { layer, source }
+}
+
+fn desired(engine: &Engine, head: &Head, release: &Release) -> Result<Desired, Error> {
     let layer = release.layer.clone();
     let region = engine.ports.registry.region();
     let target = head
@@ -72,19 +112,11 @@ pub(crate) async fn survey(
         .versions
         .iter()
         .filter_map(|(seq, r)| Some((*seq, r.get(region)?.clone())));
-    let desired = Desired {
-        layer: layer.clone(),
+    Ok(Desired {
+        layer,
         target,
         version: release.version.clone(),
         releases: releases.collect(),
-    };
-    let observed = engine.ports.fleet.observe(&desired.target).await;
-    let observed = observed.map_err(|source| Error::Fleet { layer, source })?;
-    let plan = plan(&desired, &observed);
-    Ok(Survey {
-        desired,
-        observed,
-        plan,
     })
 }
 
@@ -187,13 +219,8 @@ impl Drive {
             }
         }
         if stale {
-            let layer = &self.desired.layer;
             let observed = engine.ports.fleet.observe(&self.desired.target).await;
-            let fault = |source| Error::Fleet {
-                layer: layer.clone(),
-                source,
-            };
-            self.observed = observed.map_err(fault)?;
+            self.observed = observed.map_err(fault(&self.desired))?;
         }
         self.plan = plan(&self.desired, &self.observed);
         Ok(round)

@@ -4,6 +4,6 @@ mod drive;
 mod orders;
 mod plan;
 
-pub(crate) use drive::{Driven, drive, standing, survey};
+pub(crate) use drive::{Driven, drive, glance, standing, survey};
 pub use orders::{Order, order};
 pub use plan::{Desired, Plan, Standing, plan};
