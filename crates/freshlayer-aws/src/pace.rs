@@ -2,26 +2,71 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::time::{Instant, sleep_until};
 
 /// Lambda's control plane takes 15 calls a second per account and Region, and that is not to be raised
 /// (AWS Lambda quotas). People and pipelines need their part.
 pub const CALLS_PER_SEC_DEFAULT: u32 = 8;
+/// So many calls may come at once after a pause; with the calls of the next second it stays below 15.
+const BURST: u32 = 5;
 
-/// Spaces calls evenly. Clones share one pace.
+/// Spaces calls, in any order of the callers. Clones share one pace.
 #[derive(Clone)]
-pub struct Pace(Arc<Mutex<Interval>>);
+pub struct Pace {
+    period: Duration,
+    /// When the next call would be due if all of them were spaced evenly.
+    due: Arc<Mutex<Instant>>,
+}
 
 impl Pace {
     /// Allows so many calls a second; at least one.
     pub fn per_sec(calls: u32) -> Self {
-        let mut interval = interval(Duration::from_secs(1) / calls.max(1));
-        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self(Arc::new(Mutex::new(interval)))
+        Self {
+            period: Duration::from_secs(1) / calls.max(1),
+            due: Arc::new(Mutex::new(Instant::now())),
+        }
     }
 
     /// Waits for the next turn.
     pub(crate) async fn turn(&self) {
-        self.0.lock().await.tick().await;
+        let turn = {
+            let mut due = self.due.lock().await;
+            let turn = due.checked_sub(self.period * (BURST - 1));
+            *due = (*due).max(Instant::now()) + self.period;
+            turn
+        };
+        if let Some(turn) = turn {
+            sleep_until(turn).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_passes_at_once_and_the_rest_is_spaced() {
+        let (pace, started) = (Pace::per_sec(10), Instant::now());
+        let mut passed = Vec::new();
+        for _ in 0..15 {
+            pace.turn().await;
+            passed.push(started.elapsed().as_millis());
+        }
+        assert_eq!(passed[..5], [0; 5], "the burst");
+        assert!(passed[14] >= 1_000, "then ten a second: {passed:?}");
+        assert!(passed[14] <= 1_050, "and no fewer: {passed:?}");
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let pause_over = Instant::now();
+        for _ in 0..5 {
+            pace.turn().await;
+        }
+        assert_eq!(
+            pause_over.elapsed().as_millis(),
+            0,
+            "a pause earns one burst"
+        );
+        pace.turn().await;
+        assert!(pause_over.elapsed().as_millis() >= 100, "and not more");
     }
 }
