@@ -1,4 +1,7 @@
+use std::time::Duration;
+
 use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_s3::config::SharedHttpClient;
@@ -8,6 +11,11 @@ use crate::{CALLS_PER_SEC_DEFAULT, Fault, LambdaFleet, LambdaRegistry, Pace, S3S
 
 /// Tries per call. The SDK waits longer from try to try, and as long as a throttle asks for.
 const TRIES_MAX: u32 = 5;
+
+/// A connection that died in the middle says nothing more.
+const ANSWERS_WITHIN: Duration = Duration::from_mins(2);
+/// The longest that a function may run.
+const FUNCTION_ENDS_WITHIN: Duration = Duration::from_mins(15);
 
 /// Which account and Region, and where the state is.
 #[derive(Debug, Clone)]
@@ -44,6 +52,11 @@ impl Aws {
     pub async fn connect(settings: &Settings) -> Result<Self, Fault> {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http_client())
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .read_timeout(ANSWERS_WITHIN)
+                    .build(),
+            )
             .retry_config(RetryConfig::standard().with_max_attempts(TRIES_MAX));
         if let Some(region) = &settings.region {
             loader = loader.region(Region::new(region.clone()));
@@ -112,7 +125,12 @@ impl Aws {
     /// [`Fault`] where it cannot be invoked.
     pub async fn invoke(&self, function: &str, payload: &str) -> Result<String, Fault> {
         // A second try of an invocation whose reply was lost would find nothing new; but it would wait as long.
-        let once = aws_sdk_lambda::config::Builder::new().retry_config(RetryConfig::disabled());
+        let patience = TimeoutConfig::builder()
+            .read_timeout(FUNCTION_ENDS_WITHIN)
+            .build();
+        let once = aws_sdk_lambda::config::Builder::new()
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(patience);
         let asked = self.lambda().invoke().function_name(function);
         let answer = asked
             .payload(Blob::new(payload))

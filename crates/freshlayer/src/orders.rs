@@ -173,6 +173,7 @@ pub async fn pin(
                 at,
                 reason: reason.clone().or(known),
             });
+            head.roll(seq, at);
             Ok(())
         })
         .await?;
@@ -193,7 +194,16 @@ pub async fn unpin(engine: &Engine, layer: &LayerName) -> Result<bool, Error> {
     if session.head().pin.is_none() {
         return Ok(false);
     }
-    session.order(|head| Ok(head.pin = None)).await?;
+    let now = engine.ports.clock.now();
+    session
+        .order(|head| {
+            head.pin = None;
+            if let Some(current) = head.current {
+                head.roll(current, now);
+            }
+            Ok(())
+        })
+        .await?;
     Ok(true)
 }
 

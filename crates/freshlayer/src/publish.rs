@@ -48,8 +48,11 @@ async fn find_or_make(
     let registry = engine.ports.registry.as_ref();
     let layer = &release.layer;
     let description = description(release);
+    // A state that was begun anew may describe other bytes (with another download's time) the same way.
+    let same = |version: &LayerVersion| version.sha256 == zip.sha256;
     let found = registry.find(layer, &description).await;
-    if let Some(version) = found.map_err(fault(release, "look for a version of"))? {
+    let found = found.map_err(fault(release, "look for a version of"))?;
+    if let Some(version) = found.filter(same) {
         return Ok(version);
     }
     let publication = Publication {
@@ -63,7 +66,9 @@ async fn find_or_make(
         Err(error) => {
             // The reply may be lost and the version made: look before giving up.
             let found = registry.find(layer, &description).await.ok().flatten();
-            found.ok_or_else(|| fault(release, "publish")(error))
+            found
+                .filter(same)
+                .ok_or_else(|| fault(release, "publish")(error))
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use tempfile::TempDir;
+
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::hashing::sha256_of;
@@ -64,7 +66,8 @@ pub async fn pull(
     let zip = cache.join(format!("{}.zip", release.zip_sha256));
     if !zip.exists() {
         std::fs::create_dir_all(cache).map_err(Error::io("make the folder", cache))?;
-        let folder = engine.run_folder()?;
+        let folder =
+            TempDir::with_prefix_in("pull-", cache).map_err(Error::io("write in", cache))?;
         let fresh = folder.path().join("layer.zip");
         let key = Key::blob(&release.zip_sha256).to_string();
         if !engine.zip_to_file(&release, &fresh).await? {

@@ -18,6 +18,7 @@ use crate::settings::{MaxmindAccount, Settings, read};
 
 /// Longer than Lambda lets any function run, so that two publishers never work on one layer.
 const LEASE: Duration = Duration::from_mins(16);
+const WORK: &str = "/tmp/freshlayer";
 /// What is left of the invocation when the work stops: enough to report.
 const REPORTING: Duration = Duration::from_secs(5);
 
@@ -58,6 +59,8 @@ impl Publisher {
             maxmind,
             ..freshlayer_http::Settings::default()
         };
+        // One environment does one run at a time: what lies here is of a run that was cut off.
+        let _nothing_there = std::fs::remove_dir_all(WORK);
         let clock = Arc::new(SystemClock::start());
         let ports = Ports {
             source: Arc::new(HttpSource::new(http)?),
@@ -70,7 +73,7 @@ impl Publisher {
         };
         let engine = Engine {
             ports,
-            work: PathBuf::from("/tmp/freshlayer"),
+            work: PathBuf::from(WORK),
             owner: owner(),
             lease: LEASE,
         };

@@ -85,7 +85,7 @@ fn a_layer_is_published_and_every_function_follows_in_its_own_way() {
             .function("held", &on_one, &[], &[("freshlayer:geo", "hold")])
             .await;
         account
-            .function("wishes", &[], &[], &[("freshlayer:geo", "^1")])
+            .function("wishes", &[], &[], &[("freshlayer:geo", "1")])
             .await;
         account
             .function("other", std::slice::from_ref(&foreign), &[], &[])

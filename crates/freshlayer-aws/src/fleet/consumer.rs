@@ -28,6 +28,17 @@ pub(super) fn raw_layers(found: &FunctionConfiguration) -> Vec<String> {
     arns.map(str::to_owned).collect()
 }
 
+/// Variables under a key that we may not use are unknown, and no two unknown ones are equal: the function is
+/// held, and never gets variables that nobody released.
+fn unreadable(found: &FunctionConfiguration) -> String {
+    let error = found
+        .environment()
+        .and_then(|environment| environment.error());
+    error.map_or_else(String::new, |_| {
+        format!("{:?} {:?}", found.version(), found.revision_id())
+    })
+}
+
 /// A digest over all that a published version freezes, but its code and its layers. What Lambda changes by
 /// itself (state, times, revision) and what belongs to a version alone (its description) stays out.
 fn settings(found: &FunctionConfiguration) -> String {
@@ -64,6 +75,13 @@ fn settings(found: &FunctionConfiguration) -> String {
         ),
         format!("{snap_start:?} {:?}", found.logging_config()),
         format!("{variables:?}"),
+        format!(
+            "{:?} {:?}",
+            found.capacity_provider_config(),
+            found.durable_config()
+        ),
+        format!("{:?}", found.tenancy_config()),
+        unreadable(found),
     ];
     let mut hasher = Sha256::new();
     for part in parts {

@@ -15,6 +15,9 @@ use freshlayer::ports::{Consumer, Fleet, FleetError, FunctionName, PortError, St
 
 use crate::Pace;
 
+/// The version that changes.
+const LATEST: &str = "$LATEST";
+
 /// The functions of one account and Region.
 pub struct LambdaFleet {
     lambda: aws_sdk_lambda::Client,

@@ -1,13 +1,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_lambda::operation::list_functions::ListFunctionsOutput;
-use aws_sdk_lambda::types::{AliasConfiguration, FunctionConfiguration, FunctionVersion};
+use aws_sdk_lambda::types::{
+    AliasConfiguration, FunctionConfiguration, FunctionVersion, LastUpdateStatus,
+};
 use aws_sdk_resourcegroupstagging::types::TagFilter;
 use freshlayer::LayerVersionArn;
-use freshlayer::ports::{Alias, Consumer, FunctionName, PublishedVersion};
+use freshlayer::ports::{Alias, Configuration, Consumer, FunctionName, PublishedVersion};
 
 use super::consumer::{configuration, layers, raw_layers};
-use super::{LambdaFleet, Seen};
+use super::{LATEST, LambdaFleet, Seen};
 use crate::Fault;
 
 type Tags = BTreeMap<String, String>;
@@ -37,21 +39,24 @@ impl LambdaFleet {
             if tags.is_none() && !listed.uses(target.layer()) {
                 continue;
             }
-            let Some(latest) = &listed.latest else {
+            // The list leaves out how the last update ended; and a function may be gone by now.
+            let Some(latest) = there(self.get(&function, LATEST).await)? else {
                 continue;
             };
-            let aliases = self.aliases(&function).await?;
+            let Some(aliases) = there(self.aliases(&function).await)? else {
+                continue;
+            };
             let opted_in = tags.is_some();
             let seen = Seen {
                 consumer: Consumer {
-                    latest: configuration(latest),
+                    latest: in_effect(&latest, target),
                     revision_id: latest.revision_id().unwrap_or_default().to_owned(),
                     versions: self.versions(&function, &listed, &aliases).await?,
                     aliases: aliases.iter().filter_map(alias).collect(),
                     tags: tags.unwrap_or_default(),
                     function,
                 },
-                layers: raw_layers(latest),
+                layers: raw_layers(&latest),
                 split: aliases.iter().filter_map(splits).collect(),
             };
             if opted_in || is_consumer(&seen.consumer, target.layer()) {
@@ -98,9 +103,10 @@ impl LambdaFleet {
                     continue;
                 };
                 let listed = functions.entry(name).or_default();
-                match found.version().and_then(|version| version.parse().ok()) {
+                match number(found.version()) {
                     Some(number) => drop(listed.versions.insert(number, found.clone())),
-                    None => listed.latest = Some(found.clone()),
+                    None if found.version() == Some(LATEST) => listed.latest = Some(found.clone()),
+                    None => {}
                 }
             }
             marker = next(page.next_marker());
@@ -196,6 +202,23 @@ impl LambdaFleet {
             )
         };
         found.configuration.ok_or_else(odd)
+    }
+}
+
+/// What is in effect: after an update that failed Lambda lists the new layers and serves the old ones. Ours
+/// counts as not there then, so that the update is made again.
+fn in_effect(latest: &FunctionConfiguration, target: &LayerVersionArn) -> Configuration {
+    let mut found = configuration(latest);
+    if latest.last_update_status() == Some(&LastUpdateStatus::Failed) {
+        found.layers.retain(|arn| arn != target);
+    }
+    found
+}
+
+fn there<T>(found: Result<T, Fault>) -> Result<Option<T>, Fault> {
+    match found {
+        Err(fault) if fault.is("ResourceNotFoundException") => Ok(None),
+        found => found.map(Some),
     }
 }
 

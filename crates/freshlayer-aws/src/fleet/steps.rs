@@ -5,7 +5,7 @@ use freshlayer::LayerVersionArn;
 use freshlayer::ports::{FleetError, FunctionName, PublishedVersion};
 
 use super::consumer::{configuration, layers, raw_layers};
-use super::{LambdaFleet, Seen};
+use super::{LATEST, LambdaFleet, Seen};
 use crate::Fault;
 
 /// Lambda's own waiter asks every second; small functions settle sooner.
@@ -13,7 +13,6 @@ const FIRST_LOOK: Duration = Duration::from_millis(200);
 const LOOKS_APART_MAX: Duration = Duration::from_secs(2);
 /// An update that takes longer than this is left to the next run.
 const SETTLES_WITHIN: Duration = Duration::from_mins(5);
-const LATEST: &str = "$LATEST";
 
 impl LambdaFleet {
     /// Swaps our layer's entry in place. A reply that was lost shows as a revision that is gone and a layer that
@@ -120,6 +119,8 @@ impl LambdaFleet {
                 format!("alias {name} splits its traffic between two versions; finish that first");
             return Err(FleetError::Refused { function, reason });
         }
+        // A version whose snapshot failed is listed as any other.
+        self.settled(&function, &version.to_string()).await?;
         self.pace.turn().await;
         let asked = self
             .lambda

@@ -68,7 +68,7 @@ fn key_and_value(tag: &str) -> Result<(String, String), Stopped> {
         .split_once('=')
         .ok_or_else(|| Stopped::usage(format!("tag: expected KEY=VALUE, found {tag:?}")))?;
     if key.starts_with("freshlayer:") && matches!(Order::parse(value), Order::Unclear(_)) {
-        let expected = "expected hold, pin=<release> or a requirement such as ^1";
+        let expected = "expected hold, pin=<release> or a version such as 1";
         return Err(Stopped::usage(format!(
             "tag {key}: {expected}, found {value:?}"
         )));

@@ -13,6 +13,8 @@ use crate::state::{ConsumerNote, Head, Release};
 /// at the same time.
 const ROUNDS_MAX: usize = 12;
 /// An update takes seconds to settle, and no two of a round are for the same function.
+/// Each change by someone else costs a look at everything.
+const CHANGES_MAX: u32 = 4;
 const STEPS_AT_ONCE: usize = 32;
 
 /// How far a rollout came.
@@ -170,6 +172,7 @@ struct Drive {
     plan: Plan,
     before: BTreeMap<FunctionName, Consumer>,
     failed: BTreeMap<FunctionName, String>,
+    changed: BTreeMap<FunctionName, u32>,
 }
 
 impl Drive {
@@ -189,6 +192,7 @@ impl Drive {
             plan,
             before,
             failed: BTreeMap::new(),
+            changed: BTreeMap::new(),
         }
     }
 
@@ -209,7 +213,15 @@ impl Drive {
             round = Round::Worked;
             match answer {
                 Ok(consumer) => self.replace(consumer),
-                Err(FleetError::Changed { .. }) => stale = true,
+                Err(FleetError::Changed { function }) => {
+                    stale = true;
+                    let times = self.changed.entry(function.clone()).or_default();
+                    *times += 1;
+                    if *times == CHANGES_MAX {
+                        let reason = "it changed at every try; the next run goes on";
+                        self.failed.insert(function, reason.to_owned());
+                    }
+                }
                 Err(FleetError::Refused { function, reason }) => {
                     self.failed.insert(function, reason);
                 }

@@ -62,7 +62,7 @@ fn next(desired: &Desired, consumer: &Consumer) -> (Option<Step>, Standing) {
         Some(Order::Unclear(text)) => {
             let tag = tag(&desired.layer);
             return held(format!(
-                "its tag {tag} says {text:?}; use hold, pin=<release> or ^1"
+                "its tag {tag} says {text:?}; use hold, pin=<release> or a version such as 1"
             ));
         }
         Some(Order::Follow(wanted)) if !wanted.matches(&desired.version) => {

@@ -180,13 +180,17 @@ impl Head {
     /// Makes a release the one that consumers shall be on, and opens its rollout.
     pub fn promote(&mut self, release: &Release, now: Timestamp) {
         let to = release.seq;
-        let from = self.stable.or(self.current).filter(|from| *from != to);
         self.newest = self.newest.max(to);
         self.stable = self.stable.filter(|stable| *stable <= to);
         self.current = Some(to);
         self.record = Some(release.clone());
+        self.roll(to, now);
+    }
+
+    /// Opens a rollout: from now on consumers are looked at until every one is there.
+    pub fn roll(&mut self, to: u64, now: Timestamp) {
         self.rollout = Some(Rollout {
-            from,
+            from: self.stable.filter(|from| *from != to),
             to,
             started: now,
             journal: BTreeMap::new(),
