@@ -3,7 +3,8 @@ use serde::{Deserialize, Serialize};
 
 /// Every bound of a refresh. Nothing that comes from outside is unbounded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
 pub struct Limits {
     /// Largest body that is downloaded, in bytes. Twice the largest layer, so that a badly compressed one
     /// still passes.

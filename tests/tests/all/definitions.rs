@@ -75,6 +75,16 @@ source.sha256 = "abc"
         ),
         ("three", "[[dataset]\nname = 1"),
         ("four", ""),
+        (
+            "five",
+            r#"descripton = "a typo does not hide the rest"
+[[dataset]]
+name = "a"
+format = "file"
+path = "../etc"
+source.https = "https://example.org"
+"#,
+        ),
     ]);
     assert_snapshot!(found);
 }

@@ -40,19 +40,19 @@ pub(super) fn definition(
         let offset = error.span().map_or(0, |span| span.start);
         parser.problem_at(offset, error.message().to_owned());
     }
-    if parser.problems.is_empty() {
-        for misfit in misfits(&parser.document, &definition_schema()) {
-            parser.problem_at(misfit.offset, misfit.message);
-        }
+    if !parser.problems.is_empty() {
+        return Err(parser.sorted());
     }
-    if parser.problems.is_empty() {
-        match toml::from_str::<RawLayer>(text) {
-            Ok(raw) => return parser.layer(raw),
-            Err(error) => {
-                let offset = error.span().map_or(0, |span| span.start);
-                parser.problem_at(offset, error.message().to_owned());
-            }
+    for misfit in misfits(&parser.document, &definition_schema()) {
+        parser.problem_at(misfit.offset, misfit.message);
+    }
+    match toml::from_str::<RawLayer>(text) {
+        Ok(raw) => return parser.layer(raw),
+        Err(error) if parser.problems.is_empty() => {
+            let offset = error.span().map_or(0, |span| span.start);
+            parser.problem_at(offset, error.message().to_owned());
         }
+        Err(_told_already) => {}
     }
     Err(parser.sorted())
 }

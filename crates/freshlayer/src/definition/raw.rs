@@ -1,5 +1,5 @@
 //! The TOML as serde reads it. The doc comments here are the words of `freshlayer schema` and of
-//! `layers/README.md`.
+//! `layers/README.md`. Unknown keys are the schema's to refuse, so that the rest of a file is judged, too.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::limits::Limits;
 
 /// One layer. The file's name is the layer's name.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 #[schemars(title = "freshlayer layer definition")]
 pub(super) struct RawLayer {
     /// What the layer is for, in one line.
@@ -25,7 +25,7 @@ pub(super) struct RawLayer {
 
 /// One dataset.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub(super) struct RawDataset {
     /// The name that the reader is asked for: 1 to 64 of `a-z A-Z 0-9 - _`, unique in the layer.
     pub(super) name: String,
@@ -63,7 +63,8 @@ impl From<RawFormat> for Format {
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
 pub(super) struct RawSource {
     /// An address. `${VAR}` and `${VAR:-default}` are filled in from the environment.
     pub(super) https: Option<String>,
@@ -101,7 +102,8 @@ pub enum PlainHttp {
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
 pub(super) struct RawExpect {
     /// Smallest size after unpacking, in bytes. An empty dataset is always refused.
     pub(super) size_bytes_min: u64,
@@ -164,7 +166,8 @@ pub enum OlderBuild {
 
 /// A question with a known answer.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
 pub struct Probe {
     /// mmdb: the address to look up.
     pub ip: Option<String>,
