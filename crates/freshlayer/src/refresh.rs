@@ -90,6 +90,10 @@ async fn run(
             stages,
         )
         .await?;
+        // Packaging and storing may have taken longer than the lease.
+        if let Leased::Theirs(lease) = session.lease().await? {
+            return Ok(busy(definition, &lease));
+        }
         let version = publish(engine, &release, &zip, stages).await?;
         promote(engine, &mut session, &release, version, &mut gathered).await?;
     }

@@ -56,7 +56,7 @@ pub(crate) async fn settle(
     {
         return Ok(Report::of(layer, held_by(&lease)));
     }
-    let driven = drive(engine, survey, stages).await?;
+    let driven = drive(engine, session, survey, stages).await?;
     let finishes = driven.converged() && session.head().rollout.is_some();
     if finishes && let Leased::Theirs(lease) = session.lease().await? {
         return Ok(Report::of(layer, held_by(&lease)));

@@ -1,5 +1,8 @@
 //! A person's orders: roll back, pin, unpin.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use freshlayer::faults::Faults;
 use freshlayer::ports::FunctionName;
 use freshlayer::report::{ConsumerState, Exit, Outcome};
 use freshlayer::{Code, Retry};
@@ -184,4 +187,41 @@ fn a_pin_without_a_release_keeps_the_one_that_is_pinned() {
             .all(|(_, _, version)| *version == 1),
         "{report:#?}"
     );
+}
+
+#[test]
+fn a_pin_stops_a_rollout_in_the_middle_and_the_next_run_carries_it_out() {
+    let sandbox = released();
+    sandbox
+        .upstream
+        .publish("country.mmdb", &Mmdb::later(3).bytes());
+    let person = sandbox.engine();
+    let pinned = AtomicBool::new(false);
+    let pin_once = move |_: u64, call: &str| {
+        if call == "fleet.apply" && !pinned.swap(true, Ordering::SeqCst) {
+            let pin = || block_on(freshlayer::pin(&person, &layer_name("geo"), Some(1), None));
+            let done = std::thread::scope(|scope| scope.spawn(pin).join().expect("no panic"));
+            done.expect("release 1 can be pinned");
+        }
+        None
+    };
+    let mut engine = sandbox.engine();
+    engine.ports = Faults::new(pin_once, || {}).around(&engine.ports);
+    let stopped = sandbox.refresh_with(&engine, "geo");
+    assert_eq!(stopped.exit(), Exit::Held, "{stopped:#?}");
+    let aliases = |function: &str| {
+        let functions = sandbox.fleet().list().expect("readable");
+        let mut functions = functions
+            .into_iter()
+            .filter(|f| f.name.as_str() == function);
+        functions.next().expect("it is there").aliases[0].version
+    };
+    assert_eq!(
+        aliases("aliased"),
+        1,
+        "the alias was not moved behind the pin"
+    );
+    let next = sandbox.refresh("geo");
+    let on_one = |(_, _, version): &(String, ConsumerState, u64)| *version == 1;
+    assert!(versions(&next).iter().all(on_one), "{next:#?}");
 }

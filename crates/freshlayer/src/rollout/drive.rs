@@ -7,7 +7,7 @@ use crate::engine::{Engine, Stages};
 use crate::error::{Error, chain};
 use crate::ports::{Consumer, FleetError, FunctionName, PortError, Stage, Step};
 use crate::report::{ConsumerReport, ConsumerState};
-use crate::state::{ConsumerNote, Head, Release};
+use crate::state::{ConsumerNote, Head, Leased, Release, Session};
 
 /// A consumer takes three steps at most (layer, version, alias); the rest is for people who change it
 /// at the same time.
@@ -142,16 +142,26 @@ pub(crate) fn standing(survey: Survey) -> Vec<ConsumerReport> {
 }
 
 /// Does step after step until the plan is empty, the rounds are used up, or only failures are left.
+///
+/// Assumes: the lease is held where there is something to do. It is taken again before each further round, and
+/// the rounds end where somebody else has it or ordered another release: a machine that slept must not go on
+/// with what it wanted before.
 pub(crate) async fn drive(
     engine: &Engine,
+    session: &mut Session<'_>,
     survey: Survey,
     stages: &mut Stages,
 ) -> Result<Driven, Error> {
+    let wanted = session.head().desired();
     let mut drive = Drive::new(survey);
     if !drive.plan.steps.is_empty() {
         let running = stages.start(engine, Stage::Rollout, drive.desired.target.as_str(), None);
         for _ in 0..ROUNDS_MAX {
-            if drive.round(engine).await? == Round::Idle {
+            if drive.round(engine).await? == Round::Idle || drive.plan.steps.is_empty() {
+                break;
+            }
+            let ours = session.lease().await? == Leased::Ours;
+            if !ours || session.head().desired() != wanted {
                 break;
             }
         }
