@@ -21,7 +21,7 @@ pub(crate) const HOST: Variable = Variable {
 pub(crate) const WORK: Variable = Variable {
     name: "FRESHLAYER_WORK",
     default: "`work` in the host's folder",
-    meaning: "folder for temporary files, about three times the size of a layer; `--work`",
+    meaning: "folder for temporary files, up to four times the size of a layer; `--work`",
 };
 pub(crate) const TARGET: Variable = Variable {
     name: "FRESHLAYER_TARGET",

@@ -145,14 +145,6 @@ impl Head {
         self.versions.get(&seq)?.get(region)
     }
 
-    /// Finds the release that a layer version carries.
-    pub fn release_of(&self, arn: &LayerVersionArn) -> Option<u64> {
-        let mut versions = self.versions.iter();
-        versions
-            .find(|(_, regions)| regions.values().any(|a| a == arn))
-            .map(|(seq, _)| *seq)
-    }
-
     /// Returns why data is not released, unless the expectations or limits changed since.
     pub fn rejection(
         &self,
