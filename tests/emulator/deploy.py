@@ -1,28 +1,33 @@
-"""Deploys the template as `sam deploy` does: the code's zip goes to the bucket, the stack is made, its outputs are printed.
+"""Deploys a template as `sam deploy` does: the code's zip goes to the bucket, the stack is made, its outputs are printed.
 
-deploy.py TEMPLATE ZIP BUCKET STACK [PARAMETER=VALUE…]
+deploy.py TEMPLATE BUCKET [PARAMETER=VALUE…]
+
+The environment's CODE names the zip of a template that has code.
 """
 import json
+import os
 import re
 import sys
 
 import boto3
 from botocore.exceptions import WaiterError
 
-template, code, bucket, stack, *parameters = sys.argv[1:]
-key = f"deploy/{stack}.zip"
-boto3.client("s3").upload_file(code, bucket, key)
+template, bucket, *parameters = sys.argv[1:]
+stack = "freshlayer-" + os.path.basename(template).removesuffix(".yaml")
 with open(template, encoding="utf-8") as file:
     body = file.read()
-body, replaced = re.subn(r"CodeUri: \.\.", f"CodeUri: s3://{bucket}/{key}", body)
+if "CODE" in os.environ:
+    key = f"deploy/{stack}.zip"
+    boto3.client("s3").upload_file(os.environ["CODE"], bucket, key)
+    body, replaced = re.subn(r"CodeUri: \.\.", f"CodeUri: s3://{bucket}/{key}", body)
+    assert replaced == 1, "expected one CodeUri in the template"
 # The emulator asks for another action than AWS does.
 body = body.replace("lambda:ListLayerVersions,", "lambda:ListLayerVersions, lambda:ListLayers,")
-assert replaced == 1, "expected one CodeUri in the template"
 client = boto3.client("cloudformation")
 client.create_stack(
     StackName=stack,
     TemplateBody=body,
-    Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+    Capabilities=["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
     Parameters=[
         {"ParameterKey": name, "ParameterValue": value}
         for name, value in (parameter.split("=", 1) for parameter in parameters)

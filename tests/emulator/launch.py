@@ -7,6 +7,7 @@ of ministack 1.5.33, which requirements.txt pins.
 """
 import hashlib
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -28,6 +29,26 @@ threading.Thread(target=end_with_parent, daemon=True).start()
 import ministack.services.lambda_svc as lambda_service  # noqa: E402
 from ministack.app import main  # noqa: E402
 
+real_list = lambda_service._list_functions
+
+
+def list_functions(query):
+    """Lists published versions, too, where all are asked for, as Lambda does."""
+    status, headers, body = real_list(query)
+    wanted = query.get("FunctionVersion") or [None]
+    if (wanted if isinstance(wanted, str) else wanted[0]) == "ALL":
+        page = json.loads(body)
+        known = lambda_service._functions
+        page["Functions"] = [
+            listed
+            for latest in page["Functions"]
+            for listed in [latest, *(one["config"] for one in known[latest["FunctionName"]]["versions"].values())]
+        ]
+        body = json.dumps(page).encode()
+    return status, headers, body
+
+
+lambda_service._list_functions = list_functions
 real_environment = lambda_service._provided_worker_env
 RealPopen = subprocess.Popen
 NAMESPACE = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]

@@ -21,7 +21,7 @@ use serde_json::Value;
 
 use crate::sandbox::workspace;
 
-/// The Region of all accounts.
+/// The Region where accounts begin.
 pub const REGION: &str = "eu-west-1";
 /// The emulator keeps no limit of calls; the tests need not wait for one.
 const CALLS_PER_SEC: u32 = 1_000;
@@ -97,14 +97,10 @@ impl Emulator {
         let id = NEXT.fetch_add(1, Ordering::Relaxed).to_string();
         let account = Account {
             endpoint: format!("http://127.0.0.1:{}", self.port),
+            region: REGION.to_owned(),
             id,
         };
-        let here = CreateBucketConfiguration::builder()
-            .location_constraint(BucketLocationConstraint::from(REGION))
-            .build();
-        let bucket = account.s3().create_bucket().bucket(account.bucket());
-        let made = bucket.create_bucket_configuration(here).send().await;
-        made.expect("the bucket is new");
+        account.make_bucket(&account.bucket()).await;
         self.make_role(&account);
         account
     }
@@ -117,17 +113,68 @@ const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow",
 pub struct Account {
     /// Its twelve digits.
     pub id: String,
+    region: String,
     endpoint: String,
 }
 
 impl Account {
+    /// Returns the same account in another Region.
+    #[must_use]
+    pub fn in_region(&self, region: &str) -> Self {
+        Self {
+            id: self.id.clone(),
+            region: region.to_owned(),
+            endpoint: self.endpoint.clone(),
+        }
+    }
+
+    /// Makes a bucket in this Region.
+    ///
+    /// # Panics
+    /// Where it is not new.
+    pub async fn make_bucket(&self, name: &str) {
+        let here = CreateBucketConfiguration::builder();
+        let here = here.location_constraint(BucketLocationConstraint::from(&self.region[..]));
+        let mut bucket = self.s3().create_bucket().bucket(name);
+        // The first Region of all takes no constraint.
+        if self.region != "us-east-1" {
+            bucket = bucket.create_bucket_configuration(here.build());
+        }
+        bucket.send().await.expect("the bucket is new");
+    }
+
+    /// Deploys a template as a stack of its file's name, as `sam deploy` does; returns its outputs.
+    ///
+    /// # Panics
+    /// Where it cannot be deployed.
+    pub fn deploy_template(
+        &self,
+        template: &Path,
+        code: Option<&Path>,
+        parameters: &[&str],
+    ) -> Value {
+        let deployed = Command::new(python())
+            .arg(workspace().join("tests/emulator/deploy.py"))
+            .arg(template)
+            .arg(self.bucket())
+            .args(parameters)
+            .envs(self.environment())
+            .envs(code.map(|code| ("CODE", code)))
+            .env("AWS_DEFAULT_REGION", &self.region)
+            .output()
+            .expect("python starts");
+        let said = String::from_utf8_lossy(&deployed.stderr);
+        assert!(deployed.status.success(), "{said}");
+        serde_json::from_slice(&deployed.stdout).expect("outputs as JSON")
+    }
+
     /// Returns how its SDK is configured.
     pub fn sdk(&self) -> SdkConfig {
         // The emulator takes the access key for the account.
         let credentials = Credentials::new(&self.id, "secret", None, None, "test");
         SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(REGION))
+            .region(Region::new(self.region.clone()))
             .endpoint_url(&self.endpoint)
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .http_client(freshlayer_aws::http_client())
@@ -139,7 +186,7 @@ impl Account {
         [
             ("AWS_ACCESS_KEY_ID", self.id.clone()),
             ("AWS_SECRET_ACCESS_KEY", "secret".to_owned()),
-            ("AWS_REGION", REGION.to_owned()),
+            ("AWS_REGION", self.region.clone()),
             ("AWS_ENDPOINT_URL", self.endpoint.clone()),
             ("FRESHLAYER_BUCKET", self.bucket()),
         ]

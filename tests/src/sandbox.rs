@@ -12,7 +12,7 @@ use freshlayer::report::Report;
 use freshlayer::{Engine, LayerName, Retry};
 use freshlayer_http::{Credentials, HttpSource, Secret, Settings};
 use freshlayer_local::{
-    FileSource, FolderFleet, FolderRegistry, FolderStore, ProcessPeers, SystemClock,
+    FileSource, FolderFleet, FolderRegions, FolderRegistry, FolderStore, ProcessPeers, SystemClock,
 };
 use tempfile::TempDir;
 
@@ -171,8 +171,7 @@ pub fn engine(host: &Path) -> Engine {
     let ports = Ports {
         source: Arc::new(Sources { http }),
         store: Arc::new(FolderStore::new(host.join("state"))),
-        registry: Arc::new(FolderRegistry::new(host.join("layers"))),
-        fleet: Arc::new(fleet(host)),
+        regions: Arc::new(FolderRegions::new(registry(host), fleet(host))),
         clock: Arc::new(SystemClock::start()),
         peers: Arc::new(peers),
         events: Arc::new(Deaf),
@@ -182,14 +181,16 @@ pub fn engine(host: &Path) -> Engine {
         work: host.join("work"),
         owner,
         lease: Duration::from_mins(15),
+        until: None,
     }
 }
 
+fn registry(host: &Path) -> FolderRegistry {
+    FolderRegistry::new(host.join("layers"))
+}
+
 fn fleet(host: &Path) -> FolderFleet {
-    FolderFleet::new(
-        host.join("functions"),
-        FolderRegistry::new(host.join("layers")),
-    )
+    FolderFleet::new(host.join("functions"), registry(host))
 }
 
 /// Runs a future on a runtime of its own.
@@ -226,7 +227,8 @@ impl Source for Sources {
     }
 }
 
-struct Deaf;
+/// Takes no note of events.
+pub struct Deaf;
 
 impl Events for Deaf {
     fn emit(&self, _event: &Event) {}

@@ -4,10 +4,16 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::types::InvocationType;
 use aws_sdk_s3::config::SharedHttpClient;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
-use crate::{CALLS_PER_SEC_DEFAULT, Fault, LambdaFleet, LambdaRegistry, Pace, S3Store};
+use freshlayer::RegionName;
+
+use crate::registry::Zips;
+use crate::{
+    AwsRegions, CALLS_PER_SEC_DEFAULT, Fault, Glance, LambdaFleet, LambdaRegistry, Pace, S3Store,
+};
 
 /// Tries per call. The SDK waits longer from try to try, and as long as a throttle asks for.
 const TRIES_MAX: u32 = 5;
@@ -38,10 +44,15 @@ pub fn http_client() -> SharedHttpClient {
 /// One account and one Region, ready to be called.
 #[derive(Clone)]
 pub struct Aws {
-    sdk: SdkConfig,
-    region: String,
-    bucket: String,
-    pace: Pace,
+    pub(crate) sdk: SdkConfig,
+    pub(crate) region: RegionName,
+    /// State, and zips.
+    pub(crate) bucket: String,
+    /// Zips that this Region's Lambda copies.
+    pub(crate) zips: String,
+    /// The Region of the state.
+    pub(crate) state_region: RegionName,
+    pub(crate) pace: Pace,
 }
 
 impl Aws {
@@ -76,10 +87,13 @@ impl Aws {
             let words = "no Region is named: use --region, AWS_REGION, or a profile with one";
             Fault::odd("connect to AWS", words)
         })?;
+        let region = RegionName::parse(&region).map_err(|e| Fault::odd("connect to AWS", e))?;
         Ok(Self {
             sdk,
+            state_region: region.clone(),
             region,
             bucket: bucket.to_owned(),
+            zips: bucket.to_owned(),
             pace: Pace::per_sec(CALLS_PER_SEC_DEFAULT),
         })
     }
@@ -90,28 +104,57 @@ impl Aws {
         Self { pace, ..self }
     }
 
+    /// Returns this Region's name.
+    pub fn region(&self) -> &RegionName {
+        &self.region
+    }
+
+    /// Returns every Region of this account, and of others by their roles.
+    pub fn regions(&self, glance: Glance) -> AwsRegions {
+        AwsRegions::new(self.clone(), glance)
+    }
+
     /// Returns the state in the bucket.
     pub fn store(&self) -> S3Store {
-        S3Store::new(self.s3(), &self.bucket)
+        let region = aws_config::Region::new(self.state_region.to_string());
+        let sdk = self.sdk.to_builder().region(region).build();
+        S3Store::new(aws_sdk_s3::Client::new(&sdk), &self.bucket)
     }
 
     /// Returns the layer versions.
     pub fn registry(&self) -> LambdaRegistry {
-        let (lambda, pace) = (self.lambda(), self.pace.clone());
-        LambdaRegistry::new(lambda, pace, self.store(), &self.region)
+        let zips = Zips {
+            here: S3Store::new(aws_sdk_s3::Client::new(&self.sdk), &self.zips),
+            home: self.store(),
+        };
+        let ssm = aws_sdk_ssm::Client::new(&self.sdk);
+        LambdaRegistry::new(
+            self.lambda(),
+            ssm,
+            self.pace.clone(),
+            zips,
+            self.region.clone(),
+        )
     }
 
     /// Returns the functions.
-    pub fn fleet(&self) -> LambdaFleet {
+    pub fn fleet(&self, glance: Glance) -> LambdaFleet {
         let tagging = aws_sdk_resourcegroupstagging::Client::new(&self.sdk);
-        LambdaFleet::new(self.lambda(), tagging, self.pace.clone())
+        LambdaFleet::new(self.lambda(), tagging, self.pace.clone(), glance)
     }
 
-    /// Reads a secret of Secrets Manager, by name or ARN.
+    /// Reads a secret: of Secrets Manager by name or ARN, or of Systems Manager's parameters by ARN.
     ///
     /// # Errors
     /// [`Fault`], without the secret.
     pub async fn secret(&self, name: &str) -> Result<String, Fault> {
+        if name.starts_with("arn:") && name.contains(":ssm:") {
+            let client = aws_sdk_ssm::Client::new(&self.sdk);
+            let asked = client.get_parameter().name(name).with_decryption(true);
+            let found = asked.send().await.map_err(Fault::of("GetParameter"))?;
+            let value = found.parameter.and_then(|parameter| parameter.value);
+            return value.ok_or_else(|| Fault::odd("GetParameter", format!("{name} is empty")));
+        }
         let client = aws_sdk_secretsmanager::Client::new(&self.sdk);
         let asked = client.get_secret_value().secret_id(name).send().await;
         let found = asked.map_err(Fault::of("GetSecretValue"))?;
@@ -143,11 +186,18 @@ impl Aws {
         Ok(String::from_utf8_lossy(payload).into_owned())
     }
 
-    fn lambda(&self) -> aws_sdk_lambda::Client {
-        aws_sdk_lambda::Client::new(&self.sdk)
+    /// Has a function invoked soon, without waiting for it.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn invoke_later(&self, function: &str, payload: &str) -> Result<(), Fault> {
+        let asked = self.lambda().invoke().function_name(function);
+        let asked = asked.invocation_type(InvocationType::Event);
+        let taken = asked.payload(Blob::new(payload)).send().await;
+        taken.map_err(Fault::of("Invoke")).map(drop)
     }
 
-    fn s3(&self) -> aws_sdk_s3::Client {
-        aws_sdk_s3::Client::new(&self.sdk)
+    fn lambda(&self) -> aws_sdk_lambda::Client {
+        aws_sdk_lambda::Client::new(&self.sdk)
     }
 }

@@ -2,23 +2,30 @@
 //!
 //! ```text
 //! Settings ── connect ── Aws ─┬─ store()     S3        conditional writes
-//!                             ├─ registry()  Lambda    layer versions, published from S3
-//!                             └─ fleet()     Lambda    functions and aliases; tags by the tagging API
+//!                             ├─ regions() ── of each Region ─┬─ registry  Lambda   layer versions, from S3
+//!                             │                               └─ fleets    Lambda   one per account, by its role
+//!                             ├─ wake()      Scheduler    a call at a later time
+//!                             └─ announce()  EventBridge  what happened
 //! ```
 //!
 //! One [`Aws`] is one account and one Region. Every call to Lambda's control plane passes one [`Pace`],
 //! because AWS allows 15 of them a second per account and Region, for everyone together.
 
+mod announce;
 mod connect;
 mod fault;
 mod fleet;
 mod pace;
+mod regions;
 mod registry;
 mod store;
+mod wake;
 
 pub use connect::{Aws, Settings, http_client};
 pub use fault::Fault;
-pub use fleet::LambdaFleet;
+pub use fleet::{Glance, LambdaFleet};
 pub use pace::{CALLS_PER_SEC_DEFAULT, Pace};
+pub use regions::AwsRegions;
 pub use registry::LambdaRegistry;
 pub use store::S3Store;
+pub use wake::Wake;

@@ -27,6 +27,14 @@ impl Pace {
         }
     }
 
+    /// Makes a pace of its own, as fast: another account or Region has its own limit.
+    pub(crate) fn another(&self) -> Self {
+        Self {
+            period: self.period,
+            due: Arc::new(Mutex::new(Instant::now())),
+        }
+    }
+
     /// Waits for the next turn.
     pub(crate) async fn turn(&self) {
         let turn = {

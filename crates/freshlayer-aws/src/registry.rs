@@ -4,12 +4,17 @@ use async_trait::async_trait;
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::config::retry::RetryConfig;
 use aws_sdk_lambda::types::{
-    LayerVersionContentInput, LayerVersionContentOutput, LayerVersionsListItem,
+    Architecture, LayerVersionContentInput, LayerVersionContentOutput, LayerVersionsListItem,
+    Runtime, S3ObjectStorageMode,
 };
 use aws_smithy_types::base64;
-use freshlayer::ports::{Key, LayerVersion, Payload, PortError, Publication, Registry, Store as _};
-use freshlayer::{Digest, LayerName, LayerVersionArn};
+use freshlayer::definition::{self, Reader, ZipStorage};
+use freshlayer::ports::{
+    Key, LayerVersion, Payload, PortError, Promotion, Publication, Registry, Store as _,
+};
+use freshlayer::{Digest, LayerName, LayerVersionArn, RegionName};
 
+use crate::announce::parameters;
 use crate::{Fault, Pace, S3Store};
 
 /// How often a throttled publish is tried, and how long it waits first; each wait is twice the last.
@@ -19,18 +24,41 @@ const THROTTLE_WAIT: Duration = Duration::from_millis(500);
 /// Layer versions of one account and Region.
 pub struct LambdaRegistry {
     client: Client,
+    ssm: aws_sdk_ssm::Client,
     pace: Pace,
-    store: S3Store,
-    region: String,
+    zips: Zips,
+    region: RegionName,
+}
+
+/// Where zips lie that Lambda takes: to copy them it needs them in its Region, to refer to them it does not.
+pub(crate) struct Zips {
+    pub(crate) here: S3Store,
+    pub(crate) home: S3Store,
+}
+
+impl Zips {
+    fn of(&self, storage: ZipStorage) -> (&S3Store, Option<S3ObjectStorageMode>) {
+        match storage {
+            ZipStorage::Copy => (&self.here, None),
+            ZipStorage::Reference => (&self.home, Some(S3ObjectStorageMode::Reference)),
+        }
+    }
 }
 
 impl LambdaRegistry {
-    pub(crate) fn new(client: Client, pace: Pace, store: S3Store, region: &str) -> Self {
+    pub(crate) fn new(
+        client: Client,
+        ssm: aws_sdk_ssm::Client,
+        pace: Pace,
+        zips: Zips,
+        region: RegionName,
+    ) -> Self {
         Self {
             client,
+            ssm,
             pace,
-            store,
-            region: region.to_owned(),
+            zips,
+            region,
         }
     }
 
@@ -52,6 +80,32 @@ impl LambdaRegistry {
         }
     }
 
+    /// Lets one reader use one version; a statement that is there already says so in its id.
+    async fn let_in(&self, arn: &LayerVersionArn, reader: &Reader) -> Result<(), Fault> {
+        self.pace.turn().await;
+        let (principal, organization) = match reader {
+            Reader::Account(id) => (id.to_string(), None),
+            Reader::Organization(id) => ("*".to_owned(), Some(id.clone())),
+        };
+        let version = i64::try_from(arn.version());
+        let version = version.map_err(|error| Fault::odd("read an ARN", error.to_string()))?;
+        let added = self
+            .client
+            .add_layer_version_permission()
+            .layer_name(arn.layer_name())
+            .version_number(version)
+            .statement_id(format!("freshlayer-{reader}"))
+            .action("lambda:GetLayerVersion")
+            .principal(principal)
+            .set_organization_id(organization)
+            .send()
+            .await;
+        match added.map_err(Fault::of("AddLayerVersionPermission")) {
+            Err(fault) if fault.is("ResourceConflictException") => Ok(()),
+            added => added.map(drop),
+        }
+    }
+
     /// Publishes from the bucket.
     ///
     /// The SDK does not try again by itself: a publish whose reply was lost would make a second version.
@@ -60,10 +114,15 @@ impl LambdaRegistry {
         publication: &Publication<'_>,
     ) -> Result<LayerVersion, Fault> {
         self.pace.turn().await;
+        let terms = publication.terms;
+        let (store, mode) = self.zips.of(terms.storage);
         let content = LayerVersionContentInput::builder()
-            .s3_bucket(self.store.bucket())
+            .s3_bucket(store.bucket())
             .s3_key(Key::blob(publication.sha256).as_str())
+            .set_s3_object_storage_mode(mode)
             .build();
+        let runtimes = terms.runtimes.iter().map(|name| Runtime::from(&name[..]));
+        let architectures = terms.architectures.iter().copied().map(architecture);
         let once = aws_sdk_lambda::config::Builder::new().retry_config(RetryConfig::disabled());
         let published = self
             .client
@@ -71,6 +130,9 @@ impl LambdaRegistry {
             .layer_name(publication.layer.as_str())
             .description(publication.description)
             .content(content)
+            .set_license_info(terms.license.clone())
+            .set_compatible_runtimes(some(runtimes.collect()))
+            .set_compatible_architectures(some(architectures.collect()))
             .customize()
             .config_override(once)
             .send()
@@ -79,6 +141,17 @@ impl LambdaRegistry {
         let arn = published.layer_version_arn().unwrap_or_default();
         layer_version(arn, published.description(), published.content())
     }
+}
+
+fn architecture(one: definition::Architecture) -> Architecture {
+    match one {
+        definition::Architecture::X86 => Architecture::X8664,
+        definition::Architecture::Arm => Architecture::Arm64,
+    }
+}
+
+fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
+    Some(list).filter(|list| !list.is_empty())
 }
 
 fn layer_version(
@@ -105,7 +178,7 @@ fn digest(code_sha256: &str) -> Option<Digest> {
 
 #[async_trait]
 impl Registry for LambdaRegistry {
-    fn region(&self) -> &str {
+    fn region(&self) -> &RegionName {
         &self.region
     }
 
@@ -136,9 +209,9 @@ impl Registry for LambdaRegistry {
 
     async fn publish(&self, publication: Publication<'_>) -> Result<LayerVersion, PortError> {
         let key = Key::blob(publication.sha256);
-        if !self.store.has(&key).await? {
-            let zip = Payload::File(publication.zip);
-            self.store.create(&key, zip).await?;
+        let (store, _) = self.zips.of(publication.terms.storage);
+        if !store.has(&key).await? {
+            store.create(&key, Payload::File(publication.zip)).await?;
         }
         let mut wait = THROTTLE_WAIT;
         for _ in 1..THROTTLES_MAX {
@@ -156,5 +229,12 @@ impl Registry for LambdaRegistry {
 
     async fn read_back(&self, arn: &LayerVersionArn) -> Result<Option<LayerVersion>, PortError> {
         self.read(arn.as_str()).await
+    }
+
+    async fn promote(&self, promotion: Promotion<'_>) -> Result<(), PortError> {
+        for reader in promotion.readers {
+            self.let_in(promotion.arn, reader).await?;
+        }
+        Ok(parameters(&self.ssm, &promotion).await?)
     }
 }

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use freshlayer::definition::{Definition, read_file, read_folder};
-use freshlayer::ports::{Fleet, Ports, Registry, Store};
+use freshlayer::ports::{Ports, Regions, Store};
 #[cfg(feature = "aws")]
 use freshlayer::report::Report;
 use freshlayer::state::Session;
 use freshlayer::{Engine, LayerName, LayerVersionArn, Pulled, Wanted};
 use freshlayer_http::{Credentials, HttpSource, Secret, Settings};
 use freshlayer_local::{
-    FileSource, FolderFleet, FolderRegistry, FolderStore, ProcessPeers, SystemClock, sweep,
+    FileSource, FolderFleet, FolderRegions, FolderRegistry, FolderStore, ProcessPeers, SystemClock,
+    sweep,
 };
 #[cfg(feature = "aws")]
 use serde_json::{Value, json};
@@ -28,7 +29,7 @@ use crate::sources::Sources;
 /// How long a lease holds on a publisher that cannot be asked whether it lives: Lambda's longest run.
 const LEASE: Duration = Duration::from_mins(15);
 
-type Place = (Arc<dyn Store>, Arc<dyn Registry>, Arc<dyn Fleet>);
+type StateAndRegions = (Arc<dyn Store>, Arc<dyn Regions>);
 
 /// The folder of definitions, and where they lead to: the local host, or an AWS account.
 pub(crate) struct Host {
@@ -91,15 +92,14 @@ impl Host {
         let peers = ProcessPeers::of_this_machine();
         sweep(&self.work, &peers);
         let owner = peers.own_name();
-        let (store, registry, fleet) = self.place().await?;
+        let (store, regions) = self.state_and_regions().await?;
         let ports = Ports {
             source: Arc::new(Sources {
                 http,
                 file: FileSource,
             }),
             store,
-            registry,
-            fleet,
+            regions,
             clock: Arc::new(SystemClock::start()),
             peers: Arc::new(peers),
             events: Arc::new(Progress::new(self.style)),
@@ -109,6 +109,7 @@ impl Host {
             work: self.work.clone(),
             owner,
             lease: LEASE,
+            until: None,
         })
     }
 
@@ -116,12 +117,11 @@ impl Host {
         not(feature = "aws"),
         expect(clippy::unused_async, reason = "the local host needs no waiting")
     )]
-    async fn place(&self) -> Result<Place, Stopped> {
+    async fn state_and_regions(&self) -> Result<StateAndRegions, Stopped> {
         match self.target {
             Target::Local => Ok((
                 Arc::new(FolderStore::new(self.root.join("state"))),
-                Arc::new(self.registry()),
-                Arc::new(self.fleet()),
+                Arc::new(FolderRegions::new(self.registry(), self.fleet())),
             )),
             #[cfg(feature = "aws")]
             Target::Aws => self.account().await,
@@ -178,12 +178,11 @@ impl Host {
     }
 
     #[cfg(feature = "aws")]
-    async fn account(&self) -> Result<Place, Stopped> {
+    async fn account(&self) -> Result<StateAndRegions, Stopped> {
         let aws = self.aws().await?;
         Ok((
             Arc::new(aws.store()),
-            Arc::new(aws.registry()),
-            Arc::new(aws.fleet()),
+            Arc::new(aws.regions(freshlayer_aws::Glance::Never)),
         ))
     }
 
@@ -236,9 +235,10 @@ impl Host {
             .await
             .map_err(Stopped::from)?;
         let head = session.head();
+        let home = engine.home().await;
         let version = head
             .desired()
-            .and_then(|seq| head.version(seq, engine.ports.registry.region()));
+            .and_then(|seq| head.version(seq, home.registry.region()));
         version.cloned().ok_or_else(|| {
             Stopped::usage(format!(
                 "layer `{layer}` has no version yet: run `freshlayer refresh {layer}` first"

@@ -3,8 +3,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use freshlayer::ports::{LayerVersion, PortError, Publication, Registry};
-use freshlayer::{Digest, LAYER_BYTES_MAX, LayerName, LayerVersionArn};
+use freshlayer::ports::{LayerVersion, PortError, Promotion, Publication, Registry};
+use freshlayer::{Digest, LAYER_BYTES_MAX, LayerName, LayerVersionArn, RegionName};
 use serde::{Deserialize, Serialize};
 
 use crate::durable::{self, UNFINISHED};
@@ -21,6 +21,7 @@ const RECORD: &str = "version.json";
 #[derive(Debug, Clone)]
 pub struct FolderRegistry {
     root: PathBuf,
+    region: RegionName,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -33,8 +34,14 @@ struct Record {
 
 impl FolderRegistry {
     /// Uses a folder; it is made at the first publish.
+    ///
+    /// # Panics
+    /// Never: the Region's name is a name.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self {
+            root: root.into(),
+            region: RegionName::parse(REGION).expect("a Region's name"),
+        }
     }
 
     /// Returns the ARN of a layer's version on this host.
@@ -113,8 +120,8 @@ impl FolderRegistry {
 
 #[async_trait]
 impl Registry for FolderRegistry {
-    fn region(&self) -> &str {
-        REGION
+    fn region(&self) -> &RegionName {
+        &self.region
     }
 
     async fn find(
@@ -193,6 +200,11 @@ impl Registry for FolderRegistry {
             description: record.description,
             sha256,
         }))
+    }
+
+    /// There is nobody to let in, and the head says which version is the one to use.
+    async fn promote(&self, _promotion: Promotion<'_>) -> Result<(), PortError> {
+        Ok(())
     }
 }
 

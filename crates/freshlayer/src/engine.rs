@@ -1,12 +1,14 @@
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tempfile::TempDir;
 
+use crate::definition::Destinations;
 use crate::error::Error;
 use crate::names::LayerName;
-use crate::ports::{Event, Events, Key, Ports, Stage};
+use crate::ports::{Event, Events, Key, Ports, Region, Stage};
 use crate::report::StageReport;
 use crate::state::Release;
 
@@ -14,6 +16,7 @@ use crate::state::Release;
 /// follows.
 pub const RUN_FOLDER_PREFIX: &str = "freshlayer-run-";
 
+#[derive(Clone)]
 /// Everything that a run needs: the outside world, a place for temporary files, and a name.
 pub struct Engine {
     /// The adapters.
@@ -24,9 +27,22 @@ pub struct Engine {
     pub owner: String,
     /// How long a lease lasts. It must exceed the longest run: Lambda ends one after 900 seconds.
     pub lease: Duration,
+    /// When no further function is begun with; the report then says when to go on.
+    pub until: Option<Timestamp>,
 }
 
 impl Engine {
+    pub(crate) fn is_out_of_time(&self) -> bool {
+        self.until
+            .is_some_and(|until| self.ports.clock.now() >= until)
+    }
+
+    /// Returns the Region that this engine is in.
+    pub async fn home(&self) -> Region {
+        let mut regions = self.ports.regions.of(&Destinations::default()).await;
+        regions.swap_remove(0)
+    }
+
     /// Makes a temporary folder for one run; it is removed when it is dropped.
     pub(crate) fn run_folder(&self) -> Result<TempDir, Error> {
         let work = &self.work;
@@ -50,7 +66,7 @@ impl Engine {
 pub(crate) struct Stages {
     layer: LayerName,
     events: Arc<dyn Events>,
-    finished: Vec<StageReport>,
+    finished: Mutex<Vec<StageReport>>,
 }
 
 /// A running stage; its bytes may be counted from any thread.
@@ -82,7 +98,7 @@ impl Stages {
         Self {
             layer: layer.clone(),
             events,
-            finished: Vec::new(),
+            finished: Mutex::default(),
         }
     }
 
@@ -115,7 +131,7 @@ impl Stages {
         }
     }
 
-    pub(crate) fn finish(&mut self, engine: &Engine, running: Running, bytes: u64) {
+    pub(crate) fn finish(&self, engine: &Engine, running: Running, bytes: u64) {
         let Running {
             stage,
             subject,
@@ -129,7 +145,8 @@ impl Stages {
             duration,
         });
         let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        self.finished.push(StageReport {
+        let mut finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
+        finished.push(StageReport {
             stage,
             subject,
             size_bytes: bytes,
@@ -138,7 +155,8 @@ impl Stages {
     }
 
     pub(crate) fn into_reports(self) -> Vec<StageReport> {
-        self.finished
+        let finished = self.finished.into_inner();
+        finished.unwrap_or_else(PoisonError::into_inner)
     }
 }
 

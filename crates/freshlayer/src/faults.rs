@@ -6,15 +6,14 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 
-use crate::names::{LayerName, LayerVersionArn};
+use crate::definition::Destinations;
+use crate::names::{LayerName, LayerVersionArn, RegionName};
 use crate::ports::{
-    Clock, Consumer, Created, Etag, Event, Events, Fetch, Fleet, FleetError, Key, LayerVersion,
-    Payload, Peers, PortError, Ports, Publication, Registry, Replaced, Request, Source,
+    Consumer, Created, Etag, Event, Events, Fetch, Fleet, FleetError, Key, LayerVersion, Payload,
+    PortError, Ports, Promotion, Publication, Region, Regions, Registry, Replaced, Request, Source,
     SourceError, Step, Store, Stored,
 };
 
@@ -71,19 +70,22 @@ impl Faults {
 
     /// Wraps every port.
     pub fn around(self: &Arc<Self>, ports: &Ports) -> Ports {
-        let wrapped = Arc::new(Wrapped {
-            faults: Arc::clone(self),
-            inner: ports.clone(),
-        });
         Ports {
-            source: wrapped.clone(),
-            store: wrapped.clone(),
-            registry: wrapped.clone(),
-            fleet: wrapped.clone(),
-            clock: wrapped.clone(),
-            peers: wrapped.clone(),
-            events: wrapped,
+            source: self.struck(&ports.source),
+            store: self.struck(&ports.store),
+            regions: self.struck(&ports.regions),
+            clock: Arc::clone(&ports.clock),
+            peers: Arc::clone(&ports.peers),
+            events: self.struck(&ports.events),
         }
+    }
+
+    /// Wraps one port.
+    pub fn struck<P: ?Sized>(self: &Arc<Self>, port: &Arc<P>) -> Arc<Struck<P>> {
+        Arc::new(Struck {
+            faults: Arc::clone(self),
+            inner: Arc::clone(port),
+        })
     }
 
     fn before(&self, name: &str) -> Verdict {
@@ -125,9 +127,10 @@ impl Verdict {
     }
 }
 
-struct Wrapped {
+/// A port whose calls may be struck.
+pub struct Struck<P: ?Sized> {
     faults: Arc<Faults>,
-    inner: Ports,
+    inner: Arc<P>,
 }
 
 /// Runs a call under the faults, with its error made of an injected one.
@@ -143,22 +146,17 @@ macro_rules! struck {
 }
 
 #[async_trait]
-impl Source for Wrapped {
+impl Source for Struck<dyn Source> {
     async fn fetch(&self, request: Request<'_>) -> Result<Fetch, SourceError> {
         let error = |error: PortError| SourceError::Setup(error.to_string());
-        struck!(
-            self,
-            "source.fetch",
-            error,
-            self.inner.source.fetch(request)
-        )
+        struck!(self, "source.fetch", error, self.inner.fetch(request))
     }
 }
 
 #[async_trait]
-impl Store for Wrapped {
+impl Store for Struck<dyn Store> {
     async fn read(&self, key: &Key) -> Result<Option<Stored>, PortError> {
-        struck!(self, "store.read", |e| e, self.inner.store.read(key))
+        struck!(self, "store.read", |e| e, self.inner.read(key))
     }
 
     async fn read_to_file(&self, key: &Key, file: &Path) -> Result<bool, PortError> {
@@ -166,17 +164,12 @@ impl Store for Wrapped {
             self,
             "store.read_to_file",
             |e| e,
-            self.inner.store.read_to_file(key, file)
+            self.inner.read_to_file(key, file)
         )
     }
 
     async fn create(&self, key: &Key, payload: Payload<'_>) -> Result<Created, PortError> {
-        struck!(
-            self,
-            "store.create",
-            |e| e,
-            self.inner.store.create(key, payload)
-        )
+        struck!(self, "store.create", |e| e, self.inner.create(key, payload))
     }
 
     async fn replace(&self, key: &Key, seen: &Etag, bytes: &[u8]) -> Result<Replaced, PortError> {
@@ -184,15 +177,15 @@ impl Store for Wrapped {
             self,
             "store.replace",
             |e| e,
-            self.inner.store.replace(key, seen, bytes)
+            self.inner.replace(key, seen, bytes)
         )
     }
 }
 
 #[async_trait]
-impl Registry for Wrapped {
-    fn region(&self) -> &str {
-        self.inner.registry.region()
+impl Registry for Struck<dyn Registry> {
+    fn region(&self) -> &RegionName {
+        self.inner.region()
     }
 
     async fn find(
@@ -204,7 +197,7 @@ impl Registry for Wrapped {
             self,
             "registry.find",
             |e| e,
-            self.inner.registry.find(layer, description)
+            self.inner.find(layer, description)
         )
     }
 
@@ -213,29 +206,28 @@ impl Registry for Wrapped {
             self,
             "registry.publish",
             |e| e,
-            self.inner.registry.publish(publication)
+            self.inner.publish(publication)
         )
     }
 
     async fn read_back(&self, arn: &LayerVersionArn) -> Result<Option<LayerVersion>, PortError> {
+        struck!(self, "registry.read_back", |e| e, self.inner.read_back(arn))
+    }
+
+    async fn promote(&self, promotion: Promotion<'_>) -> Result<(), PortError> {
         struck!(
             self,
-            "registry.read_back",
+            "registry.promote",
             |e| e,
-            self.inner.registry.read_back(arn)
+            self.inner.promote(promotion)
         )
     }
 }
 
 #[async_trait]
-impl Fleet for Wrapped {
+impl Fleet for Struck<dyn Fleet> {
     async fn observe(&self, target: &LayerVersionArn) -> Result<Vec<Consumer>, PortError> {
-        struck!(
-            self,
-            "fleet.observe",
-            |e| e,
-            self.inner.fleet.observe(target)
-        )
+        struck!(self, "fleet.observe", |e| e, self.inner.observe(target))
     }
 
     async fn is_settled(&self, target: &LayerVersionArn) -> Result<bool, PortError> {
@@ -243,34 +235,37 @@ impl Fleet for Wrapped {
             self,
             "fleet.is_settled",
             |e| e,
-            self.inner.fleet.is_settled(target)
+            self.inner.is_settled(target)
         )
     }
 
     async fn apply(&self, step: &Step) -> Result<Consumer, FleetError> {
         let function = step.function().clone();
         let error = |source| FleetError::Other { function, source };
-        struck!(self, "fleet.apply", error, self.inner.fleet.apply(step))
+        struck!(self, "fleet.apply", error, self.inner.apply(step))
     }
 }
 
-impl Clock for Wrapped {
-    fn now(&self) -> Timestamp {
-        self.inner.clock.now()
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.inner.clock.elapsed()
+#[async_trait]
+impl Regions for Struck<dyn Regions> {
+    async fn of(&self, destinations: &Destinations) -> Vec<Region> {
+        let regions = self.inner.of(destinations).await.into_iter();
+        let struck = regions.map(|region| Region {
+            registry: self.faults.struck(&region.registry),
+            fleets: region
+                .fleets
+                .iter()
+                .map(|(account, fleet)| {
+                    let fleet: Arc<dyn Fleet> = self.faults.struck(fleet);
+                    (account.clone(), fleet)
+                })
+                .collect(),
+        });
+        struck.collect()
     }
 }
 
-impl Peers for Wrapped {
-    fn is_gone(&self, owner: &str) -> bool {
-        self.inner.peers.is_gone(owner)
-    }
-}
-
-impl Events for Wrapped {
+impl Events for Struck<dyn Events> {
     /// Starts of stages count as calls, so that a process can die inside each stage.
     fn emit(&self, event: &Event) {
         if let Event::Started { stage, .. } = event {
@@ -279,6 +274,6 @@ impl Events for Wrapped {
                 (self.faults.die)();
             }
         }
-        self.inner.events.emit(event);
+        self.inner.emit(event);
     }
 }

@@ -87,7 +87,7 @@ pub(crate) struct Against<'a> {
 pub(crate) async fn gather(
     against: &Against<'_>,
     pulled: Vec<Pulled>,
-    stages: &mut Stages,
+    stages: &Stages,
 ) -> Result<Gathered, Error> {
     let mut gathered = Gathered::default();
     for (dataset, pulled) in against.definition.datasets.iter().zip(pulled) {
@@ -113,7 +113,7 @@ impl Against<'_> {
         &self,
         candidate: Candidate,
         gathered: &mut Gathered,
-        stages: &mut Stages,
+        stages: &Stages,
     ) -> Result<(), Error> {
         let dataset = candidate.dataset.clone();
         let upstream = Some(candidate.upstream.clone());

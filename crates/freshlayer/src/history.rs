@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::names::{LayerName, LayerVersionArn};
+use crate::names::{LayerName, LayerVersionArn, RegionName};
 use crate::state::Session;
 
 /// One release in a layer's history.
@@ -24,7 +24,7 @@ pub struct HistoryLine {
     /// Size of the zip in bytes.
     pub zip_bytes: u64,
     /// Its layer version in each Region; none for a release that was never published.
-    pub layer_versions: BTreeMap<String, LayerVersionArn>,
+    pub layer_versions: BTreeMap<RegionName, LayerVersionArn>,
     /// What it is now: `current`, `stable`, `pinned`.
     pub marks: Vec<String>,
 }

@@ -10,6 +10,7 @@
 //! [`refresh()`] is the whole of it. Each stage takes what the stage before it made, so a stage that is left
 //! out does not compile.
 
+mod catch_up;
 pub mod definition;
 mod deflate;
 mod download;
@@ -47,12 +48,12 @@ pub use error::{Error, chain};
 pub use hashing::sha256_of;
 pub use history::{HistoryLine, history};
 pub use limits::{LAYER_BYTES_MAX, Limits};
-pub use names::{DatasetName, Digest, LayerName, LayerVersionArn};
+pub use names::{AccountId, DatasetName, Digest, LayerName, LayerVersionArn, Place, RegionName};
 pub use opt_path::OptPath;
 pub use orders::{Pinned, pin, rollback, unpin};
 pub use package::prove;
 pub use problem::{Code, Level, Problem};
 pub use pull::{Pulled, Wanted, pull};
-pub use refresh::{Retry, refresh};
+pub use refresh::{Retry, advance, refresh};
 pub use status::{LayerStatus, status};
 pub use verify::{Check, Verified, verify};

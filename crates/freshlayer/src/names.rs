@@ -62,6 +62,82 @@ fn checked(name: &str, chars_max: usize) -> Result<String, String> {
     Ok(name.to_owned())
 }
 
+/// A Region's name, such as `eu-west-1`; the local host's is `local`.
+#[derive(
+    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(try_from = "String", into = "String")]
+pub struct RegionName(String);
+
+impl RegionName {
+    /// Parses a name: lower-case letters, digits and dashes. Whether AWS has such a Region, AWS knows.
+    ///
+    /// # Errors
+    /// A sentence that says what was expected.
+    pub fn parse(name: &str) -> Result<Self, String> {
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if name.is_empty() || name.len() > 32 || !name.chars().all(allowed) {
+            return Err(format!(
+                "expected a Region such as eu-west-1, found {name:?}"
+            ));
+        }
+        Ok(Self(name.to_owned()))
+    }
+
+    /// Returns the name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// An AWS account, by its twelve digits.
+#[derive(
+    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(try_from = "String", into = "String")]
+pub struct AccountId(String);
+
+impl AccountId {
+    /// Parses twelve digits.
+    ///
+    /// # Errors
+    /// A sentence that says what was found.
+    pub fn parse(digits: &str) -> Result<Self, String> {
+        if digits.len() == 12 && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Ok(Self(digits.to_owned()));
+        }
+        Err(format!(
+            "expected the twelve digits of an account, found {digits:?}"
+        ))
+    }
+
+    /// Returns the twelve digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// One Region of one account: where functions are.
+#[derive(
+    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+pub struct Place {
+    /// The Region.
+    pub region: RegionName,
+    /// The account; absent for the publisher's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountId>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.account {
+            Some(account) => write!(f, "{} of {account}", self.region),
+            None => self.region.fmt(f),
+        }
+    }
+}
+
 /// A SHA-256, as 64 lower-case hex digits.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
@@ -158,6 +234,11 @@ impl LayerVersionArn {
         self.layer().rsplit(':').next().unwrap_or_default()
     }
 
+    /// Returns the Region.
+    pub fn region(&self) -> &str {
+        self.text.split(':').nth(3).unwrap_or_default()
+    }
+
     /// Returns the version number.
     pub fn version(&self) -> u64 {
         self.version
@@ -184,7 +265,9 @@ macro_rules! text_conversions {
         }
     )+};
 }
-text_conversions!(LayerName => 0, DatasetName => 0, Digest => 0, LayerVersionArn => text);
+text_conversions!(
+    LayerName => 0, DatasetName => 0, RegionName => 0, AccountId => 0, Digest => 0, LayerVersionArn => text
+);
 
 #[cfg(test)]
 mod tests {

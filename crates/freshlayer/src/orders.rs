@@ -7,7 +7,7 @@ use crate::gather::Gathered;
 use crate::names::LayerName;
 use crate::problem::{Code, Problem};
 use crate::report::{Outcome, Report};
-use crate::settle::{held_by, settle};
+use crate::settle::{busy, settle};
 use crate::state::{Head, Leased, Pin, Rejection, Release, Session};
 
 /// Moves consumers back to an earlier release, and keeps the data that is left behind from coming back by
@@ -22,19 +22,21 @@ pub async fn rollback(
     definition: &Definition,
     to: Option<u64>,
 ) -> Result<Report, Error> {
-    let mut stages = Stages::new(engine, &definition.layer);
-    let mut report = back(engine, definition, to, &mut stages).await?;
+    let stages = Stages::new(engine, &definition.layer);
+    let mut session = Session::open(engine, &definition.layer).await?;
+    let done = back(engine, &mut session, definition, to, &stages).await;
+    let mut report = session.end(done).await?;
     report.stages = stages.into_reports();
     Ok(report)
 }
 
 async fn back(
     engine: &Engine,
+    session: &mut Session<'_>,
     definition: &Definition,
     to: Option<u64>,
-    stages: &mut Stages,
+    stages: &Stages,
 ) -> Result<Report, Error> {
-    let mut session = Session::open(engine, &definition.layer).await?;
     let to = target(session.head(), to)?;
     if let Some(pin) = session.head().pin.as_ref().filter(|pin| pin.seq != to) {
         let layer = &definition.layer;
@@ -44,7 +46,7 @@ async fn back(
         )));
     }
     if let Leased::Theirs(lease) = session.lease().await? {
-        return Ok(Report::of(definition.layer.clone(), held_by(&lease)));
+        return Ok(busy(&definition.layer, &lease));
     }
     let from = session.current_release().await?;
     let target = session.release(to).await?;
@@ -63,7 +65,7 @@ async fn back(
             head.promote(&target, now);
         })
         .await?;
-    let mut report = settle(engine, &mut session, Gathered::default(), stages).await?;
+    let mut report = settle(engine, session, definition, Gathered::default(), stages).await?;
     if let Outcome::Unchanged { .. } | Outcome::Refreshed { .. } = report.outcome {
         let reason = format!("rolled back to release {to}, version {}", target.version);
         report.outcome = Outcome::Refreshed { reason };
@@ -90,8 +92,7 @@ fn target(head: &Head, to: Option<u64>) -> Result<u64, Error> {
             )))
         }
         None => head
-            .stable
-            .filter(|stable| *stable < current)
+            .fallback()
             .or_else(|| known.filter(|seq| *seq < current).max())
             .ok_or_else(|| {
                 Error::Order(format!(

@@ -1,10 +1,22 @@
-//! From a zip to a layer version, once, whatever happens to the reply.
+//! From a zip to a layer version in each Region, once, whatever happens to the reply.
 
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+
+use crate::definition::{Definition, Terms};
 use crate::engine::{Engine, Stages};
 use crate::error::Error;
+use crate::names::{LayerVersionArn, RegionName};
 use crate::package::LayerZip;
-use crate::ports::{LayerVersion, PortError, Publication, Stage};
+use crate::ports::{LayerVersion, PortError, Publication, Region, Registry, Stage};
 use crate::state::Release;
+
+/// Where a release was published. What failed is tried again by [`crate::catch_up`].
+#[derive(Default)]
+pub(crate) struct Published {
+    pub(crate) versions: BTreeMap<RegionName, LayerVersionArn>,
+}
 
 /// Says which release a layer version is; the registry is searched by it. Lambda takes 256 characters.
 fn description(release: &Release) -> String {
@@ -18,34 +30,63 @@ fn description(release: &Release) -> String {
     format!("freshlayer {layer} {version} release {seq} content {content}")
 }
 
+/// Publishes a new release in all its Regions at once.
+///
+/// # Errors
+/// What the first Region said, where none took it.
+pub(crate) async fn publish(
+    engine: &Engine,
+    definition: &Definition,
+    release: &Release,
+    zip: &LayerZip,
+    stages: &Stages,
+) -> Result<Published, Error> {
+    let regions = engine.ports.regions.of(&definition.destinations).await;
+    let mut published = Published::default();
+    let mut first = None;
+    let made = regions
+        .iter()
+        .map(|region| publish_in(engine, region, &definition.terms, release, zip, stages));
+    for (region, made) in regions.iter().zip(join_all(made).await) {
+        let region = region.registry.region().clone();
+        match made {
+            Ok(version) => drop(published.versions.insert(region, version.arn)),
+            Err(error) => drop(first.get_or_insert(error)),
+        }
+    }
+    match first {
+        Some(error) if published.versions.is_empty() => Err(error),
+        _ => Ok(published),
+    }
+}
+
 /// Publishes a release's zip, or finds the version that an earlier run made of it.
 ///
 /// Guarantees: one version per release, also after a crash or a lost reply. Assumes: the lease is held, so
 /// that nobody else publishes the same release meanwhile. The version that comes back holds the zip's bytes.
-pub(crate) async fn publish(
+pub(crate) async fn publish_in(
     engine: &Engine,
+    region: &Region,
+    terms: &Terms,
     release: &Release,
     zip: &LayerZip,
-    stages: &mut Stages,
+    stages: &Stages,
 ) -> Result<LayerVersion, Error> {
-    let running = stages.start(
-        engine,
-        Stage::Publish,
-        engine.ports.registry.region(),
-        Some(zip.size_bytes),
-    );
-    let version = find_or_make(engine, release, zip).await?;
-    read_back(engine, release, &version, zip).await?;
+    let registry = region.registry.as_ref();
+    let subject = registry.region().as_str();
+    let running = stages.start(engine, Stage::Publish, subject, Some(zip.size_bytes));
+    let version = find_or_make(registry, terms, release, zip).await?;
+    read_back(registry, release, &version, zip).await?;
     stages.finish(engine, running, zip.size_bytes);
     Ok(version)
 }
 
 async fn find_or_make(
-    engine: &Engine,
+    registry: &dyn Registry,
+    terms: &Terms,
     release: &Release,
     zip: &LayerZip,
 ) -> Result<LayerVersion, Error> {
-    let registry = engine.ports.registry.as_ref();
     let layer = &release.layer;
     let description = description(release);
     // A state that was begun anew may describe other bytes (with another download's time) the same way.
@@ -60,6 +101,7 @@ async fn find_or_make(
         description: &description,
         zip: &zip.path,
         sha256: &zip.sha256,
+        terms,
     };
     match registry.publish(publication).await {
         Ok(version) => Ok(version),
@@ -74,12 +116,12 @@ async fn find_or_make(
 }
 
 async fn read_back(
-    engine: &Engine,
+    registry: &dyn Registry,
     release: &Release,
     version: &LayerVersion,
     zip: &LayerZip,
 ) -> Result<(), Error> {
-    let stored = engine.ports.registry.read_back(&version.arn).await;
+    let stored = registry.read_back(&version.arn).await;
     let stored = stored
         .map_err(fault(release, "read back"))?
         .map(|version| version.sha256);
@@ -94,7 +136,7 @@ async fn read_back(
     })
 }
 
-fn fault(release: &Release, action: &'static str) -> impl FnOnce(PortError) -> Error {
+pub(crate) fn fault(release: &Release, action: &'static str) -> impl FnOnce(PortError) -> Error {
     let layer = release.layer.clone();
     move |source| Error::Registry {
         action,

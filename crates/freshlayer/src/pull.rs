@@ -42,7 +42,8 @@ pub async fn pull(
 ) -> Result<Pulled, Error> {
     let session = Session::open(engine, layer).await?;
     let head = session.head();
-    let region = engine.ports.registry.region();
+    let home = engine.home().await;
+    let region = home.registry.region();
     let seq = match wanted {
         Wanted::Current => head.desired().ok_or_else(|| {
             Error::Order(format!(

@@ -23,16 +23,36 @@ pub enum Retry {
 /// Brings one layer up to date: downloads what is new, proves it, packages it, publishes it, and moves the
 /// consumers. Says what it did and why; an error is an outcome of the report, too.
 pub async fn refresh(engine: &Engine, definition: &Definition, retry: Retry) -> Report {
-    let mut stages = Stages::new(engine, &definition.layer);
-    let result = run(engine, definition, retry, &mut stages).await;
-    let layer = definition.layer.clone();
+    let stages = Stages::new(engine, &definition.layer);
+    let result = match Session::open(engine, &definition.layer).await {
+        Ok(mut session) => {
+            let done = run(engine, &mut session, definition, retry, &stages).await;
+            session.end(done).await
+        }
+        Err(error) => Err(error),
+    };
+    reported(definition, result, stages)
+}
+
+/// Goes on with what is ordered already: Regions that lack the release, consumers on their way. No upstream is
+/// asked.
+pub async fn advance(engine: &Engine, definition: &Definition) -> Report {
+    let stages = Stages::new(engine, &definition.layer);
+    let result = match Session::open(engine, &definition.layer).await {
+        Ok(mut session) => {
+            let nothing = Gathered::default();
+            let done = settle(engine, &mut session, definition, nothing, &stages).await;
+            session.end(done).await
+        }
+        Err(error) => Err(error),
+    };
+    reported(definition, result, stages)
+}
+
+fn reported(definition: &Definition, result: Result<Report, Error>, stages: Stages) -> Report {
     let mut report = result.unwrap_or_else(|error| {
-        Report::of(
-            layer,
-            Outcome::Failed {
-                reason: chain(&error),
-            },
-        )
+        let reason = chain(&error);
+        Report::of(definition.layer.clone(), Outcome::Failed { reason })
     });
     report.stages = stages.into_reports();
     report
@@ -40,13 +60,13 @@ pub async fn refresh(engine: &Engine, definition: &Definition, retry: Retry) -> 
 
 async fn run(
     engine: &Engine,
+    session: &mut Session<'_>,
     definition: &Definition,
     retry: Retry,
-    stages: &mut Stages,
+    stages: &Stages,
 ) -> Result<Report, Error> {
-    let mut session = Session::open(engine, &definition.layer).await?;
     if session.head().pin.is_some() {
-        return settle(engine, &mut session, Gathered::default(), stages).await;
+        return settle(engine, session, definition, Gathered::default(), stages).await;
     }
     if retry == Retry::Now && !session.head().rejected.is_empty() {
         session.order(|head| Ok(head.rejected.clear())).await?;
@@ -55,18 +75,9 @@ async fn run(
     let live = live.as_ref();
     let folder = engine.run_folder()?;
 
-    let pulled = match download(
-        engine,
-        &mut session,
-        definition,
-        live,
-        folder.path(),
-        stages,
-    )
-    .await?
-    {
+    let pulled = match download(engine, session, definition, live, folder.path(), stages).await? {
         Downloaded::Pulled(pulled) => pulled,
-        Downloaded::Busy(lease) => return Ok(busy(definition, &lease)),
+        Downloaded::Busy(lease) => return Ok(busy(&definition.layer, &lease)),
     };
     let against = Against {
         engine,
@@ -78,11 +89,11 @@ async fn run(
     let complete = complete(engine, definition, live, &mut gathered, folder.path()).await?;
     if let Some(assembled) = complete {
         if let Leased::Theirs(lease) = session.lease().await? {
-            return Ok(busy(definition, &lease));
+            return Ok(busy(&definition.layer, &lease));
         }
         let (release, zip) = make_release(
             engine,
-            &session,
+            session,
             live,
             assembled,
             &gathered,
@@ -92,10 +103,10 @@ async fn run(
         .await?;
         // Packaging and storing may have taken longer than the lease.
         if let Leased::Theirs(lease) = session.lease().await? {
-            return Ok(busy(definition, &lease));
+            return Ok(busy(&definition.layer, &lease));
         }
-        let version = publish(engine, &release, &zip, stages).await?;
-        promote(engine, &mut session, &release, version, &mut gathered).await?;
+        let published = publish(engine, definition, &release, &zip, stages).await?;
+        promote(engine, session, &release, &published, &mut gathered).await?;
     }
-    settle(engine, &mut session, gathered, stages).await
+    settle(engine, session, definition, gathered, stages).await
 }

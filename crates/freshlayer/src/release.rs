@@ -99,7 +99,7 @@ pub(crate) async fn make_release(
     assembled: Assembled,
     gathered: &Gathered,
     folder: &Path,
-    stages: &mut Stages,
+    stages: &Stages,
 ) -> Result<(Release, LayerZip), Error> {
     let store = engine.ports.store.as_ref();
     let layer = &session.head().layer;
@@ -199,7 +199,7 @@ async fn zip(
     release: &Release,
     files: &[LayerFile],
     folder: &Path,
-    stages: &mut Stages,
+    stages: &Stages,
 ) -> Result<LayerZip, Error> {
     let opt = folder.join("opt");
     std::fs::create_dir_all(&opt).map_err(Error::io("make the folder", &opt))?;

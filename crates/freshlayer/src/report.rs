@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::names::{DatasetName, LayerName, LayerVersionArn};
+use crate::names::{DatasetName, LayerName, LayerVersionArn, Place, RegionName};
 use crate::ports::{FunctionName, Stage, UpstreamFacts};
 use crate::problem::Problem;
 
@@ -54,8 +54,15 @@ pub struct Report {
     pub datasets: Vec<DatasetReport>,
     /// What is wrong with data, and what is worth a look.
     pub problems: Vec<Problem>,
+    /// How far each place is: one Region of one account.
+    #[serde(default)]
+    pub places: Vec<PlaceReport>,
     /// What became of each consumer.
     pub consumers: Vec<ConsumerReport>,
+    /// When to look again before the next schedule, where something is on its way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub wake_at: Option<Timestamp>,
     /// Each stage that ran: how long, how many bytes.
     pub stages: Vec<StageReport>,
 }
@@ -72,8 +79,12 @@ pub struct ReleaseReport {
     /// When the oldest of its data was built, by the upstream's word, or else downloaded.
     #[schemars(with = "Option<String>")]
     pub oldest_data: Option<Timestamp>,
+    /// When the upstream that was longest without a change last changed, by its word.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub upstream_modified: Option<Timestamp>,
     /// Its layer version in each Region.
-    pub layer_versions: BTreeMap<String, LayerVersionArn>,
+    pub layer_versions: BTreeMap<RegionName, LayerVersionArn>,
     /// Size of the zip in bytes.
     pub zip_bytes: u64,
     /// Size of its files in bytes.
@@ -108,9 +119,25 @@ pub enum DatasetState {
     Failed,
 }
 
+/// One place in a report.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PlaceReport {
+    /// The place.
+    #[serde(flatten)]
+    pub place: Place,
+    /// Its layer version of the release.
+    pub layer_version: Option<LayerVersionArn>,
+    /// Why it is not done; the others go on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+}
+
 /// One consumer in a report.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ConsumerReport {
+    /// Where it is.
+    #[serde(flatten)]
+    pub place: Place,
     /// The function.
     pub function: FunctionName,
     /// What became of it.
@@ -219,9 +246,17 @@ impl Report {
             release: None,
             datasets: Vec::new(),
             problems: Vec::new(),
+            places: Vec::new(),
             consumers: Vec::new(),
+            wake_at: None,
             stages: Vec::new(),
         }
+    }
+
+    /// Tells whether the next run may get further without a person.
+    pub fn is_on_its_way(&self) -> bool {
+        let behind = |consumer: &ConsumerReport| consumer.state == ConsumerState::Behind;
+        self.consumers.iter().any(behind)
     }
 
     /// Returns how a process with this report ends.

@@ -1,44 +1,51 @@
 //! Ends a run: makes a release current, moves the consumers, writes down what was learned, and says so.
 
+use jiff::SignedDuration;
+
+use crate::catch_up::{Caught, catch_up};
 use crate::definition::Definition;
 use crate::engine::{Engine, Stages};
 use crate::error::Error;
 use crate::gather::Gathered;
-use crate::ports::LayerVersion;
+use crate::names::LayerName;
 use crate::problem::{Code, Level};
-use crate::report::{ConsumerState, DatasetState, Outcome, ReleaseReport, Report};
+use crate::publish::Published;
+use crate::report::{ConsumerState, DatasetState, Outcome, PlaceReport, ReleaseReport, Report};
 use crate::rollout::{Driven, drive, glance};
 use crate::state::{Head, Lease, Leased, Release, Session, Snapshot};
+
+/// How long after a run that ran out of time the next one begins.
+const BREATH: SignedDuration = SignedDuration::from_mins(1);
 
 /// Makes a published release the one that consumers shall be on.
 pub(crate) async fn promote(
     engine: &Engine,
     session: &mut Session<'_>,
     release: &Release,
-    version: LayerVersion,
+    published: &Published,
     gathered: &mut Gathered,
 ) -> Result<(), Error> {
-    let region = engine.ports.registry.region().to_owned();
     let now = engine.ports.clock.now();
     gathered.keep();
     gathered.released = Some((release.seq, release.version.to_string()));
     session
         .change(|head| {
             let versions = head.versions.entry(release.seq).or_default();
-            versions.insert(region.clone(), version.arn.clone());
+            versions.extend(published.versions.clone());
             gathered.remember(head);
             head.promote(release, now);
         })
         .await
 }
 
-/// Moves the consumers to where they shall be, and gives the lease back. A run that has nothing to move and
-/// nothing to remember writes nothing.
+/// Brings every Region to the release, moves the consumers to where they shall be, and gives the lease back. A
+/// run that has nothing to move and nothing to remember writes nothing.
 pub(crate) async fn settle(
     engine: &Engine,
     session: &mut Session<'_>,
+    definition: &Definition,
     gathered: Gathered,
-    stages: &mut Stages,
+    stages: &Stages,
 ) -> Result<Report, Error> {
     let layer = session.head().layer.clone();
     let Some(seq) = session.head().desired() else {
@@ -50,28 +57,37 @@ pub(crate) async fn settle(
         return Ok(report(session.head(), None, gathered, None));
     };
     let release = session.release(seq).await?;
-    let survey = glance(engine, session.head(), &release).await?;
+    let regions = engine.ports.regions.of(&definition.destinations).await;
+    let failures = match catch_up(engine, session, definition, &release, &regions, stages).await? {
+        Caught::Up(failures) => failures,
+        Caught::Busy(lease) => return Ok(busy(&layer, &lease)),
+    };
+    let survey = glance(session.head(), &release, &regions).await;
     if !survey.nothing_to_do()
         && let Leased::Theirs(lease) = session.lease().await?
     {
-        return Ok(Report::of(layer, held_by(&lease)));
+        return Ok(busy(&layer, &lease));
     }
-    let driven = drive(engine, session, survey, stages).await?;
+    let mut driven = drive(engine, session, survey, stages).await?;
+    for gone in &mut driven.places {
+        if let Some(failure) = failures.get(&gone.place.region) {
+            gone.failure = Some(failure.clone());
+        }
+    }
     let finishes = driven.converged() && session.head().rollout.is_some();
     if finishes && let Leased::Theirs(lease) = session.lease().await? {
-        return Ok(Report::of(layer, held_by(&lease)));
+        return Ok(busy(&layer, &lease));
     }
     if session.holds_lease() {
         session
             .release_lease(|head| write_down(head, seq, &gathered, &driven))
             .await?;
     }
-    Ok(report(
-        session.head(),
-        Some(&release),
-        gathered,
-        Some(driven),
-    ))
+    let mut report = report(session.head(), Some(&release), gathered, Some(driven));
+    if engine.is_out_of_time() && report.is_on_its_way() {
+        report.wake_at = engine.ports.clock.now().checked_add(BREATH).ok();
+    }
+    Ok(report)
 }
 
 fn write_down(head: &mut Head, seq: u64, gathered: &Gathered, driven: &Driven) {
@@ -79,20 +95,27 @@ fn write_down(head: &mut Head, seq: u64, gathered: &Gathered, driven: &Driven) {
     let Some(rollout) = head.rollout.as_mut().filter(|rollout| rollout.to == seq) else {
         return;
     };
-    rollout.journal.extend(driven.journal.clone());
+    for gone in &driven.places {
+        let journal = rollout.journal.entry(gone.place.to_string()).or_default();
+        journal.extend(gone.journal.clone());
+    }
+    if driven.reached() {
+        head.reached();
+    }
     if driven.converged() {
-        head.converged();
+        head.rollout = None;
     }
 }
 
-pub(crate) fn busy(definition: &Definition, lease: &Lease) -> Report {
-    Report::of(definition.layer.clone(), held_by(lease))
-}
-
-pub(crate) fn held_by(lease: &Lease) -> Outcome {
+/// Another publisher works on the layer: look again when its lease ends.
+pub(crate) fn busy(layer: &LayerName, lease: &Lease) -> Report {
     let Lease { owner, expires } = lease;
     let reason = format!("publisher {owner} works on this layer, until {expires} at the latest");
-    Outcome::Held { reason }
+    let report = Report::of(layer.clone(), Outcome::Held { reason });
+    Report {
+        wake_at: Some(*expires),
+        ..report
+    }
 }
 
 fn report(
@@ -108,9 +131,46 @@ fn report(
         release: release.map(|release| release_report(head, release)),
         datasets: gathered.datasets,
         problems: gathered.problems,
-        consumers: driven.map(|driven| driven.consumers).unwrap_or_default(),
+        places: places(head, driven.as_ref()),
+        consumers: driven
+            .map(|driven| driven.consumers().cloned().collect())
+            .unwrap_or_default(),
+        wake_at: None,
         stages: Vec::new(),
     }
+}
+
+fn places(head: &Head, driven: Option<&Driven>) -> Vec<PlaceReport> {
+    let seq = head.desired().unwrap_or_default();
+    let gone = driven.into_iter().flat_map(|driven| &driven.places);
+    let reports = gone.map(|gone| PlaceReport {
+        layer_version: head.version(seq, &gone.place.region).cloned(),
+        place: gone.place.clone(),
+        failure: gone.failure.clone(),
+    });
+    reports.collect()
+}
+
+/// Says which places failed; where there is only one it needs no name.
+fn place_failures(driven: Option<&Driven>) -> Option<String> {
+    let places = &driven?.places;
+    let failed = places
+        .iter()
+        .filter_map(|gone| Some((&gone.place, gone.failure.as_ref()?)));
+    let said: Vec<String> = match places.len() {
+        1 => failed.map(|(_, failure)| failure.clone()).collect(),
+        _ => failed
+            .map(|(place, failure)| format!("{place}: {failure}"))
+            .collect(),
+    };
+    let rest = match places.len() - said.len() {
+        0 => "the next run goes on".to_owned(),
+        done => format!(
+            "{done} of {} places are done, the next run goes on",
+            places.len()
+        ),
+    };
+    (!said.is_empty()).then(|| format!("{}; {rest}", said.join("; ")))
 }
 
 /// Says how the run ended. What needs a person comes first.
@@ -128,6 +188,9 @@ fn outcome(head: &Head, gathered: &Gathered, driven: Option<&Driven>) -> Outcome
         return Outcome::Failed {
             reason: format!("{failures}; {tail}"),
         };
+    }
+    if let Some(reason) = place_failures(driven) {
+        return Outcome::Failed { reason };
     }
     let failing = || {
         gathered
@@ -154,10 +217,14 @@ fn outcome(head: &Head, gathered: &Gathered, driven: Option<&Driven>) -> Outcome
             reason: format!("the upstream's data is not good; {tail}"),
         };
     }
-    let waiting = driven.map_or(0, |d| {
-        d.count(ConsumerState::Held) + d.count(ConsumerState::Failed)
+    let waiting: usize = driven.map_or(0, |d| {
+        use ConsumerState::{Behind, Failed, Held};
+        [Behind, Failed, Held]
+            .map(|state| d.count(state))
+            .iter()
+            .sum()
     });
-    let total = driven.map_or(0, |driven| driven.consumers.len());
+    let total = driven.map_or(0, |driven| driven.consumers().count());
     if waiting > 0 {
         return Outcome::Held {
             reason: format!("{waiting} of {total} functions were not moved"),
@@ -203,6 +270,11 @@ pub(crate) fn release_report(head: &Head, release: &Release) -> ReleaseReport {
             .snapshots
             .iter()
             .map(Snapshot::built_or_fetched)
+            .min(),
+        upstream_modified: release
+            .snapshots
+            .iter()
+            .filter_map(|snapshot| snapshot.upstream.last_modified)
             .min(),
         layer_versions: head.versions.get(&release.seq).cloned().unwrap_or_default(),
         zip_bytes: release.zip_bytes,

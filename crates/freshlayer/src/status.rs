@@ -2,6 +2,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::definition::Definition;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::names::{DatasetName, LayerName};
@@ -24,6 +25,8 @@ pub struct LayerStatus {
     pub datasets: Vec<DatasetAge>,
     /// Every consumer.
     pub consumers: Vec<ConsumerReport>,
+    /// The places whose consumers could not be asked, and why.
+    pub unknown: Vec<String>,
     /// A person's order to stay on a release.
     pub pinned: Option<Pin>,
     /// The release of a rollout that is not finished.
@@ -47,7 +50,8 @@ pub struct DatasetAge {
 ///
 /// # Errors
 /// The store's and the host's errors.
-pub async fn status(engine: &Engine, layer: &LayerName) -> Result<LayerStatus, Error> {
+pub async fn status(engine: &Engine, definition: &Definition) -> Result<LayerStatus, Error> {
+    let layer = &definition.layer;
     let session = Session::open(engine, layer).await?;
     let head = session.head();
     let mut status = LayerStatus {
@@ -56,6 +60,7 @@ pub async fn status(engine: &Engine, layer: &LayerName) -> Result<LayerStatus, E
         stable: head.stable,
         datasets: Vec::new(),
         consumers: Vec::new(),
+        unknown: Vec::new(),
         pinned: head.pin.clone(),
         rolling_to: head.rollout.as_ref().map(|rollout| rollout.to),
         rejected: Vec::new(),
@@ -86,7 +91,13 @@ pub async fn status(engine: &Engine, layer: &LayerName) -> Result<LayerStatus, E
             age_secs: age_secs(now, snapshot.built_or_fetched()),
         })
         .collect();
-    status.consumers = standing(survey(engine, head, &release).await?);
+    let regions = engine.ports.regions.of(&definition.destinations).await;
+    let unknown;
+    (status.consumers, unknown) = standing(survey(head, &release, &regions).await);
+    status.unknown = unknown
+        .into_iter()
+        .map(|(place, reason)| format!("{place}: {reason}"))
+        .collect();
     status.release = Some(release_report(head, &release));
     Ok(status)
 }

@@ -1,12 +1,13 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::definition::Definition;
 use crate::engine::{Engine, blocking};
 use crate::error::{Error, chain};
 use crate::hashing::sha256_of;
-use crate::names::LayerName;
+use crate::names::{LayerName, LayerVersionArn};
 use crate::package::prove;
-use crate::ports::Key;
+use crate::ports::{Key, Registry};
 use crate::report::Exit;
 use crate::state::{Release, Session};
 
@@ -47,9 +48,10 @@ impl Verified {
 /// [`Error::Order`] where there is no such release, and the store's errors.
 pub async fn verify(
     engine: &Engine,
-    layer: &LayerName,
+    definition: &Definition,
     seq: Option<u64>,
 ) -> Result<Verified, Error> {
+    let layer = &definition.layer;
     let session = Session::open(engine, layer).await?;
     let none = || Error::Order(format!("layer `{layer}` has no release to verify"));
     let seq = seq.or(session.head().desired()).ok_or_else(none)?;
@@ -60,30 +62,34 @@ pub async fn verify(
     }
     let release = session.record(seq).await?;
     let mut checks = zip_checks(engine, &release).await?;
-    let versions = session
-        .head()
-        .versions
-        .get(&seq)
-        .cloned()
-        .unwrap_or_default();
-    for (region, arn) in versions {
-        let what = format!("layer version {} in {region} holds the zip", arn.version());
-        let problem = match engine.ports.registry.read_back(&arn).await {
-            Ok(Some(version)) if version.sha256 == release.zip_sha256 => None,
-            Ok(Some(version)) => Some(format!(
-                "expected SHA-256 {}, found {}",
-                release.zip_sha256, version.sha256
-            )),
-            Ok(None) => Some("there is no such version".to_owned()),
-            Err(error) => Some(chain(error.as_ref())),
-        };
-        checks.push(Check { what, problem });
+    for region in engine.ports.regions.of(&definition.destinations).await {
+        let region = region.registry.as_ref();
+        if let Some(arn) = session.head().version(seq, region.region()) {
+            checks.push(version_check(region, arn, &release).await);
+        }
     }
     Ok(Verified {
         layer: layer.clone(),
         seq,
         checks,
     })
+}
+
+async fn version_check(registry: &dyn Registry, arn: &LayerVersionArn, release: &Release) -> Check {
+    let (number, region) = (arn.version(), registry.region());
+    let problem = match registry.read_back(arn).await {
+        Ok(Some(version)) if version.sha256 == release.zip_sha256 => None,
+        Ok(Some(version)) => Some(format!(
+            "expected SHA-256 {}, found {}",
+            release.zip_sha256, version.sha256
+        )),
+        Ok(None) => Some("there is no such version".to_owned()),
+        Err(error) => Some(chain(error.as_ref())),
+    };
+    Check {
+        what: format!("layer version {number} in {region} holds the zip"),
+        problem,
+    }
 }
 
 async fn zip_checks(engine: &Engine, release: &Release) -> Result<Vec<Check>, Error> {

@@ -1,7 +1,7 @@
 //! What the publisher is asked. A schedule asks for a refresh of everything; people and tools ask by command.
 
 use freshlayer::{LayerName, Retry};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// A command, in `{"command": "refresh", "layers": ["geo"]}`.
@@ -17,6 +17,12 @@ pub(crate) enum Command {
         #[serde(default)]
         retry: Tried,
     },
+    /// Go on with rollouts that are not finished, without a look at the upstream.
+    Advance {
+        /// The layers; none means all.
+        #[serde(default)]
+        layers: Vec<LayerName>,
+    },
     /// Tell how layers stand.
     Status {
         /// The layers; none means all.
@@ -30,10 +36,36 @@ pub(crate) enum Command {
         /// The release; default: the last stable one, or the one before it.
         to: Option<u64>,
     },
+    /// List a layer's releases, newest first.
+    History {
+        /// The layer.
+        layer: LayerName,
+    },
+    /// Prove a release again, from its record to its layer versions.
+    Verify {
+        /// The layer.
+        layer: LayerName,
+        /// The release; default: the current one.
+        release: Option<u64>,
+    },
+    /// Stay on a release until unpinned; the next refresh or advance moves the functions there.
+    Pin {
+        /// The layer.
+        layer: LayerName,
+        /// The release; default: the current one.
+        to: Option<u64>,
+        /// Why; shown wherever the pin is.
+        reason: Option<String>,
+    },
+    /// Take a pin back.
+    Unpin {
+        /// The layer.
+        layer: LayerName,
+    },
 }
 
 /// Whether data that was rejected before is tried again.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Tried {
     /// Only once the upstream or the expectations change.

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use freshlayer::LayerName;
 use freshlayer::ports::{Event, Events};
 use freshlayer::report::{ConsumerState, Outcome, Report};
 use jiff::Timestamp;
@@ -47,6 +48,11 @@ pub(crate) fn report(report: &Report, now: Timestamp) {
     line(&metrics(report, now));
 }
 
+/// Writes what went wrong beside the work.
+pub(crate) fn warning(layer: &LayerName, message: &str) {
+    line(&json!({"level": "WARN", "message": format!("{layer}: {message}"), "layer": layer}));
+}
+
 pub(crate) fn words(outcome: &Outcome) -> (&'static str, &str) {
     match outcome {
         Outcome::Unchanged { reason } => ("unchanged", reason),
@@ -90,8 +96,14 @@ fn metrics(report: &Report, now: Timestamp) -> Value {
         .as_ref()
         .and_then(|release| release.oldest_data);
     if let Some(oldest) = oldest {
-        let days = now.duration_since(oldest).as_secs_f64() / 86_400.0;
-        values.push(("DataAgeDays", "None", json!(days)));
+        values.push(("DataAgeDays", "None", json!(days(now, oldest))));
+    }
+    let upstream = report
+        .release
+        .as_ref()
+        .and_then(|release| release.upstream_modified);
+    if let Some(upstream) = upstream {
+        values.push(("UpstreamAgeDays", "None", json!(days(now, upstream))));
     }
     let named: Vec<Value> = values
         .iter()
@@ -108,6 +120,10 @@ fn metrics(report: &Report, now: Timestamp) -> Value {
         document[name] = value;
     }
     document
+}
+
+fn days(now: Timestamp, then: Timestamp) -> f64 {
+    now.duration_since(then).as_secs_f64() / 86_400.0
 }
 
 fn line(document: &Value) {

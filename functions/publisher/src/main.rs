@@ -2,12 +2,16 @@
 //!
 //! ```text
 //! environment ── settings ── Publisher (clients, once) ── event ── engine ── report: answer, log lines, metrics
+//!                                                                         └─ onward: event bus, wake-up, hand-on
 //! ```
 
+mod answer;
 mod event;
 mod log;
+mod onward;
 mod publisher;
 mod settings;
+mod source;
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use serde_json::Value;

@@ -2,72 +2,67 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use freshlayer::definition::{Definition, Origin, read_folder};
-use freshlayer::ports::{Clock, Peers, Ports};
-use freshlayer::report::{Exit, Outcome, Report};
-use freshlayer::{Engine, LayerName, refresh, rollback, status};
-use freshlayer_aws::Aws;
-use freshlayer_http::{Credentials, HttpSource, Secret};
+use freshlayer::definition::{Definition, read_folder};
+use freshlayer::ports::{Peers, Ports};
+use freshlayer::report::{Exit, Report};
+use freshlayer::{
+    Engine, LayerName, advance, history, pin, refresh, rollback, status, unpin, verify,
+};
+use freshlayer_aws::{Aws, Glance};
 use freshlayer_local::SystemClock;
+use jiff::Timestamp;
 use lambda_runtime::{Diagnostic, Error, LambdaEvent};
 use serde_json::{Value, json};
 
-use crate::event::{Command, command};
+use crate::answer::{Account, answer, diagnostic, done, failed};
+use crate::event::{Command, Tried, command};
 use crate::log::{self, Log};
-use crate::settings::{MaxmindAccount, Settings, read};
+use crate::onward::{Onward, Share};
+use crate::settings::{Settings, read};
+use crate::source::Upstreams;
 
 /// Longer than Lambda lets any function run, so that two publishers never work on one layer.
 const LEASE: Duration = Duration::from_mins(16);
 const WORK: &str = "/tmp/freshlayer";
+/// What is left of the invocation when no further function is begun with: enough for an update to settle.
+const SETTLING: Duration = Duration::from_mins(1);
 /// What is left of the invocation when the work stops: enough to report.
 const REPORTING: Duration = Duration::from_secs(5);
 
 /// Everything that lives as long as the execution environment.
 pub(crate) struct Publisher {
     engine: Engine,
-    clock: Arc<SystemClock>,
     definitions: Vec<Definition>,
+    onward: Onward,
+}
+
+/// One invocation: an engine that knows when to stop, and who is running.
+struct Run<'a> {
+    publisher: &'a Publisher,
+    engine: Engine,
+    function_arn: String,
 }
 
 impl Publisher {
-    /// Reads the definitions and makes the clients. Nothing is called, but for a secret where one is needed.
+    /// Reads the definitions and makes the clients. Nothing is called.
     pub(crate) async fn new(settings: Settings) -> Result<Self, Error> {
         let definitions = read_folder(&settings.layers, &read).map_err(|problems| {
             let lines = problems.iter().map(ToString::to_string);
             lines.collect::<Vec<_>>().join("; ")
         })?;
-        let aws = freshlayer_aws::Settings {
+        let aws = Aws::connect(&freshlayer_aws::Settings {
             region: None,
             profile: None,
             bucket: settings.bucket,
-        };
-        let aws = Aws::connect(&aws).await?;
-        let needs_account = definitions
-            .iter()
-            .flat_map(|definition| &definition.datasets);
-        let needs_account = needs_account
-            .into_iter()
-            .any(|dataset| matches!(dataset.source.origin, Origin::Maxmind { .. }));
-        let maxmind = match settings.maxmind {
-            Some(account) if needs_account => credentials(&aws, account).await,
-            _ => Err(
-                "a maxmind source needs MAXMIND_ACCOUNT_ID and MAXMIND_LICENSE_KEY_SECRET"
-                    .to_owned(),
-            ),
-        };
-        let http = freshlayer_http::Settings {
-            maxmind,
-            ..freshlayer_http::Settings::default()
-        };
+        })
+        .await?;
         // One environment does one run at a time: what lies here is of a run that was cut off.
         let _nothing_there = std::fs::remove_dir_all(WORK);
-        let clock = Arc::new(SystemClock::start());
         let ports = Ports {
-            source: Arc::new(HttpSource::new(http)?),
+            source: Arc::new(Upstreams::new(aws.clone(), settings.maxmind)?),
             store: Arc::new(aws.store()),
-            registry: Arc::new(aws.registry()),
-            fleet: Arc::new(aws.fleet().glancing()),
-            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            regions: Arc::new(aws.regions(Glance::WhereNothingRolls)),
+            clock: Arc::new(SystemClock::start()),
             peers: Arc::new(Strangers),
             events: Arc::new(Log),
         };
@@ -76,11 +71,12 @@ impl Publisher {
             work: PathBuf::from(WORK),
             owner: owner(),
             lease: LEASE,
+            until: None,
         };
         Ok(Self {
             engine,
-            clock,
             definitions,
+            onward: Onward::new(aws, settings.wake_role),
         })
     }
 
@@ -89,10 +85,20 @@ impl Publisher {
     pub(crate) async fn answer(&self, event: LambdaEvent<Value>) -> Result<Value, Diagnostic> {
         let command =
             command(&event.payload).map_err(|message| diagnostic(Exit::Usage, message))?;
-        let until = event.context.deadline.saturating_sub(millis(REPORTING));
-        let left =
-            until.saturating_sub(u64::try_from(self.clock.now().as_millisecond()).unwrap_or(0));
-        let work = tokio::time::timeout(Duration::from_millis(left), self.run(command));
+        let deadline = event.context.deadline;
+        let run = Run {
+            publisher: self,
+            engine: Engine {
+                until: timestamp(deadline.saturating_sub(millis(SETTLING))),
+                ..self.engine.clone()
+            },
+            function_arn: event.context.invoked_function_arn,
+        };
+        let now = u64::try_from(self.engine.ports.clock.now().as_millisecond()).unwrap_or(0);
+        let left = deadline
+            .saturating_sub(millis(REPORTING))
+            .saturating_sub(now);
+        let work = tokio::time::timeout(Duration::from_millis(left), run.done(command));
         work.await.unwrap_or_else(|_elapsed| {
             let message =
                 "out of time; what is done is recorded, and the next run goes on from there";
@@ -100,63 +106,100 @@ impl Publisher {
         })
     }
 
-    async fn run(&self, command: Command) -> Result<Value, Diagnostic> {
-        match command {
-            Command::Refresh { layers, retry } => {
-                let mut reports = Vec::new();
-                for definition in self.chosen(&layers)? {
-                    let report = refresh(&self.engine, definition, retry.into()).await;
-                    log::report(&report, self.clock.now());
-                    reports.push(report);
-                }
-                answer("refresh", &reports)
-            }
-            Command::Status { layers } => {
-                let mut statuses = Vec::new();
-                for definition in self.chosen(&layers)? {
-                    let status = status(&self.engine, &definition.layer).await;
-                    statuses.push(status.map_err(|error| failed(&error))?);
-                }
-                Ok(
-                    json!({"command": "status", "exit_code": Exit::Done.code(), "statuses": statuses}),
-                )
-            }
-            Command::Rollback { layer, to } => {
-                let [definition] = self.chosen(std::slice::from_ref(&layer))?[..] else {
-                    return Err(diagnostic(
-                        Exit::Usage,
-                        format!("there is no layer `{layer}`"),
-                    ));
-                };
-                let report = rollback(&self.engine, definition, to).await;
-                let report = report.map_err(|error| failed(&error))?;
-                log::report(&report, self.clock.now());
-                answer("rollback", &[report])
-            }
+    /// Returns the definitions of some layers, or of all.
+    fn chosen(&self, layers: &[LayerName]) -> Result<Vec<&Definition>, Diagnostic> {
+        match layers {
+            [] => Ok(self.definitions.iter().collect()),
+            named => named.iter().map(|layer| self.one(layer)).collect(),
         }
     }
 
-    /// Returns the definitions of some layers, or of all.
-    fn chosen(&self, layers: &[LayerName]) -> Result<Vec<&Definition>, Diagnostic> {
-        if layers.is_empty() {
-            return Ok(self.definitions.iter().collect());
-        }
-        let find = |layer: &LayerName| {
-            let mut definitions = self.definitions.iter();
-            let found = definitions.find(|definition| definition.layer == *layer);
-            found.ok_or_else(|| diagnostic(Exit::Usage, format!("there is no layer `{layer}`")))
-        };
-        layers.iter().map(find).collect()
+    fn one(&self, layer: &LayerName) -> Result<&Definition, Diagnostic> {
+        let mut definitions = self.definitions.iter();
+        let found = definitions.find(|definition| definition.layer == *layer);
+        found.ok_or_else(|| diagnostic(Exit::Usage, format!("there is no layer `{layer}`")))
     }
 }
 
-async fn credentials(aws: &Aws, account: MaxmindAccount) -> Result<Credentials, String> {
-    let key = aws.secret(&account.key_secret).await;
-    let key = key.map_err(|fault| format!("a maxmind source needs its licence key: {fault}"))?;
-    Ok(Credentials {
-        account_id: account.id,
-        license_key: Secret::new(key.trim()),
-    })
+impl Run<'_> {
+    async fn done(&self, command: Command) -> Result<Value, Diagnostic> {
+        let (publisher, engine) = (self.publisher, &self.engine);
+        match command {
+            Command::Refresh { layers, retry } => {
+                let (share, mut account) = (Share::of(engine), Account::default());
+                for definition in publisher.chosen(&layers)? {
+                    // What does not fit in here gets an invocation of its own.
+                    if share.is_used_up(engine) && !account.reports.is_empty() {
+                        self.hand_on(&definition.layer, retry).await?;
+                        account.handed_on.push(definition.layer.clone());
+                        continue;
+                    }
+                    let report = refresh(engine, definition, retry.into()).await;
+                    self.tell(report, &mut account).await;
+                }
+                answer("refresh", &account)
+            }
+            Command::Advance { layers } => {
+                let mut account = Account::default();
+                for definition in publisher.chosen(&layers)? {
+                    let report = advance(engine, definition).await;
+                    self.tell(report, &mut account).await;
+                }
+                answer("advance", &account)
+            }
+            Command::Rollback { layer, to } => {
+                let mut account = Account::default();
+                let report = rollback(engine, publisher.one(&layer)?, to).await;
+                let report = report.map_err(|error| failed(&error))?;
+                self.tell(report, &mut account).await;
+                answer("rollback", &account)
+            }
+            Command::Status { layers } => {
+                let mut statuses = Vec::new();
+                for definition in publisher.chosen(&layers)? {
+                    let status = status(engine, definition).await;
+                    statuses.push(status.map_err(|error| failed(&error))?);
+                }
+                Ok(done("status", Exit::Done, "statuses", json!(statuses)))
+            }
+            Command::History { layer } => {
+                let lines = history(engine, &layer)
+                    .await
+                    .map_err(|error| failed(&error))?;
+                Ok(done("history", Exit::Done, "history", json!(lines)))
+            }
+            Command::Verify { layer, release } => {
+                let verified = verify(engine, publisher.one(&layer)?, release).await;
+                let verified = verified.map_err(|error| failed(&error))?;
+                Ok(done("verify", verified.exit(), "verified", json!(verified)))
+            }
+            Command::Pin { layer, to, reason } => {
+                let pinned = pin(engine, &layer, to, reason).await;
+                let pinned = pinned.map_err(|error| failed(&error))?;
+                Ok(done("pin", Exit::Done, "release", json!(pinned.seq)))
+            }
+            Command::Unpin { layer } => {
+                let unpinned = unpin(engine, &layer)
+                    .await
+                    .map_err(|error| failed(&error))?;
+                Ok(done("unpin", Exit::Done, "was_pinned", json!(unpinned)))
+            }
+        }
+    }
+
+    async fn hand_on(&self, layer: &LayerName, retry: Tried) -> Result<(), Diagnostic> {
+        let onward = &self.publisher.onward;
+        let handed_on = onward.hand_on(&self.function_arn, layer, retry).await;
+        handed_on.map_err(|fault| diagnostic(Exit::Failed, fault.to_string()))
+    }
+
+    /// Logs a report, tells the event bus, and sees to it that what is on its way is gone on with.
+    async fn tell(&self, report: Report, account: &mut Account) {
+        log::report(&report, self.engine.ports.clock.now());
+        let told = self.publisher.onward.tell(&report, &self.function_arn);
+        account.warnings.extend(told.await);
+        account.reports.push(report);
+    }
 }
 
 /// Names this execution environment: its next event takes up the lease of an event that ran out of time.
@@ -178,32 +221,8 @@ impl Peers for Strangers {
     }
 }
 
-fn answer(command: &str, reports: &[Report]) -> Result<Value, Diagnostic> {
-    let exit = reports
-        .iter()
-        .map(Report::exit)
-        .fold(Exit::Done, Exit::worst);
-    if exit == Exit::Failed {
-        let failed = reports
-            .iter()
-            .filter(|report| matches!(report.outcome, Outcome::Failed { .. }));
-        let lines =
-            failed.map(|report| format!("{}: {}", report.layer, log::words(&report.outcome).1));
-        return Err(diagnostic(exit, lines.collect::<Vec<_>>().join("; ")));
-    }
-    Ok(json!({"command": command, "exit_code": exit.code(), "layers": reports}))
-}
-
-fn failed(error: &freshlayer::Error) -> Diagnostic {
-    diagnostic(Exit::Failed, freshlayer::chain(error))
-}
-
-/// The error's type is the exit class, as the CLI counts them.
-fn diagnostic(exit: Exit, message: String) -> Diagnostic {
-    Diagnostic {
-        error_type: format!("{exit:?}"),
-        error_message: message,
-    }
+fn timestamp(unix_millis: u64) -> Option<Timestamp> {
+    Timestamp::from_millisecond(i64::try_from(unix_millis).ok()?).ok()
 }
 
 fn millis(duration: Duration) -> u64 {

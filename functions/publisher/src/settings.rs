@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 /// What the template sets. The table in `infra/README.md` is held equal to this list.
-pub(crate) const VARIABLES: [(&str, &str); 4] = [
+pub(crate) const VARIABLES: [(&str, &str); 5] = [
     ("FRESHLAYER_BUCKET", "bucket of state and zips; required"),
     (
         "FRESHLAYER_LAYERS",
@@ -10,7 +10,11 @@ pub(crate) const VARIABLES: [(&str, &str); 4] = [
     ("MAXMIND_ACCOUNT_ID", "account for `maxmind` sources"),
     (
         "MAXMIND_LICENSE_KEY_SECRET",
-        "name or ARN of the secret in Secrets Manager that holds that account's licence key",
+        "that account's licence key: name or ARN of a secret in Secrets Manager, or ARN of a parameter in Systems Manager",
+    ),
+    (
+        "FRESHLAYER_WAKE_ROLE",
+        "role as which the Scheduler calls the publisher again where a rollout needs more than one run",
     ),
 ];
 
@@ -19,6 +23,7 @@ pub(crate) struct Settings {
     pub(crate) bucket: String,
     pub(crate) layers: PathBuf,
     pub(crate) maxmind: Option<MaxmindAccount>,
+    pub(crate) wake_role: Option<String>,
 }
 
 pub(crate) struct MaxmindAccount {
@@ -28,13 +33,15 @@ pub(crate) struct MaxmindAccount {
 
 impl Settings {
     pub(crate) fn from_environment() -> Result<Self, String> {
-        let [bucket, layers, account_id, key_secret] = VARIABLES.map(|(name, _)| read(name));
+        let [bucket, layers, account_id, key_secret, wake_role] =
+            VARIABLES.map(|(name, _)| read(name));
         let beside = || PathBuf::from(read("LAMBDA_TASK_ROOT").unwrap_or_default()).join("layers");
         let maxmind = account_id.zip(key_secret);
         Ok(Self {
             bucket: bucket.ok_or("FRESHLAYER_BUCKET is not set; the template sets it")?,
             layers: layers.map_or_else(beside, PathBuf::from),
             maxmind: maxmind.map(|(id, key_secret)| MaxmindAccount { id, key_secret }),
+            wake_role,
         })
     }
 }

@@ -1,8 +1,10 @@
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 
-use freshlayer::ports::{Publication, Registry};
-use freshlayer::{Digest, LayerVersionArn, sha256_of};
+use freshlayer::definition::{Reader, Terms};
+use freshlayer::ports::{Promotion, Publication, Registry};
+use freshlayer::{Digest, LayerName, LayerVersionArn, sha256_of};
 
 use crate::sandbox::layer_name;
 
@@ -14,12 +16,13 @@ pub async fn registry(registry: &dyn Registry) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let zip = folder.path().join("layer.zip");
     let sha256 = write_zip(&zip, b"some data");
-    let layer = layer_name("numbered");
+    let (layer, terms) = (layer_name("numbered"), Terms::default());
     let publication = |description| Publication {
         layer: &layer,
         description,
         zip: &zip,
         sha256: &sha256,
+        terms: &terms,
     };
 
     assert!(
@@ -80,6 +83,7 @@ pub async fn registry(registry: &dyn Registry) {
         .expect("readable")
         .expect("it is there");
     assert_eq!((&back.sha256, back.description.as_str()), (&sha256, "a"));
+    promotes_again(registry, &layer, &first.arn).await;
     let missing = LayerVersionArn::parse(&format!("{}:99", first.arn.layer())).expect("an ARN");
     assert!(
         registry
@@ -106,6 +110,20 @@ pub async fn registry(registry: &dyn Registry) {
         .expect("readable")
         .expect("it is there");
     assert_eq!(back.sha256, sha256, "a version does not change");
+}
+
+async fn promotes_again(registry: &dyn Registry, layer: &LayerName, arn: &LayerVersionArn) {
+    let readers = [Reader::parse("210987654321").expect("an account")];
+    let promotion = Promotion {
+        layer,
+        arn,
+        version: &semver::Version::new(1, 0, 0),
+        readers: &BTreeSet::from(readers),
+    };
+    for _ in 0..2 {
+        let promoted = registry.promote(promotion).await;
+        promoted.expect("promoting again changes nothing");
+    }
 }
 
 fn write_zip(path: &Path, content: &[u8]) -> Digest {

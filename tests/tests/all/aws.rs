@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::process::Command;
 
 use freshlayer::LayerVersionArn;
+use freshlayer::definition::Terms;
 use freshlayer::ports::{Publication, Registry as _};
 use freshlayer_tests::databases::Mmdb;
 use freshlayer_tests::emulator::{Account, FaultProxy, REGION, a_zip, emulator};
@@ -59,6 +60,7 @@ impl Cloud {
             description: "somebody else's",
             zip: file.path(),
             sha256: &freshlayer::sha256_of(file.path()).expect("readable"),
+            terms: &Terms::default(),
         };
         let published = self.account.aws().registry().publish(publication).await;
         published.expect("publishable").arn

@@ -7,9 +7,10 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use freshlayer::definition::Terms;
 use freshlayer::ports::{Fleet, Publication, Registry};
 use freshlayer::{Digest, LayerVersionArn};
-use freshlayer_aws::{LambdaFleet, LambdaRegistry};
+use freshlayer_aws::{Glance, LambdaFleet, LambdaRegistry};
 use freshlayer_tests::contracts::{self, FleetBench, Strictness};
 use freshlayer_tests::emulator::{Account, a_zip, emulator};
 use freshlayer_tests::sandbox::{block_on, layer_name};
@@ -57,7 +58,7 @@ impl EmulatorBench {
         zip.as_file().write_all(&a_zip("data")).expect("writable");
         Self {
             registry: aws.registry(),
-            fleet: aws.fleet(),
+            fleet: aws.fleet(Glance::Never),
             sha256: freshlayer::sha256_of(zip.path()).expect("readable"),
             zip,
             account,
@@ -81,6 +82,7 @@ impl FleetBench for EmulatorBench {
             description: "a version",
             zip: self.zip.path(),
             sha256: &self.sha256,
+            terms: &Terms::default(),
         };
         let published = self.registry.publish(publication).await;
         published.expect("publishable").arn

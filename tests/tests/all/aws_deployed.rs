@@ -51,20 +51,18 @@ impl Deployed {
             .publish("country.mmdb", &Mmdb::default().bytes());
         let definition = std::fs::read(sandbox.path("layers/geo.toml")).expect("it was written");
         let code = sandbox.path("publisher.zip");
-        let zip = function_zip(&binary("publisher"), &[("layers/geo.toml", &definition)]);
+        let other = String::from_utf8_lossy(&definition).replace("country.mmdb", "other.mmdb");
+        let layers = [
+            ("layers/geo.toml", &definition[..]),
+            ("layers/other.toml", other.as_bytes()),
+        ];
+        sandbox
+            .upstream
+            .publish("other.mmdb", &Mmdb::default().bytes());
+        let zip = function_zip(&binary("publisher"), &layers);
         std::fs::write(&code, zip).expect("writable");
-        let deployed = Command::new(python())
-            .arg(workspace().join("tests/emulator/deploy.py"))
-            .arg(workspace().join("infra/template.yaml"))
-            .args([&code.display().to_string(), &account.bucket(), "freshlayer"])
-            .args(parameters)
-            .envs(account.environment())
-            .env("AWS_DEFAULT_REGION", freshlayer_tests::emulator::REGION)
-            .output()
-            .expect("python starts");
-        let said = String::from_utf8_lossy(&deployed.stderr);
-        assert!(deployed.status.success(), "{said}");
-        let outputs: Value = serde_json::from_slice(&deployed.stdout).expect("outputs as JSON");
+        let template = workspace().join("infra/template.yaml");
+        let outputs = account.deploy_template(&template, Some(&code), parameters);
         let output = |name: &str| outputs[name].as_str().expect("an output").to_owned();
         Self {
             publisher: output("PublisherName"),
@@ -113,8 +111,8 @@ impl Deployed {
         names.lines().map(str::to_owned).collect()
     }
 
-    /// Invokes the publisher; tells whether all went well.
-    async fn runs_well(&self) -> Result<(), String> {
+    /// Invokes the publisher; tells whether all went well, and nothing beside it went wrong.
+    async fn runs_well(&self) -> Result<Value, String> {
         let asked = self
             .account
             .lambda()
@@ -125,9 +123,32 @@ impl Deployed {
         let payload = answer.payload().map(Blob::as_ref).unwrap_or_default();
         let text = String::from_utf8_lossy(payload).into_owned();
         let document: Value = serde_json::from_str(&text).unwrap_or_default();
-        match answer.function_error().is_none() && document["exit_code"] == 0 {
-            true => Ok(()),
+        let well = answer.function_error().is_none() && document["warnings"].is_null();
+        match well && [json!(0), json!(4)].contains(&document["exit_code"]) {
+            true => Ok(document),
             false => Err(text),
+        }
+    }
+
+    /// Changes how long the publisher may run.
+    async fn timeout_secs(&self, timeout: i32) {
+        let lambda = self.account.lambda();
+        let asked = lambda.update_function_configuration();
+        let asked = asked.function_name(&self.publisher).timeout(timeout);
+        asked.send().await.expect("it is deployed");
+    }
+
+    /// Runs twice: with next to no time, so that layers are handed on and functions left for a wake-up, and with
+    /// all the time in the world.
+    async fn runs_short_and_long(&self) -> Result<(), String> {
+        self.timeout_secs(SHORT_SECS).await;
+        let short = self.runs_well().await?;
+        self.timeout_secs(900).await;
+        let long = self.runs_well().await?;
+        let (later, done) = (&short["handed_on"], &long["exit_code"]);
+        match *later == json!(["other"]) && *done == json!(0) {
+            true => Ok(()),
+            false => Err(format!("{short:#} {long:#}")),
         }
     }
 
@@ -240,8 +261,15 @@ fn the_deployed_publisher_moves_a_consumer_and_its_answer_changes() {
     });
 }
 
+/// So short that the publisher sees no time for functions, nor for a second layer.
+const SHORT_SECS: i32 = 60;
+
 /// Statements whose want the emulator does not notice, and why.
-const NOT_NOTICED: [(&str, &str); 4] = [
+const NOT_NOTICED: [(&str, &str); 5] = [
+    (
+        "GoOnLaterAs",
+        "it does not ask whether a role may be passed on",
+    ),
     (
         "ReadLayersOursAndOthers",
         "it takes GetLayerVersionByArn for ListLayers",
@@ -261,7 +289,7 @@ const NOT_NOTICED: [(&str, &str); 4] = [
 fn no_statement_of_the_policy_can_be_left_out() {
     block_on(async {
         let deployed = Deployed::new().await.without_tls().await;
-        assert_eq!(deployed.runs_well().await, Ok(()));
+        deployed.runs_well().await.expect("a first release");
         let arn = format!(
             "arn:aws:lambda:{}:{}:layer:geo:1",
             freshlayer_tests::emulator::REGION,
@@ -278,20 +306,15 @@ fn no_statement_of_the_policy_can_be_left_out() {
         let is_noticed = |name: &&String| NOT_NOTICED.iter().all(|(known, _)| known != name);
         let ours = names.iter().filter(is_noticed);
         for (days, name) in (1..).zip(ours) {
-            deployed
-                .sandbox
-                .upstream
-                .publish("country.mmdb", &Mmdb::later(days).bytes());
+            let build = Mmdb::later(days).bytes();
+            deployed.sandbox.upstream.publish("country.mmdb", &build);
             deployed.permit_all_but(&[name]).await;
-            if deployed.runs_well().await.is_ok() {
+            if deployed.runs_short_and_long().await.is_ok() {
                 needless.push(name);
             }
             deployed.permit_all_but(&[]).await;
-            assert_eq!(
-                deployed.runs_well().await,
-                Ok(()),
-                "heals after {name} was missing"
-            );
+            let healed = deployed.runs_short_and_long().await;
+            assert_eq!(healed, Ok(()), "heals after {name} was missing");
         }
         assert!(needless.is_empty(), "nothing needs {needless:?}");
     });
@@ -309,6 +332,39 @@ fn state_is_not_reached_without_tls() {
             refused.contains("explicit deny in a resource-based policy"),
             "{refused}"
         );
+    });
+}
+
+#[test]
+fn a_rollout_that_ran_out_of_time_is_woken_and_ends() {
+    const LOOKS: u32 = 240;
+    block_on(async {
+        let deployed = Deployed::new().await.without_tls().await;
+        let first = deployed.invoke(&deployed.publisher, &json!({})).await;
+        let arn = first["layers"][0]["places"][0]["layer_version"].as_str();
+        let old = LayerVersionArn::parse(arn.expect("published")).expect("an ARN");
+        let account = &deployed.account;
+        account
+            .function("waits", std::slice::from_ref(&old), &[], &[])
+            .await;
+        let build = Mmdb::later(3).bytes();
+        deployed.sandbox.upstream.publish("country.mmdb", &build);
+        deployed.timeout_secs(SHORT_SECS).await;
+        let geo = json!({"command": "refresh", "layers": ["geo"]});
+        let short = deployed.invoke(&deployed.publisher, &geo).await;
+        assert_eq!(
+            short["layers"][0]["consumers"][0]["state"], "behind",
+            "{short:#}"
+        );
+        assert_eq!(account.layers("waits", "$LATEST").await, [old.to_string()]);
+        deployed.timeout_secs(900).await;
+        for _ in 0..LOOKS {
+            if account.layers("waits", "$LATEST").await != [old.to_string()] {
+                return;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        panic!("nobody woke it within {LOOKS} s");
     });
 }
 

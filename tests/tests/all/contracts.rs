@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use freshlayer::LayerVersionArn;
+use freshlayer::definition::{Destinations, Terms};
 use freshlayer::faults::Faults;
-use freshlayer::ports::{Fleet, FunctionName, Ports, Publication, Registry};
+use freshlayer::ports::{Fleet, FunctionName, Ports, Publication, Region, Registry};
 use freshlayer_local::{FolderFleet, FolderRegistry, FolderStore, NewFunction};
 use freshlayer_tests::contracts::{self, FleetBench};
 use freshlayer_tests::databases::Mmdb;
@@ -17,6 +18,11 @@ use freshlayer_tests::sandbox::{Sandbox, block_on, layer_name};
 /// The ports of a sandbox, wrapped in faults that never strike: the wrapper must be invisible.
 fn wrapped(sandbox: &Sandbox) -> Ports {
     Faults::new(|_, _| None, || {}).around(&sandbox.engine().ports)
+}
+
+fn home(ports: &Ports) -> Region {
+    let mut regions = block_on(ports.regions.of(&Destinations::default()));
+    regions.remove(0)
 }
 
 #[test]
@@ -42,7 +48,7 @@ fn folder_registry() {
 #[test]
 fn registry_behind_faults_that_never_strike() {
     block_on(contracts::registry(
-        wrapped(&Sandbox::new()).registry.as_ref(),
+        home(&wrapped(&Sandbox::new())).registry.as_ref(),
     ));
 }
 
@@ -85,6 +91,7 @@ impl FleetBench for LocalBench {
             description: "a version",
             zip,
             sha256: &sha256,
+            terms: &Terms::default(),
         };
         self.registry
             .publish(publication)
@@ -128,7 +135,7 @@ fn folder_fleet() {
 #[test]
 fn fleet_behind_faults_that_never_strike() {
     let sandbox = Sandbox::new();
-    let fleet = wrapped(&sandbox).fleet;
+    let (_, fleet) = home(&wrapped(&sandbox)).fleets.remove(0);
     block_on(contracts::fleet(&LocalBench::new(
         &sandbox.path("host"),
         Some(fleet),

@@ -4,6 +4,7 @@ mod aws;
 mod aws_contracts;
 mod aws_deployed;
 mod aws_faults;
+mod aws_regions;
 mod cli;
 mod containers;
 mod contracts;

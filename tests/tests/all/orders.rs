@@ -169,7 +169,8 @@ fn a_pin_without_a_release_keeps_the_one_that_is_pinned() {
     let (engine, layer) = (sandbox.engine(), layer_name("geo"));
     let reason = Some("bad data".to_owned());
     block_on(freshlayer::pin(&engine, &layer, Some(1), reason)).expect("it is published");
-    let status = block_on(freshlayer::status(&engine, &layer)).expect("readable");
+    let status = block_on(freshlayer::status(&engine, &sandbox.definition("geo")));
+    let status = status.expect("readable");
     assert!(
         status
             .consumers

@@ -6,7 +6,7 @@ mod consumer;
 mod observe;
 mod steps;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -26,11 +26,17 @@ pub struct LambdaFleet {
     glance: Glance,
     /// What was seen of each function last, so that a step costs no second look at what it does not change.
     seen: Arc<Mutex<HashMap<FunctionName, Seen>>>,
+    /// Functions that somebody else changed under our hands.
+    restless: Mutex<HashSet<FunctionName>>,
 }
 
-#[derive(PartialEq, Eq)]
-enum Glance {
+/// Whether a run that finds nothing new may be content with one list of the functions, without their aliases
+/// and tags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Glance {
+    /// It looks at everything: a person asks.
     Never,
+    /// It may: for schedules, where the next release looks at everything again.
     WhereNothingRolls,
 }
 
@@ -49,23 +55,15 @@ impl LambdaFleet {
         lambda: aws_sdk_lambda::Client,
         tagging: aws_sdk_resourcegroupstagging::Client,
         pace: Pace,
+        glance: Glance,
     ) -> Self {
         Self {
             lambda,
             tagging,
             pace,
-            glance: Glance::Never,
+            glance,
             seen: Arc::default(),
-        }
-    }
-
-    /// Lets a run that finds nothing new be content with one list of the functions, without their aliases and
-    /// tags: for schedules, where the next release looks at everything again.
-    #[must_use]
-    pub fn glancing(self) -> Self {
-        Self {
-            glance: Glance::WhereNothingRolls,
-            ..self
+            restless: Mutex::default(),
         }
     }
 
@@ -101,6 +99,22 @@ impl Fleet for LambdaFleet {
     }
 
     async fn apply(&self, step: &Step) -> Result<Consumer, FleetError> {
+        let done = self.step(step).await;
+        if let Err(FleetError::Changed { function }) = &done {
+            let mut restless = self.restless.lock().unwrap_or_else(PoisonError::into_inner);
+            restless.insert(function.clone());
+        }
+        done
+    }
+}
+
+impl LambdaFleet {
+    fn is_restless(&self, function: &FunctionName) -> bool {
+        let restless = self.restless.lock().unwrap_or_else(PoisonError::into_inner);
+        restless.contains(function)
+    }
+
+    async fn step(&self, step: &Step) -> Result<Consumer, FleetError> {
         let function = step.function();
         let changed = || FleetError::Changed {
             function: function.clone(),

@@ -7,10 +7,14 @@ use aws_sdk_lambda::types::{
 use aws_sdk_resourcegroupstagging::types::TagFilter;
 use freshlayer::LayerVersionArn;
 use freshlayer::ports::{Alias, Configuration, Consumer, FunctionName, PublishedVersion};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::consumer::{configuration, layers, raw_layers};
 use super::{LATEST, LambdaFleet, Seen};
 use crate::Fault;
+
+/// `GetFunction` takes 100 calls a second; each takes a few hundredths of one.
+const LOOKS_AT_ONCE: usize = 4;
 
 type Tags = BTreeMap<String, String>;
 
@@ -29,41 +33,77 @@ impl Listed {
 }
 
 impl LambdaFleet {
-    /// Finds every consumer: one call per 50 functions and versions, one for the tags, and one per consumer for
-    /// its aliases.
+    /// Finds every consumer: one call per 50 functions and versions, one for the tags, and one for the aliases of
+    /// each consumer that has published versions.
     pub(super) async fn look(&self, target: &LayerVersionArn) -> Result<Vec<Seen>, Fault> {
         let tagged = self.tagged(target.layer_name()).await?;
-        let mut found = Vec::new();
-        for (function, listed) in self.list().await? {
-            let tags = tagged.get(function.as_str()).cloned();
-            if tags.is_none() && !listed.uses(target.layer()) {
-                continue;
-            }
-            // The list leaves out how the last update ended; and a function may be gone by now.
-            let Some(latest) = there(self.get(&function, LATEST).await)? else {
-                continue;
-            };
-            let Some(aliases) = there(self.aliases(&function).await)? else {
-                continue;
-            };
-            let opted_in = tags.is_some();
-            let seen = Seen {
-                consumer: Consumer {
-                    latest: in_effect(&latest, target),
-                    revision_id: latest.revision_id().unwrap_or_default().to_owned(),
-                    versions: self.versions(&function, &listed, &aliases).await?,
-                    aliases: aliases.iter().filter_map(alias).collect(),
-                    tags: tags.unwrap_or_default(),
-                    function,
-                },
-                layers: raw_layers(&latest),
-                split: aliases.iter().filter_map(splits).collect(),
-            };
-            if opted_in || is_consumer(&seen.consumer, target.layer()) {
-                found.push(seen);
-            }
+        let candidates = self
+            .list()
+            .await?
+            .into_iter()
+            .filter_map(|(function, listed)| {
+                let tags = tagged.get(function.as_str()).cloned();
+                let wanted = tags.is_some() || listed.uses(target.layer());
+                wanted.then_some((function, listed, tags))
+            });
+        let looks =
+            candidates.map(|(function, listed, tags)| self.one(target, function, listed, tags));
+        let seen: Vec<Option<Seen>> = stream::iter(looks)
+            .buffer_unordered(LOOKS_AT_ONCE)
+            .try_collect()
+            .await?;
+        Ok(seen.into_iter().flatten().collect())
+    }
+
+    async fn one(
+        &self,
+        target: &LayerVersionArn,
+        function: FunctionName,
+        listed: Listed,
+        tags: Option<Tags>,
+    ) -> Result<Option<Seen>, Fault> {
+        let Some(latest) = self.latest(target, &function, &listed).await? else {
+            return Ok(None);
+        };
+        let aliases = match listed.versions.is_empty() {
+            // An alias leads to a published version.
+            true => Some(Vec::new()),
+            false => there(self.aliases(&function).await)?,
+        };
+        let Some(aliases) = aliases else {
+            return Ok(None);
+        };
+        let opted_in = tags.is_some();
+        let seen = Seen {
+            consumer: Consumer {
+                latest: in_effect(&latest, target),
+                revision_id: latest.revision_id().unwrap_or_default().to_owned(),
+                versions: self.versions(&function, &listed, &aliases).await?,
+                aliases: aliases.iter().filter_map(alias).collect(),
+                tags: tags.unwrap_or_default(),
+                function,
+            },
+            layers: raw_layers(&latest),
+            split: aliases.iter().filter_map(splits).collect(),
+        };
+        let uses = opted_in || is_consumer(&seen.consumer, target.layer());
+        Ok(uses.then_some(seen))
+    }
+
+    /// Returns `$LATEST` as the list has it, which may lag, or read anew where that would mislead: the list leaves
+    /// out how the last update ended, and a function that changed under our hands is not asked of a list again.
+    /// `None` where the function is gone by now.
+    async fn latest(
+        &self,
+        target: &LayerVersionArn,
+        function: &FunctionName,
+        listed: &Listed,
+    ) -> Result<Option<FunctionConfiguration>, Fault> {
+        let is_behind = |found: &&FunctionConfiguration| !layers(found).contains(target);
+        match listed.latest.as_ref().filter(is_behind) {
+            Some(listed) if !self.is_restless(function) => Ok(Some(listed.clone())),
+            _ => there(self.get(function, LATEST).await),
         }
-        Ok(found)
     }
 
     /// Tells whether every `$LATEST` that uses the layer uses this version of it.

@@ -76,14 +76,33 @@ fn lines(report: &Report) -> String {
         let level = serde_json::to_value(problem.level).unwrap_or_default();
         let _ = writeln!(text, "  {} {problem}", level.as_str().unwrap_or_default());
     }
+    let spread = Spread::of(&report.consumers);
     for consumer in report
         .consumers
         .iter()
         .filter(|c| c.state != ConsumerState::Current)
     {
-        let _ = writeln!(text, "  {}", consumer_line(consumer));
+        let _ = writeln!(text, "  {}", consumer_line(consumer, spread));
     }
     text
+}
+
+/// Whether a layer's functions are in one place, which needs no name, or in several.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Spread {
+    OnePlace,
+    Places,
+}
+
+impl Spread {
+    pub(crate) fn of(consumers: &[ConsumerReport]) -> Self {
+        let mut places = consumers.iter().map(|consumer| &consumer.place);
+        let first = places.next();
+        match places.all(|place| Some(place) == first) {
+            true => Self::OnePlace,
+            false => Self::Places,
+        }
+    }
 }
 
 /// The first of the reasons for a data version; `--json` has them all.
@@ -96,7 +115,7 @@ pub(crate) fn first_reasons(reasons: &[String]) -> String {
     }
 }
 
-pub(crate) fn consumer_line(consumer: &ConsumerReport) -> String {
+pub(crate) fn consumer_line(consumer: &ConsumerReport, spread: Spread) -> String {
     let state = match consumer.state {
         ConsumerState::Current => "up to date",
         ConsumerState::Behind => "waits",
@@ -114,5 +133,10 @@ pub(crate) fn consumer_line(consumer: &ConsumerReport) -> String {
         .as_ref()
         .map(|reason| format!(": {reason}"))
         .unwrap_or_default();
-    format!("function {}: {state}, {version}{reason}", consumer.function)
+    let place = match spread {
+        Spread::OnePlace => String::new(),
+        Spread::Places => format!(" in {}", consumer.place),
+    };
+    let function = &consumer.function;
+    format!("function {function}{place}: {state}, {version}{reason}")
 }

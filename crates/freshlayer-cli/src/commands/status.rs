@@ -3,7 +3,7 @@ use std::fmt::Write;
 use freshlayer::report::Exit;
 use freshlayer::{LayerStatus, status};
 
-use super::refresh::consumer_line;
+use super::refresh::{Spread, consumer_line};
 use crate::output::{CommandResult, Done, Stopped, age};
 use crate::wiring::Host;
 
@@ -11,7 +11,7 @@ pub(crate) async fn run(host: &Host, layers: &[String]) -> Result<Done, Stopped>
     let engine = host.engine().await?;
     let mut found = Vec::new();
     for definition in host.definitions(layers)? {
-        found.push(status(&engine, &definition.layer).await?);
+        found.push(status(&engine, &definition).await?);
     }
     let lines = found.iter().map(lines).collect();
     Ok(Done {
@@ -47,8 +47,12 @@ fn lines(status: &LayerStatus) -> String {
             age(dataset.age_secs)
         );
     }
+    let spread = Spread::of(&status.consumers);
     for consumer in &status.consumers {
-        let _ = writeln!(text, "  {}", consumer_line(consumer));
+        let _ = writeln!(text, "  {}", consumer_line(consumer, spread));
+    }
+    for unknown in &status.unknown {
+        let _ = writeln!(text, "  functions not known in {unknown}");
     }
     if let Some(pin) = &status.pinned {
         let why = pin

@@ -3,10 +3,11 @@ use std::fmt::Write;
 use freshlayer::verify;
 
 use crate::output::{CommandResult, Done, Stopped};
-use crate::wiring::{Host, layer_name};
+use crate::wiring::Host;
 
 pub(crate) async fn run(host: &Host, layer: &str, seq: Option<u64>) -> Result<Done, Stopped> {
-    let verified = verify(&host.engine().await?, &layer_name(layer)?, seq).await?;
+    let definitions = host.definitions(&[layer.to_owned()])?;
+    let verified = verify(&host.engine().await?, &definitions[0], seq).await?;
     let mut lines = format!("{layer}: release {}\n", verified.seq);
     for check in &verified.checks {
         let _ = match &check.problem {

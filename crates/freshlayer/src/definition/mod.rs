@@ -5,6 +5,7 @@
 //! ```
 
 mod check;
+mod destinations;
 mod expand;
 mod parse;
 mod raw;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use url::{Host, Url};
 
+pub use destinations::{Architecture, Destinations, MemberAccount, Reader, Terms, ZipStorage};
 pub use expand::Variables;
 pub use raw::{OlderBuild, PlainHttp, Probe};
 pub use schema::{definition_schema, field_table};
@@ -33,6 +35,10 @@ pub struct Definition {
     pub description: Option<String>,
     /// The datasets, in the order of the file; at least one.
     pub datasets: Vec<Dataset>,
+    /// Where it goes.
+    pub destinations: Destinations,
+    /// What its versions are published with.
+    pub terms: Terms,
     /// The bounds of its refresh.
     pub limits: Limits,
 }

@@ -7,6 +7,7 @@ use freshlayer_reader::Format;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::destinations::{Architecture, ZipStorage};
 use crate::limits::Limits;
 
 /// One layer. The file's name is the layer's name.
@@ -21,6 +22,43 @@ pub(super) struct RawLayer {
     /// The bounds of a refresh.
     #[serde(default)]
     pub(super) limits: Limits,
+    /// AWS: the Regions that the layer is published in and functions are rolled in. Default: the publisher's.
+    #[serde(default)]
+    pub(super) regions: Vec<String>,
+    /// AWS: other accounts whose functions use the layer. Its versions stay in the publisher's account, and
+    /// these accounts may use them.
+    #[serde(default)]
+    pub(super) account: Vec<RawAccount>,
+    /// AWS: what each layer version is published with.
+    #[serde(default)]
+    pub(super) publish: RawPublish,
+}
+
+/// Another account whose functions use the layer.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct RawAccount {
+    /// Its twelve digits.
+    pub(super) id: String,
+    /// The role there that the publisher assumes; `infra/member.yaml` makes it.
+    pub(super) role_arn: String,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct RawPublish {
+    /// The data's licence: a text, a name such as `CC-BY-SA-4.0`, or an address; at most 512 characters.
+    pub(super) license: Option<String>,
+    /// Lambda runtimes that the layer is listed for, such as `provided.al2023`. Default: all.
+    pub(super) runtimes: Vec<String>,
+    /// Processor architectures that the layer is listed for: `x86_64`, `arm64`. Default: both.
+    pub(super) architectures: Vec<Architecture>,
+    /// Who keeps the zip: `copy` (Lambda, within its 300 GB per account and Region) or `reference` (the state
+    /// bucket; one zip for all Regions, which must never be deleted while the version is used).
+    pub(super) storage: ZipStorage,
+    /// Accounts (twelve digits) and organisations (`o-…`) that may use each version, beside `account`.
+    pub(super) readers: Vec<String>,
 }
 
 /// One dataset.

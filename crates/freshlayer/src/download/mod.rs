@@ -67,7 +67,7 @@ pub(crate) async fn download(
     definition: &Definition,
     live: Option<&Release>,
     folder: &Path,
-    stages: &mut Stages,
+    stages: &Stages,
 ) -> Result<Downloaded, Error> {
     let mut pulled = Vec::new();
     for dataset in &definition.datasets {
@@ -156,7 +156,7 @@ struct Pull<'a> {
 }
 
 impl Pull<'_> {
-    async fn run(&self, body: Body, head: &Head, stages: &mut Stages) -> Result<Pulled, Error> {
+    async fn run(&self, body: Body, head: &Head, stages: &Stages) -> Result<Pulled, Error> {
         std::fs::create_dir_all(self.folder).map_err(Error::io("make the folder", self.folder))?;
         let (validators, facts) = (body.validators.clone(), body.facts.clone());
         let checksums = body.checksums.clone();
@@ -197,7 +197,7 @@ impl Pull<'_> {
         })))
     }
 
-    async fn transfer(&self, body: Body, stages: &mut Stages) -> Result<stream::Streamed, Error> {
+    async fn transfer(&self, body: Body, stages: &Stages) -> Result<stream::Streamed, Error> {
         let name = self.dataset.name.as_str();
         let running = stages.start(self.engine, Stage::Download, name, body.length_bytes);
         let meter = stages.meter(&running);
@@ -213,7 +213,7 @@ impl Pull<'_> {
         &self,
         body: &Staged,
         checksums: &[ExpectedChecksum],
-        stages: &mut Stages,
+        stages: &Stages,
     ) -> Result<Result<Vec<StagedFile>, Vec<Problem>>, Error> {
         let running = stages.start(
             self.engine,

@@ -4,6 +4,7 @@
 mod clock;
 mod events;
 mod fleet;
+mod regions;
 mod registry;
 mod source;
 mod store;
@@ -15,7 +16,8 @@ pub use events::{Event, Events, Stage};
 pub use fleet::{
     Alias, Configuration, Consumer, Fleet, FleetError, FunctionName, PublishedVersion, Step,
 };
-pub use registry::{LayerVersion, Publication, Registry};
+pub use regions::{Region, Regions};
+pub use registry::{LayerVersion, Promotion, Publication, Registry};
 pub use source::{
     Body, ExpectedChecksum, Fetch, Request, Source, SourceError, UpstreamFacts, Validators,
 };
@@ -31,10 +33,8 @@ pub struct Ports {
     pub source: Arc<dyn Source>,
     /// Durable state.
     pub store: Arc<dyn Store>,
-    /// Layer versions of one Region.
-    pub registry: Arc<dyn Registry>,
-    /// Functions of one Region.
-    pub fleet: Arc<dyn Fleet>,
+    /// Layer versions and functions, Region by Region.
+    pub regions: Arc<dyn Regions>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Other publishers.

@@ -1,9 +1,13 @@
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use async_trait::async_trait;
 
+use semver::Version;
+
 use super::PortError;
-use crate::names::{Digest, LayerName, LayerVersionArn};
+use crate::definition::{Reader, Terms};
+use crate::names::{Digest, LayerName, LayerVersionArn, RegionName};
 
 /// Layer versions in one Region of one account.
 ///
@@ -12,10 +16,11 @@ use crate::names::{Digest, LayerName, LayerVersionArn};
 /// - `publish` is not idempotent, as Lambda's is not: two calls make two versions. The caller looks with
 ///   `find` before, and after a lost reply.
 /// - `find` sees every completed publish of this account, newest first by number.
+/// - `promote` is idempotent. It only adds readers: who was let in stays in for that version.
 #[async_trait]
 pub trait Registry: Send + Sync {
     /// Returns the Region's name, as it stands in state and reports.
-    fn region(&self) -> &str;
+    fn region(&self) -> &RegionName;
 
     /// Finds the newest version that was published with this description.
     ///
@@ -38,6 +43,25 @@ pub trait Registry: Send + Sync {
     /// # Errors
     /// What the adapter says.
     async fn read_back(&self, arn: &LayerVersionArn) -> Result<Option<LayerVersion>, PortError>;
+
+    /// Lets the readers use a version, and says where people look that it is the one to use.
+    ///
+    /// # Errors
+    /// What the adapter says.
+    async fn promote(&self, promotion: Promotion<'_>) -> Result<(), PortError>;
+}
+
+/// What becomes the version to use.
+#[derive(Debug, Clone, Copy)]
+pub struct Promotion<'a> {
+    /// The layer.
+    pub layer: &'a LayerName,
+    /// Its version.
+    pub arn: &'a LayerVersionArn,
+    /// The data version that it carries.
+    pub version: &'a Version,
+    /// Who else may use it.
+    pub readers: &'a BTreeSet<Reader>,
 }
 
 /// What becomes a layer version.
@@ -51,6 +75,8 @@ pub struct Publication<'a> {
     pub zip: &'a Path,
     /// The zip's SHA-256.
     pub sha256: &'a Digest,
+    /// What it is published with.
+    pub terms: &'a Terms,
 }
 
 /// One layer version.

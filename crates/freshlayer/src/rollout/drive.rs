@@ -1,33 +1,64 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use futures_util::future::{join_all, ready};
 use futures_util::{StreamExt as _, stream};
 
 use super::plan::{Desired, Plan, Standing, plan};
+use super::survey::{Found, Survey, fault};
 use crate::engine::{Engine, Stages};
 use crate::error::{Error, chain};
-use crate::ports::{Consumer, FleetError, FunctionName, PortError, Stage, Step};
+use crate::names::Place;
+use crate::ports::{Consumer, Fleet, FleetError, FunctionName, Stage, Step};
 use crate::report::{ConsumerReport, ConsumerState};
-use crate::state::{ConsumerNote, Head, Leased, Release, Session};
+use crate::state::{ConsumerNote, Leased, Session};
 
 /// A consumer takes three steps at most (layer, version, alias); the rest is for people who change it
 /// at the same time.
 const ROUNDS_MAX: usize = 12;
-/// An update takes seconds to settle, and no two of a round are for the same function.
 /// Each change by someone else costs a look at everything.
 const CHANGES_MAX: u32 = 4;
-const STEPS_AT_ONCE: usize = 32;
+/// An update takes seconds to settle, and no two of a round are for the same function: enough of them on the
+/// way keep the host's pace busy.
+const STEPS_AT_ONCE: usize = 100;
+
+const RESTLESS: &str = "it changed at every try; the next run goes on";
+const NOT_YET: &str = "the run ended before its turn came; the next one goes on";
 
 /// How far a rollout came.
+#[derive(Default)]
 pub(crate) struct Driven {
+    /// Place by place.
+    pub(crate) places: Vec<Gone>,
+}
+
+/// How far a rollout came in one place.
+pub(crate) struct Gone {
+    pub(crate) place: Place,
     pub(crate) consumers: Vec<ConsumerReport>,
     pub(crate) journal: BTreeMap<FunctionName, ConsumerNote>,
+    /// Why the place could not be asked, or not to the end.
+    pub(crate) failure: Option<String>,
+    /// Consumers that the next run may get further with, without a person.
+    pub(crate) on_their_way: usize,
 }
 
 impl Driven {
+    pub(crate) fn consumers(&self) -> impl Iterator<Item = &ConsumerReport> {
+        self.places.iter().flat_map(|gone| &gone.consumers)
+    }
+
     /// Tells whether every consumer is where it should be or where a person ordered it to be.
     pub(crate) fn converged(&self) -> bool {
-        let waits = |state| matches!(state, ConsumerState::Held | ConsumerState::Failed);
-        !self.consumers.iter().any(|consumer| waits(consumer.state))
+        use ConsumerState::{Behind, Failed, Held};
+        let waits = |c: &ConsumerReport| matches!(c.state, Behind | Held | Failed);
+        self.places.iter().all(|gone| gone.failure.is_none()) && !self.consumers().any(waits)
+    }
+
+    /// Tells whether nobody is on the way any more: what is not there waits for a person.
+    pub(crate) fn reached(&self) -> bool {
+        let there = |gone: &Gone| gone.failure.is_none() && gone.on_their_way == 0;
+        self.places.iter().all(there)
     }
 
     pub(crate) fn moved(&self) -> usize {
@@ -35,113 +66,12 @@ impl Driven {
     }
 
     pub(crate) fn count(&self, state: ConsumerState) -> usize {
-        self.consumers
-            .iter()
-            .filter(|consumer| consumer.state == state)
-            .count()
+        self.consumers().filter(|c| c.state == state).count()
     }
 }
 
-/// What a look at the consumers found, before anything is done.
-pub(crate) struct Survey {
-    desired: Desired,
-    observed: Vec<Consumer>,
-    plan: Plan,
-}
-
-impl Survey {
-    pub(crate) fn nothing_to_do(&self) -> bool {
-        self.plan.steps.is_empty()
-    }
-}
-
-/// Observes the consumers of a release and plans their next steps.
-pub(crate) async fn survey(
-    engine: &Engine,
-    head: &Head,
-    release: &Release,
-) -> Result<Survey, Error> {
-    let desired = desired(engine, head, release)?;
-    let observed = engine.ports.fleet.observe(&desired.target).await;
-    let observed = observed.map_err(fault(&desired))?;
-    let plan = plan(&desired, &observed);
-    Ok(Survey {
-        desired,
-        observed,
-        plan,
-    })
-}
-
-/// As [`survey`], but where the last rollout was finished a glance is enough to see that nothing happened.
-pub(crate) async fn glance(
-    engine: &Engine,
-    head: &Head,
-    release: &Release,
-) -> Result<Survey, Error> {
-    let desired = desired(engine, head, release)?;
-    let fleet = &engine.ports.fleet;
-    if head.rollout.is_some()
-        || !fleet
-            .is_settled(&desired.target)
-            .await
-            .map_err(fault(&desired))?
-    {
-        return survey(engine, head, release).await;
-    }
-    Ok(Survey {
-        desired,
-        observed: Vec::new(),
-        plan: Plan::default(),
-    })
-}
-
-fn fault(desired: &Desired) -> impl FnOnce(PortError) -> Error {
-    let layer = desired.layer.clone();
-    move |source| Error::Fleet { layer, source }
-}
-
-fn desired(engine: &Engine, head: &Head, release: &Release) -> Result<Desired, Error> {
-    let layer = release.layer.clone();
-    let region = engine.ports.registry.region();
-    let target = head
-        .version(release.seq, region)
-        .cloned()
-        .ok_or_else(|| Error::State {
-            key: crate::ports::Key::head(&layer).to_string(),
-            problem: format!("release {} has no layer version in {region}", release.seq),
-        })?;
-    let releases = head
-        .versions
-        .iter()
-        .filter_map(|(seq, r)| Some((*seq, r.get(region)?.clone())));
-    Ok(Desired {
-        layer,
-        target,
-        version: release.version.clone(),
-        releases: releases.collect(),
-    })
-}
-
-/// Says where every consumer stands, without doing anything.
-pub(crate) fn standing(survey: Survey) -> Vec<ConsumerReport> {
-    let moving: Vec<FunctionName> = survey
-        .plan
-        .steps
-        .iter()
-        .map(|step| step.function().clone())
-        .collect();
-    let mut consumers = Drive::new(survey).finish().consumers;
-    for consumer in consumers
-        .iter_mut()
-        .filter(|c| moving.contains(&c.function))
-    {
-        consumer.state = ConsumerState::Behind;
-        consumer.reason = Some("the next refresh moves it".to_owned());
-    }
-    consumers
-}
-
-/// Does step after step until the plan is empty, the rounds are used up, or only failures are left.
+/// Does step after step in all places at once, until the plans are empty, the rounds or the time are used up,
+/// or only failures are left.
 ///
 /// Assumes: the lease is held where there is something to do. It is taken again before each further round, and
 /// the rounds end where somebody else has it or ordered another release: a machine that slept must not go on
@@ -150,14 +80,23 @@ pub(crate) async fn drive(
     engine: &Engine,
     session: &mut Session<'_>,
     survey: Survey,
-    stages: &mut Stages,
+    stages: &Stages,
 ) -> Result<Driven, Error> {
     let wanted = session.head().desired();
-    let mut drive = Drive::new(survey);
-    if !drive.plan.steps.is_empty() {
-        let running = stages.start(engine, Stage::Rollout, drive.desired.target.as_str(), None);
+    let busy = !survey.nothing_to_do();
+    let (mut drives, mut gone) = (Vec::new(), Driven::default());
+    for look in survey.looks {
+        match look.found {
+            Ok(found) => drives.push(Drive::new(look.place, look.fleet, found)),
+            Err(reason) => gone.places.push(Gone::not_at_all(look.place, reason)),
+        }
+    }
+    if busy {
+        let running = stages.start(engine, Stage::Rollout, session.head().layer.as_str(), None);
         for _ in 0..ROUNDS_MAX {
-            if drive.round(engine).await? == Round::Idle || drive.plan.steps.is_empty() {
+            let rounds = join_all(drives.iter_mut().map(|drive| drive.round(engine))).await;
+            let idle = rounds.iter().all(|round| *round == Round::Idle);
+            if idle || drives.iter().all(Drive::is_done) || engine.is_out_of_time() {
                 break;
             }
             let ours = session.lease().await? == Leased::Ours;
@@ -167,7 +106,21 @@ pub(crate) async fn drive(
         }
         stages.finish(engine, running, 0);
     }
-    Ok(drive.finish())
+    gone.places.extend(drives.into_iter().map(Drive::finish));
+    gone.places.sort_by(|a, b| a.place.cmp(&b.place));
+    Ok(gone)
+}
+
+impl Gone {
+    fn not_at_all(place: Place, reason: String) -> Self {
+        Self {
+            place,
+            consumers: Vec::new(),
+            journal: BTreeMap::new(),
+            failure: Some(reason),
+            on_their_way: 0,
+        }
+    }
 }
 
 #[derive(PartialEq, Eq)]
@@ -176,47 +129,70 @@ enum Round {
     Idle,
 }
 
-struct Drive {
+/// Why a consumer is not moved any further in this run.
+enum Stuck {
+    /// The host will refuse again: a person has to look.
+    Refused(String),
+    /// The next run may get further.
+    ForNow(String),
+}
+
+/// One place on its way.
+pub(super) struct Drive {
+    place: Place,
+    fleet: Arc<dyn Fleet>,
     desired: Desired,
     observed: Vec<Consumer>,
     plan: Plan,
     before: BTreeMap<FunctionName, Consumer>,
-    failed: BTreeMap<FunctionName, String>,
+    stuck: BTreeMap<FunctionName, Stuck>,
     changed: BTreeMap<FunctionName, u32>,
+    failure: Option<String>,
 }
 
 impl Drive {
-    fn new(survey: Survey) -> Self {
-        let Survey {
+    pub(super) fn new(place: Place, fleet: Arc<dyn Fleet>, found: Found) -> Self {
+        let Found {
             desired,
             observed,
             plan,
-        } = survey;
+        } = found;
         let before = observed
             .iter()
             .map(|c| (c.function.clone(), c.clone()))
             .collect();
         Self {
+            place,
+            fleet,
             desired,
             observed,
             plan,
             before,
-            failed: BTreeMap::new(),
+            stuck: BTreeMap::new(),
             changed: BTreeMap::new(),
+            failure: None,
         }
     }
 
+    fn is_done(&self) -> bool {
+        self.plan.steps.is_empty() || self.failure.is_some()
+    }
+
     /// Does one step of every consumer that has one, then plans again.
-    async fn round(&mut self, engine: &Engine) -> Result<Round, Error> {
+    async fn round(&mut self, engine: &Engine) -> Round {
+        if self.is_done() {
+            return Round::Idle;
+        }
         let steps = std::mem::take(&mut self.plan.steps);
-        let mut round = Round::Idle;
-        let mut stale = false;
+        let (mut round, mut stale) = (Round::Idle, false);
         let open = steps
             .iter()
-            .filter(|step| !self.failed.contains_key(step.function()));
+            .filter(|step| !self.stuck.contains_key(step.function()));
+        let fleet = &self.fleet;
         let answers: Vec<(&Step, Result<Consumer, FleetError>)> = stream::iter(open)
-            .map(|step| async move { (step, engine.ports.fleet.apply(step).await) })
-            .buffered(STEPS_AT_ONCE)
+            .take_while(|_| ready(!engine.is_out_of_time()))
+            .map(|step| async move { (step, fleet.apply(step).await) })
+            .buffer_unordered(STEPS_AT_ONCE)
             .collect()
             .await;
         for (step, answer) in answers {
@@ -228,24 +204,27 @@ impl Drive {
                     let times = self.changed.entry(function.clone()).or_default();
                     *times += 1;
                     if *times == CHANGES_MAX {
-                        let reason = "it changed at every try; the next run goes on";
-                        self.failed.insert(function, reason.to_owned());
+                        self.stuck
+                            .insert(function, Stuck::ForNow(RESTLESS.to_owned()));
                     }
                 }
                 Err(FleetError::Refused { function, reason }) => {
-                    self.failed.insert(function, reason);
+                    self.stuck.insert(function, Stuck::Refused(reason));
                 }
                 Err(error) => {
-                    self.failed.insert(step.function().clone(), chain(&error));
+                    let stuck = Stuck::ForNow(chain(&error));
+                    self.stuck.insert(step.function().clone(), stuck);
                 }
             }
         }
         if stale {
-            let observed = engine.ports.fleet.observe(&self.desired.target).await;
-            self.observed = observed.map_err(fault(&self.desired))?;
+            match self.fleet.observe(&self.desired.target).await {
+                Ok(observed) => self.observed = observed,
+                Err(error) => self.failure = Some(fault(&self.desired, error)),
+            }
         }
         self.plan = plan(&self.desired, &self.observed);
-        Ok(round)
+        round
     }
 
     fn replace(&mut self, consumer: Consumer) {
@@ -258,7 +237,7 @@ impl Drive {
         }
     }
 
-    fn finish(self) -> Driven {
+    pub(super) fn finish(self) -> Gone {
         let consumers: Vec<ConsumerReport> = self
             .observed
             .iter()
@@ -275,8 +254,19 @@ impl Drive {
             };
             (report.function.clone(), note)
         });
-        Driven {
+        let refused = self.stuck.values();
+        let refused = refused.filter(|stuck| matches!(stuck, Stuck::Refused(_)));
+        let open = consumers.iter().filter(|consumer| {
+            matches!(
+                consumer.state,
+                ConsumerState::Behind | ConsumerState::Failed
+            )
+        });
+        Gone {
+            on_their_way: open.count().saturating_sub(refused.count()),
             journal: journal.collect(),
+            failure: self.failure,
+            place: self.place,
             consumers,
         }
     }
@@ -285,22 +275,25 @@ impl Drive {
         let changed = self.before.get(&consumer.function).is_none_or(|before| {
             before.latest.layers != consumer.latest.layers || before.aliases != consumer.aliases
         });
+        let stuck = self.stuck.get(&consumer.function);
         let standing = self.plan.standings.get(&consumer.function);
-        let (state, reason) = match (self.failed.get(&consumer.function), standing) {
-            (Some(reason), _) => (ConsumerState::Failed, Some(reason.clone())),
+        let (state, reason) = match (stuck, standing) {
+            (Some(Stuck::Refused(reason) | Stuck::ForNow(reason)), _) => {
+                (ConsumerState::Failed, Some(reason.clone()))
+            }
             (None, Some(Standing::Held(reason))) => (ConsumerState::Held, Some(reason.clone())),
             (None, Some(Standing::Ordered(reason))) => {
                 (ConsumerState::Ordered, Some(reason.clone()))
             }
             (None, Some(Standing::Moving) | None) => {
-                let reason = "it changed at every try; the next run goes on";
-                (ConsumerState::Failed, Some(reason.to_owned()))
+                (ConsumerState::Behind, Some(NOT_YET.to_owned()))
             }
             (None, Some(Standing::Current)) if changed => (ConsumerState::Moved, None),
             (None, Some(Standing::Current)) => (ConsumerState::Current, None),
         };
         let layer_version = self.serving(consumer);
         ConsumerReport {
+            place: self.place.clone(),
             function: consumer.function.clone(),
             state,
             layer_version,

@@ -3,7 +3,9 @@
 mod drive;
 mod orders;
 mod plan;
+mod survey;
 
-pub(crate) use drive::{Driven, drive, glance, standing, survey};
+pub(crate) use drive::{Driven, drive};
 pub use orders::{Order, order};
 pub use plan::{Desired, Plan, Standing, plan};
+pub(crate) use survey::{glance, standing, survey};

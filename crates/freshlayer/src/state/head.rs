@@ -1,13 +1,13 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Release, STATE_FORMAT};
-use crate::definition::Dataset;
+use crate::definition::{Dataset, Reader};
 use crate::limits::Limits;
-use crate::names::{DatasetName, Digest, LayerName, LayerVersionArn};
+use crate::names::{DatasetName, Digest, LayerName, LayerVersionArn, RegionName};
 use crate::ports::{FunctionName, Validators};
 use crate::problem::Problem;
 
@@ -27,11 +27,17 @@ pub struct Head {
     pub current: Option<u64>,
     /// A copy of that release's record, so that a run which finds nothing new reads one object.
     pub record: Option<Release>,
-    /// The last release that every consumer reached.
+    /// The last release that every consumer reached that could.
     pub stable: Option<u64>,
+    /// The stable releases before it, oldest first; a rollback takes off what it leaves behind.
+    #[serde(default)]
+    pub stable_before: Vec<u64>,
     /// Layer versions by release and Region.
     #[serde(default)]
-    pub versions: BTreeMap<u64, BTreeMap<String, LayerVersionArn>>,
+    pub versions: BTreeMap<u64, BTreeMap<RegionName, LayerVersionArn>>,
+    /// What each Region was last told to use.
+    #[serde(default)]
+    pub told: BTreeMap<RegionName, Told>,
     /// What was last seen of each upstream.
     #[serde(default)]
     pub upstream: BTreeMap<DatasetName, Seen>,
@@ -44,6 +50,15 @@ pub struct Head {
     pub rollout: Option<Rollout>,
     /// Who works on the layer.
     pub lease: Option<Lease>,
+}
+
+/// What a Region was told: which version to use, and who may.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// The version.
+    pub version: LayerVersionArn,
+    /// Who may use it, beside its own account.
+    pub readers: BTreeSet<Reader>,
 }
 
 /// The last state of an upstream that was downloaded whole.
@@ -93,10 +108,13 @@ pub struct Rollout {
     pub to: u64,
     /// When it began.
     pub started: Timestamp,
-    /// What became of each consumer so far.
+    /// What became of each consumer so far, place by place.
     #[serde(default)]
-    pub journal: BTreeMap<FunctionName, ConsumerNote>,
+    pub journal: Journal,
 }
+
+/// What became of each consumer, by place (`eu-west-1`, `eu-west-1 of 123456789012`) and function.
+pub type Journal = BTreeMap<String, BTreeMap<FunctionName, ConsumerNote>>;
 
 /// What became of one consumer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,6 +144,8 @@ impl Head {
             current: None,
             record: None,
             stable: None,
+            stable_before: Vec::new(),
+            told: BTreeMap::new(),
             versions: BTreeMap::new(),
             upstream: BTreeMap::new(),
             rejected: Vec::new(),
@@ -141,7 +161,7 @@ impl Head {
     }
 
     /// Returns the layer version of a release in a Region.
-    pub fn version(&self, seq: u64, region: &str) -> Option<&LayerVersionArn> {
+    pub fn version(&self, seq: u64, region: &RegionName) -> Option<&LayerVersionArn> {
         self.versions.get(&seq)?.get(region)
     }
 
@@ -173,7 +193,10 @@ impl Head {
     pub fn promote(&mut self, release: &Release, now: Timestamp) {
         let to = release.seq;
         self.newest = self.newest.max(to);
-        self.stable = self.stable.filter(|stable| *stable <= to);
+        self.stable_before.retain(|before| *before < to);
+        if self.stable.is_some_and(|stable| stable > to) {
+            self.stable = None;
+        }
         self.current = Some(to);
         self.record = Some(release.clone());
         self.roll(to, now);
@@ -189,10 +212,24 @@ impl Head {
         });
     }
 
-    /// Ends the open rollout: every consumer reached its release.
-    pub fn converged(&mut self) {
-        if let Some(rollout) = self.rollout.take() {
-            self.stable = Some(rollout.to);
+    /// Notes that every consumer that can be moved reached the rollout's release.
+    pub fn reached(&mut self) {
+        let Some(to) = self.rollout.as_ref().map(|rollout| rollout.to) else {
+            return;
+        };
+        if let Some(before) = self.stable.replace(to).filter(|before| *before < to) {
+            self.stable_before.push(before);
+            let surplus = self.stable_before.len().saturating_sub(REMEMBERED_MAX);
+            self.stable_before.drain(..surplus);
         }
+    }
+
+    /// Returns the release that a rollback without a number leads to: the last stable one before the current.
+    pub fn fallback(&self) -> Option<u64> {
+        let current = self.current?;
+        let before = self.stable_before.iter().chain(&self.stable).copied();
+        before
+            .filter(|seq| *seq < current && self.versions.contains_key(seq))
+            .max()
     }
 }

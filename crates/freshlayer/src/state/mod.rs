@@ -5,7 +5,7 @@ mod release;
 mod session;
 mod version;
 
-pub use head::{ConsumerNote, Head, Lease, Pin, Rejection, Rollout, Seen};
+pub use head::{ConsumerNote, Head, Journal, Lease, Pin, Rejection, Rollout, Seen, Told};
 pub use release::{Profile, Release, Snapshot, content_digest};
 pub(crate) use session::Leased;
 pub use session::{Session, read_release};

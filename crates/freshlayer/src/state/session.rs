@@ -123,6 +123,14 @@ impl<'a> Session<'a> {
         .await
     }
 
+    /// Ends a run. One that failed gives its lease back where it can, so that the next one need not wait for it.
+    pub(crate) async fn end<T>(&mut self, done: Result<T, Error>) -> Result<T, Error> {
+        if done.is_err() && self.holds_lease() {
+            let _runs_out_by_itself = self.release_lease(|_| ()).await;
+        }
+        done
+    }
+
     /// Changes the head while holding the lease. Where someone else wrote it meanwhile (a pin), the change
     /// is made again on what they wrote.
     pub(crate) async fn change(&mut self, mut change: impl FnMut(&mut Head)) -> Result<(), Error> {

@@ -1,5 +1,7 @@
 //! From the raw TOML to newtypes. Every problem of a file is found in one pass.
 
+mod destinations;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -110,6 +112,8 @@ impl Parser<'_> {
         let layer = LayerName::parse(&stem).map_err(|e| format!("the file's name: {e}"));
         let layer = self.noted(&[], layer);
         self.limits(&raw.limits);
+        let destinations = self.destinations(&raw.regions, &raw.account);
+        let terms = self.terms(raw.publish, &destinations);
         if raw.dataset.is_empty() {
             self.problem(&["dataset"], "expected at least one");
         }
@@ -126,6 +130,8 @@ impl Parser<'_> {
                 layer,
                 description: raw.description,
                 datasets,
+                destinations,
+                terms,
                 limits: raw.limits,
             }),
             _ => Err(self.sorted()),

@@ -1,0 +1,125 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use aws_config::Region as SdkRegion;
+use aws_config::sts::AssumeRoleProvider;
+use aws_sdk_lambda::config::SharedCredentialsProvider;
+use freshlayer::definition::{Destinations, MemberAccount};
+use freshlayer::ports::{Fleet, Region, Regions};
+use freshlayer::{AccountId, RegionName};
+use tokio::sync::Mutex;
+
+use crate::{Aws, Glance, LambdaFleet, LambdaRegistry};
+
+/// How the assumed roles' sessions are called in the other accounts' audit logs.
+const SESSION: &str = "freshlayer";
+
+/// The Regions of one account, and the roles of others. Each is connected once.
+pub struct AwsRegions {
+    home: Aws,
+    glance: Glance,
+    connected: Mutex<HashMap<RegionName, Connected>>,
+}
+
+/// One Region: one pace for all calls of one account.
+struct Connected {
+    aws: Aws,
+    registry: Arc<LambdaRegistry>,
+    fleet: Arc<LambdaFleet>,
+    members: HashMap<MemberAccount, Arc<LambdaFleet>>,
+}
+
+impl AwsRegions {
+    pub(crate) fn new(home: Aws, glance: Glance) -> Self {
+        Self {
+            home,
+            glance,
+            connected: Mutex::default(),
+        }
+    }
+
+    fn connect(&self, region: &RegionName) -> Connected {
+        let aws = self.home.in_region(region);
+        Connected {
+            registry: Arc::new(aws.registry()),
+            fleet: Arc::new(aws.fleet(self.glance)),
+            members: HashMap::new(),
+            aws,
+        }
+    }
+}
+
+impl Connected {
+    async fn member(&mut self, account: &MemberAccount, glance: Glance) -> Arc<LambdaFleet> {
+        if let Some(known) = self.members.get(account) {
+            return Arc::clone(known);
+        }
+        let fleet = Arc::new(self.aws.assuming(&account.role_arn).await.fleet(glance));
+        self.members.insert(account.clone(), Arc::clone(&fleet));
+        fleet
+    }
+}
+
+#[async_trait]
+impl Regions for AwsRegions {
+    async fn of(&self, destinations: &Destinations) -> Vec<Region> {
+        let mut known = self.connected.lock().await;
+        let home = [self.home.region().clone()];
+        let names = match &destinations.regions[..] {
+            [] => &home,
+            named => named,
+        };
+        let mut regions = Vec::new();
+        for name in names {
+            let here = known
+                .entry(name.clone())
+                .or_insert_with(|| self.connect(name));
+            let mut fleets: Vec<(Option<AccountId>, Arc<dyn Fleet>)> =
+                vec![(None, here.fleet.clone())];
+            for account in &destinations.accounts {
+                let fleet = here.member(account, self.glance).await;
+                fleets.push((Some(account.id.clone()), fleet));
+            }
+            regions.push(Region {
+                registry: here.registry.clone(),
+                fleets,
+            });
+        }
+        regions
+    }
+}
+
+impl Aws {
+    /// The same account in another Region, with a pace of its own. Zips that Lambda copies have to lie in a bucket
+    /// of that Region: the state's bucket with the Region's name behind it (`infra/region.yaml` makes it).
+    fn in_region(&self, region: &RegionName) -> Self {
+        if region == self.region() {
+            return self.clone();
+        }
+        let sdk = self.sdk.to_builder();
+        let sdk = sdk.region(SdkRegion::new(region.to_string())).build();
+        Self {
+            zips: format!("{}-{region}", self.bucket),
+            region: region.clone(),
+            pace: self.pace.another(),
+            sdk,
+            ..self.clone()
+        }
+    }
+
+    /// A role of another account in the same Region.
+    async fn assuming(&self, role_arn: &str) -> Self {
+        let role = AssumeRoleProvider::builder(role_arn)
+            .session_name(SESSION)
+            .configure(&self.sdk)
+            .build()
+            .await;
+        let role = SharedCredentialsProvider::new(role);
+        Self {
+            sdk: self.sdk.to_builder().credentials_provider(role).build(),
+            pace: self.pace.another(),
+            ..self.clone()
+        }
+    }
+}

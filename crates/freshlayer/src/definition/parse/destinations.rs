@@ -1,0 +1,100 @@
+//! `regions`, `[[account]]` and `[publish]`.
+
+use std::collections::BTreeSet;
+
+use super::super::destinations::{Destinations, MemberAccount, Reader, Terms};
+use super::super::raw::{RawAccount, RawPublish};
+use super::Parser;
+use crate::names::{AccountId, RegionName};
+
+/// Lambda's bounds of what a layer version is published with. Source: the Lambda API, `PublishLayerVersion`.
+const LICENSE_CHARS_MAX: usize = 512;
+const RUNTIMES_MAX: usize = 15;
+const ARCHITECTURES_MAX: usize = 2;
+
+impl Parser<'_> {
+    pub(super) fn destinations(
+        &mut self,
+        regions: &[String],
+        accounts: &[RawAccount],
+    ) -> Destinations {
+        let mut names = Vec::new();
+        for (at, region) in regions.iter().enumerate() {
+            let path = ["regions", &at.to_string()];
+            let Some(name) = self.noted(&path, RegionName::parse(region)) else {
+                continue;
+            };
+            if names.contains(&name) {
+                self.problem(&path, format!("`{name}` is named twice"));
+            }
+            names.push(name);
+        }
+        let members = accounts.iter().enumerate();
+        Destinations {
+            regions: names,
+            accounts: members
+                .filter_map(|(at, raw)| self.account(&at.to_string(), raw, accounts))
+                .collect(),
+        }
+    }
+
+    fn account(&mut self, at: &str, raw: &RawAccount, all: &[RawAccount]) -> Option<MemberAccount> {
+        let id = self.noted(&["account", at, "id"], AccountId::parse(&raw.id))?;
+        if all.iter().filter(|other| other.id == raw.id).count() > 1 {
+            self.problem(&["account", at, "id"], format!("`{id}` is named twice"));
+        }
+        let is_role =
+            raw.role_arn.starts_with("arn:") && raw.role_arn.contains(&format!(":iam::{id}:role/"));
+        if !is_role {
+            let message = format!(
+                "expected arn:aws:iam::{id}:role/NAME, a role of that account, found {:?}",
+                raw.role_arn
+            );
+            self.problem(&["account", at, "role_arn"], message);
+        }
+        Some(MemberAccount {
+            id,
+            role_arn: raw.role_arn.clone(),
+        })
+    }
+
+    pub(super) fn terms(&mut self, raw: RawPublish, destinations: &Destinations) -> Terms {
+        let license = raw.license.as_deref().unwrap_or_default();
+        let bounds = [
+            (
+                "license",
+                license.chars().count(),
+                LICENSE_CHARS_MAX,
+                "characters",
+            ),
+            ("runtimes", raw.runtimes.len(), RUNTIMES_MAX, "runtimes"),
+            (
+                "architectures",
+                raw.architectures.len(),
+                ARCHITECTURES_MAX,
+                "architectures",
+            ),
+        ];
+        for (key, found, most, what) in bounds {
+            if found > most {
+                let message = format!("expected at most {most} {what}, found {found}");
+                self.problem(&["publish", key], message);
+            }
+        }
+        let mut readers: BTreeSet<Reader> = BTreeSet::new();
+        for (at, text) in raw.readers.iter().enumerate() {
+            let path = ["publish", "readers", &at.to_string()];
+            readers.extend(self.noted(&path, Reader::parse(text)));
+        }
+        // An account whose functions are rolled has to read the layer.
+        let members = destinations.accounts.iter();
+        readers.extend(members.map(|account| Reader::Account(account.id.clone())));
+        Terms {
+            license: raw.license,
+            runtimes: raw.runtimes,
+            architectures: raw.architectures,
+            storage: raw.storage,
+            readers,
+        }
+    }
+}

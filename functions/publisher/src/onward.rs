@@ -1,0 +1,109 @@
+//! What goes on outside this invocation: an event for people's tools, a wake-up for what is on its way, an
+//! invocation of its own for what does not fit.
+
+use freshlayer::report::{Outcome, Report};
+use freshlayer::{Engine, LayerName};
+use freshlayer_aws::{Aws, Fault, Wake};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::event::Tried;
+use crate::log;
+
+/// How many problems an event names; the log has them all. An event holds 256 KB.
+const PROBLEMS_MAX: usize = 20;
+
+pub(crate) struct Onward {
+    aws: Aws,
+    wake_role: Option<String>,
+}
+
+/// The part of an invocation in which further layers are begun with: its first half.
+pub(crate) struct Share {
+    ends: Option<Timestamp>,
+}
+
+impl Share {
+    pub(crate) fn of(engine: &Engine) -> Self {
+        let now = engine.ports.clock.now();
+        let ends = engine.until.and_then(|until| {
+            let half = until.duration_since(now) / 2;
+            now.checked_add(half).ok()
+        });
+        Self { ends }
+    }
+
+    pub(crate) fn is_used_up(&self, engine: &Engine) -> bool {
+        let now = engine.ports.clock.now();
+        self.ends.is_some_and(|ends| now >= ends)
+    }
+}
+
+impl Onward {
+    pub(crate) fn new(aws: Aws, wake_role: Option<String>) -> Self {
+        Self { aws, wake_role }
+    }
+
+    /// Has a layer refreshed by another invocation of this function.
+    pub(crate) async fn hand_on(
+        &self,
+        function_arn: &str,
+        layer: &LayerName,
+        retry: Tried,
+    ) -> Result<(), Fault> {
+        let event = json!({"command": "refresh", "layers": [layer], "retry": retry});
+        self.aws
+            .invoke_later(function_arn, &event.to_string())
+            .await
+    }
+
+    /// Tells what happened, and has what is on its way gone on with. What fails here changes nothing about how the
+    /// run ended, because the next schedule goes on, too; it comes back as warnings.
+    pub(crate) async fn tell(&self, report: &Report, function_arn: &str) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if !matches!(report.outcome, Outcome::Unchanged { .. }) {
+            let (word, _) = log::words(&report.outcome);
+            let (title, detail) = (format!("Layer {word}"), detail(report).to_string());
+            let announced = self.aws.announce(&title, &detail).await;
+            warnings.extend(announced.err().map(|fault| fault.to_string()));
+        }
+        if let (Some(at), Some(role_arn)) = (report.wake_at, &self.wake_role) {
+            let event = continuation(report).to_string();
+            let wake = Wake {
+                layer: &report.layer,
+                at,
+                function_arn,
+                role_arn,
+                event: &event,
+            };
+            let asked = self.aws.wake(wake).await;
+            warnings.extend(asked.err().map(|fault| fault.to_string()));
+        }
+        for warning in &warnings {
+            log::warning(&report.layer, warning);
+        }
+        warnings
+    }
+}
+
+/// A rollout that is on its way needs no look at the upstream.
+fn continuation(report: &Report) -> Value {
+    let command = match report.is_on_its_way() {
+        true => "advance",
+        false => "refresh",
+    };
+    json!({"command": command, "layers": [report.layer]})
+}
+
+fn detail(report: &Report) -> Value {
+    let problems: Vec<String> = report
+        .problems
+        .iter()
+        .take(PROBLEMS_MAX)
+        .map(ToString::to_string)
+        .collect();
+    json!({
+        "layer": report.layer, "outcome": report.outcome, "release": report.release, "places": report.places,
+        "problems": problems, "functions": report.consumers.len(),
+    })
+}
