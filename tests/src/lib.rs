@@ -5,6 +5,7 @@
 //! databases  mmdb and SQLite files, sound and damaged
 //! contracts  one suite per port, for every implementation
 //! emulator   AWS over its wire protocol, on loopback
+//! simulated  AWS in memory, with the rules that no emulator has, in virtual time
 //! sandbox    a local host in a temporary folder, and the real binary run on it
 //! ```
 
@@ -14,4 +15,6 @@ pub mod databases;
 #[cfg(feature = "aws")]
 pub mod emulator;
 pub mod sandbox;
+#[cfg(feature = "aws")]
+pub mod simulated;
 pub mod upstream;

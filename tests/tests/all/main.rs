@@ -18,4 +18,5 @@ mod orders;
 mod package;
 mod plan;
 mod refresh;
+mod simulated;
 mod tidy;
