@@ -370,7 +370,7 @@ impl Drop for FaultProxy {
     }
 }
 
-fn wait_for(what: &str, mut ready: impl FnMut() -> bool) {
+pub(crate) fn wait_for(what: &str, mut ready: impl FnMut() -> bool) {
     for _ in 0..STARTS_WITHIN.as_millis() / LOOKS_APART.as_millis() {
         if ready() {
             return;
@@ -381,7 +381,7 @@ fn wait_for(what: &str, mut ready: impl FnMut() -> bool) {
 }
 
 /// Asks a control interface; the body of a good answer.
-fn http(port: u16, method: &str, path: &str, body: &str) -> Option<String> {
+pub(crate) fn http(port: u16, method: &str, path: &str, body: &str) -> Option<String> {
     send(port, method, path, "Content-Type: application/json", body)
 }
 
@@ -399,7 +399,7 @@ fn send(port: u16, method: &str, path: &str, headers: &str, body: &str) -> Optio
     head.starts_with("HTTP/1.1 200").then(|| body.to_owned())
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
     listener.local_addr().expect("it is bound").port()
 }
@@ -413,14 +413,15 @@ pub fn python() -> &'static Path {
     PYTHON.get_or_init(install)
 }
 
+pub(crate) fn run(command: &mut Command) {
+    let done = command.status().expect("Python 3 with venv is installed");
+    assert!(done.success(), "{command:?} fails");
+}
+
 fn install() -> PathBuf {
     let place = workspace().join(".venv");
     let python = place.join("bin/python");
     let wanted = workspace().join("tests/emulator/requirements.txt");
-    let run = |command: &mut Command| {
-        let done = command.status().expect("Python 3 with venv is installed");
-        assert!(done.success(), "{command:?} fails");
-    };
     if !python.exists() {
         run(Command::new("python3").args(["-m", "venv"]).arg(&place));
     }

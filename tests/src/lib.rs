@@ -6,6 +6,7 @@
 //! contracts  one suite per port, for every implementation
 //! emulator   AWS over its wire protocol, on loopback
 //! simulated  AWS in memory, with the rules that no emulator has, in virtual time
+//! rie        AWS's own emulator of the runtime interface
 //! sandbox    a local host in a temporary folder, and the real binary run on it
 //! ```
 
@@ -14,6 +15,8 @@ pub mod damage;
 pub mod databases;
 #[cfg(feature = "aws")]
 pub mod emulator;
+#[cfg(feature = "aws")]
+pub mod rie;
 pub mod sandbox;
 #[cfg(feature = "aws")]
 pub mod simulated;

@@ -3,16 +3,18 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::config::retry::RetryConfig;
+use aws_sdk_lambda::operation::get_layer_version_by_arn::GetLayerVersionByArnOutput;
 use aws_sdk_lambda::types::{
     Architecture, LayerVersionContentInput, LayerVersionContentOutput, LayerVersionsListItem,
     Runtime, S3ObjectStorageMode,
 };
 use aws_smithy_types::base64;
-use freshlayer::definition::{self, Reader, ZipStorage};
+use freshlayer::definition::{self, Origin, PlainHttp, Reader, SourceUrl, ZipStorage};
 use freshlayer::ports::{
-    Key, LayerVersion, Payload, PortError, Promotion, Publication, Registry, Store as _,
+    Key, LayerVersion, Located, Payload, PortError, Promotion, Publication, Registry, Store as _,
 };
 use freshlayer::{Digest, LayerName, LayerVersionArn, RegionName};
+use url::Url;
 
 use crate::announce::parameters;
 use crate::{Fault, Pace, S3Store};
@@ -62,22 +64,19 @@ impl LambdaRegistry {
         }
     }
 
-    async fn read(&self, arn: &str) -> Result<Option<LayerVersion>, PortError> {
+    async fn get(&self, arn: &str) -> Result<Option<GetLayerVersionByArnOutput>, Fault> {
         self.pace.turn().await;
-        let asked = self.client.get_layer_version_by_arn().arn(arn);
-        match asked
-            .send()
-            .await
-            .map_err(Fault::of("GetLayerVersionByArn"))
-        {
-            Ok(found) => Ok(Some(layer_version(
-                arn,
-                found.description(),
-                found.content(),
-            )?)),
+        let asked = self.client.get_layer_version_by_arn().arn(arn).send().await;
+        match asked.map_err(Fault::of("GetLayerVersionByArn")) {
             Err(fault) if fault.is("ResourceNotFoundException") => Ok(None),
-            Err(fault) => Err(fault.into()),
+            found => found.map(Some),
         }
+    }
+
+    async fn read(&self, arn: &str) -> Result<Option<LayerVersion>, PortError> {
+        let found = self.get(arn).await?;
+        let found = found.map(|found| layer_version(arn, found.description(), found.content()));
+        Ok(found.transpose()?)
     }
 
     /// Lets one reader use one version; a statement that is there already says so in its id.
@@ -229,6 +228,27 @@ impl Registry for LambdaRegistry {
 
     async fn read_back(&self, arn: &LayerVersionArn) -> Result<Option<LayerVersion>, PortError> {
         self.read(arn.as_str()).await
+    }
+
+    async fn locate(&self, arn: &LayerVersionArn) -> Result<Option<Located>, PortError> {
+        let Some(found) = self.get(arn.as_str()).await? else {
+            return Ok(None);
+        };
+        let version = layer_version(arn.as_str(), found.description(), found.content())?;
+        let location = found
+            .content()
+            .and_then(LayerVersionContentOutput::location);
+        let odd = |problem: String| Fault::odd("read a layer version", problem);
+        let url = location.ok_or_else(|| odd(format!("{arn} comes without a location")))?;
+        let url = Url::parse(url).map_err(|error| odd(error.to_string()))?;
+        // The address is signed: whoever has it may fetch the zip, so people see the ARN.
+        Ok(Some(Located {
+            sha256: version.sha256,
+            origin: Origin::Https {
+                url: SourceUrl::new(arn.as_str(), url),
+                plain_http: PlainHttp::Loopback,
+            },
+        }))
     }
 
     async fn promote(&self, promotion: Promotion<'_>) -> Result<(), PortError> {

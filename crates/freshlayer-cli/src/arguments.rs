@@ -128,7 +128,7 @@ pub(crate) enum Command {
     Functions(FunctionsCommand),
     /// Bring layers to this machine, proved; where --to is named, merged in list order as Lambda does.
     Pull {
-        /// The layers, each at its current release, or `NAME:VERSION`.
+        /// The layers, each at its current release, or `NAME:VERSION`, or any layer version's ARN.
         #[arg(required = true)]
         layers: Vec<String>,
         /// A folder that is not there yet.
@@ -137,9 +137,12 @@ pub(crate) enum Command {
     },
     /// Run a command with layers at /opt, in list order, later wins.
     Exec {
-        /// The layers, each at its current release, or `NAME:VERSION`.
-        #[arg(required = true)]
+        /// The layers, each at its current release, or `NAME:VERSION`, or any layer version's ARN.
+        #[arg(required_unless_present = "function")]
         layers: Vec<String>,
+        /// All layers of a function, in its order: `NAME`, or `NAME:ALIAS`.
+        #[arg(long, value_name = "FUNCTION", conflicts_with = "layers")]
+        function: Option<String>,
         /// The command and its arguments.
         #[arg(last = true, required = true)]
         command: Vec<String>,

@@ -69,8 +69,13 @@ fn run(arguments: Arguments) -> Result<Done, Stopped> {
         Command::Pull { layers, to } => {
             runtime.block_on(commands::pull::run(&host, &layers, to.as_deref()))
         }
-        Command::Exec { layers, command } => {
-            let opt = runtime.block_on(commands::exec::prepare(&host, &layers))?;
+        Command::Exec {
+            layers,
+            function,
+            command,
+        } => {
+            let opt = commands::exec::prepare(&host, &layers, function.as_deref());
+            let opt = runtime.block_on(opt)?;
             // A user namespace can only be entered by a process of one thread.
             drop(runtime);
             Err(commands::exec::replace_process(&opt, &command))

@@ -124,8 +124,8 @@ pub(crate) enum CommandResult {
 pub(crate) struct PulledLine {
     /// The layer.
     pub(crate) layer: LayerName,
-    /// The release.
-    pub(crate) release: u64,
+    /// The release; absent where a layer version was asked for by its ARN.
+    pub(crate) release: Option<u64>,
     /// Where its zip is.
     pub(crate) zip: PathBuf,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use freshlayer::definition::{Definition, read_file, read_folder};
-use freshlayer::ports::{Ports, Regions, Store};
+use freshlayer::ports::{FunctionName, Ports, Regions, Store};
 #[cfg(feature = "aws")]
 use freshlayer::report::Report;
 use freshlayer::state::Session;
@@ -22,7 +22,7 @@ use crate::arguments::{Arguments, Target};
 #[cfg(feature = "aws")]
 use crate::arguments::{Cloud, RefreshArguments};
 use crate::environment::{self, MAXMIND_ACCOUNT_ID, MAXMIND_LICENSE_KEY, MAXMIND_LICENSE_KEY_FILE};
-use crate::output::{Stopped, Style};
+use crate::output::{PulledLine, Stopped, Style};
 use crate::progress::Progress;
 use crate::sources::Sources;
 
@@ -212,19 +212,60 @@ impl Host {
         }
     }
 
-    /// Brings a layer's zip to this machine: `NAME` at its current release, or `NAME:VERSION`.
-    pub(crate) async fn pull(&self, text: &str) -> Result<(LayerName, Pulled), Stopped> {
+    /// Brings a layer's zip to this machine: `NAME` at its current release, `NAME:VERSION`, or an ARN.
+    pub(crate) async fn pull(&self, text: &str) -> Result<PulledLine, Stopped> {
+        let (engine, cache) = (self.engine().await?, self.root.join("pulled"));
+        if text.starts_with("arn:") {
+            let arn = LayerVersionArn::parse(text).map_err(Stopped::usage)?;
+            let zip = freshlayer::pull_version(&engine, &arn, &cache).await;
+            return Ok(PulledLine {
+                layer: layer_name(arn.layer_name())?,
+                release: None,
+                zip: zip.map_err(Stopped::from)?,
+            });
+        }
         let (name, wanted) = match text.split_once(':') {
             Some((name, version)) => (name, Wanted::LayerVersion(number(text, version)?)),
             None => (text, Wanted::Current),
         };
-        let (name, engine) = (layer_name(name)?, self.engine().await?);
-        let pulled = freshlayer::pull(&engine, &name, wanted, &self.root.join("pulled")).await;
-        Ok((name, pulled.map_err(Stopped::from)?))
+        let layer = layer_name(name)?;
+        let pulled = freshlayer::pull(&engine, &layer, wanted, &cache).await;
+        let Pulled { seq, zip } = pulled.map_err(Stopped::from)?;
+        Ok(PulledLine {
+            layer,
+            release: Some(seq),
+            zip,
+        })
     }
 
-    /// Finds a layer version: `NAME` at its current release, or `NAME:VERSION`.
+    /// Returns the layers of a function, in its order: `NAME`, or `NAME:ALIAS`.
+    pub(crate) async fn layers_of(&self, text: &str) -> Result<Vec<String>, Stopped> {
+        let (name, alias) = match text.split_once(':') {
+            Some((name, alias)) => (name, Some(alias)),
+            None => (text, None),
+        };
+        let function = FunctionName::parse(name)
+            .map_err(|error| Stopped::usage(format!("function name: {error}")))?;
+        match self.target {
+            Target::Local => {
+                let found = self.fleet().layers_of(&function, alias);
+                let found = found.map_err(|error| Stopped::failed(error.to_string()))?;
+                Ok(found.iter().map(ToString::to_string).collect())
+            }
+            #[cfg(feature = "aws")]
+            Target::Aws => {
+                let fleet = self.aws().await?.fleet(freshlayer_aws::Glance::Never);
+                let found = fleet.layers_of(&function, alias).await;
+                found.map_err(|fault| Stopped::failed(fault.to_string()))
+            }
+        }
+    }
+
+    /// Finds a layer version: `NAME` at its current release, `NAME:VERSION`, or an ARN.
     pub(crate) async fn layer_version(&self, text: &str) -> Result<LayerVersionArn, Stopped> {
+        if text.starts_with("arn:") {
+            return LayerVersionArn::parse(text).map_err(Stopped::usage);
+        }
         if let Some((name, version)) = text.split_once(':') {
             let number = number(text, version)?;
             return Ok(FolderRegistry::arn(&layer_name(name)?, number));

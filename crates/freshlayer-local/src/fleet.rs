@@ -104,6 +104,28 @@ impl FolderFleet {
         names.iter().map(|name| self.function(name)).collect()
     }
 
+    /// Returns the layers of a function in `$LATEST`, or behind an alias.
+    ///
+    /// # Errors
+    /// [`HostError::NotFound`], [`HostError::Refused`] where there is no such alias, and the file's errors.
+    pub fn layers_of(
+        &self,
+        name: &FunctionName,
+        alias: Option<&str>,
+    ) -> Result<Vec<LayerVersionArn>, HostError> {
+        let function = self.function(name)?;
+        let Some(alias) = alias else {
+            return Ok(function.latest.layers);
+        };
+        let known = function.aliases.iter().find(|known| known.name == alias);
+        let version = known.and_then(|known| {
+            let mut versions = function.versions.iter();
+            versions.find(|version| version.number == known.version)
+        });
+        let missing = || HostError::Refused(format!("function {name} has no alias {alias}"));
+        Ok(version.ok_or_else(missing)?.configuration.layers.clone())
+    }
+
     /// Changes a function the way a person does, whatever freshlayer is doing with it.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use freshlayer::{LayerName, LayerVersionArn};
+use freshlayer::{LAYER_BYTES_MAX, LayerName, LayerVersionArn};
 use sha2::{Digest as _, Sha256};
 
 use crate::durable::{self, UNFINISHED};
@@ -48,7 +48,8 @@ pub fn merged_opt(
     merge(&unpacked, &list, merged)
 }
 
-/// As [`merged_opt`], from zips whose names are their digests. Each is unpacked beside its zip.
+/// As [`merged_opt`], from zips whose names are their digests. Each is unpacked beside its zip; one of ours is
+/// proved on the way.
 ///
 /// # Errors
 /// [`OptError`].
@@ -56,12 +57,15 @@ pub fn merged_zips(zips: &[(LayerName, PathBuf)], merged: &Path) -> Result<PathB
     let mut unpacked = Vec::new();
     for (layer, zip) in zips {
         let target = zip.with_extension("opt");
-        finished_once(&target, |fresh| {
-            let proven = freshlayer::prove(zip, layer, fresh, &|_| ());
-            proven.map(drop).map_err(|error| OptError::Damaged {
-                what: zip.display().to_string(),
-                problem: freshlayer::chain(&error),
-            })
+        let damaged = |problem: String| OptError::Damaged {
+            what: zip.display().to_string(),
+            problem,
+        };
+        finished_once(&target, |fresh| match is_ours(zip, layer)? {
+            true => freshlayer::prove(zip, layer, fresh, &|_| ())
+                .map(drop)
+                .map_err(|error| damaged(freshlayer::chain(&error))),
+            false => unpack(zip, fresh).map_err(damaged),
         })?;
         unpacked.push(target);
     }
@@ -70,6 +74,37 @@ pub fn merged_zips(zips: &[(LayerName, PathBuf)], merged: &Path) -> Result<PathB
         .map(|folder| format!("{}\n", folder.display()))
         .collect();
     merge(&unpacked, &list, merged)
+}
+
+/// A layer of ours carries its manifest.
+fn is_ours(zip: &Path, layer: &LayerName) -> Result<bool, OptError> {
+    let file = fs::File::open(zip).map_err(durable::at("open", zip))?;
+    let archive = zip::ZipArchive::new(io::BufReader::new(file));
+    let manifest = freshlayer_reader::manifest_path(layer.as_str());
+    Ok(archive.is_ok_and(|archive| {
+        let mut names = archive.file_names();
+        names.any(|name| name.is_ok_and(|name| Path::new(&*name) == manifest))
+    }))
+}
+
+/// Unpacks somebody else's layer as Lambda does.
+fn unpack(zip: &Path, folder: &Path) -> Result<(), String> {
+    let file = fs::File::open(zip).map_err(|error| error.to_string())?;
+    let mut archive =
+        zip::ZipArchive::new(io::BufReader::new(file)).map_err(|error| error.to_string())?;
+    let mut bytes = 0;
+    for at in 0..archive.len() {
+        bytes += archive
+            .by_index_raw(at)
+            .map_err(|error| error.to_string())?
+            .size();
+    }
+    if bytes > LAYER_BYTES_MAX {
+        return Err(format!(
+            "expected at most {LAYER_BYTES_MAX} bytes, found {bytes}"
+        ));
+    }
+    archive.extract(folder).map_err(|error| error.to_string())
 }
 
 /// Merges folders in order, once per list.

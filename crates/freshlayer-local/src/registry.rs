@@ -3,7 +3,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use freshlayer::ports::{LayerVersion, PortError, Promotion, Publication, Registry};
+use freshlayer::definition::Origin;
+use freshlayer::ports::{LayerVersion, Located, PortError, Promotion, Publication, Registry};
 use freshlayer::{Digest, LAYER_BYTES_MAX, LayerName, LayerVersionArn, RegionName};
 use serde::{Deserialize, Serialize};
 
@@ -199,6 +200,16 @@ impl Registry for FolderRegistry {
             arn: arn.clone(),
             description: record.description,
             sha256,
+        }))
+    }
+
+    async fn locate(&self, arn: &LayerVersionArn) -> Result<Option<Located>, PortError> {
+        let record = self.record(arn)?;
+        Ok(record.map(|record| Located {
+            sha256: record.sha256,
+            origin: Origin::File {
+                path: self.zip(arn),
+            },
         }))
     }
 

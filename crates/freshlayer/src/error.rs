@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use crate::names::{DatasetName, LayerName};
+use crate::names::{DatasetName, LayerName, LayerVersionArn};
 use crate::ports::{PortError, SourceError};
 
 /// Why a run could not be finished. Bad data is not among these: that is an outcome.
@@ -60,6 +60,14 @@ pub enum Error {
         /// The layer.
         layer: LayerName,
         /// What the registry said.
+        source: PortError,
+    },
+    /// A layer version could not be fetched.
+    #[error("fetch layer version {arn}")]
+    LayerVersion {
+        /// The version.
+        arn: LayerVersionArn,
+        /// What the registry or the source said.
         source: PortError,
     },
     /// Consumers could not be listed.

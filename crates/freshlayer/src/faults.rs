@@ -12,9 +12,9 @@ use async_trait::async_trait;
 use crate::definition::Destinations;
 use crate::names::{LayerName, LayerVersionArn, RegionName};
 use crate::ports::{
-    Consumer, Created, Etag, Event, Events, Fetch, Fleet, FleetError, Key, LayerVersion, Payload,
-    PortError, Ports, Promotion, Publication, Region, Regions, Registry, Replaced, Request, Source,
-    SourceError, Step, Store, Stored,
+    Consumer, Created, Etag, Event, Events, Fetch, Fleet, FleetError, Key, LayerVersion, Located,
+    Payload, PortError, Ports, Promotion, Publication, Region, Regions, Registry, Replaced,
+    Request, Source, SourceError, Step, Store, Stored,
 };
 
 /// What happens at a call.
@@ -212,6 +212,10 @@ impl Registry for Struck<dyn Registry> {
 
     async fn read_back(&self, arn: &LayerVersionArn) -> Result<Option<LayerVersion>, PortError> {
         struck!(self, "registry.read_back", |e| e, self.inner.read_back(arn))
+    }
+
+    async fn locate(&self, arn: &LayerVersionArn) -> Result<Option<Located>, PortError> {
+        struck!(self, "registry.locate", |e| e, self.inner.locate(arn))
     }
 
     async fn promote(&self, promotion: Promotion<'_>) -> Result<(), PortError> {

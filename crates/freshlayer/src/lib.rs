@@ -53,7 +53,7 @@ pub use opt_path::OptPath;
 pub use orders::{Pinned, pin, rollback, unpin};
 pub use package::prove;
 pub use problem::{Code, Level, Problem};
-pub use pull::{Pulled, Wanted, pull};
+pub use pull::{Pulled, Wanted, pull, pull_version};
 pub use refresh::{Retry, advance, refresh};
 pub use status::{LayerStatus, status};
 pub use verify::{Check, Verified, verify};

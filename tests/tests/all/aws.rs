@@ -205,6 +205,30 @@ fn a_layer_of_the_account_is_at_opt_on_this_machine() {
             2,
             "there is no such version"
         );
+        let (foreign, old) = (cloud.foreign().await, cloud.version("geo", 1));
+        let by_arn = cloud.run(&["pull", foreign.as_str(), old.as_str()]);
+        assert_eq!(by_arn.code, 0, "{by_arn:?}");
+        let nowhere = cloud.run(&["pull", cloud.version("geo", 9).as_str()]);
+        assert_eq!(nowhere.code, 2, "{nowhere:?}");
+        assert!(nowhere.stderr.contains("does not exist"), "{nowhere:?}");
+
+        let layers = [foreign, old];
+        cloud
+            .account
+            .function("both", &layers, &["live"], &[])
+            .await;
+        let files =
+            "cat ${FRESHLAYER_ROOT:-/opt}/freshlayer/geo.json && ls ${FRESHLAYER_ROOT:-/opt} >&2";
+        for function in ["both", "both:live"] {
+            let ran = cloud.run(&["exec", "--function", function, "--", "sh", "-c", files]);
+            assert_eq!(ran.json()["release"], 1, "{ran:?}");
+            assert!(
+                ran.stderr.contains("bootstrap"),
+                "the other layer, too: {ran:?}"
+            );
+        }
+        let nobody = cloud.run(&["exec", "--function", "nobody", "--", "true"]);
+        assert_eq!(nobody.code, 1, "{nobody:?}");
     });
 }
 

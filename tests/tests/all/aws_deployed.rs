@@ -6,11 +6,13 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use aws_sdk_lambda::client::Waiters as _;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{Environment, FunctionCode, Runtime};
 use freshlayer::LayerVersionArn;
 use freshlayer_tests::databases::{KNOWN_ADDRESS, Mmdb};
 use freshlayer_tests::emulator::{Account, emulator, python};
+use freshlayer_tests::rie::Running;
 use freshlayer_tests::sandbox::{Ran, Sandbox, binary, block_on, workspace};
 use serde_json::{Value, json};
 
@@ -136,6 +138,13 @@ impl Deployed {
         let asked = lambda.update_function_configuration();
         let asked = asked.function_name(&self.publisher).timeout(timeout);
         asked.send().await.expect("it is deployed");
+        // What is invoked while an update is in progress may meet the old process on its way out.
+        let settled = lambda.wait_until_function_updated_v2();
+        let settled = settled.function_name(&self.publisher);
+        settled
+            .wait(Duration::from_mins(1))
+            .await
+            .expect("it settles");
     }
 
     /// Runs twice: with next to no time, so that layers are handed on and functions left for a wake-up, and with
@@ -249,7 +258,30 @@ fn the_deployed_publisher_moves_a_consumer_and_its_answer_changes() {
         let ran = Ran::of(&output);
         assert_eq!(ran.code, 0, "{ran:?}");
         assert!(ran.stdout.contains("geo: refreshed: release 3"), "{ran:?}");
-        assert_eq!(deployed.invoke("lookup", &question).await["release"], 3);
+        let answer = deployed.invoke("lookup", &question).await;
+        assert_eq!(answer["release"], 3);
+        // The function's own layers, pulled to this machine, under AWS's emulator of the runtime interface.
+        let running = Running::start(&binary("geo-lookup"), |line| {
+            let exec = [
+                "exec",
+                "--target",
+                "aws",
+                "--function",
+                "lookup",
+                "--bucket",
+            ];
+            let exec = exec.into_iter().chain([&deployed.bucket[..], "--"]);
+            let whole: Vec<&str> = exec.chain(line.iter().map(String::as_str)).collect();
+            let mut command = deployed.sandbox.command(&whole);
+            command
+                .envs(deployed.account.environment())
+                .env("LOOKUP_DATASET", "country");
+            command
+        });
+        let mut same = running.invoke(&question);
+        // Seconds may have passed.
+        same["age_secs"] = answer["age_secs"].clone();
+        assert_eq!(same, answer, "the same zip, the same answer");
         let back = deployed
             .invoke(
                 &deployed.publisher,

@@ -180,6 +180,31 @@ fn exec_shows_layers_at_opt_and_merges_them_in_order() {
 
 /// Where namespaces are not to be had, the command is told where the layers are, and so is the person.
 #[test]
+fn exec_takes_a_functions_layers() {
+    let sandbox = crate::refresh::released();
+    let build = freshlayer_tests::databases::Mmdb::later(3).bytes();
+    sandbox.upstream.publish("country.mmdb", &build);
+    let deployed = [
+        "functions",
+        "add",
+        "pinned",
+        "--layer",
+        "geo:1",
+        "--tag",
+        "freshlayer:geo=hold",
+    ];
+    assert_eq!(sandbox.cli(&deployed).code, 0);
+    assert_eq!(sandbox.cli(&["refresh"]).code, 0);
+    for (function, release) in [("pinned", 1), ("aliased:live", 2), ("plain", 2)] {
+        let shown = "cat ${FRESHLAYER_ROOT:-/opt}/freshlayer/geo.json";
+        let ran = sandbox.cli(&["exec", "--function", function, "--", "sh", "-c", shown]);
+        assert_eq!(ran.json()["release"], release, "{function}: {ran:?}");
+    }
+    let ran = sandbox.cli(&["exec", "--function", "aliased:none", "--", "true"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+}
+
+#[test]
 fn exec_without_namespaces_falls_back_to_the_variable() {
     let sandbox = released();
     let script = "echo 0 > /proc/sys/user/max_user_namespaces && \

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use freshlayer::LayerVersionArn;
 use freshlayer::ports::{Consumer, Fleet, FleetError, FunctionName, PortError, Step};
 
-use crate::Pace;
+use crate::{Fault, Pace};
 
 /// The version that changes.
 const LATEST: &str = "$LATEST";
@@ -65,6 +65,19 @@ impl LambdaFleet {
             seen: Arc::default(),
             restless: Mutex::default(),
         }
+    }
+
+    /// Returns the layers of a function's version or alias, in its order; without one, of `$LATEST`.
+    ///
+    /// # Errors
+    /// [`Fault`], also where there is no such function.
+    pub async fn layers_of(
+        &self,
+        function: &FunctionName,
+        qualifier: Option<&str>,
+    ) -> Result<Vec<String>, Fault> {
+        let found = self.get(function, qualifier.unwrap_or(LATEST)).await?;
+        Ok(consumer::raw_layers(&found))
     }
 
     fn seen(&self, function: &FunctionName) -> Option<Seen> {

@@ -20,12 +20,20 @@ use crate::arguments::Target;
 use crate::output::Stopped;
 use crate::wiring::Host;
 
-/// Merges the layers into one folder, in list order.
-pub(crate) async fn prepare(host: &Host, layers: &[String]) -> Result<PathBuf, Stopped> {
+/// Merges the layers, or those of a function, into one folder, in list order.
+pub(crate) async fn prepare(
+    host: &Host,
+    layers: &[String],
+    function: Option<&str>,
+) -> Result<PathBuf, Stopped> {
+    let layers = match function {
+        Some(function) => host.layers_of(function).await?,
+        None => layers.to_vec(),
+    };
     let opt = match host.target {
         Target::Local => {
             let mut arns = Vec::new();
-            for layer in layers {
+            for layer in &layers {
                 arns.push(host.layer_version(layer).await?);
             }
             merged_opt(&host.registry(), &arns, &host.merged())
@@ -33,9 +41,9 @@ pub(crate) async fn prepare(host: &Host, layers: &[String]) -> Result<PathBuf, S
         #[cfg(feature = "aws")]
         Target::Aws => {
             let mut zips = Vec::new();
-            for layer in layers {
-                let (name, found) = host.pull(layer).await?;
-                zips.push((name, found.zip));
+            for layer in &layers {
+                let found = host.pull(layer).await?;
+                zips.push((found.layer, found.zip));
             }
             freshlayer_local::merged_zips(&zips, &host.merged())
         }

@@ -3,7 +3,7 @@ use std::path::Path;
 
 use freshlayer_local::merged_zips;
 
-use crate::output::{CommandResult, Done, PulledLine, Stopped};
+use crate::output::{CommandResult, Done, Stopped};
 use crate::wiring::Host;
 
 /// Brings layers to this machine, and merges them where a folder is named.
@@ -16,20 +16,14 @@ pub(crate) async fn run(
     let mut pulled = Vec::new();
     let mut zips = Vec::new();
     for layer in layers {
-        let (name, found) = host.pull(layer).await?;
-        let zip = found.zip;
-        let _ = writeln!(
-            lines,
-            "{name}: release {} is at {}",
-            found.seq,
-            zip.display()
-        );
-        zips.push((name.clone(), zip.clone()));
-        pulled.push(PulledLine {
-            layer: name,
-            release: found.seq,
-            zip,
-        });
+        let found = host.pull(layer).await?;
+        let what = match found.release {
+            Some(release) => format!("release {release}"),
+            None => "the layer version".to_owned(),
+        };
+        let _ = writeln!(lines, "{layer}: {what} is at {}", found.zip.display());
+        zips.push((found.layer.clone(), found.zip.clone()));
+        pulled.push(found);
     }
     if let Some(to) = to {
         if to.exists() {

@@ -123,7 +123,8 @@ pub struct SourceUrl {
 }
 
 impl SourceUrl {
-    pub(crate) fn new(template: &str, url: Url) -> Self {
+    /// Makes an address that people see as the template.
+    pub fn new(template: &str, url: Url) -> Self {
         Self {
             template: template.to_owned(),
             url,

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use semver::Version;
 
 use super::PortError;
-use crate::definition::{Reader, Terms};
+use crate::definition::{Origin, Reader, Terms};
 use crate::names::{Digest, LayerName, LayerVersionArn, RegionName};
 
 /// Layer versions in one Region of one account.
@@ -44,11 +44,27 @@ pub trait Registry: Send + Sync {
     /// What the adapter says.
     async fn read_back(&self, arn: &LayerVersionArn) -> Result<Option<LayerVersion>, PortError>;
 
+    /// Says where the zip of a version can be fetched, for some minutes at least; of any version that this account
+    /// may read. `None` where it does not exist.
+    ///
+    /// # Errors
+    /// What the adapter says.
+    async fn locate(&self, arn: &LayerVersionArn) -> Result<Option<Located>, PortError>;
+
     /// Lets the readers use a version, and says where people look that it is the one to use.
     ///
     /// # Errors
     /// What the adapter says.
     async fn promote(&self, promotion: Promotion<'_>) -> Result<(), PortError>;
+}
+
+/// Where a layer version's zip is.
+#[derive(Debug, Clone)]
+pub struct Located {
+    /// The SHA-256 of the zip.
+    pub sha256: Digest,
+    /// Where it can be fetched.
+    pub origin: Origin,
 }
 
 /// What becomes the version to use.
