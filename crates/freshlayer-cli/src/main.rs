@@ -9,6 +9,8 @@ mod commands;
 mod environment;
 mod output;
 mod progress;
+#[cfg(feature = "aws")]
+mod remote;
 mod sources;
 mod wiring;
 

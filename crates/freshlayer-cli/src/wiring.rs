@@ -4,10 +4,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "aws")]
+use crate::arguments::Cloud;
+use crate::arguments::{Arguments, Target};
+use crate::environment::{self, MAXMIND_ACCOUNT_ID, MAXMIND_LICENSE_KEY, MAXMIND_LICENSE_KEY_FILE};
+use crate::output::{PulledLine, Stopped, Style};
+use crate::progress::Progress;
+use crate::sources::Sources;
 use freshlayer::definition::{Definition, read_file, read_folder};
 use freshlayer::ports::{FunctionName, Ports, Regions, Store};
-#[cfg(feature = "aws")]
-use freshlayer::report::Report;
 use freshlayer::state::Session;
 use freshlayer::{Engine, LayerName, LayerVersionArn, Pulled, Wanted};
 use freshlayer_http::{Credentials, HttpSource, Secret, Settings};
@@ -15,16 +20,6 @@ use freshlayer_local::{
     FileSource, FolderFleet, FolderRegions, FolderRegistry, FolderStore, ProcessPeers, SystemClock,
     sweep,
 };
-#[cfg(feature = "aws")]
-use serde_json::{Value, json};
-
-use crate::arguments::{Arguments, Target};
-#[cfg(feature = "aws")]
-use crate::arguments::{Cloud, RefreshArguments};
-use crate::environment::{self, MAXMIND_ACCOUNT_ID, MAXMIND_LICENSE_KEY, MAXMIND_LICENSE_KEY_FILE};
-use crate::output::{PulledLine, Stopped, Style};
-use crate::progress::Progress;
-use crate::sources::Sources;
 
 /// How long a lease holds on a publisher that cannot be asked whether it lives: Lambda's longest run.
 const LEASE: Duration = Duration::from_mins(15);
@@ -36,7 +31,7 @@ pub(crate) struct Host {
     layers: PathBuf,
     root: PathBuf,
     work: PathBuf,
-    style: Style,
+    pub(crate) style: Style,
     pub(crate) target: Target,
     #[cfg(feature = "aws")]
     cloud: Cloud,
@@ -128,36 +123,8 @@ impl Host {
         }
     }
 
-    /// Lets the deployed publisher refresh, and waits for its report.
     #[cfg(feature = "aws")]
-    pub(crate) async fn refresh_remotely(
-        &self,
-        publisher: &str,
-        asked: &RefreshArguments,
-    ) -> Result<Vec<Report>, Stopped> {
-        let retry = if asked.retry_rejected {
-            "now"
-        } else {
-            "on-change"
-        };
-        let command = json!({"command": "refresh", "layers": asked.layers, "retry": retry});
-        let failed = |problem: String| Stopped::failed(format!("{publisher}: {problem}"));
-        let answer = self
-            .aws()
-            .await?
-            .invoke(publisher, &command.to_string())
-            .await;
-        let answer = answer.map_err(|fault| failed(fault.to_string()))?;
-        let answer: Value =
-            serde_json::from_str(&answer).map_err(|error| failed(error.to_string()))?;
-        if let Some(message) = answer["errorMessage"].as_str() {
-            return Err(failed(message.to_owned()));
-        }
-        serde_json::from_value(answer["layers"].clone()).map_err(|error| failed(error.to_string()))
-    }
-
-    #[cfg(feature = "aws")]
-    async fn aws(&self) -> Result<freshlayer_aws::Aws, Stopped> {
+    pub(crate) async fn aws(&self) -> Result<freshlayer_aws::Aws, Stopped> {
         if self.target != Target::Aws {
             return Err(Stopped::usage("--remote needs --target aws"));
         }
@@ -239,6 +206,10 @@ impl Host {
     }
 
     /// Returns the layers of a function, in its order: `NAME`, or `NAME:ALIAS`.
+    #[cfg_attr(
+        not(feature = "aws"),
+        expect(clippy::unused_async, reason = "the local host needs no waiting")
+    )]
     pub(crate) async fn layers_of(&self, text: &str) -> Result<Vec<String>, Stopped> {
         let (name, alias) = match text.split_once(':') {
             Some((name, alias)) => (name, Some(alias)),

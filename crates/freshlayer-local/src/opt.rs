@@ -80,7 +80,7 @@ pub fn merged_zips(zips: &[(LayerName, PathBuf)], merged: &Path) -> Result<PathB
 fn is_ours(zip: &Path, layer: &LayerName) -> Result<bool, OptError> {
     let file = fs::File::open(zip).map_err(durable::at("open", zip))?;
     let archive = zip::ZipArchive::new(io::BufReader::new(file));
-    let manifest = freshlayer_reader::manifest_path(layer.as_str());
+    let manifest = freshlayer::manifest_path(layer.as_str());
     Ok(archive.is_ok_and(|archive| {
         let mut names = archive.file_names();
         names.any(|name| name.is_ok_and(|name| Path::new(&*name) == manifest))

@@ -45,6 +45,7 @@ pub mod faults;
 
 pub use engine::{Engine, RUN_FOLDER_PREFIX};
 pub use error::{Error, chain};
+pub use freshlayer_reader::manifest_path;
 pub use hashing::sha256_of;
 pub use history::{HistoryLine, history};
 pub use limits::{LAYER_BYTES_MAX, Limits};

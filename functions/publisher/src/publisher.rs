@@ -55,7 +55,8 @@ impl Publisher {
             profile: None,
             bucket: settings.bucket,
         })
-        .await?;
+        .await?
+        .paced(settings.pace);
         // One environment does one run at a time: what lies here is of a run that was cut off.
         let _nothing_there = std::fs::remove_dir_all(WORK);
         let ports = Ports {

@@ -1,7 +1,9 @@
 use std::path::PathBuf;
 
+use freshlayer_aws::{CALLS_PER_SEC_DEFAULT, Pace};
+
 /// What the template sets. The table in `infra/README.md` is held equal to this list.
-pub(crate) const VARIABLES: [(&str, &str); 5] = [
+pub(crate) const VARIABLES: [(&str, &str); 6] = [
     ("FRESHLAYER_BUCKET", "bucket of state and zips; required"),
     (
         "FRESHLAYER_LAYERS",
@@ -11,6 +13,10 @@ pub(crate) const VARIABLES: [(&str, &str); 5] = [
     (
         "MAXMIND_LICENSE_KEY_SECRET",
         "that account's licence key: name or ARN of a secret in Secrets Manager, or ARN of a parameter in Systems Manager",
+    ),
+    (
+        "FRESHLAYER_CALLS_PER_SEC",
+        "calls of Lambda's control plane per account and Region, 1 to 15; people and pipelines share the same 15; default: 8",
     ),
     (
         "FRESHLAYER_WAKE_ROLE",
@@ -24,6 +30,7 @@ pub(crate) struct Settings {
     pub(crate) layers: PathBuf,
     pub(crate) maxmind: Option<MaxmindAccount>,
     pub(crate) wake_role: Option<String>,
+    pub(crate) pace: Pace,
 }
 
 pub(crate) struct MaxmindAccount {
@@ -33,7 +40,7 @@ pub(crate) struct MaxmindAccount {
 
 impl Settings {
     pub(crate) fn from_environment() -> Result<Self, String> {
-        let [bucket, layers, account_id, key_secret, wake_role] =
+        let [bucket, layers, account_id, key_secret, calls, wake_role] =
             VARIABLES.map(|(name, _)| read(name));
         let beside = || PathBuf::from(read("LAMBDA_TASK_ROOT").unwrap_or_default()).join("layers");
         let maxmind = account_id.zip(key_secret);
@@ -42,8 +49,17 @@ impl Settings {
             layers: layers.map_or_else(beside, PathBuf::from),
             maxmind: maxmind.map(|(id, key_secret)| MaxmindAccount { id, key_secret }),
             wake_role,
+            pace: pace(calls.as_deref())?,
         })
     }
+}
+
+/// Reads the share of Lambda's control plane.
+fn pace(calls: Option<&str>) -> Result<Pace, String> {
+    let calls = calls.map_or(Ok(CALLS_PER_SEC_DEFAULT), str::parse::<u32>);
+    let calls = calls.ok().filter(|calls| (1..=15).contains(calls));
+    let wrong = "FRESHLAYER_CALLS_PER_SEC: expected a number from 1 to 15";
+    Ok(Pace::per_sec(calls.ok_or(wrong)?))
 }
 
 #[expect(

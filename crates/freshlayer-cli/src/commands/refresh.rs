@@ -10,7 +10,9 @@ use crate::wiring::Host;
 pub(crate) async fn run(host: &Host, asked: &RefreshArguments) -> Result<Done, Stopped> {
     #[cfg(feature = "aws")]
     if let Some(publisher) = &asked.remote {
-        return Ok(of_reports(host.refresh_remotely(publisher, asked).await?));
+        return Ok(of_reports(
+            crate::remote::refresh(host, publisher, asked).await?,
+        ));
     }
     let definitions = host.definitions(&asked.layers)?;
     let engine = host.engine().await?;

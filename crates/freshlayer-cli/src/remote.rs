@@ -1,0 +1,85 @@
+//! A refresh by the deployed publisher: it is invoked, and while it works the state tells how far it is.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::time::Duration;
+
+use freshlayer::report::Report;
+use freshlayer::state::{Head, Session};
+use freshlayer::{Engine, LayerName};
+use serde_json::{Value, json};
+
+use crate::arguments::RefreshArguments;
+use crate::output::{Stages, Stopped};
+use crate::wiring::{Host, layer_name};
+
+/// Each look costs one read per layer.
+const LOOKS_APART: Duration = Duration::from_secs(2);
+
+/// Lets the deployed publisher refresh, and waits for its report.
+pub(crate) async fn refresh(
+    host: &Host,
+    publisher: &str,
+    asked: &RefreshArguments,
+) -> Result<Vec<Report>, Stopped> {
+    let retry = match asked.retry_rejected {
+        true => "now",
+        false => "on-change",
+    };
+    let command = json!({"command": "refresh", "layers": asked.layers, "retry": retry});
+    let failed = |problem: String| Stopped::failed(format!("{publisher}: {problem}"));
+    let (aws, engine) = (host.aws().await?, host.engine().await?);
+    let (command, watched) = (command.to_string(), watched(host, asked)?);
+    let answer = tokio::select! {
+        answer = aws.invoke(publisher, &command) => answer,
+        never = watch(&engine, &watched, host.style.stages) => match never {},
+    };
+    let answer = answer.map_err(|fault| failed(fault.to_string()))?;
+    let answer: Value = serde_json::from_str(&answer).map_err(|error| failed(error.to_string()))?;
+    if let Some(message) = answer["errorMessage"].as_str() {
+        return Err(failed(message.to_owned()));
+    }
+    serde_json::from_value(answer["layers"].clone()).map_err(|error| failed(error.to_string()))
+}
+
+/// The layers that are looked at: those that are named, or all that are defined here.
+fn watched(host: &Host, asked: &RefreshArguments) -> Result<Vec<LayerName>, Stopped> {
+    if !asked.layers.is_empty() {
+        return asked.layers.iter().map(|name| layer_name(name)).collect();
+    }
+    let definitions = host.definitions(&[]).unwrap_or_default();
+    Ok(definitions
+        .into_iter()
+        .map(|definition| definition.layer)
+        .collect())
+}
+
+/// Says what changes in the state, until it is dropped. What cannot be read says nothing.
+async fn watch(engine: &Engine, layers: &[LayerName], stages: Stages) -> Infallible {
+    let mut said: BTreeMap<&LayerName, String> = BTreeMap::new();
+    loop {
+        for layer in layers {
+            let Ok(session) = Session::open(engine, layer).await else {
+                continue;
+            };
+            let now = standing(session.head());
+            let before = said.insert(layer, now.clone());
+            if before.is_some_and(|before| before != now) && stages != Stages::Silent {
+                eprintln!("{layer}: {now}");
+            }
+        }
+        tokio::time::sleep(LOOKS_APART).await;
+    }
+}
+
+fn standing(head: &Head) -> String {
+    let release = match head.desired() {
+        Some(seq) => format!("release {seq}"),
+        None => "no release yet".to_owned(),
+    };
+    match (&head.rollout, &head.lease) {
+        (Some(rollout), _) => format!("moving functions to release {}", rollout.to),
+        (None, Some(_)) => format!("{release}, a new build is looked at"),
+        (None, None) => release,
+    }
+}
