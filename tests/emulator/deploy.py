@@ -13,7 +13,8 @@ import boto3
 from botocore.exceptions import WaiterError
 
 template, bucket, *parameters = sys.argv[1:]
-stack = "freshlayer-" + os.path.basename(template).removesuffix(".yaml")
+# The emulator stops the processes of all functions of one name, whosever they are: so no two accounts share one.
+stack = f"{os.path.basename(template).removesuffix('.yaml')}-{os.environ['AWS_ACCESS_KEY_ID'][-4:]}"
 with open(template, encoding="utf-8") as file:
     body = file.read()
 if "CODE" in os.environ:

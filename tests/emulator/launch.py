@@ -1,7 +1,7 @@
 """Starts the AWS emulator for as long as standard input stays open: it ends with the test process, however that ends.
 
 The emulator runs `provided` functions as plain processes and leaves their layers out. Here each gets what Lambda gives
-it: its own layers merged at /opt, in list order, and its code at /var/task, in a mount namespace of its own. Where no
+it: its own layers merged at /opt, in list order, its code at /var/task, and a /tmp of its own, in a mount namespace. Where no
 such namespace is to be had, the merged layers are named to the reader by FRESHLAYER_ROOT. This rests on the internals
 of ministack 1.5.33, which requirements.txt pins.
 """
@@ -55,7 +55,7 @@ NAMESPACE = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-
 # /var/task is not there on an ordinary machine, so it is made on a /var of its own.
 ENTER = (
     'mount --bind "$1" /opt && mount -t tmpfs none /var && mkdir /var/task && mount --bind "$2" /var/task'
-    " && cd /var/task && exec ./bootstrap"
+    " && mount -t tmpfs none /tmp && cd /var/task && exec ./bootstrap"
 )
 
 

@@ -20,6 +20,8 @@ const TRIES_MAX: u32 = 5;
 
 /// A connection that died in the middle says nothing more.
 const ANSWERS_WITHIN: Duration = Duration::from_mins(2);
+/// A call to a control plane that gives no answer must not hold the other Regions back for long, tries included.
+const CONTROL_ANSWERS_WITHIN: Duration = Duration::from_mins(2);
 /// The longest that a function may run.
 const FUNCTION_ENDS_WITHIN: Duration = Duration::from_mins(15);
 
@@ -127,7 +129,7 @@ impl Aws {
             here: S3Store::new(aws_sdk_s3::Client::new(&self.sdk), &self.zips),
             home: self.store(),
         };
-        let ssm = aws_sdk_ssm::Client::new(&self.sdk);
+        let ssm = aws_sdk_ssm::Client::new(&self.bounded());
         LambdaRegistry::new(
             self.lambda(),
             ssm,
@@ -139,7 +141,7 @@ impl Aws {
 
     /// Returns the functions.
     pub fn fleet(&self, glance: Glance) -> LambdaFleet {
-        let tagging = aws_sdk_resourcegroupstagging::Client::new(&self.sdk);
+        let tagging = aws_sdk_resourcegroupstagging::Client::new(&self.bounded());
         LambdaFleet::new(self.lambda(), tagging, self.pace.clone(), glance)
     }
 
@@ -174,7 +176,9 @@ impl Aws {
         let once = aws_sdk_lambda::config::Builder::new()
             .retry_config(RetryConfig::disabled())
             .timeout_config(patience);
-        let asked = self.lambda().invoke().function_name(function);
+        let asked = aws_sdk_lambda::Client::new(&self.sdk)
+            .invoke()
+            .function_name(function);
         let answer = asked
             .payload(Blob::new(payload))
             .customize()
@@ -198,6 +202,13 @@ impl Aws {
     }
 
     fn lambda(&self) -> aws_sdk_lambda::Client {
-        aws_sdk_lambda::Client::new(&self.sdk)
+        aws_sdk_lambda::Client::new(&self.bounded())
+    }
+
+    fn bounded(&self) -> SdkConfig {
+        let timeouts = TimeoutConfig::builder()
+            .operation_timeout(CONTROL_ANSWERS_WITHIN)
+            .build();
+        self.sdk.to_builder().timeout_config(timeouts).build()
     }
 }

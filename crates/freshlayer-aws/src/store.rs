@@ -43,7 +43,14 @@ impl S3Store {
             .map_err(Fault::of("HeadObject"))
         {
             Ok(_) => Ok(true),
-            Err(fault) if fault.is("NotFound") || fault.is("NoSuchKey") => Ok(false),
+            // Who may not list a bucket is told 403 of what is not there, too; the write says the rest.
+            Err(fault)
+                if ["NotFound", "NoSuchKey", "HTTP 403"]
+                    .iter()
+                    .any(|c| fault.is(c)) =>
+            {
+                Ok(false)
+            }
             Err(fault) => Err(fault),
         }
     }

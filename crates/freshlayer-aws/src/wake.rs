@@ -1,8 +1,9 @@
 use aws_sdk_scheduler::types::{
     ActionAfterCompletion, FlexibleTimeWindow, FlexibleTimeWindowMode, Target,
 };
-use freshlayer::LayerName;
+use freshlayer::{Digest, LayerName};
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 
 use crate::{Aws, Fault};
 
@@ -62,7 +63,9 @@ impl Aws {
 }
 
 fn name(layer: &LayerName, at: Timestamp) -> String {
-    let tail = at.strftime("-%Y%m%d-%H%M").to_string();
+    // Long names are cut, and must not meet.
+    let mark = Digest::of(Sha256::new_with_prefix(layer.as_str()));
+    let tail = format!("-{}{}", mark.short(), at.strftime("-%Y%m%d-%H%M"));
     let room = NAME_CHARS_MAX - "freshlayer-".len() - tail.len();
     let layer: String = layer.as_str().chars().take(room).collect();
     format!("freshlayer-{layer}{tail}")

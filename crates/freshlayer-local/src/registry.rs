@@ -204,7 +204,9 @@ impl Registry for FolderRegistry {
     }
 
     async fn locate(&self, arn: &LayerVersionArn) -> Result<Option<Located>, PortError> {
-        let record = self.record(arn)?;
+        // Another host's version may have the same name and number.
+        let ours = arn.layer() == Self::arn(&LayerName::parse(arn.layer_name())?, 1).layer();
+        let record = self.record(arn)?.filter(|_| ours);
         Ok(record.map(|record| Located {
             sha256: record.sha256,
             origin: Origin::File {

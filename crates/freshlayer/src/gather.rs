@@ -1,11 +1,13 @@
 //! Judges what the upstreams gave. What is bad does not hold back what is good.
 
+use std::collections::BTreeMap;
+
 use crate::definition::{Dataset, Definition};
 use crate::download::{Candidate, Pulled, Refused};
 use crate::engine::{Engine, Stages, blocking};
 use crate::error::{Error, chain};
 use crate::inspect::{Proven, inspect};
-use crate::names::{DatasetName, Digest};
+use crate::names::{DatasetName, Digest, RegionName};
 use crate::ports::{Stage, UpstreamFacts};
 use crate::problem::{Code, Problem};
 use crate::report::{DatasetReport, DatasetState};
@@ -24,6 +26,8 @@ pub(crate) struct Gathered {
     pub(crate) failures: Vec<String>,
     /// The release that came of it, if one did.
     pub(crate) released: Option<(u64, String)>,
+    /// The Regions that did not take it, and why.
+    pub(crate) unpublished: BTreeMap<RegionName, String>,
     accepted: Vec<(DatasetName, Seen)>,
     rejected: Vec<(Seen, Rejection)>,
     keeps: Keeps,

@@ -6,16 +6,17 @@ use futures_util::future::join_all;
 
 use crate::definition::{Definition, Terms};
 use crate::engine::{Engine, Stages};
-use crate::error::Error;
+use crate::error::{Error, chain};
 use crate::names::{LayerVersionArn, RegionName};
 use crate::package::LayerZip;
 use crate::ports::{LayerVersion, PortError, Publication, Region, Registry, Stage};
 use crate::state::Release;
 
-/// Where a release was published. What failed is tried again by [`crate::catch_up`].
+/// Where a release was published, and where not.
 #[derive(Default)]
 pub(crate) struct Published {
     pub(crate) versions: BTreeMap<RegionName, LayerVersionArn>,
+    pub(crate) failures: BTreeMap<RegionName, String>,
 }
 
 /// Says which release a layer version is; the registry is searched by it. Lambda takes 256 characters.
@@ -51,7 +52,10 @@ pub(crate) async fn publish(
         let region = region.registry.region().clone();
         match made {
             Ok(version) => drop(published.versions.insert(region, version.arn)),
-            Err(error) => drop(first.get_or_insert(error)),
+            Err(error) => {
+                published.failures.insert(region, chain(&error));
+                first.get_or_insert(error);
+            }
         }
     }
     match first {

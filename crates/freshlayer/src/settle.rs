@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use crate::catch_up::{Caught, catch_up};
+use crate::catch_up::{Caught, Wanted, catch_up};
 use crate::definition::Definition;
 use crate::engine::{Engine, Stages};
 use crate::error::Error;
@@ -35,7 +35,9 @@ pub(crate) async fn promote(
             gathered.remember(head);
             head.promote(release, now);
         })
-        .await
+        .await?;
+    gathered.unpublished.clone_from(&published.failures);
+    Ok(())
 }
 
 /// Brings every Region to the release, moves the consumers to where they shall be, and gives the lease back. A
@@ -58,7 +60,13 @@ pub(crate) async fn settle(
     };
     let release = session.release(seq).await?;
     let regions = engine.ports.regions.of(&definition.destinations).await;
-    let failures = match catch_up(engine, session, definition, &release, &regions, stages).await? {
+    let wanted = Wanted {
+        definition,
+        release: &release,
+        regions: &regions,
+        given_up: &gathered.unpublished,
+    };
+    let failures = match catch_up(engine, session, &wanted, stages).await? {
         Caught::Up(failures) => failures,
         Caught::Busy(lease) => return Ok(busy(&layer, &lease)),
     };
@@ -68,7 +76,7 @@ pub(crate) async fn settle(
     {
         return Ok(busy(&layer, &lease));
     }
-    let mut driven = drive(engine, session, survey, stages).await?;
+    let mut driven = drive(engine, session, seq, survey, stages).await?;
     for gone in &mut driven.places {
         if let Some(failure) = failures.get(&gone.place.region) {
             gone.failure = Some(failure.clone());
@@ -83,8 +91,11 @@ pub(crate) async fn settle(
             .release_lease(|head| write_down(head, seq, &gathered, &driven))
             .await?;
     }
+    // A run that got nowhere would get nowhere again: that is the schedule's to find out.
+    let reordered = session.head().desired() != Some(seq);
+    let got_somewhere = driven.moved() > 0 || gathered.released.is_some() || reordered;
     let mut report = report(session.head(), Some(&release), gathered, Some(driven));
-    if engine.is_out_of_time() && report.is_on_its_way() {
+    if got_somewhere && report.is_on_its_way() {
         report.wake_at = engine.ports.clock.now().checked_add(BREATH).ok();
     }
     Ok(report)

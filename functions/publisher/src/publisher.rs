@@ -131,8 +131,7 @@ impl Run<'_> {
                 for definition in publisher.chosen(&layers)? {
                     // What does not fit in here gets an invocation of its own.
                     if share.is_used_up(engine) && !account.reports.is_empty() {
-                        self.hand_on(&definition.layer, retry).await?;
-                        account.handed_on.push(definition.layer.clone());
+                        self.hand_on(&definition.layer, retry, &mut account).await;
                         continue;
                     }
                     let report = refresh(engine, definition, retry.into()).await;
@@ -188,10 +187,16 @@ impl Run<'_> {
         }
     }
 
-    async fn hand_on(&self, layer: &LayerName, retry: Tried) -> Result<(), Diagnostic> {
+    /// Has a layer refreshed by another invocation. Where that fails the next schedule does it.
+    async fn hand_on(&self, layer: &LayerName, retry: Tried, account: &mut Account) {
         let onward = &self.publisher.onward;
-        let handed_on = onward.hand_on(&self.function_arn, layer, retry).await;
-        handed_on.map_err(|fault| diagnostic(Exit::Failed, fault.to_string()))
+        match onward.hand_on(&self.function_arn, layer, retry).await {
+            Ok(()) => account.handed_on.push(layer.clone()),
+            Err(fault) => {
+                log::warning(layer, &fault.to_string());
+                account.warnings.push(fault.to_string());
+            }
+        }
     }
 
     /// Logs a report, tells the event bus, and sees to it that what is on its way is gone on with.

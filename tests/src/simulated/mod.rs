@@ -54,6 +54,8 @@ pub enum Hit {
     SilentAfter,
     /// It is done, and the connection is cut.
     Cut,
+    /// It is done, and the answer takes this much longer.
+    Slow(Duration),
 }
 
 /// Decides about each call: its number, counted from 0, and its name.
@@ -299,6 +301,10 @@ impl Simulated {
         let answer = self.world().answer(&name, &asked);
         match hit {
             Some(Hit::SilentAfter) => std::future::pending().await,
+            Some(Hit::Slow(longer)) => {
+                tokio::time::sleep(longer).await;
+                Ok(answer)
+            }
             Some(Hit::Cut) => Err(ConnectorError::io("the connection was cut".into())),
             _ => Ok(answer),
         }

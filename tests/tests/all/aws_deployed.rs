@@ -16,6 +16,7 @@ use freshlayer_tests::rie::Running;
 use freshlayer_tests::sandbox::{Ran, Sandbox, binary, block_on, workspace};
 use serde_json::{Value, json};
 
+use crate::aws_regions::{FAR, member_role, spread};
 use crate::refresh::GEO;
 
 /// Zips a bootstrap with more files beside it. Stored, because debug binaries are large and this is read once.
@@ -46,8 +47,26 @@ impl Deployed {
     }
 
     async fn with(parameters: &[&str]) -> Self {
-        let (sandbox, account) = (Sandbox::new(), emulator().account().await);
-        sandbox.layer("geo", GEO);
+        Self::of(emulator().account().await, parameters, "")
+    }
+
+    /// A stack whose layers go to another Region and another account, too.
+    async fn spread() -> Self {
+        let (account, member) = (emulator().account().await, emulator().account().await);
+        let role = member_role(&account, &member);
+        let (regions, roles) = (
+            format!("RegionPattern={FAR}"),
+            format!("MemberRoleArn={role}"),
+        );
+        let deployed = Self::of(account, &[&regions, &roles], &spread(&member, &role));
+        let far = deployed.account.in_region(FAR);
+        far.make_bucket(&format!("{}-{FAR}", deployed.bucket)).await;
+        deployed
+    }
+
+    fn of(account: Account, parameters: &[&str], destinations: &str) -> Self {
+        let sandbox = Sandbox::new();
+        sandbox.layer("geo", &format!("{destinations}{GEO}"));
         sandbox
             .upstream
             .publish("country.mmdb", &Mmdb::default().bytes());
@@ -320,7 +339,7 @@ const NOT_NOTICED: [(&str, &str); 5] = [
 #[test]
 fn no_statement_of_the_policy_can_be_left_out() {
     block_on(async {
-        let deployed = Deployed::new().await.without_tls().await;
+        let deployed = Deployed::spread().await.without_tls().await;
         deployed.runs_well().await.expect("a first release");
         let arn = format!(
             "arn:aws:lambda:{}:{}:layer:geo:1",
@@ -328,9 +347,10 @@ fn no_statement_of_the_policy_can_be_left_out() {
             deployed.account.id
         );
         let layer = LayerVersionArn::parse(&arn).expect("an ARN");
+        let layers = [layer];
         deployed
             .account
-            .function("aliased", &[layer], &["live"], &[])
+            .function("aliased", &layers, &["live"], &[])
             .await;
         let names = deployed.permit_all_but(&[]).await;
         assert!(names.len() > 5, "{names:?}");

@@ -10,7 +10,7 @@ use freshlayer::LayerVersionArn;
 use freshlayer_tests::databases::Mmdb;
 use freshlayer_tests::sandbox::block_on;
 
-const FAR: &str = "us-east-1";
+pub(crate) const FAR: &str = "us-east-1";
 
 /// An account with two Regions, and another account whose functions use the layer.
 struct World {
@@ -25,19 +25,8 @@ impl World {
         let far = cloud.account.in_region(FAR);
         far.make_bucket(&format!("{}-{FAR}", cloud.account.bucket()))
             .await;
-        let id = &cloud.account.id;
-        let parameters = [
-            format!("PublisherRoleArn=arn:aws:iam::{id}:root"),
-            format!("PublisherAccount={id}"),
-        ];
-        let parameters: Vec<&str> = parameters.iter().map(String::as_str).collect();
-        let template = workspace().join("infra/member.yaml");
-        let outputs = member.deploy_template(&template, None, &parameters);
-        let role = outputs["RoleArn"].as_str().expect("an output");
-        let definition = format!(
-            "regions = ['{REGION}', '{FAR}']\n[[account]]\nid = '{}'\nrole_arn = '{role}'\n{GEO}",
-            member.id
-        );
+        let role = member_role(&cloud.account, &member);
+        let definition = format!("{}{GEO}", spread(&member, &role));
         cloud.sandbox.layer("geo", &definition);
         Self { cloud, far, member }
     }
@@ -153,6 +142,25 @@ fn a_region_that_fails_holds_nobody_back_and_catches_up() {
         let outcome: Value = idle.json()["layers"][0]["outcome"]["kind"].clone();
         assert_eq!(outcome, "unchanged", "{idle:?}");
     });
+}
+
+/// Deploys the shipped role into an account, and trusts all of the publisher's account; returns the role.
+pub(crate) fn member_role(publisher: &Account, member: &Account) -> String {
+    let id = &publisher.id;
+    let parameters = [
+        format!("PublisherRoleArn=arn:aws:iam::{id}:root"),
+        format!("PublisherAccount={id}"),
+    ];
+    let parameters: Vec<&str> = parameters.iter().map(String::as_str).collect();
+    let template = workspace().join("infra/member.yaml");
+    let outputs = member.deploy_template(&template, None, &parameters);
+    outputs["RoleArn"].as_str().expect("an output").to_owned()
+}
+
+/// The lines of a definition that go to both Regions and both accounts.
+pub(crate) fn spread(member: &Account, role: &str) -> String {
+    let id = &member.id;
+    format!("regions = ['{REGION}', '{FAR}']\n[[account]]\nid = '{id}'\nrole_arn = '{role}'\n")
 }
 
 /// Removes a bucket with what is in it.

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use freshlayer::definition::{Definition, Terms, read_file};
 use freshlayer::ports::{Fleet, Peers, Ports, Publication, Registry as _};
 use freshlayer::report::{ConsumerState, Exit, Report};
-use freshlayer::{Engine, LayerVersionArn, Retry, refresh};
+use freshlayer::{Engine, LayerVersionArn, Retry, pin, refresh, rollback};
 use freshlayer_aws::{Glance, LambdaFleet, LambdaRegistry, Pace};
 use freshlayer_local::{FileSource, SystemClock};
 use freshlayer_tests::contracts::{self, FleetBench};
@@ -281,6 +281,53 @@ fn what_lambda_refuses_is_told_in_its_words_and_moves_nobody_else_off_course() {
         assert_eq!(world.aws.readers("geo"), readers);
         let told = world.aws.parameter("/freshlayer/geo/arn");
         assert_eq!(told, Some(version(2).to_string()));
+    });
+}
+
+#[test]
+fn a_release_that_nobody_takes_is_never_gone_back_to() {
+    block_on(async {
+        let world = World::new();
+        assert_eq!(world.refresh(&world.aws).await.exit(), Exit::Done);
+        let new = NewFunction {
+            layers: &[version(1)],
+            signing: Signing::Enforced,
+            ..NewFunction::default()
+        };
+        world.aws.function("signed-only", &new);
+        world.build(3);
+        assert_eq!(world.refresh(&world.aws).await.exit(), Exit::Held);
+        world.build(4);
+        assert_eq!(world.refresh(&world.aws).await.exit(), Exit::Held);
+        let engine = world.engine(&world.aws, "tester", pace());
+        let back = rollback(&engine, &world.definition, None).await;
+        let back = back.expect("there is a release to go back to");
+        let said = format!("{:?}", back.outcome);
+        assert!(said.contains("rolled back to release 1"), "{said}");
+    });
+}
+
+#[test]
+fn a_pin_that_comes_while_functions_are_looked_at_is_kept() {
+    block_on(async {
+        let world = World::before_a_new_build().await;
+        let before = world.aws.serving();
+        let slow = world.aws.hit_by(|_, name| {
+            (name == "ListFunctions").then_some(Hit::Slow(Duration::from_secs(10)))
+        });
+        let refresh = world.refresh(&slow);
+        let pinning = async {
+            // The release is published by then, and its functions are being listed.
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            let engine = world.engine(&world.aws, "a person", pace());
+            pin(&engine, &layer_name("geo"), Some(1), None).await
+        };
+        let (report, pinned) = tokio::join!(refresh, pinning);
+        assert_eq!(pinned.expect("it is published").seq, 1);
+        assert_eq!(world.aws.serving(), before, "{report:#?}");
+        assert!(report.wake_at.is_some(), "{report:#?}");
+        assert_eq!(world.refresh(&world.aws).await.exit(), Exit::Held);
+        assert_eq!(world.aws.serving(), before);
     });
 }
 

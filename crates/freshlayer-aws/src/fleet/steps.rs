@@ -257,6 +257,10 @@ fn decide(function: &FunctionName, fault: Fault) -> FleetError {
     if ELSEWHERE.iter().any(|code| fault.is(code)) {
         return changed(function);
     }
+    // Leave to read a layer of another account may have been given a moment ago.
+    if fault.is("AccessDeniedException") && fault.words().contains("lambda:GetLayerVersion") {
+        return other(function, fault);
+    }
     if REFUSALS.iter().any(|code| fault.is(code)) {
         return FleetError::Refused {
             function: function.clone(),

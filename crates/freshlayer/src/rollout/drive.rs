@@ -55,10 +55,13 @@ impl Driven {
         self.places.iter().all(|gone| gone.failure.is_none()) && !self.consumers().any(waits)
     }
 
-    /// Tells whether nobody is on the way any more: what is not there waits for a person.
+    /// Tells whether nobody is on the way any more, and somebody is there: who is not waits for a person.
     pub(crate) fn reached(&self) -> bool {
-        let there = |gone: &Gone| gone.failure.is_none() && gone.on_their_way == 0;
-        self.places.iter().all(there)
+        use ConsumerState::{Current, Moved};
+        let over = |gone: &Gone| gone.failure.is_none() && gone.on_their_way == 0;
+        let there = |c: &ConsumerReport| matches!(c.state, Current | Moved);
+        let nobody = self.consumers().next().is_none();
+        self.places.iter().all(over) && (nobody || self.consumers().any(there))
     }
 
     pub(crate) fn moved(&self) -> usize {
@@ -74,15 +77,15 @@ impl Driven {
 /// or only failures are left.
 ///
 /// Assumes: the lease is held where there is something to do. It is taken again before each further round, and
-/// the rounds end where somebody else has it or ordered another release: a machine that slept must not go on
-/// with what it wanted before.
+/// the rounds end where somebody else has it, or where another release is desired than the one that was surveyed:
+/// a machine that slept must not go on with what it wanted before.
 pub(crate) async fn drive(
     engine: &Engine,
     session: &mut Session<'_>,
+    wanted: u64,
     survey: Survey,
     stages: &Stages,
 ) -> Result<Driven, Error> {
-    let wanted = session.head().desired();
     let busy = !survey.nothing_to_do();
     let (mut drives, mut gone) = (Vec::new(), Driven::default());
     for look in survey.looks {
@@ -94,13 +97,16 @@ pub(crate) async fn drive(
     if busy {
         let running = stages.start(engine, Stage::Rollout, session.head().layer.as_str(), None);
         for _ in 0..ROUNDS_MAX {
+            // Each write to the head may have brought a person's order with it.
+            if session.head().desired() != Some(wanted) {
+                break;
+            }
             let rounds = join_all(drives.iter_mut().map(|drive| drive.round(engine))).await;
             let idle = rounds.iter().all(|round| *round == Round::Idle);
             if idle || drives.iter().all(Drive::is_done) || engine.is_out_of_time() {
                 break;
             }
-            let ours = session.lease().await? == Leased::Ours;
-            if !ours || session.head().desired() != wanted {
+            if session.lease().await? != Leased::Ours {
                 break;
             }
         }
@@ -254,16 +260,16 @@ impl Drive {
             };
             (report.function.clone(), note)
         });
-        let refused = self.stuck.values();
-        let refused = refused.filter(|stuck| matches!(stuck, Stuck::Refused(_)));
-        let open = consumers.iter().filter(|consumer| {
-            matches!(
-                consumer.state,
-                ConsumerState::Behind | ConsumerState::Failed
-            )
+        let on_their_way = consumers.iter().filter(|consumer| match consumer.state {
+            ConsumerState::Behind => true,
+            ConsumerState::Failed => {
+                let stuck = self.stuck.get(&consumer.function);
+                !matches!(stuck, Some(Stuck::Refused(_)))
+            }
+            _ => false,
         });
         Gone {
-            on_their_way: open.count().saturating_sub(refused.count()),
+            on_their_way: on_their_way.count(),
             journal: journal.collect(),
             failure: self.failure,
             place: self.place,

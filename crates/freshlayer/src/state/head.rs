@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Release, STATE_FORMAT};
 use crate::definition::{Dataset, Reader};
 use crate::limits::Limits;
-use crate::names::{DatasetName, Digest, LayerName, LayerVersionArn, RegionName};
+use crate::names::{AccountId, DatasetName, Digest, LayerName, LayerVersionArn, RegionName};
 use crate::ports::{FunctionName, Validators};
 use crate::problem::Problem;
 
@@ -59,6 +59,9 @@ pub struct Told {
     pub version: LayerVersionArn,
     /// Who may use it, beside its own account.
     pub readers: BTreeSet<Reader>,
+    /// The accounts whose functions were looked at.
+    #[serde(default)]
+    pub accounts: BTreeSet<AccountId>,
 }
 
 /// The last state of an upstream that was downloaded whole.
@@ -109,7 +112,7 @@ pub struct Rollout {
     /// When it began.
     pub started: Timestamp,
     /// What became of each consumer so far, place by place.
-    #[serde(default)]
+    #[serde(default, rename = "places")]
     pub journal: Journal,
 }
 
