@@ -31,6 +31,17 @@ struct Function {
     aliases: BTreeMap<String, (u64, u64)>,
     tags: BTreeMap<String, String>,
     signing: Signing,
+    host: RunsOn,
+}
+
+/// Where a function runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RunsOn {
+    /// Where all functions run.
+    #[default]
+    Lambda,
+    /// A capacity provider of the account.
+    ManagedInstances,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -66,6 +77,10 @@ impl Function {
             None => "Successful",
         };
         shown["LastUpdateStatus"] = json!(status);
+        if self.host == RunsOn::ManagedInstances {
+            let provider = format!("arn:aws:lambda:{REGION}:{ACCOUNT}:capacity-provider:ours");
+            shown["CapacityProviderConfig"] = json!({"LambdaManagedInstancesCapacityProviderConfig": {"CapacityProviderArn": provider}});
+        }
         shown
     }
 
@@ -131,6 +146,20 @@ impl Functions {
         Ok((name, function))
     }
 
+    /// Finds a function that no update is in progress for, and that is still as the caller saw it.
+    fn changeable(&mut self, asked: &Asked) -> Result<(String, &mut Function), Answer> {
+        let (name, function) = self.find(asked)?;
+        if function.settles.is_some() {
+            return Err(in_progress(&name));
+        }
+        let document = asked.json();
+        let seen = document["RevisionId"].as_str();
+        match seen.is_some_and(|seen| seen != format!("latest-{}", function.revision)) {
+            true => Err(stale()),
+            false => Ok((name, function)),
+        }
+    }
+
     pub(super) fn list(&mut self, asked: &Asked) -> Answer {
         let all = asked.query.get("FunctionVersion").map(String::as_str) == Some("ALL");
         let mut items = Vec::new();
@@ -177,18 +206,11 @@ impl Functions {
     }
 
     pub(super) fn update(&mut self, asked: &Asked, layers: &Layers) -> Answer {
-        let (name, function) = match self.find(asked) {
+        let (name, function) = match self.changeable(asked) {
             Ok(found) => found,
             Err(answer) => return answer,
         };
         let document = asked.json();
-        if function.settles.is_some() {
-            return in_progress(&name);
-        }
-        let seen = document["RevisionId"].as_str();
-        if seen.is_some_and(|seen| seen != format!("latest-{}", function.revision)) {
-            return stale();
-        }
         if let Some(wanted) = document["Layers"].as_array() {
             let wanted: Vec<String> = wanted
                 .iter()
@@ -205,18 +227,11 @@ impl Functions {
     }
 
     pub(super) fn publish(&mut self, asked: &Asked) -> Answer {
-        let (name, function) = match self.find(asked) {
+        let (name, function) = match self.changeable(asked) {
             Ok(found) => found,
             Err(answer) => return answer,
         };
         let document = asked.json();
-        if function.settles.is_some() {
-            return in_progress(&name);
-        }
-        let seen = document["RevisionId"].as_str();
-        if seen.is_some_and(|seen| seen != format!("latest-{}", function.revision)) {
-            return stale();
-        }
         if let Some(code) = document["CodeSha256"]
             .as_str()
             .filter(|code| *code != function.code)
@@ -408,6 +423,8 @@ pub struct NewFunction<'a> {
     pub code_bytes: u64,
     /// Whether it takes layers that nobody signed.
     pub signing: Signing,
+    /// Where it runs.
+    pub host: RunsOn,
 }
 
 impl Simulated {
@@ -424,6 +441,7 @@ impl Simulated {
             aliases: BTreeMap::new(),
             tags: new.tags.iter().map(own).collect(),
             signing: new.signing,
+            host: new.host,
         };
         for alias in new.aliases {
             let version = function.publish();

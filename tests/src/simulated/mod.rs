@@ -29,7 +29,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use functions::Functions;
-pub use functions::{NewFunction, Signing};
+pub use functions::{NewFunction, RunsOn, Signing};
 use layers::Layers;
 use objects::Objects;
 

@@ -16,7 +16,7 @@ use freshlayer_tests::databases::Mmdb;
 use freshlayer_tests::emulator::a_zip;
 use freshlayer_tests::sandbox::{Deaf, layer_name};
 use freshlayer_tests::simulated::{
-    ACCOUNT, CALLS_PER_SEC, Hit, NewFunction, REGION, Signing, Simulated,
+    ACCOUNT, CALLS_PER_SEC, Hit, NewFunction, REGION, RunsOn, Signing, Simulated,
 };
 use tempfile::{NamedTempFile, TempDir};
 use tokio::time::Instant;
@@ -247,6 +247,15 @@ fn what_lambda_refuses_is_told_in_its_words_and_moves_nobody_else_off_course() {
                     ..NewFunction::default()
                 },
                 "no resource-based policy allows the lambda:GetLayerVersion action",
+            ),
+            (
+                "on-instances",
+                NewFunction {
+                    layers: std::slice::from_ref(&ours),
+                    host: RunsOn::ManagedInstances,
+                    ..NewFunction::default()
+                },
+                "callers get $LATEST.PUBLISHED",
             ),
             (
                 "full",

@@ -48,6 +48,16 @@ struct Seen {
     layers: Vec<String>,
     /// Aliases that split their traffic between two versions.
     split: Vec<String>,
+    /// What callers without a qualifier get.
+    unqualified: Unqualified,
+}
+
+/// What callers without a qualifier get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unqualified {
+    Latest,
+    /// On Managed Instances: `$LATEST.PUBLISHED`, which nothing but a publish changes.
+    LatestPublished,
 }
 
 impl LambdaFleet {

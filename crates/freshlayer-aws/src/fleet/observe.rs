@@ -10,7 +10,7 @@ use freshlayer::ports::{Alias, Configuration, Consumer, FunctionName, PublishedV
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::consumer::{configuration, layers, raw_layers};
-use super::{LATEST, LambdaFleet, Seen};
+use super::{LATEST, LambdaFleet, Seen, Unqualified};
 use crate::Fault;
 
 /// `GetFunction` takes 100 calls a second; each takes a few hundredths of one.
@@ -85,6 +85,10 @@ impl LambdaFleet {
             },
             layers: raw_layers(&latest),
             split: aliases.iter().filter_map(splits).collect(),
+            unqualified: match latest.capacity_provider_config() {
+                Some(_) => Unqualified::LatestPublished,
+                None => Unqualified::Latest,
+            },
         };
         let uses = opted_in || is_consumer(&seen.consumer, target.layer());
         Ok(uses.then_some(seen))

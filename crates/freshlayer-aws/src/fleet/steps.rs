@@ -5,7 +5,7 @@ use freshlayer::LayerVersionArn;
 use freshlayer::ports::{FleetError, FunctionName, PublishedVersion};
 
 use super::consumer::{configuration, layers, raw_layers};
-use super::{LATEST, LambdaFleet, Seen};
+use super::{LATEST, LambdaFleet, Seen, Unqualified};
 use crate::Fault;
 
 /// Lambda's own waiter asks every second; small functions settle sooner.
@@ -13,6 +13,9 @@ const FIRST_LOOK: Duration = Duration::from_millis(200);
 const LOOKS_APART_MAX: Duration = Duration::from_secs(2);
 /// An update that takes longer than this is left to the next run.
 const SETTLES_WITHIN: Duration = Duration::from_mins(5);
+
+const ON_INSTANCES: &str = "it runs on Managed Instances, where callers get $LATEST.PUBLISHED and not $LATEST; \
+     give it an alias, and the alias moves";
 
 impl LambdaFleet {
     /// Swaps our layer's entry in place. A reply that was lost shows as a revision that is gone and a layer that
@@ -30,6 +33,12 @@ impl LambdaFleet {
         }
         if consumer.revision_id != revision_id {
             return Err(changed(&function));
+        }
+        if known.unqualified == Unqualified::LatestPublished && consumer.aliases.is_empty() {
+            return Err(FleetError::Refused {
+                function,
+                reason: ON_INSTANCES.to_owned(),
+            });
         }
         let wanted = with_layer(&known.layers, layer);
         self.pace.turn().await;

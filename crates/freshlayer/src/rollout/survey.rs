@@ -5,9 +5,7 @@ use futures_util::future::join_all;
 use super::plan::{Desired, Plan, plan};
 use crate::error::{Error, chain};
 use crate::names::{Place, RegionName};
-use crate::ports::{Consumer, Fleet, FunctionName, PortError, Region};
-use crate::report::{ConsumerReport, ConsumerState};
-use crate::rollout::drive::Drive;
+use crate::ports::{Consumer, Fleet, PortError, Region};
 use crate::state::{Head, Release};
 
 /// What a look at the consumers of every place found, before anything is done.
@@ -115,27 +113,4 @@ fn desired(head: &Head, release: &Release, region: &RegionName) -> Result<Desire
         version: release.version.clone(),
         releases: releases.map(|(seq, arn)| (seq, arn.clone())).collect(),
     })
-}
-
-/// Says where every consumer stands, without doing anything; and what could not be asked.
-pub(crate) fn standing(survey: Survey) -> (Vec<ConsumerReport>, Vec<(Place, String)>) {
-    let (mut consumers, mut unknown) = (Vec::new(), Vec::new());
-    for look in survey.looks {
-        let found = match look.found {
-            Ok(found) => found,
-            Err(reason) => {
-                unknown.push((look.place, reason));
-                continue;
-            }
-        };
-        let steps = found.plan.steps.iter();
-        let moving: Vec<FunctionName> = steps.map(|step| step.function().clone()).collect();
-        let mut here = Drive::new(look.place, look.fleet, found).finish().consumers;
-        for consumer in here.iter_mut().filter(|c| moving.contains(&c.function)) {
-            consumer.state = ConsumerState::Behind;
-            consumer.reason = Some("the next refresh moves it".to_owned());
-        }
-        consumers.append(&mut here);
-    }
-    (consumers, unknown)
 }
