@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::gather::Gathered;
 use crate::inspect::{LayerFile, Proven};
 use crate::package::{Assembled, LayerZip, assemble, carry, package, prove};
-use crate::ports::{Key, Payload, Stage};
+use crate::ports::{Key, Payload, Stage, Store};
 use crate::problem::Level;
 use crate::state::{Release, STATE_FORMAT, Session, Snapshot, decide, read_release};
 
@@ -125,26 +125,19 @@ pub(crate) async fn make_release(
             }
             None => {}
         }
-        let zip = zip(
-            engine,
-            &draft,
-            &files,
-            &folder.join(seq.to_string()),
-            stages,
-        )
-        .await?;
+        let place = folder.join(seq.to_string());
+        let zip = zip(engine, &draft, &files, &place, stages).await?;
         let release = Release {
             zip_sha256: zip.sha256.clone(),
             zip_bytes: zip.size_bytes,
             unzipped_bytes: files.iter().map(|file| file.deflated.size_bytes).sum(),
             ..draft.clone()
         };
-        let key = Key::blob(&zip.sha256);
-        let stored = store.create(&key, Payload::File(&zip.path)).await;
-        stored.map_err(|source| Error::Store {
-            key: key.to_string(),
-            source,
-        })?;
+        // Nothing names a stored zip until its record is written, and that waits for the proof.
+        let proved = proved(engine, &release, &zip, &place, stages);
+        let (proved, stored) = tokio::join!(proved, stored(store, &zip));
+        proved?;
+        stored?;
         match release.record(store).await? {
             None => return Ok((release, zip)),
             Some(recorded) if recorded.zip_sha256 == zip.sha256 => return Ok((recorded, zip)),
@@ -203,7 +196,6 @@ async fn zip(
 ) -> Result<LayerZip, Error> {
     let opt = folder.join("opt");
     std::fs::create_dir_all(&opt).map_err(Error::io("make the folder", &opt))?;
-    let total = files.iter().map(|file| file.deflated.size_bytes).sum();
     let deflated = files.iter().map(|file| file.deflated.stream_bytes).sum();
     let layer = release.layer.as_str();
     let running = stages.start(engine, Stage::Package, layer, Some(deflated));
@@ -211,12 +203,23 @@ async fn zip(
     let (record, parts, into) = (release.clone(), files.to_vec(), folder.to_owned());
     let zip = blocking(move || package(&record, &parts, &into, &meter)).await?;
     stages.finish(engine, running, zip.size_bytes);
+    Ok(zip)
+}
 
-    let running = stages.start(engine, Stage::Prove, release.layer.as_str(), Some(total));
+/// Unpacks a zip and opens it as a consumer will.
+async fn proved(
+    engine: &Engine,
+    release: &Release,
+    zip: &LayerZip,
+    folder: &Path,
+    stages: &Stages,
+) -> Result<(), Error> {
+    let (layer, total) = (release.layer.clone(), release.unzipped_bytes);
+    let running = stages.start(engine, Stage::Prove, layer.as_str(), Some(total));
     let meter = stages.meter(&running);
-    let (path, layer) = (zip.path.clone(), release.layer.clone());
-    let (manifest, bytes) =
-        blocking(move || prove(&path, &layer, &opt, &|bytes| meter.add(bytes))).await?;
+    let (path, opt) = (zip.path.clone(), folder.join("opt"));
+    let proved = blocking(move || prove(&path, &layer, &opt, &|bytes| meter.add(bytes)));
+    let (manifest, bytes) = proved.await?;
     if manifest != release.manifest() {
         let problem = "its manifest is not the one of the release".to_owned();
         return Err(Error::Proof {
@@ -225,5 +228,14 @@ async fn zip(
         });
     }
     stages.finish(engine, running, bytes);
-    Ok(zip)
+    Ok(())
+}
+
+async fn stored(store: &dyn Store, zip: &LayerZip) -> Result<(), Error> {
+    let key = Key::blob(&zip.sha256);
+    let created = store.create(&key, Payload::File(&zip.path)).await;
+    created.map(drop).map_err(|source| Error::Store {
+        key: key.to_string(),
+        source,
+    })
 }
