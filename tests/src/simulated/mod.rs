@@ -6,6 +6,7 @@
 mod functions;
 mod layers;
 mod objects;
+mod refusal;
 mod services;
 
 use std::fmt;
