@@ -11,6 +11,7 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use freshlayer::RegionName;
 
 use crate::registry::Zips;
+use crate::sign::Signer;
 use crate::{
     AwsRegions, CALLS_PER_SEC_DEFAULT, Fault, Glance, LambdaFleet, LambdaRegistry, Pace, S3Store,
 };
@@ -129,14 +130,15 @@ impl Aws {
             here: S3Store::new(aws_sdk_s3::Client::new(&self.sdk), &self.zips),
             home: self.store(),
         };
-        let ssm = aws_sdk_ssm::Client::new(&self.bounded());
-        LambdaRegistry::new(
-            self.lambda(),
-            ssm,
-            self.pace.clone(),
+        let sdk = self.bounded();
+        LambdaRegistry {
+            client: self.lambda(),
+            ssm: aws_sdk_ssm::Client::new(&sdk),
+            signer: Signer::new(aws_sdk_signer::Client::new(&sdk)),
+            pace: self.pace.clone(),
             zips,
-            self.region.clone(),
-        )
+            region: self.region.clone(),
+        }
     }
 
     /// Returns the functions.

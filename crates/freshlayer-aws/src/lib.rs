@@ -18,6 +18,7 @@ mod fleet;
 mod pace;
 mod regions;
 mod registry;
+mod sign;
 mod store;
 mod wake;
 

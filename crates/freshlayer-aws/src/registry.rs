@@ -5,8 +5,8 @@ use aws_sdk_lambda::Client;
 use aws_sdk_lambda::config::retry::RetryConfig;
 use aws_sdk_lambda::operation::get_layer_version_by_arn::GetLayerVersionByArnOutput;
 use aws_sdk_lambda::types::{
-    Architecture, LayerVersionContentInput, LayerVersionContentOutput, LayerVersionsListItem,
-    Runtime, S3ObjectStorageMode,
+    Architecture, LayerVersionContentInput as Content, LayerVersionContentOutput,
+    LayerVersionsListItem, Runtime, S3ObjectStorageMode,
 };
 use aws_smithy_types::base64;
 use freshlayer::definition::{self, Origin, PlainHttp, Reader, SourceUrl, ZipStorage};
@@ -17,6 +17,7 @@ use freshlayer::{Digest, LayerName, LayerVersionArn, RegionName};
 use url::Url;
 
 use crate::announce::parameters;
+use crate::sign::Signer;
 use crate::{Fault, Pace, S3Store};
 
 /// How often a throttled publish is tried, and how long it waits first; each wait is twice the last.
@@ -25,11 +26,12 @@ const THROTTLE_WAIT: Duration = Duration::from_millis(500);
 
 /// Layer versions of one account and Region.
 pub struct LambdaRegistry {
-    client: Client,
-    ssm: aws_sdk_ssm::Client,
-    pace: Pace,
-    zips: Zips,
-    region: RegionName,
+    pub(crate) client: Client,
+    pub(crate) ssm: aws_sdk_ssm::Client,
+    pub(crate) signer: Signer,
+    pub(crate) pace: Pace,
+    pub(crate) zips: Zips,
+    pub(crate) region: RegionName,
 }
 
 /// Where zips lie that Lambda takes: to copy them it needs them in its Region, to refer to them it does not.
@@ -48,22 +50,6 @@ impl Zips {
 }
 
 impl LambdaRegistry {
-    pub(crate) fn new(
-        client: Client,
-        ssm: aws_sdk_ssm::Client,
-        pace: Pace,
-        zips: Zips,
-        region: RegionName,
-    ) -> Self {
-        Self {
-            client,
-            ssm,
-            pace,
-            zips,
-            region,
-        }
-    }
-
     async fn get(&self, arn: &str) -> Result<Option<GetLayerVersionByArnOutput>, Fault> {
         self.pace.turn().await;
         let asked = self.client.get_layer_version_by_arn().arn(arn).send().await;
@@ -74,9 +60,11 @@ impl LambdaRegistry {
     }
 
     async fn read(&self, arn: &str) -> Result<Option<LayerVersion>, PortError> {
-        let found = self.get(arn).await?;
-        let found = found.map(|found| layer_version(arn, found.description(), found.content()));
-        Ok(found.transpose()?)
+        let Some(found) = self.get(arn).await? else {
+            return Ok(None);
+        };
+        let version = layer_version(arn, found.description(), found.content())?;
+        Ok(Some(self.unsigned(version, found.content()).await?))
     }
 
     /// Lets one reader use one version; a statement that is there already says so in its id.
@@ -105,21 +93,48 @@ impl LambdaRegistry {
         }
     }
 
+    /// Names a signed version by the zip that was signed.
+    async fn unsigned(
+        &self,
+        version: LayerVersion,
+        content: Option<&LayerVersionContentOutput>,
+    ) -> Result<LayerVersion, Fault> {
+        let job = content.and_then(LayerVersionContentOutput::signing_job_arn);
+        let Some(job) = job.filter(|arn| !arn.is_empty()) else {
+            return Ok(version);
+        };
+        let signed = self.signer.source(job, &self.zips.here).await?;
+        Ok(LayerVersion {
+            sha256: signed.unwrap_or(version.sha256),
+            ..version
+        })
+    }
+
+    /// Brings the zip to where Lambda takes it from, and has it signed where it is to be.
+    async fn content(&self, publication: &Publication<'_>) -> Result<Content, PortError> {
+        let key = Key::blob(publication.sha256);
+        let (store, mode) = self.zips.of(publication.terms.storage);
+        if !store.has(&key).await? {
+            store.create(&key, Payload::File(publication.zip)).await?;
+        }
+        let key = match &publication.terms.signing_profile {
+            Some(profile) => self.signer.sign(profile, store, &key).await?,
+            None => key.to_string(),
+        };
+        let content = Content::builder().s3_bucket(store.bucket()).s3_key(key);
+        Ok(content.set_s3_object_storage_mode(mode).build())
+    }
+
     /// Publishes from the bucket.
     ///
     /// The SDK does not try again by itself: a publish whose reply was lost would make a second version.
     async fn publish_from_bucket(
         &self,
         publication: &Publication<'_>,
+        content: &Content,
     ) -> Result<LayerVersion, Fault> {
         self.pace.turn().await;
         let terms = publication.terms;
-        let (store, mode) = self.zips.of(terms.storage);
-        let content = LayerVersionContentInput::builder()
-            .s3_bucket(store.bucket())
-            .s3_key(Key::blob(publication.sha256).as_str())
-            .set_s3_object_storage_mode(mode)
-            .build();
         let runtimes = terms.runtimes.iter().map(|name| Runtime::from(&name[..]));
         let architectures = terms.architectures.iter().copied().map(architecture);
         let once = aws_sdk_lambda::config::Builder::new().retry_config(RetryConfig::disabled());
@@ -128,7 +143,7 @@ impl LambdaRegistry {
             .publish_layer_version()
             .layer_name(publication.layer.as_str())
             .description(publication.description)
-            .content(content)
+            .content(content.clone())
             .set_license_info(terms.license.clone())
             .set_compatible_runtimes(some(runtimes.collect()))
             .set_compatible_architectures(some(architectures.collect()))
@@ -138,7 +153,9 @@ impl LambdaRegistry {
             .await
             .map_err(Fault::of("PublishLayerVersion"))?;
         let arn = published.layer_version_arn().unwrap_or_default();
-        layer_version(arn, published.description(), published.content())
+        let content = published.content();
+        let version = layer_version(arn, published.description(), content)?;
+        self.unsigned(version, content).await
     }
 }
 
@@ -207,14 +224,10 @@ impl Registry for LambdaRegistry {
     }
 
     async fn publish(&self, publication: Publication<'_>) -> Result<LayerVersion, PortError> {
-        let key = Key::blob(publication.sha256);
-        let (store, _) = self.zips.of(publication.terms.storage);
-        if !store.has(&key).await? {
-            store.create(&key, Payload::File(publication.zip)).await?;
-        }
+        let content = self.content(&publication).await?;
         let mut wait = THROTTLE_WAIT;
         for _ in 1..THROTTLES_MAX {
-            match self.publish_from_bucket(&publication).await {
+            match self.publish_from_bucket(&publication, &content).await {
                 // Nothing was done, so trying again doubles nothing.
                 Err(fault) if fault.is("TooManyRequestsException") => {
                     tokio::time::sleep(wait).await;
@@ -223,7 +236,7 @@ impl Registry for LambdaRegistry {
                 published => return Ok(published?),
             }
         }
-        Ok(self.publish_from_bucket(&publication).await?)
+        Ok(self.publish_from_bucket(&publication, &content).await?)
     }
 
     async fn read_back(&self, arn: &LayerVersionArn) -> Result<Option<LayerVersion>, PortError> {

@@ -2,6 +2,7 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_smithy_types::base64;
 use freshlayer::ports::{Created, Etag, Key, Payload, PortError, Replaced, Store, Stored};
@@ -35,13 +36,7 @@ impl S3Store {
     }
 
     pub(crate) async fn has(&self, key: &Key) -> Result<bool, Fault> {
-        let asked = self.client.head_object().bucket(&self.bucket);
-        match asked
-            .key(key.as_str())
-            .send()
-            .await
-            .map_err(Fault::of("HeadObject"))
-        {
+        match self.head(key).await {
             Ok(_) => Ok(true),
             // Who may not list a bucket is told 403 of what is not there, too; the write says the rest.
             Err(fault)
@@ -53,6 +48,18 @@ impl S3Store {
             }
             Err(fault) => Err(fault),
         }
+    }
+
+    /// Returns the id of an object's version; `None` where the bucket keeps no versions.
+    pub(crate) async fn version(&self, key: &Key) -> Result<Option<String>, Fault> {
+        let version = self.head(key).await?.version_id;
+        Ok(version.filter(|id| id != "null"))
+    }
+
+    async fn head(&self, key: &Key) -> Result<HeadObjectOutput, Fault> {
+        let asked = self.client.head_object().bucket(&self.bucket);
+        let found = asked.key(key.as_str()).send().await;
+        found.map_err(Fault::of("HeadObject"))
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Object>, Fault> {

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use super::objects::Objects;
+use super::signer::Signer;
 use super::{ACCOUNT, Answer, Asked, REGION, Simulated};
 
 const PAGE: usize = 50;
@@ -30,7 +31,8 @@ struct Version {
     sha256: String,
     unzipped_bytes: u64,
     made: Instant,
-    signed: bool,
+    /// The signing job and the profile's version, where it is signed.
+    signed: Option<[String; 2]>,
     readers: Vec<String>,
 }
 
@@ -38,7 +40,7 @@ impl Layers {
     /// Returns a version's size and whether it is signed.
     pub(super) fn facts(&self, arn: &LayerVersionArn) -> Option<(u64, bool)> {
         let found = self.find(arn)?;
-        Some((found.unzipped_bytes, found.signed))
+        Some((found.unzipped_bytes, found.signed.is_some()))
     }
 
     fn find(&self, arn: &LayerVersionArn) -> Option<&Version> {
@@ -46,7 +48,7 @@ impl Layers {
         versions.find(|version| version.number == arn.version())
     }
 
-    pub(super) fn publish(&mut self, asked: &Asked, objects: &Objects) -> Answer {
+    pub(super) fn publish(&mut self, asked: &Asked, objects: &Objects, signer: &Signer) -> Answer {
         let (layer, document) = (asked.path[2].clone(), asked.json());
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let (bucket, key) = (
@@ -82,7 +84,7 @@ impl Layers {
             sha256: base64::encode(Sha256::digest(zip.as_slice())),
             unzipped_bytes,
             made: Instant::now(),
-            signed: false,
+            signed: signer.of(&bucket, &key),
             readers: Vec::new(),
         });
         let version = versions.last().expect("it was pushed");
@@ -192,14 +194,19 @@ fn arn(layer: &str) -> String {
 }
 
 fn shown(layer: &str, version: &Version) -> Value {
-    json!({
+    let mut shown = json!({
         "LayerArn": arn(layer),
         "LayerVersionArn": format!("{}:{}", arn(layer), version.number),
         "Version": version.number,
         "Description": version.description,
         "CreatedDate": "2026-11-23T00:00:00.000+0000",
         "Content": {"CodeSha256": version.sha256, "CodeSize": version.unzipped_bytes, "Location": "https://nowhere"},
-    })
+    });
+    if let Some([job, profile]) = &version.signed {
+        shown["Content"]["SigningJobArn"] = json!(job);
+        shown["Content"]["SigningProfileVersionArn"] = json!(profile);
+    }
+    shown
 }
 
 fn unzipped_bytes(zip: &[u8]) -> Option<u64> {

@@ -8,6 +8,7 @@ mod layers;
 mod objects;
 mod refusal;
 mod services;
+mod signer;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,6 +34,7 @@ use functions::Functions;
 pub use functions::{NewFunction, RunsOn, Signing};
 use layers::Layers;
 use objects::Objects;
+use signer::Signer;
 
 /// The Region.
 pub const REGION: &str = "eu-west-1";
@@ -74,6 +76,7 @@ pub(crate) struct World {
     pub(crate) functions: Functions,
     pub(crate) layers: Layers,
     pub(crate) objects: Objects,
+    pub(crate) signer: Signer,
     pub(crate) parameters: std::collections::BTreeMap<String, String>,
     calls: u64,
     names: Vec<String>,
@@ -198,6 +201,7 @@ impl Simulated {
             functions: Functions::default(),
             layers: Layers::default(),
             objects: Objects::default(),
+            signer: Signer::default(),
             parameters: std::collections::BTreeMap::new(),
             calls: 0,
             names: Vec::new(),
@@ -233,6 +237,7 @@ impl Simulated {
             other.functions = world.functions.clone();
             other.layers = world.layers.clone();
             other.objects = world.objects.clone();
+            other.signer = world.signer.clone();
             other.parameters.clone_from(&world.parameters);
         }
         copy

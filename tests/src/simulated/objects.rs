@@ -17,6 +17,16 @@ impl Objects {
         self.objects.get(&format!("{bucket}/{key}")).cloned()
     }
 
+    pub(crate) fn write(&mut self, bucket: &str, key: &str, bytes: Vec<u8>) {
+        self.objects
+            .insert(format!("{bucket}/{key}"), Arc::new(bytes));
+    }
+
+    /// Names an object's version; the bucket keeps versions.
+    pub(crate) fn version(bytes: &[u8]) -> String {
+        etag(bytes).trim_matches('"').to_owned()
+    }
+
     pub(super) fn get(&self, asked: &Asked) -> Answer {
         let Some(bytes) = self.objects.get(&asked.path.join("/")) else {
             let answer = fault(404, "NoSuchKey", "The specified key does not exist.");
@@ -32,7 +42,10 @@ impl Objects {
         };
         Answer {
             status: 200,
-            headers: vec![("etag", etag(bytes))],
+            headers: vec![
+                ("etag", etag(bytes)),
+                ("x-amz-version-id", Self::version(bytes)),
+            ],
             body,
         }
     }

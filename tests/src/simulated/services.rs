@@ -25,6 +25,8 @@ pub(super) fn name(asked: &Asked) -> String {
         ("POST", [LAYERS, "layers", _, "versions"]) => "PublishLayerVersion",
         ("GET", [LAYERS, "layers", _, "versions"]) => "ListLayerVersions",
         ("POST", [LAYERS, "layers", _, "versions", _, "policy"]) => "AddLayerVersionPermission",
+        ("POST", ["signing-jobs"]) => "StartSigningJob",
+        ("GET", ["signing-jobs", _]) => "DescribeSigningJob",
         ("GET", _) => "GetObject",
         ("HEAD", _) => "HeadObject",
         ("PUT", _) => "PutObject",
@@ -37,7 +39,14 @@ pub(super) fn name(asked: &Asked) -> String {
 pub(super) fn is_control_plane(name: &str) -> bool {
     !matches!(
         name,
-        "GetFunction" | "GetObject" | "HeadObject" | "PutObject" | "GetResources" | "PutParameter"
+        "GetFunction"
+            | "GetObject"
+            | "HeadObject"
+            | "PutObject"
+            | "GetResources"
+            | "PutParameter"
+            | "StartSigningJob"
+            | "DescribeSigningJob"
     )
 }
 
@@ -46,6 +55,7 @@ pub(super) fn dispatch(world: &mut World, name: &str, asked: &Asked) -> Answer {
         functions,
         layers,
         objects,
+        signer,
         parameters,
         ..
     } = world;
@@ -59,11 +69,13 @@ pub(super) fn dispatch(world: &mut World, name: &str, asked: &Asked) -> Answer {
         "UpdateAlias" => functions.move_alias(asked),
         "GetResources" => functions.tagged(asked),
         "GetLayerVersionByArn" => layers.get(asked),
-        "PublishLayerVersion" => layers.publish(asked, objects),
+        "PublishLayerVersion" => layers.publish(asked, objects, signer),
         "ListLayerVersions" => layers.list(asked),
         "AddLayerVersionPermission" => layers.permit(asked),
         "GetObject" | "HeadObject" => objects.get(asked),
         "PutObject" => objects.put(asked),
+        "StartSigningJob" => signer.start(asked, objects),
+        "DescribeSigningJob" => signer.describe(asked),
         "PutParameter" => {
             let asked = asked.json();
             let text = |key: &str| asked[key].as_str().unwrap_or_default().to_owned();

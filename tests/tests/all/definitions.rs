@@ -85,6 +85,21 @@ path = "../etc"
 source.https = "https://example.org"
 "#,
         ),
+        (
+            "six",
+            r#"regions = ["eu-west-1", "Mars", "eu-west-1"]
+publish.readers = ["me"]
+publish.storage = "reference"
+publish.signing_profile = "my-profile"
+[[account]]
+id = "210987654321"
+role_arn = "arn:aws:iam::123456789012:role/other"
+[[dataset]]
+name = "a"
+format = "file"
+source.https = "https://example.org"
+"#,
+        ),
     ]);
     assert_snapshot!(found);
 }

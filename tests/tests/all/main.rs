@@ -19,4 +19,5 @@ mod package;
 mod plan;
 mod refresh;
 mod simulated;
+mod simulated_contracts;
 mod tidy;

@@ -1,24 +1,21 @@
-//! The AWS adapters against the strict simulation: the ports' suites, what Lambda refuses in its words, a run that is
-//! killed at every call, and a thousand functions, in virtual time.
+//! Whole runs against the strict simulation: what Lambda refuses in its words, signing, a run that is killed at every
+//! call, and a thousand functions, in virtual time.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use freshlayer::definition::{Definition, Terms, read_file};
-use freshlayer::ports::{Fleet, Peers, Ports, Publication, Registry as _};
+use freshlayer::definition::{Definition, read_file};
+use freshlayer::ports::{Peers, Ports};
 use freshlayer::report::{ConsumerState, Exit, Report};
-use freshlayer::{Engine, LayerVersionArn, Retry, pin, refresh, rollback};
-use freshlayer_aws::{Glance, LambdaFleet, LambdaRegistry, Pace};
+use freshlayer::{Engine, LayerVersionArn, Retry, pin, refresh, rollback, verify};
+use freshlayer_aws::{Glance, Pace};
 use freshlayer_local::{FileSource, SystemClock};
-use freshlayer_tests::contracts::{self, FleetBench};
 use freshlayer_tests::databases::Mmdb;
-use freshlayer_tests::emulator::a_zip;
 use freshlayer_tests::sandbox::{Deaf, layer_name};
 use freshlayer_tests::simulated::{
     ACCOUNT, CALLS_PER_SEC, Hit, NewFunction, REGION, RunsOn, Signing, Simulated,
 };
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::TempDir;
 use tokio::time::Instant;
 
 const GEO: &str = "
@@ -32,7 +29,7 @@ format = 'mmdb'
 source.file = 'country.mmdb'
 ";
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
@@ -40,7 +37,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     runtime.expect("a runtime").block_on(future)
 }
 
-fn pace() -> Pace {
+pub(crate) fn pace() -> Pace {
     Pace::per_sec(8)
 }
 
@@ -53,9 +50,20 @@ struct World {
 
 impl World {
     fn new() -> Self {
+        Self::of("")
+    }
+
+    /// Its layer versions are signed.
+    fn signed() -> Self {
+        let world = Self::of("publish.signing_profile = 'ours'");
+        world.aws.signing_profile("ours");
+        world
+    }
+
+    fn of(terms: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("geo.toml");
-        std::fs::write(&file, GEO).expect("writable");
+        std::fs::write(&file, format!("{terms}\n{GEO}")).expect("writable");
         let definition = read_file(&file, &|_| None).expect("it holds");
         let world = Self {
             aws: Simulated::new(),
@@ -96,7 +104,11 @@ impl World {
 
     /// A first release, then functions of every kind, then a new build.
     async fn before_a_new_build() -> Self {
-        let world = Self::new();
+        Self::new().with_functions_before_a_new_build().await
+    }
+
+    async fn with_functions_before_a_new_build(self) -> Self {
+        let world = self;
         assert_eq!(world.refresh(&world.aws).await.exit(), Exit::Done);
         let layers = [version(1)];
         let plain = NewFunction {
@@ -127,84 +139,6 @@ impl Peers for AllGone {
 fn version(number: u64) -> LayerVersionArn {
     let arn = format!("arn:aws:lambda:{REGION}:{ACCOUNT}:layer:geo:{number}");
     LayerVersionArn::parse(&arn).expect("an ARN")
-}
-
-#[test]
-fn s3_store() {
-    block_on(async {
-        let aws = Simulated::new();
-        contracts::store(&|| Arc::new(aws.aws(pace()).store())).await;
-    });
-}
-
-#[test]
-fn lambda_registry() {
-    block_on(async { contracts::registry(&Simulated::new().aws(pace()).registry()).await });
-}
-
-#[test]
-fn lambda_fleet() {
-    block_on(async { contracts::fleet(&Bench::new()).await });
-}
-
-struct Bench {
-    aws: Simulated,
-    registry: LambdaRegistry,
-    fleet: LambdaFleet,
-    zip: NamedTempFile,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let (aws, zip) = (Simulated::new(), NamedTempFile::new().expect("a file"));
-        std::fs::write(zip.path(), a_zip("data")).expect("writable");
-        let view = aws.aws(pace());
-        Self {
-            registry: view.registry(),
-            fleet: view.fleet(Glance::Never),
-            aws,
-            zip,
-        }
-    }
-}
-
-#[async_trait]
-impl FleetBench for Bench {
-    fn fleet(&self) -> &dyn Fleet {
-        &self.fleet
-    }
-
-    async fn layer_version(&self, layer: &str) -> LayerVersionArn {
-        let publication = Publication {
-            layer: &layer_name(layer),
-            description: "a version",
-            zip: self.zip.path(),
-            sha256: &freshlayer::sha256_of(self.zip.path()).expect("readable"),
-            terms: &Terms::default(),
-        };
-        let published = self.registry.publish(publication).await;
-        published.expect("publishable").arn
-    }
-
-    async fn function(
-        &self,
-        name: &str,
-        layers: &[LayerVersionArn],
-        aliases: &[&str],
-        tags: &[(&str, &str)],
-    ) {
-        let new = NewFunction {
-            layers,
-            aliases,
-            tags,
-            ..NewFunction::default()
-        };
-        self.aws.function(name, &new);
-    }
-
-    async fn deploy(&self, name: &str) {
-        self.aws.deploy(name);
-    }
 }
 
 #[test]
@@ -290,6 +224,59 @@ fn what_lambda_refuses_is_told_in_its_words_and_moves_nobody_else_off_course() {
         assert_eq!(world.aws.readers("geo"), readers);
         let told = world.aws.parameter("/freshlayer/geo/arn");
         assert_eq!(told, Some(version(2).to_string()));
+    });
+}
+
+#[test]
+fn a_layer_is_signed_before_it_is_published_for_functions_that_ask_for_it() {
+    block_on(async {
+        let world = World::signed();
+        assert_eq!(world.refresh(&world.aws).await.exit(), Exit::Done);
+        let new = NewFunction {
+            layers: &[version(1)],
+            signing: Signing::Enforced,
+            ..NewFunction::default()
+        };
+        world.aws.function("signed-only", &new);
+        world.build(3);
+        let report = world.refresh(&world.aws).await;
+        assert_eq!(report.exit(), Exit::Done, "{report:#?}");
+        assert_eq!(report.consumers[0].state, ConsumerState::Moved);
+        let engine = world.engine(&world.aws, "tester", pace());
+        let verified = verify(&engine, &world.definition, None).await;
+        let verified = verified.expect("it is released");
+        assert_eq!(verified.exit(), Exit::Done, "{verified:#?}");
+    });
+}
+
+#[test]
+fn what_cannot_be_signed_is_not_published() {
+    block_on(async {
+        let world = World::signed();
+        let fails = [
+            (
+                Some("no more signatures"),
+                "the signing job failed: no more signatures",
+            ),
+            (None, ""),
+        ];
+        for (reason, words) in fails {
+            world.aws.fail_signing(reason);
+            let report = world.refresh(&world.aws).await;
+            let said = format!("{:?}", report.outcome);
+            assert!(said.contains(words), "{said}");
+            assert_eq!(
+                world.aws.published("geo").len(),
+                usize::from(reason.is_none())
+            );
+        }
+        let nobody = World::of("publish.signing_profile = 'nobodys'");
+        let report = nobody.refresh(&nobody.aws).await;
+        let said = format!("{:?}", report.outcome);
+        assert!(
+            said.contains("profile with name nobodys does not exist"),
+            "{said}"
+        );
     });
 }
 
@@ -384,32 +371,37 @@ fn end(aws: &Simulated) -> (Vec<String>, Vec<String>) {
 #[test]
 fn killed_at_every_call_it_ends_the_same() {
     block_on(async {
-        let world = World::before_a_new_build().await;
-        let undisturbed = world.aws.copy();
-        assert_eq!(world.refresh(&undisturbed).await.exit(), Exit::Done);
-        let expected = end(&undisturbed);
-        assert_eq!(expected.0.len(), 2);
-        let mut killed = 0;
-        for hit in [Hit::SilentBefore, Hit::SilentAfter, Hit::Cut] {
-            for call in 0.. {
-                let aws = world.aws.copy();
-                let struck = aws.hit_by(move |number, _| (number == call).then_some(hit));
-                let engine = world.engine(&struck, "killed", pace());
-                let run = refresh(&engine, &world.definition, Retry::OnChange);
-                // A caller that hears nothing is dropped: as good as killed, because nothing else is running.
-                let ended = tokio::time::timeout(Duration::from_mins(1), run).await;
-                let calls = struck.calls();
-                let again = world.refresh(&aws).await;
-                assert_eq!(again.exit(), Exit::Done, "{hit:?} {call}: {again:#?}");
-                assert_eq!(end(&aws), expected, "{hit:?} at call {call}");
-                if ended.is_ok() && calls <= call {
-                    break;
-                }
-                killed += 1;
-            }
-        }
-        assert!(killed > 60, "only {killed} runs were killed");
+        ends_the_same(&World::before_a_new_build().await, 60).await;
+        let signed = World::signed().with_functions_before_a_new_build().await;
+        ends_the_same(&signed, 70).await;
     });
+}
+
+async fn ends_the_same(world: &World, at_least: u32) {
+    let undisturbed = world.aws.copy();
+    assert_eq!(world.refresh(&undisturbed).await.exit(), Exit::Done);
+    let expected = end(&undisturbed);
+    assert_eq!(expected.0.len(), 2);
+    let mut killed = 0;
+    for hit in [Hit::SilentBefore, Hit::SilentAfter, Hit::Cut] {
+        for call in 0.. {
+            let aws = world.aws.copy();
+            let struck = aws.hit_by(move |number, _| (number == call).then_some(hit));
+            let engine = world.engine(&struck, "killed", pace());
+            let run = refresh(&engine, &world.definition, Retry::OnChange);
+            // A caller that hears nothing is dropped: as good as killed, because nothing else is running.
+            let ended = tokio::time::timeout(Duration::from_mins(1), run).await;
+            let calls = struck.calls();
+            let again = world.refresh(&aws).await;
+            assert_eq!(again.exit(), Exit::Done, "{hit:?} {call}: {again:#?}");
+            assert_eq!(end(&aws), expected, "{hit:?} at call {call}");
+            if ended.is_ok() && calls <= call {
+                break;
+            }
+            killed += 1;
+        }
+    }
+    assert!(killed > at_least, "only {killed} runs were killed");
 }
 
 #[test]

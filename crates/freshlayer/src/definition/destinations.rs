@@ -39,6 +39,8 @@ pub struct Terms {
     pub storage: ZipStorage,
     /// Who else may use the versions, beside the publisher's account.
     pub readers: BTreeSet<Reader>,
+    /// The profile that zips are signed with before they are published.
+    pub signing_profile: Option<String>,
 }
 
 /// A processor architecture, in Lambda's words.

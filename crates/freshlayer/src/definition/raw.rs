@@ -59,6 +59,9 @@ pub(super) struct RawPublish {
     pub(super) storage: ZipStorage,
     /// Accounts (twelve digits) and organisations (`o-…`) that may use each version, beside `account`.
     pub(super) readers: Vec<String>,
+    /// A signing profile of AWS Signer, of the same name in every Region: each zip is signed before it is published,
+    /// for functions whose code signing configuration says `Enforce`. Not together with `reference`.
+    pub(super) signing_profile: Option<String>,
 }
 
 /// One dataset.

@@ -102,6 +102,7 @@ pub struct LayerVersion {
     pub arn: LayerVersionArn,
     /// The description that it was published with.
     pub description: String,
-    /// The SHA-256 of the zip that the registry holds (Lambda's `CodeSha256`, as hex).
+    /// The SHA-256 of the zip that it was made of: the one that the registry holds (Lambda's `CodeSha256`, as hex), or
+    /// the one that was signed before it was published.
     pub sha256: Digest,
 }

@@ -62,6 +62,12 @@ impl Key {
         Self(format!("blobs/{sha256}.zip"))
     }
 
+    /// Returns the SHA-256 that a zip's key says; `None` where the text is no zip's key.
+    pub fn digest_of_blob(text: &str) -> Option<Digest> {
+        let name = text.strip_prefix("blobs/")?.strip_suffix(".zip")?;
+        Digest::parse(name).ok()
+    }
+
     /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::destinations::{Destinations, MemberAccount, Reader, Terms};
+use super::super::destinations::{Destinations, MemberAccount, Reader, Terms, ZipStorage};
 use super::super::raw::{RawAccount, RawPublish};
 use super::Parser;
 use crate::names::{AccountId, RegionName};
@@ -11,6 +11,8 @@ use crate::names::{AccountId, RegionName};
 const LICENSE_CHARS_MAX: usize = 512;
 const RUNTIMES_MAX: usize = 15;
 const ARCHITECTURES_MAX: usize = 2;
+/// Bounds of a signing profile's name. Source: the AWS Signer API, `PutSigningProfile`.
+const PROFILE_CHARS: std::ops::RangeInclusive<usize> = 2..=64;
 
 impl Parser<'_> {
     pub(super) fn destinations(
@@ -89,12 +91,29 @@ impl Parser<'_> {
         // An account whose functions are rolled has to read the layer.
         let members = destinations.accounts.iter();
         readers.extend(members.map(|account| Reader::Account(account.id.clone())));
+        if let Some(profile) = &raw.signing_profile {
+            self.signing(profile, raw.storage);
+        }
         Terms {
             license: raw.license,
             runtimes: raw.runtimes,
             architectures: raw.architectures,
             storage: raw.storage,
             readers,
+            signing_profile: raw.signing_profile,
+        }
+    }
+
+    fn signing(&mut self, profile: &str, storage: ZipStorage) {
+        let path = ["publish", "signing_profile"];
+        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if !PROFILE_CHARS.contains(&profile.len()) || !profile.chars().all(allowed) {
+            let message = format!("expected 2 to 64 of a-z A-Z 0-9 _, found {profile:?}");
+            self.problem(&path, message);
+        }
+        if storage == ZipStorage::Reference {
+            let message = "a signed zip is Lambda's to keep: leave out `storage = \"reference\"`";
+            self.problem(&path, message.to_owned());
         }
     }
 }
