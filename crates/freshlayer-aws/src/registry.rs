@@ -74,13 +74,11 @@ impl LambdaRegistry {
             Reader::Account(id) => (id.to_string(), None),
             Reader::Organization(id) => ("*".to_owned(), Some(id.clone())),
         };
-        let version = i64::try_from(arn.version());
-        let version = version.map_err(|error| Fault::odd("read an ARN", error.to_string()))?;
         let added = self
             .client
             .add_layer_version_permission()
             .layer_name(arn.layer_name())
-            .version_number(version)
+            .version_number(number(arn)?)
             .statement_id(format!("freshlayer-{reader}"))
             .action("lambda:GetLayerVersion")
             .principal(principal)
@@ -164,6 +162,10 @@ fn architecture(one: definition::Architecture) -> Architecture {
         definition::Architecture::X86 => Architecture::X8664,
         definition::Architecture::Arm => Architecture::Arm64,
     }
+}
+
+fn number(arn: &LayerVersionArn) -> Result<i64, Fault> {
+    i64::try_from(arn.version()).map_err(|error| Fault::odd("read an ARN", error.to_string()))
 }
 
 fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
@@ -269,5 +271,16 @@ impl Registry for LambdaRegistry {
             self.let_in(promotion.arn, reader).await?;
         }
         Ok(parameters(&self.ssm, &promotion).await?)
+    }
+
+    async fn delete(&self, arn: &LayerVersionArn) -> Result<(), PortError> {
+        self.pace.turn().await;
+        let asked = self.client.delete_layer_version();
+        let asked = asked.layer_name(arn.layer_name());
+        let deleted = asked.version_number(number(arn)?).send().await;
+        match deleted.map_err(Fault::of("DeleteLayerVersion")) {
+            Err(fault) if fault.is("ResourceNotFoundException") => Ok(()),
+            deleted => Ok(deleted.map(drop)?),
+        }
     }
 }

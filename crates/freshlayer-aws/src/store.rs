@@ -194,4 +194,11 @@ impl Store for S3Store {
         let etag = self.put(key, Condition::Still(seen), body).await?;
         Ok(etag.map_or(Replaced::Lost, Replaced::Replaced))
     }
+
+    /// A versioned bucket keeps what was deleted for as long as its lifecycle says.
+    async fn delete(&self, key: &Key) -> Result<(), PortError> {
+        let asked = self.client.delete_object().bucket(&self.bucket);
+        let deleted = asked.key(key.as_str()).send().await;
+        Ok(deleted.map_err(Fault::of("DeleteObject")).map(drop)?)
+    }
 }

@@ -116,6 +116,8 @@ pub(crate) enum Command {
     },
     /// Take a pin back.
     Unpin { layer: String },
+    /// Delete layer versions and zips of old releases that nobody uses or can need.
+    Prune(PruneArguments),
     /// Prove a release again, from its record to its layer version.
     Verify {
         layer: String,
@@ -163,6 +165,7 @@ impl Command {
             Self::Rollback { .. } => "rollback",
             Self::Pin { .. } => "pin",
             Self::Unpin { .. } => "unpin",
+            Self::Prune(_) => "prune",
             Self::Verify { .. } => "verify",
             Self::Functions(_) => "functions",
             Self::Exec { .. } => "exec",
@@ -182,6 +185,18 @@ pub(crate) struct RefreshArguments {
     /// Try data again that was rejected or rolled back before.
     #[arg(long)]
     pub(crate) retry_rejected: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PruneArguments {
+    /// The layers; default: all.
+    pub(crate) layers: Vec<String>,
+    /// So many of the newest releases stay, whoever uses them.
+    #[arg(long, value_name = "RELEASES", default_value_t = 10)]
+    pub(crate) keep: usize,
+    /// Delete nothing; say what would go, and why the rest stays.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

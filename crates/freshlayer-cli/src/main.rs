@@ -64,6 +64,7 @@ fn run(arguments: Arguments) -> Result<Done, Stopped> {
             runtime.block_on(commands::pin::pin(&host, &layer, to, reason))
         }
         Command::Unpin { layer } => runtime.block_on(commands::pin::unpin(&host, &layer)),
+        Command::Prune(asked) => runtime.block_on(commands::prune::run(&host, asked)),
         Command::Verify { layer, release } => {
             runtime.block_on(commands::verify::run(&host, &layer, release))
         }

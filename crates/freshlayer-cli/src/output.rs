@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use freshlayer::definition::DefinitionProblem;
 use freshlayer::report::{Exit, Report};
-use freshlayer::{HistoryLine, LayerName, LayerStatus, Verified};
+use freshlayer::{HistoryLine, LayerName, LayerStatus, Pruned, Verified};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -113,6 +113,8 @@ pub(crate) enum CommandResult {
         /// The release.
         release: Option<u64>,
     },
+    /// `prune`: one per layer.
+    Pruned(Vec<Pruned>),
     /// `pull`: one per layer.
     Pulled(Vec<PulledLine>),
     /// `schema`, `completions`: the text itself.

@@ -1,8 +1,9 @@
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use freshlayer::ports::{Consumer, Fleet, FleetError, FunctionName, PortError, Step};
+use freshlayer::ports::{Consumer, Fleet, FleetError, FunctionName, PortError, Step, User};
 use freshlayer::{LAYER_BYTES_MAX, LayerVersionArn};
 
 use crate::durable;
@@ -297,6 +298,15 @@ impl Fleet for FolderFleet {
         let consumers = functions
             .filter(|function| function.uses(target.layer()) || function.tags.contains_key(&tag));
         Ok(consumers.map(|function| function.observed()).collect())
+    }
+
+    async fn in_use(
+        &self,
+        of: &LayerVersionArn,
+    ) -> Result<BTreeMap<LayerVersionArn, User>, PortError> {
+        let functions = self.list()?;
+        let named = functions.iter().flat_map(Function::users);
+        Ok(named.filter(|(arn, _)| arn.layer() == of.layer()).collect())
     }
 
     async fn apply(&self, step: &Step) -> Result<Consumer, FleetError> {

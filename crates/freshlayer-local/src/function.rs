@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use freshlayer::ports::{Alias, Configuration, Consumer, FunctionName, PublishedVersion};
+use freshlayer::ports::{Alias, Configuration, Consumer, FunctionName, PublishedVersion, User};
 use freshlayer::{Digest, LayerVersionArn};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -106,6 +106,21 @@ impl Function {
             .map(|version| &version.configuration)
             .chain([&self.latest]);
         configurations.any(|one| one.layers.iter().any(|arn| arn.layer() == layer))
+    }
+
+    /// Every layer version that some version of the function names.
+    pub(crate) fn users(&self) -> impl Iterator<Item = (LayerVersionArn, User)> {
+        let published = self.versions.iter();
+        let published = published.map(|version| (Some(version.number), &version.configuration));
+        let all = published.chain([(None, &self.latest)]);
+        all.flat_map(|(version, configuration)| {
+            let user = User {
+                function: self.name.clone(),
+                version,
+            };
+            let layers = configuration.layers.iter().cloned();
+            layers.map(move |arn| (arn, user.clone()))
+        })
     }
 
     pub(crate) fn observed(&self) -> Consumer {

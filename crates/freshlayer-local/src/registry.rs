@@ -219,6 +219,12 @@ impl Registry for FolderRegistry {
     async fn promote(&self, _promotion: Promotion<'_>) -> Result<(), PortError> {
         Ok(())
     }
+
+    /// The empty folder stays, so that its number is never given to another version.
+    async fn delete(&self, arn: &LayerVersionArn) -> Result<(), PortError> {
+        durable::remove(&self.folder(arn).join(RECORD))?;
+        Ok(durable::remove(&self.zip(arn))?)
+    }
 }
 
 fn unzipped_bytes(zip: &Path) -> Result<u64, PortError> {

@@ -83,4 +83,8 @@ impl Store for FolderStore {
             _ => Ok(Replaced::Lost),
         }
     }
+
+    async fn delete(&self, key: &Key) -> Result<(), PortError> {
+        Ok(durable::remove(&self.path(key))?)
+    }
 }

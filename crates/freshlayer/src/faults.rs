@@ -3,6 +3,7 @@
 //! The wrappers change nothing else, so whatever holds for the wrapped adapters holds for the ports that come
 //! out, until a fault strikes.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +15,7 @@ use crate::names::{LayerName, LayerVersionArn, RegionName};
 use crate::ports::{
     Consumer, Created, Etag, Event, Events, Fetch, Fleet, FleetError, Key, LayerVersion, Located,
     Payload, PortError, Ports, Promotion, Publication, Region, Regions, Registry, Replaced,
-    Request, Source, SourceError, Step, Store, Stored,
+    Request, Source, SourceError, Step, Store, Stored, User,
 };
 
 /// What happens at a call.
@@ -180,6 +181,10 @@ impl Store for Struck<dyn Store> {
             self.inner.replace(key, seen, bytes)
         )
     }
+
+    async fn delete(&self, key: &Key) -> Result<(), PortError> {
+        struck!(self, "store.delete", |e| e, self.inner.delete(key))
+    }
 }
 
 #[async_trait]
@@ -226,6 +231,10 @@ impl Registry for Struck<dyn Registry> {
             self.inner.promote(promotion)
         )
     }
+
+    async fn delete(&self, arn: &LayerVersionArn) -> Result<(), PortError> {
+        struck!(self, "registry.delete", |e| e, self.inner.delete(arn))
+    }
 }
 
 #[async_trait]
@@ -241,6 +250,13 @@ impl Fleet for Struck<dyn Fleet> {
             |e| e,
             self.inner.is_settled(target)
         )
+    }
+
+    async fn in_use(
+        &self,
+        of: &LayerVersionArn,
+    ) -> Result<BTreeMap<LayerVersionArn, User>, PortError> {
+        struck!(self, "fleet.in_use", |e| e, self.inner.in_use(of))
     }
 
     async fn apply(&self, step: &Step) -> Result<Consumer, FleetError> {

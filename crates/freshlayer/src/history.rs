@@ -23,7 +23,7 @@ pub struct HistoryLine {
     pub created: Timestamp,
     /// Size of the zip in bytes.
     pub zip_bytes: u64,
-    /// Its layer version in each Region; none for a release that was never published.
+    /// Its layer version in each Region; none for a release that was pruned, or never published.
     pub layer_versions: BTreeMap<RegionName, LayerVersionArn>,
     /// What it is now: `current`, `stable`, `pinned`.
     pub marks: Vec<String>,

@@ -60,6 +60,12 @@ pub async fn verify(
             "layer `{layer}` has no release {seq}"
         )));
     }
+    if !session.head().versions.contains_key(&seq) {
+        let problem = format!(
+            "release {seq} of layer `{layer}` has no layer version: it was pruned, or never published"
+        );
+        return Err(Error::Order(problem));
+    }
     let release = session.record(seq).await?;
     let mut checks = zip_checks(engine, &release).await?;
     for region in engine.ports.regions.of(&definition.destinations).await {

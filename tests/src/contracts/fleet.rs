@@ -52,6 +52,50 @@ pub async fn fleet(bench: &dyn FleetBench) {
     refuses_what_changed(bench, &old, &new).await;
     walks_a_version_to_an_alias(bench, &old, &new).await;
     refuses_what_lambda_refuses(bench, &old).await;
+    knows_what_is_in_use(bench).await;
+}
+
+async fn knows_what_is_in_use(bench: &dyn FleetBench) {
+    let mut versions = Vec::new();
+    for _ in 0..4 {
+        versions.push(bench.layer_version("held").await);
+    }
+    let [nobodys, latest, behind, forgotten] = &versions[..] else {
+        unreachable!("there are four")
+    };
+    let fleet = bench.fleet();
+    bench
+        .function("on-latest", std::slice::from_ref(latest), &[], &[])
+        .await;
+    bench
+        .function("moves-on", std::slice::from_ref(forgotten), &["live"], &[])
+        .await;
+    let before = consumer(bench, nobodys, "moves-on").await;
+    let set = Step::SetLayer {
+        function: name("moves-on"),
+        layer: behind.clone(),
+        revision_id: before.revision_id,
+    };
+    let set = fleet.apply(&set).await.expect("applicable");
+    let publish = Step::PublishVersion {
+        function: name("moves-on"),
+        code_sha256: set.latest.code_sha256,
+        revision_id: set.revision_id,
+    };
+    let published = fleet.apply(&publish).await.expect("applicable");
+    let shift = Step::MoveAlias {
+        function: name("moves-on"),
+        alias: "live".to_owned(),
+        version: 2,
+        revision_id: published.aliases[0].revision_id.clone(),
+    };
+    fleet.apply(&shift).await.expect("applicable");
+    let in_use = fleet.in_use(nobodys).await.expect("readable");
+    let found: Vec<&LayerVersionArn> = in_use.keys().collect();
+    assert_eq!(found, [latest, behind, forgotten]);
+    let user = |arn: &LayerVersionArn| in_use[arn].to_string();
+    assert_eq!(user(latest), "function on-latest");
+    assert_eq!(user(forgotten), "version 1 of function moves-on");
 }
 
 async fn consumer(bench: &dyn FleetBench, target: &LayerVersionArn, name: &str) -> Consumer {

@@ -84,6 +84,7 @@ pub async fn registry(registry: &dyn Registry) {
         .expect("it is there");
     assert_eq!((&back.sha256, back.description.as_str()), (&sha256, "a"));
     promotes_again(registry, &layer, &first.arn).await;
+    deletes(registry, &again.arn, publication("e")).await;
     let missing = LayerVersionArn::parse(&format!("{}:99", first.arn.layer())).expect("an ARN");
     assert!(
         registry
@@ -110,6 +111,18 @@ pub async fn registry(registry: &dyn Registry) {
         .expect("readable")
         .expect("it is there");
     assert_eq!(back.sha256, sha256, "a version does not change");
+}
+
+async fn deletes(registry: &dyn Registry, newest: &LayerVersionArn, next: Publication<'_>) {
+    for _ in 0..2 {
+        let deleted = registry.delete(newest).await;
+        deleted.expect("what is not there is deleted already");
+        let back = registry.read_back(newest).await.expect("readable");
+        assert!(back.is_none(), "it is gone");
+    }
+    let next = registry.publish(next).await.expect("publishable");
+    let number = newest.version() + 1;
+    assert_eq!(next.arn.version(), number, "a number is never used again");
 }
 
 async fn promotes_again(registry: &dyn Registry, layer: &LayerName, arn: &LayerVersionArn) {

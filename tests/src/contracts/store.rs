@@ -18,7 +18,21 @@ pub async fn store(open: &(dyn Fn() -> Arc<dyn Store> + Sync)) {
     creates_once(store.as_ref()).await;
     replaces_only_what_was_seen(store.as_ref()).await;
     keeps_files(store.as_ref()).await;
+    deletes(store.as_ref()).await;
     one_writer_wins(open).await;
+}
+
+async fn deletes(store: &dyn Store) {
+    let key = Key::blob(&Digest::parse(&"cd".repeat(32)).expect("a digest"));
+    let created = store.create(&key, Payload::Bytes(b"zip")).await;
+    created.expect("writable");
+    for _ in 0..2 {
+        let deleted = store.delete(&key).await;
+        deleted.expect("what is not there is deleted already");
+        assert!(store.read(&key).await.expect("readable").is_none());
+    }
+    let again = store.create(&key, Payload::Bytes(b"zip")).await;
+    assert!(matches!(again.expect("writable"), Created::Created(_)));
 }
 
 async fn creates_once(store: &dyn Store) {

@@ -18,6 +18,8 @@ const PAGE: usize = 50;
 #[derive(Clone, Default)]
 pub(crate) struct Layers {
     versions: BTreeMap<String, Vec<Version>>,
+    /// Versions ever made, by layer: numbers are never used again.
+    made: BTreeMap<String, u64>,
     /// How long a new version stays out of lists.
     pub(super) listed_after: Duration,
     /// Bytes of code storage that are left.
@@ -77,9 +79,11 @@ impl Layers {
             }
             *room -= unzipped_bytes;
         }
+        let made = self.made.entry(layer.clone()).or_default();
+        *made += 1;
         let versions = self.versions.entry(layer.clone()).or_default();
         versions.push(Version {
-            number: versions.last().map_or(1, |last| last.number + 1),
+            number: *made,
             description: text(&document["Description"]),
             sha256: base64::encode(Sha256::digest(zip.as_slice())),
             unzipped_bytes,
@@ -132,6 +136,19 @@ impl Layers {
                 "ResourceNotFoundException",
                 "The resource you requested does not exist.",
             ),
+        }
+    }
+
+    /// What is not there is deleted, too.
+    pub(super) fn delete(&mut self, asked: &Asked) -> Answer {
+        let (layer, number) = (&asked.path[2], &asked.path[4]);
+        if let Some(versions) = self.versions.get_mut(layer) {
+            versions.retain(|version| version.number.to_string() != *number);
+        }
+        Answer {
+            status: 204,
+            headers: Vec::new(),
+            body: Vec::new(),
         }
     }
 

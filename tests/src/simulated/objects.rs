@@ -4,7 +4,7 @@ use std::sync::Arc;
 use aws_smithy_types::base64;
 use sha2::{Digest as _, Sha256};
 
-use super::{Answer, Asked};
+use super::{Answer, Asked, Simulated};
 
 /// S3: whole objects under conditions.
 #[derive(Clone, Default)]
@@ -50,6 +50,16 @@ impl Objects {
         }
     }
 
+    /// What is not there is deleted, too.
+    pub(super) fn delete(&mut self, asked: &Asked) -> Answer {
+        self.objects.remove(&asked.path.join("/"));
+        Answer {
+            status: 204,
+            headers: Vec::new(),
+            body: Vec::new(),
+        }
+    }
+
     pub(super) fn put(&mut self, asked: &Asked) -> Answer {
         let place = asked.path.join("/");
         let known = self.objects.get(&place);
@@ -81,6 +91,15 @@ impl Objects {
             headers,
             body: Vec::new(),
         }
+    }
+}
+
+impl Simulated {
+    /// Counts the zips in the bucket.
+    pub fn zips(&self) -> usize {
+        let world = self.world();
+        let keys = world.objects.objects.keys();
+        keys.filter(|key| key.contains("/blobs/")).count()
     }
 }
 

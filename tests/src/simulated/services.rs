@@ -27,6 +27,8 @@ pub(super) fn name(asked: &Asked) -> String {
         ("POST", [LAYERS, "layers", _, "versions", _, "policy"]) => "AddLayerVersionPermission",
         ("POST", ["signing-jobs"]) => "StartSigningJob",
         ("GET", ["signing-jobs", _]) => "DescribeSigningJob",
+        ("DELETE", [LAYERS, "layers", _, "versions", _]) => "DeleteLayerVersion",
+        ("DELETE", _) => "DeleteObject",
         ("GET", _) => "GetObject",
         ("HEAD", _) => "HeadObject",
         ("PUT", _) => "PutObject",
@@ -43,6 +45,7 @@ pub(super) fn is_control_plane(name: &str) -> bool {
             | "GetObject"
             | "HeadObject"
             | "PutObject"
+            | "DeleteObject"
             | "GetResources"
             | "PutParameter"
             | "StartSigningJob"
@@ -74,6 +77,8 @@ pub(super) fn dispatch(world: &mut World, name: &str, asked: &Asked) -> Answer {
         "AddLayerVersionPermission" => layers.permit(asked),
         "GetObject" | "HeadObject" => objects.get(asked),
         "PutObject" => objects.put(asked),
+        "DeleteObject" => objects.delete(asked),
+        "DeleteLayerVersion" => layers.delete(asked),
         "StartSigningJob" => signer.start(asked, objects),
         "DescribeSigningJob" => signer.describe(asked),
         "PutParameter" => {

@@ -17,6 +17,7 @@ mod lambda;
 mod orders;
 mod package;
 mod plan;
+mod prune;
 mod refresh;
 mod simulated;
 mod simulated_contracts;

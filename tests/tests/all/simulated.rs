@@ -7,7 +7,7 @@ use std::time::Duration;
 use freshlayer::definition::{Definition, read_file};
 use freshlayer::ports::{Peers, Ports};
 use freshlayer::report::{ConsumerState, Exit, Report};
-use freshlayer::{Engine, LayerVersionArn, Retry, pin, refresh, rollback, verify};
+use freshlayer::{Engine, LayerVersionArn, Prune, Retry, pin, prune, refresh, rollback, verify};
 use freshlayer_aws::{Glance, Pace};
 use freshlayer_local::{FileSource, SystemClock};
 use freshlayer_tests::databases::Mmdb;
@@ -18,11 +18,12 @@ use freshlayer_tests::simulated::{
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-const GEO: &str = "
+const TERMS: &str = "
 publish.readers = ['210987654321', 'o-abcdefghij']
 publish.license = 'CC-BY-SA-4.0'
 publish.runtimes = ['provided.al2023']
-
+";
+const DATASET: &str = "
 [[dataset]]
 name = 'country'
 format = 'mmdb'
@@ -50,12 +51,12 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        Self::of("")
+        Self::of(TERMS)
     }
 
     /// Its layer versions are signed.
     fn signed() -> Self {
-        let world = Self::of("publish.signing_profile = 'ours'");
+        let world = Self::of(&format!("{TERMS}publish.signing_profile = 'ours'"));
         world.aws.signing_profile("ours");
         world
     }
@@ -63,7 +64,7 @@ impl World {
     fn of(terms: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("geo.toml");
-        std::fs::write(&file, format!("{terms}\n{GEO}")).expect("writable");
+        std::fs::write(&file, format!("{terms}\n{DATASET}")).expect("writable");
         let definition = read_file(&file, &|_| None).expect("it holds");
         let world = Self {
             aws: Simulated::new(),
@@ -358,6 +359,50 @@ fn a_lost_reply_and_a_list_that_lags_make_no_second_version() {
         let report = world.refresh(&world.aws).await;
         assert_eq!(report.exit(), Exit::Done, "{report:#?}");
         assert_eq!(world.aws.published("geo").len(), 2, "found and adopted");
+    });
+}
+
+#[test]
+fn pruned_at_every_call_the_zip_goes_last_and_nothing_that_is_used_goes() {
+    block_on(async {
+        let world = World::of("publish.storage = 'reference'");
+        for day in 0..5 {
+            world.build(3 * day);
+            assert_eq!(world.refresh(&world.aws).await.exit(), Exit::Done);
+        }
+        let held = NewFunction {
+            layers: &[version(2)],
+            tags: &[("freshlayer:geo", "hold")],
+            ..NewFunction::default()
+        };
+        world.aws.function("held", &held);
+        for hit in [Hit::SilentBefore, Hit::SilentAfter, Hit::Cut] {
+            for call in 0.. {
+                let aws = world.aws.copy();
+                let struck = aws.hit_by(move |number, _| (number == call).then_some(hit));
+                let engine = world.engine(&struck, "killed", pace());
+                let run = prune(&engine, &world.definition, 1, Prune::Delete);
+                let ended = tokio::time::timeout(Duration::from_mins(1), run).await;
+                let calls = struck.calls();
+                let (versions, zips) = (aws.published("geo").len(), aws.zips());
+                assert!(
+                    zips >= versions,
+                    "{hit:?} at {call}: a version lost its zip"
+                );
+                let engine = world.engine(&aws, "tester", pace());
+                let again = prune(&engine, &world.definition, 1, Prune::Delete).await;
+                assert_eq!(again.expect("it goes on").exit(), Exit::Done);
+                // The held one, the current one, and the one that a rollback leads to.
+                assert_eq!(
+                    (aws.published("geo").len(), aws.zips()),
+                    (3, 3),
+                    "{hit:?} at {call}"
+                );
+                if ended.is_ok() && calls <= call {
+                    break;
+                }
+            }
+        }
     });
 }
 

@@ -6,12 +6,12 @@ mod consumer;
 mod observe;
 mod steps;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use freshlayer::LayerVersionArn;
-use freshlayer::ports::{Consumer, Fleet, FleetError, FunctionName, PortError, Step};
+use freshlayer::ports::{Consumer, Fleet, FleetError, FunctionName, PortError, Step, User};
 
 use crate::{Fault, Pace};
 
@@ -119,6 +119,13 @@ impl Fleet for LambdaFleet {
             Glance::Never => Ok(false),
             Glance::WhereNothingRolls => Ok(self.latest_are_on(target).await?),
         }
+    }
+
+    async fn in_use(
+        &self,
+        of: &LayerVersionArn,
+    ) -> Result<BTreeMap<LayerVersionArn, User>, PortError> {
+        Ok(self.named(of.layer()).await?)
     }
 
     async fn apply(&self, step: &Step) -> Result<Consumer, FleetError> {

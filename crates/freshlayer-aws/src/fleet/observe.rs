@@ -6,7 +6,7 @@ use aws_sdk_lambda::types::{
 };
 use aws_sdk_resourcegroupstagging::types::TagFilter;
 use freshlayer::LayerVersionArn;
-use freshlayer::ports::{Alias, Configuration, Consumer, FunctionName, PublishedVersion};
+use freshlayer::ports::{Alias, Configuration, Consumer, FunctionName, PublishedVersion, User};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::consumer::{configuration, layers, raw_layers};
@@ -156,6 +156,32 @@ impl LambdaFleet {
             marker = next(page.next_marker());
             if marker.is_none() {
                 return Ok(functions);
+            }
+        }
+    }
+
+    /// Collects the versions of a layer that anything in the list names.
+    pub(super) async fn named(
+        &self,
+        layer: &str,
+    ) -> Result<BTreeMap<LayerVersionArn, User>, Fault> {
+        let (mut named, mut marker) = (BTreeMap::new(), None);
+        loop {
+            let page = self.page(Some(FunctionVersion::All), marker).await?;
+            for found in page.functions() {
+                let Some(Ok(function)) = found.function_name().map(FunctionName::parse) else {
+                    continue;
+                };
+                let user = User {
+                    version: number(found.version()),
+                    function,
+                };
+                let ours = layers(found).into_iter().filter(|arn| arn.layer() == layer);
+                named.extend(ours.map(|arn| (arn, user.clone())));
+            }
+            marker = next(page.next_marker());
+            if marker.is_none() {
+                return Ok(named);
             }
         }
     }

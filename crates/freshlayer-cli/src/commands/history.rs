@@ -17,7 +17,7 @@ pub(crate) async fn run(host: &Host, layer: &str) -> Result<Done, Stopped> {
             .map(|(r, arn)| format!("{r}:{}", arn.version()))
             .collect();
         let versions = match versions.is_empty() {
-            true => "never published".to_owned(),
+            true => "no layer version".to_owned(),
             false => versions.join(" "),
         };
         let _ = writeln!(

@@ -6,6 +6,7 @@ pub(crate) mod exec;
 pub(crate) mod functions;
 pub(crate) mod history;
 pub(crate) mod pin;
+pub(crate) mod prune;
 pub(crate) mod pull;
 pub(crate) mod refresh;
 pub(crate) mod rollback;

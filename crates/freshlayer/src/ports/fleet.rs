@@ -17,6 +17,8 @@ use crate::names::LayerVersionArn;
 ///   the function as it is then. It changes nothing but what the step names (I5). A step that is already
 ///   done answers as done.
 /// - A function that someone else changed meanwhile gives [`FleetError::Changed`], and nothing is written.
+/// - `in_use` leaves out nothing that Lambda would miss: published versions count, whether an alias leads there
+///   or not.
 #[async_trait]
 pub trait Fleet: Send + Sync {
     /// Lists the consumers of the layer that this is a version of.
@@ -35,6 +37,16 @@ pub trait Fleet: Send + Sync {
         let _unseen = target;
         Ok(false)
     }
+
+    /// Lists the versions of a layer that any function names, in `$LATEST` or in any published version, each with one
+    /// that names it. The layer is that of the version which is handed in.
+    ///
+    /// # Errors
+    /// What the adapter says.
+    async fn in_use(
+        &self,
+        of: &LayerVersionArn,
+    ) -> Result<BTreeMap<LayerVersionArn, User>, PortError>;
 
     /// Does one step.
     ///
@@ -87,6 +99,24 @@ impl From<FunctionName> for String {
 impl fmt::Display for FunctionName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// A version of a function that names a layer version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// The function.
+    pub function: FunctionName,
+    /// Its published version; `None` for what is not published.
+    pub version: Option<u64>,
+}
+
+impl fmt::Display for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.version {
+            Some(version) => write!(f, "version {version} of function {}", self.function),
+            None => write!(f, "function {}", self.function),
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub use clock::{Clock, Peers};
 pub use events::{Event, Events, Stage};
 pub use fleet::{
-    Alias, Configuration, Consumer, Fleet, FleetError, FunctionName, PublishedVersion, Step,
+    Alias, Configuration, Consumer, Fleet, FleetError, FunctionName, PublishedVersion, Step, User,
 };
 pub use regions::{Region, Regions};
 pub use registry::{LayerVersion, Located, Promotion, Publication, Registry};

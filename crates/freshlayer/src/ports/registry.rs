@@ -16,6 +16,8 @@ use crate::names::{Digest, LayerName, LayerVersionArn, RegionName};
 /// - `publish` is not idempotent, as Lambda's is not: two calls make two versions. The caller looks with
 ///   `find` before, and after a lost reply.
 /// - `find` sees every completed publish of this account, newest first by number.
+/// - `delete` is idempotent. Functions that have the version keep running, and cannot be changed while they name it:
+///   the caller knows that none does.
 /// - `promote` is idempotent. It only adds readers: who was let in stays in for that version.
 #[async_trait]
 pub trait Registry: Send + Sync {
@@ -56,6 +58,12 @@ pub trait Registry: Send + Sync {
     /// # Errors
     /// What the adapter says.
     async fn promote(&self, promotion: Promotion<'_>) -> Result<(), PortError>;
+
+    /// Deletes a version; one that is not there is deleted already.
+    ///
+    /// # Errors
+    /// What the adapter says.
+    async fn delete(&self, arn: &LayerVersionArn) -> Result<(), PortError>;
 }
 
 /// Where a layer version's zip is.

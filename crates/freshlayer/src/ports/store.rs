@@ -40,6 +40,12 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// What the adapter says; a lost race is not an error.
     async fn replace(&self, key: &Key, seen: &Etag, bytes: &[u8]) -> Result<Replaced, PortError>;
+
+    /// Deletes an object; one that is not there is deleted already.
+    ///
+    /// # Errors
+    /// What the adapter says.
+    async fn delete(&self, key: &Key) -> Result<(), PortError>;
 }
 
 /// An object's name: parts joined by `/`, made by the engine only.

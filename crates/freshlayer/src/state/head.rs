@@ -35,6 +35,12 @@ pub struct Head {
     /// Layer versions by release and Region.
     #[serde(default)]
     pub versions: BTreeMap<u64, BTreeMap<RegionName, LayerVersionArn>>,
+    /// Releases that are being deleted: the layer versions that are left of each. Nobody is led to these any more.
+    #[serde(default)]
+    pub leaving: BTreeMap<u64, BTreeMap<RegionName, LayerVersionArn>>,
+    /// Everyone who was ever let in to some version of the layer.
+    #[serde(default)]
+    pub opened_to: BTreeSet<Reader>,
     /// What each Region was last told to use.
     #[serde(default)]
     pub told: BTreeMap<RegionName, Told>,
@@ -150,6 +156,8 @@ impl Head {
             stable_before: Vec::new(),
             told: BTreeMap::new(),
             versions: BTreeMap::new(),
+            leaving: BTreeMap::new(),
+            opened_to: BTreeSet::new(),
             upstream: BTreeMap::new(),
             rejected: Vec::new(),
             pin: None,

@@ -1,0 +1,63 @@
+use std::fmt::Write;
+
+use freshlayer::report::Exit;
+use freshlayer::{Prune, Pruned, prune};
+
+use crate::arguments::PruneArguments;
+use crate::output::{CommandResult, Done, Stopped, bytes};
+use crate::wiring::Host;
+
+pub(crate) async fn run(host: &Host, arguments: PruneArguments) -> Result<Done, Stopped> {
+    let mode = match arguments.dry_run {
+        true => Prune::Preview,
+        false => Prune::Delete,
+    };
+    let engine = host.engine().await?;
+    let mut all = Vec::new();
+    for definition in host.definitions(&arguments.layers)? {
+        all.push(prune(&engine, &definition, arguments.keep, mode).await?);
+    }
+    let exit = all.iter().map(Pruned::exit).max_by_key(|exit| match exit {
+        Exit::Failed => 2,
+        Exit::Held => 1,
+        _ => 0,
+    });
+    Ok(Done {
+        exit: exit.unwrap_or(Exit::Done),
+        lines: all.iter().map(|pruned| lines(pruned, mode)).collect(),
+        result: CommandResult::Pruned(all),
+    })
+}
+
+fn lines(pruned: &Pruned, mode: Prune) -> String {
+    let layer = &pruned.layer;
+    if let Some(held) = &pruned.held {
+        return format!("{layer}: held: {held}\n");
+    }
+    let (did, nothing) = match mode {
+        Prune::Delete => ("pruned", "nothing to prune"),
+        Prune::Preview => ("would prune", "there would be nothing to prune"),
+    };
+    let zips = pruned.releases.iter().map(|release| release.zip_bytes);
+    let (count, zips) = (pruned.releases.len(), bytes(zips.sum()));
+    let mut text = match count {
+        0 => format!("{layer}: {nothing}\n"),
+        1 => format!("{layer}: {did} 1 release, a zip of {zips}\n"),
+        _ => format!("{layer}: {did} {count} releases, zips of {zips}\n"),
+    };
+    for release in &pruned.releases {
+        let versions = release.layer_versions.iter();
+        let versions: Vec<String> = versions
+            .map(|arn| format!("{}:{}", arn.region(), arn.version()))
+            .collect();
+        let (seq, versions) = (release.seq, versions.join(" "));
+        let _ = writeln!(text, "  release {seq}  {did}  layer version {versions}");
+    }
+    for kept in &pruned.kept {
+        let _ = writeln!(text, "  release {}  kept: {}", kept.seq, kept.reason);
+    }
+    for failure in &pruned.failures {
+        let _ = writeln!(text, "  failed: {failure}; the next prune tries again");
+    }
+    text
+}
