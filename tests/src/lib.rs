@@ -6,10 +6,13 @@
 //! contracts  one suite per port, for every implementation
 //! emulator   AWS over its wire protocol, on loopback
 //! simulated  AWS in memory, with the rules that no emulator has, in virtual time
+//! al2023     the functions, built as they are deployed
 //! rie        AWS's own emulator of the runtime interface
 //! sandbox    a local host in a temporary folder, and the real binary run on it
 //! ```
 
+#[cfg(feature = "aws")]
+pub mod al2023;
 pub mod contracts;
 pub mod damage;
 pub mod databases;

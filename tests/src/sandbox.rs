@@ -244,25 +244,31 @@ pub fn binary(name: &str) -> PathBuf {
 }
 
 fn build() -> PathBuf {
-    let own = std::env::current_exe().expect("this test has a path");
-    // target/<profile>/deps/<this test>
-    let profile = own
-        .parent()
-        .and_then(Path::parent)
-        .expect("a test lies below its profile");
     let status = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--workspace", "--bins", "--examples"])
         .current_dir(workspace())
-        .env(
-            "CARGO_TARGET_DIR",
-            profile
-                .parent()
-                .expect("a profile lies below the target folder"),
-        )
+        .env("CARGO_TARGET_DIR", target())
         .status()
         .expect("cargo starts");
     assert!(status.success(), "the binaries can be built");
-    profile.to_owned()
+    profile()
+}
+
+/// Returns the folder that this test was built in: `target/<profile>`.
+fn profile() -> PathBuf {
+    let own = std::env::current_exe().expect("this test has a path");
+    // target/<profile>/deps/<this test>
+    let profile = own.parent().and_then(Path::parent);
+    profile.expect("a test lies below its profile").to_owned()
+}
+
+/// Returns cargo's target folder.
+pub(crate) fn target() -> PathBuf {
+    let profile = profile();
+    profile
+        .parent()
+        .expect("a profile lies below it")
+        .to_owned()
 }
 
 /// Returns the workspace's folder.

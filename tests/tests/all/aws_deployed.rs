@@ -10,10 +10,11 @@ use aws_sdk_lambda::client::Waiters as _;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{Environment, FunctionCode, Runtime};
 use freshlayer::LayerVersionArn;
+use freshlayer_tests::al2023::bootstrap;
 use freshlayer_tests::databases::{KNOWN_ADDRESS, Mmdb};
 use freshlayer_tests::emulator::{Account, emulator, python};
 use freshlayer_tests::rie::Running;
-use freshlayer_tests::sandbox::{Ran, Sandbox, binary, block_on, workspace};
+use freshlayer_tests::sandbox::{Ran, Sandbox, block_on, workspace};
 use serde_json::{Value, json};
 
 use crate::aws_regions::{FAR, member_role, spread};
@@ -80,7 +81,7 @@ impl Deployed {
         sandbox
             .upstream
             .publish("other.mmdb", &Mmdb::default().bytes());
-        let zip = function_zip(&binary("publisher"), &layers);
+        let zip = function_zip(&bootstrap("publisher"), &layers);
         std::fs::write(&code, zip).expect("writable");
         let template = workspace().join("infra/template.yaml");
         let outputs = account.deploy_template(&template, Some(&code), parameters);
@@ -192,7 +193,7 @@ impl Deployed {
 
     /// Deploys the example consumer on a layer.
     async fn consumer(&self, name: &str, layer: &str) {
-        let code = function_zip(&binary("geo-lookup"), &[]);
+        let code = function_zip(&bootstrap("geo-lookup"), &[]);
         let code = FunctionCode::builder().zip_file(Blob::new(code)).build();
         let made = self
             .account
@@ -280,7 +281,7 @@ fn the_deployed_publisher_moves_a_consumer_and_its_answer_changes() {
         let answer = deployed.invoke("lookup", &question).await;
         assert_eq!(answer["release"], 3);
         // The function's own layers, pulled to this machine, under AWS's emulator of the runtime interface.
-        let running = Running::start(&binary("geo-lookup"), |line| {
+        let running = Running::start(&bootstrap("geo-lookup"), |line| {
             let exec = [
                 "exec",
                 "--target",
