@@ -49,6 +49,15 @@ def list_functions(query):
 
 
 lambda_service._list_functions = list_functions
+
+
+def by_arn(real):
+    """Takes a layer's ARN for its name, as Lambda does."""
+    return lambda layer, version: real(layer.rsplit(":", 1)[-1], version)
+
+
+lambda_service._delete_layer_version = by_arn(lambda_service._delete_layer_version)
+lambda_service._get_layer_version_policy = by_arn(lambda_service._get_layer_version_policy)
 real_environment = lambda_service._provided_worker_env
 RealPopen = subprocess.Popen
 NAMESPACE = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]

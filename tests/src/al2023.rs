@@ -42,13 +42,13 @@ fn build() -> PathBuf {
 fn tools() -> PathBuf {
     let place = python().with_file_name("../build");
     let tools = place.join("bin");
-    if !tools.join("cargo-lambda").exists() {
+    if !tools.join("python").exists() {
         run(Command::new("python3").args(["-m", "venv"]).arg(&place));
-        let quiet = ["-m", "pip", "install", "--quiet"];
-        run(Command::new(tools.join("python"))
-            .args(quiet)
-            .arg("--disable-pip-version-check")
-            .args(PACKAGES));
     }
+    let quiet = ["-m", "pip", "install", "--quiet"];
+    run(Command::new(tools.join("python"))
+        .args(quiet)
+        .arg("--disable-pip-version-check")
+        .args(PACKAGES));
     tools
 }

@@ -16,6 +16,7 @@ mod connect;
 mod fault;
 mod fleet;
 mod pace;
+mod policy;
 mod regions;
 mod registry;
 mod sign;

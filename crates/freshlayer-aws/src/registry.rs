@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,12 +12,14 @@ use aws_sdk_lambda::types::{
 use aws_smithy_types::base64;
 use freshlayer::definition::{self, Origin, PlainHttp, Reader, SourceUrl, ZipStorage};
 use freshlayer::ports::{
-    Key, LayerVersion, Located, Payload, PortError, Promotion, Publication, Registry, Store as _,
+    Key, LayerVersion, Located, Payload, PortError, Promotion, Publication, Registry, Signature,
+    Store as _,
 };
 use freshlayer::{Digest, LayerName, LayerVersionArn, RegionName};
 use url::Url;
 
 use crate::announce::parameters;
+use crate::policy::principals;
 use crate::sign::Signer;
 use crate::{Fault, Pace, S3Store};
 
@@ -104,6 +107,7 @@ impl LambdaRegistry {
         let signed = self.signer.source(job, &self.zips.here).await?;
         Ok(LayerVersion {
             sha256: signed.unwrap_or(version.sha256),
+            signature: Signature::Signed,
             ..version
         })
     }
@@ -184,6 +188,7 @@ fn layer_version(
         arn: LayerVersionArn::parse(arn).map_err(odd)?,
         description: description.unwrap_or_default().to_owned(),
         sha256: digest(sha256).ok_or_else(|| odd(format!("its CodeSha256 is {sha256:?}")))?,
+        signature: Signature::Unsigned,
     })
 }
 
@@ -273,10 +278,27 @@ impl Registry for LambdaRegistry {
         Ok(parameters(&self.ssm, &promotion).await?)
     }
 
+    async fn readers(&self, arn: &LayerVersionArn) -> Result<BTreeSet<String>, PortError> {
+        self.pace.turn().await;
+        let asked = self.client.get_layer_version_policy();
+        let asked = asked.layer_name(arn.layer()).version_number(number(arn)?);
+        match asked
+            .send()
+            .await
+            .map_err(Fault::of("GetLayerVersionPolicy"))
+        {
+            Ok(found) => Ok(principals(found.policy().unwrap_or_default())?),
+            // There is no policy, or no such version.
+            Err(fault) if fault.is("ResourceNotFoundException") => Ok(BTreeSet::new()),
+            Err(fault) => Err(fault.into()),
+        }
+    }
+
+    /// By its whole ARN: a bucket that came from another account names layers there, and those are not ours.
     async fn delete(&self, arn: &LayerVersionArn) -> Result<(), PortError> {
         self.pace.turn().await;
         let asked = self.client.delete_layer_version();
-        let asked = asked.layer_name(arn.layer_name());
+        let asked = asked.layer_name(arn.layer());
         let deleted = asked.version_number(number(arn)?).send().await;
         match deleted.map_err(Fault::of("DeleteLayerVersion")) {
             Err(fault) if fault.is("ResourceNotFoundException") => Ok(()),

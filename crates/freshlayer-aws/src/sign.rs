@@ -40,7 +40,8 @@ impl Signer {
         let version = store.version(key).await?.ok_or_else(|| {
             let bucket = store.bucket();
             let words = format!(
-                "bucket {bucket} keeps no versions, and only versioned objects are signed: turn its versioning on"
+                "{key} in bucket {bucket} has no version, and only versioned objects are signed: turn on the bucket's \
+                 versioning, and copy an object that was there before onto itself (aws s3 cp)"
             );
             Fault::odd("StartSigningJob", words)
         })?;

@@ -1,10 +1,13 @@
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use freshlayer::definition::Origin;
-use freshlayer::ports::{LayerVersion, Located, PortError, Promotion, Publication, Registry};
+use freshlayer::ports::{
+    LayerVersion, Located, PortError, Promotion, Publication, Registry, Signature,
+};
 use freshlayer::{Digest, LAYER_BYTES_MAX, LayerName, LayerVersionArn, RegionName};
 use serde::{Deserialize, Serialize};
 
@@ -144,6 +147,7 @@ impl Registry for FolderRegistry {
                     arn,
                     description,
                     sha256,
+                    signature: Signature::Unsigned,
                 }));
             }
         }
@@ -187,6 +191,7 @@ impl Registry for FolderRegistry {
             arn,
             description,
             sha256,
+            signature: Signature::Unsigned,
         })
     }
 
@@ -200,12 +205,13 @@ impl Registry for FolderRegistry {
             arn: arn.clone(),
             description: record.description,
             sha256,
+            signature: Signature::Unsigned,
         }))
     }
 
     async fn locate(&self, arn: &LayerVersionArn) -> Result<Option<Located>, PortError> {
         // Another host's version may have the same name and number.
-        let ours = arn.layer() == Self::arn(&LayerName::parse(arn.layer_name())?, 1).layer();
+        let ours = is_ours(arn)?;
         let record = self.record(arn)?.filter(|_| ours);
         Ok(record.map(|record| Located {
             sha256: record.sha256,
@@ -220,11 +226,23 @@ impl Registry for FolderRegistry {
         Ok(())
     }
 
+    async fn readers(&self, _arn: &LayerVersionArn) -> Result<BTreeSet<String>, PortError> {
+        Ok(BTreeSet::new())
+    }
+
     /// The empty folder stays, so that its number is never given to another version.
     async fn delete(&self, arn: &LayerVersionArn) -> Result<(), PortError> {
+        if !is_ours(arn)? {
+            return Err(format!("{arn} is not a layer version of this host").into());
+        }
         durable::remove(&self.folder(arn).join(RECORD))?;
         Ok(durable::remove(&self.zip(arn))?)
     }
+}
+
+fn is_ours(arn: &LayerVersionArn) -> Result<bool, String> {
+    let layer = LayerName::parse(arn.layer_name())?;
+    Ok(arn.layer() == FolderRegistry::arn(&layer, 1).layer())
 }
 
 fn unzipped_bytes(zip: &Path) -> Result<u64, PortError> {

@@ -173,9 +173,6 @@ impl Wanted<'_> {
             };
             head.told.insert(region.clone(), told);
         }
-        // Some may have been let in before it failed.
-        head.opened_to
-            .extend(self.definition.terms.readers.iter().cloned());
     }
 }
 

@@ -3,7 +3,7 @@
 //! The wrappers change nothing else, so whatever holds for the wrapped adapters holds for the ports that come
 //! out, until a fault strikes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -230,6 +230,10 @@ impl Registry for Struck<dyn Registry> {
             |e| e,
             self.inner.promote(promotion)
         )
+    }
+
+    async fn readers(&self, arn: &LayerVersionArn) -> Result<BTreeSet<String>, PortError> {
+        struck!(self, "registry.readers", |e| e, self.inner.readers(arn))
     }
 
     async fn delete(&self, arn: &LayerVersionArn) -> Result<(), PortError> {

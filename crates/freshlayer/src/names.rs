@@ -239,6 +239,11 @@ impl LayerVersionArn {
         self.text.split(':').nth(3).unwrap_or_default()
     }
 
+    /// Returns the account that the layer belongs to.
+    pub fn account(&self) -> &str {
+        self.text.split(':').nth(4).unwrap_or_default()
+    }
+
     /// Returns the version number.
     pub fn version(&self) -> u64 {
         self.version

@@ -48,6 +48,8 @@ async fn back(
     if let Leased::Theirs(lease) = session.lease().await? {
         return Ok(busy(&definition.layer, &lease));
     }
+    // The head that the lease was taken on may be another one: a prune may have come between.
+    let to = target(session.head(), Some(to))?;
     let from = session.current_release().await?;
     let target = session.release(to).await?;
     let rejections = left_behind(engine, definition, from.as_ref(), &target);
@@ -91,14 +93,11 @@ fn target(head: &Head, to: Option<u64>) -> Result<u64, Error> {
                 "layer `{layer}` has no published release {to}; it has {known}"
             )))
         }
-        None => head
-            .fallback()
-            .or_else(|| known.filter(|seq| *seq < current).max())
-            .ok_or_else(|| {
-                Error::Order(format!(
-                    "layer `{layer}` has no release before {current} to roll back to"
-                ))
-            }),
+        None => head.fallback().ok_or_else(|| {
+            Error::Order(format!(
+                "layer `{layer}` has no release before {current} to roll back to"
+            ))
+        }),
     }
 }
 

@@ -5,18 +5,20 @@
 //! who may use it could be asked. Its zip goes last: a layer version may be nothing but a reference to it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use futures_util::future::join_all;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::definition::{Definition, Reader};
+use crate::definition::Definition;
 use crate::engine::Engine;
 use crate::error::{Error, chain};
-use crate::names::{LayerName, LayerVersionArn, RegionName};
-use crate::ports::{Key, PortError, Region};
+use crate::names::{LayerName, LayerVersionArn, Place, RegionName};
+use crate::ports::{Fleet, Key, PortError, Region, Registry};
+use crate::publish::{description, fault};
 use crate::report::Exit;
-use crate::rollout::survey;
+use crate::rollout::{Order, order};
 use crate::state::{Head, Lease, Leased, Release, Session};
 
 /// Whether anything is deleted.
@@ -64,6 +66,24 @@ pub struct Kept {
 }
 
 impl Pruned {
+    fn nothing(layer: &LayerName) -> Self {
+        Self {
+            layer: layer.clone(),
+            releases: Vec::new(),
+            kept: Vec::new(),
+            failures: Vec::new(),
+            held: None,
+        }
+    }
+
+    /// Says that a layer could not be pruned, and why.
+    pub fn failed(layer: &LayerName, error: &Error) -> Self {
+        Self {
+            failures: vec![chain(error)],
+            ..Self::nothing(layer)
+        }
+    }
+
     /// Returns how a process with this result ends.
     pub fn exit(&self) -> Exit {
         match (self.failures.is_empty(), &self.held) {
@@ -96,14 +116,8 @@ async fn run(
     keep: usize,
     mode: Prune,
 ) -> Result<Pruned, Error> {
-    let mut pruned = Pruned {
-        layer: definition.layer.clone(),
-        releases: Vec::new(),
-        kept: Vec::new(),
-        failures: Vec::new(),
-        held: None,
-    };
-    if session.head().versions.is_empty() {
+    let mut pruned = Pruned::nothing(&definition.layer);
+    if session.head().versions.is_empty() && session.head().leaving.is_empty() {
         return Ok(pruned);
     }
     if mode == Prune::Delete
@@ -114,21 +128,35 @@ async fn run(
         return Ok(pruned);
     }
     let regions = engine.ports.regions.of(&definition.destinations).await;
-    let seen = look(session, definition, &regions, keep).await?;
+    let seen = Seen::look(session.head(), definition, &regions, keep).await?;
+    let mut records = BTreeMap::new();
+    for seq in seen.sort(session.head()).gone.into_keys() {
+        records.insert(seq, session.record(seq).await?);
+    }
     if mode == Prune::Delete {
         // Judged on what is written over: a pin may have come meanwhile.
         session.change(|head| seen.send_off(head)).await?;
     }
-    let (gone, kept) = seen.sort(session.head());
+    let Sorted { gone, kept } = seen.sort(session.head());
     pruned.kept = kept;
     for (seq, versions) in gone {
-        let release = session.record(seq).await?;
-        if mode == Prune::Delete
-            && let Err(error) = delete(engine, session, &regions, &release, &versions).await
-        {
+        let Some(release) = records.get(&seq) else {
+            continue;
+        };
+        let deleted = match mode {
+            Prune::Delete => {
+                seen.delete(engine, session, &regions, release, &versions)
+                    .await
+            }
+            Prune::Preview => Ok(()),
+        };
+        if let Err(error) = deleted {
             let reason = format!("release {seq}: {}", chain(&error));
             pruned.failures.push(reason);
-            continue;
+            match error {
+                Error::LeaseLost { .. } => break,
+                _ => continue,
+            }
         }
         pruned.releases.push(PrunedRelease {
             seq,
@@ -146,75 +174,77 @@ async fn run(
 struct Seen {
     keep: usize,
     regions: BTreeSet<RegionName>,
+    /// The layer versions that functions name, and one that does.
     in_use: BTreeMap<LayerVersionArn, String>,
+    /// The releases that functions are pinned to by their tags.
     pinned: BTreeSet<u64>,
-    /// Who may use the layer, and whose functions nobody can look at.
-    unseen: BTreeSet<Reader>,
+    /// The layer versions that somebody may use whose functions are not seen, in words.
+    open: BTreeMap<LayerVersionArn, String>,
 }
 
 type Versions = BTreeMap<RegionName, LayerVersionArn>;
 
-async fn look(
-    session: &Session<'_>,
-    definition: &Definition,
-    regions: &[Region],
-    keep: usize,
-) -> Result<Seen, Error> {
-    let (head, layer) = (session.head(), &definition.layer);
-    let fault = |place: &dyn std::fmt::Display, source: PortError| Error::Fleet {
-        layer: layer.clone(),
-        source: format!("{place}: {}", chain(source.as_ref())).into(),
-    };
-    let desired = head.desired().unwrap_or_default();
-    let survey = survey(head, &session.release(desired).await?, regions).await;
-    if let Some((place, reason)) = survey.blind() {
-        return Err(fault(place, reason.into()));
-    }
-    let places = regions.iter().flat_map(Region::places);
-    let asked = places.filter_map(|(place, fleet)| {
-        let mut known = head.versions.values();
-        let any = known.find_map(|versions| versions.get(&place.region))?;
-        Some(async move { (place, fleet.in_use(any).await) })
-    });
-    let mut in_use = BTreeMap::new();
-    for (place, named) in join_all(asked).await {
-        let named = named.map_err(|source| fault(&place, source))?;
-        let named = named.into_iter();
-        in_use.extend(named.map(|(arn, user)| (arn, format!("{user} in {place}"))));
-    }
-    let members = definition.destinations.accounts.iter();
-    let seen: BTreeSet<Reader> = members
-        .map(|account| Reader::Account(account.id.clone()))
-        .collect();
-    let told = head.told.values().flat_map(|told| &told.readers);
-    let readers = told.chain(&head.opened_to).chain(&definition.terms.readers);
-    Ok(Seen {
-        keep,
-        regions: regions
-            .iter()
-            .map(|region| region.registry.region().clone())
-            .collect(),
-        in_use,
-        pinned: survey.pinned(layer),
-        unseen: readers
-            .filter(|reader| !seen.contains(reader))
-            .cloned()
-            .collect(),
-    })
+/// The releases that can go, with their layer versions, and those that stay.
+struct Sorted {
+    gone: BTreeMap<u64, Versions>,
+    kept: Vec<Kept>,
 }
 
 impl Seen {
+    /// Looks at every function that can be seen, then at who else may use what none of them names.
+    async fn look(
+        head: &Head,
+        definition: &Definition,
+        regions: &[Region],
+        keep: usize,
+    ) -> Result<Self, Error> {
+        let names = regions
+            .iter()
+            .map(|region| region.registry.region().clone());
+        let mut seen = Self {
+            keep,
+            regions: names.collect(),
+            in_use: BTreeMap::new(),
+            pinned: BTreeSet::new(),
+            open: BTreeMap::new(),
+        };
+        let looks = regions.iter().flat_map(|region| {
+            let layers = layers(head, region.registry.region());
+            region.places().flat_map(move |(place, fleet)| {
+                let layers = layers.clone().into_iter();
+                layers.map(move |layer| look_at(place.clone(), Arc::clone(&fleet), layer))
+            })
+        });
+        for look in join_all(looks).await {
+            let look = look.map_err(|source| Error::Fleet {
+                layer: definition.layer.clone(),
+                source,
+            })?;
+            seen.in_use.extend(look.in_use);
+            seen.pinned.extend(look.pinned);
+        }
+        for (_, versions) in seen.sort(head).gone {
+            for region in regions {
+                let registry = region.registry.as_ref();
+                if let Some(arn) = versions.get(registry.region())
+                    && let Some(reason) = stranger(registry, definition, arn).await
+                {
+                    seen.open.insert(arn.clone(), reason);
+                }
+            }
+        }
+        Ok(seen)
+    }
+
     /// Takes every release that can go from where anybody is led to it.
     fn send_off(&self, head: &mut Head) {
-        let (gone, _) = self.sort(head);
-        for (seq, versions) in gone {
+        for (seq, versions) in self.sort(head).gone {
             head.versions.remove(&seq);
             head.leaving.insert(seq, versions);
         }
     }
 
-    /// Sorts the releases into those that can go, with their layer versions, and those that stay.
-    fn sort(&self, head: &Head) -> (BTreeMap<u64, Versions>, Vec<Kept>) {
+    fn sort(&self, head: &Head) -> Sorted {
         let (mut gone, mut kept) = (BTreeMap::new(), Vec::new());
         for (&seq, versions) in head.versions.iter().chain(&head.leaving) {
             match self.stays(head, seq, versions) {
@@ -223,14 +253,15 @@ impl Seen {
             }
         }
         kept.sort_by_key(|kept| kept.seq);
-        (gone, kept)
+        Sorted { gone, kept }
     }
 
     /// Says why a release stays; `None` where nothing speaks for it.
     fn stays(&self, head: &Head, seq: u64, versions: &Versions) -> Option<String> {
         let is = |marked: Option<u64>| marked == Some(seq);
         let rollout = head.rollout.as_ref();
-        let newest = head.versions.keys().rev().take(self.keep);
+        let mut told = head.told.values().map(|told| &told.version);
+        let mut newest = head.versions.keys().rev().take(self.keep);
         let marks = [
             (is(head.current), "it is the current one"),
             (
@@ -247,9 +278,13 @@ impl Seen {
                 is(rollout.and_then(|rollout| rollout.from)),
                 "a rollout comes from it",
             ),
+            (
+                told.any(|told| versions.values().any(|arn| arn == told)),
+                "a Region was told to use it",
+            ),
             (self.pinned.contains(&seq), "a function's tag pins it"),
             (
-                newest.into_iter().any(|newest| *newest == seq),
+                newest.any(|newest| *newest == seq),
                 "it is one of the newest",
             ),
         ];
@@ -259,47 +294,125 @@ impl Seen {
         if let Some(user) = versions.values().find_map(|arn| self.in_use.get(arn)) {
             return Some(format!("{user} uses it"));
         }
-        if let Some(region) = versions
-            .keys()
-            .find(|region| !self.regions.contains(*region))
-        {
-            let words = "the definition does not name that Region any more, so nobody looks there";
-            return Some(format!("it is published in {region}; {words}"));
+        if let Some(reason) = versions.values().find_map(|arn| self.open.get(arn)) {
+            return Some(reason.clone());
         }
-        let unseen = self.unseen.first()?;
-        let words = "delete its layer versions by hand where you know that nobody does";
-        Some(format!(
-            "{unseen} may use it, and those functions are not seen; {words}"
-        ))
+        let region = versions
+            .keys()
+            .find(|region| !self.regions.contains(*region))?;
+        let words = "the definition does not name that Region any more, so nobody looks there";
+        Some(format!("it is published in {region}; {words}"))
+    }
+
+    /// Deletes a release's layer versions, then its zip, then the last trace of both in the head.
+    async fn delete(
+        &self,
+        engine: &Engine,
+        session: &mut Session<'_>,
+        regions: &[Region],
+        release: &Release,
+        versions: &Versions,
+    ) -> Result<(), Error> {
+        for region in regions {
+            let registry = region.registry.as_ref();
+            if let Some(arn) = versions.get(registry.region()) {
+                let deleted = registry.delete(arn).await;
+                deleted.map_err(fault(release, "delete a version of"))?;
+            }
+            self.delete_unknown(registry, release).await?;
+        }
+        let key = Key::blob(&release.zip_sha256);
+        let deleted = engine.ports.store.delete(&key).await;
+        deleted.map_err(|source| Error::Store {
+            key: key.to_string(),
+            source,
+        })?;
+        session
+            .change(|head| drop(head.leaving.remove(&release.seq)))
+            .await
+    }
+
+    /// Deletes a version of the release that a lost reply left behind, and that may refer to its zip.
+    async fn delete_unknown(
+        &self,
+        registry: &dyn Registry,
+        release: &Release,
+    ) -> Result<(), Error> {
+        let found = registry.find(&release.layer, &description(release)).await;
+        let found = found.map_err(fault(release, "look for a version of"))?;
+        let Some(version) = found.filter(|version| version.sha256 == release.zip_sha256) else {
+            return Ok(());
+        };
+        if let Some(user) = self.in_use.get(&version.arn) {
+            return Err(Error::Order(format!("{user} uses {}", version.arn)));
+        }
+        let deleted = registry.delete(&version.arn).await;
+        deleted.map_err(fault(release, "delete a version of"))
     }
 }
 
-/// Deletes a release's layer versions, then its zip, then the last trace of both in the head.
-async fn delete(
-    engine: &Engine,
-    session: &mut Session<'_>,
-    regions: &[Region],
-    release: &Release,
-    versions: &Versions,
-) -> Result<(), Error> {
-    for region in regions {
-        let registry = region.registry.as_ref();
-        if let Some(arn) = versions.get(registry.region()) {
-            let deleted = registry.delete(arn).await;
-            deleted.map_err(|source| Error::Registry {
-                action: "delete a version of",
-                layer: release.layer.clone(),
-                source,
-            })?;
+/// One version of each layer that the head names in a Region: a state that came from another account names that
+/// account's, too.
+fn layers(head: &Head, region: &RegionName) -> Vec<LayerVersionArn> {
+    let releases = head.versions.values().chain(head.leaving.values());
+    let named = releases.filter_map(|versions| versions.get(region));
+    let by_layer: BTreeMap<&str, &LayerVersionArn> = named.map(|arn| (arn.layer(), arn)).collect();
+    by_layer.into_values().cloned().collect()
+}
+
+struct Look {
+    in_use: Vec<(LayerVersionArn, String)>,
+    pinned: Vec<u64>,
+}
+
+async fn look_at(
+    place: Place,
+    fleet: Arc<dyn Fleet>,
+    layer: LayerVersionArn,
+) -> Result<Look, PortError> {
+    let blind = |source: PortError| format!("{place}: {}", chain(source.as_ref()));
+    let name = LayerName::parse(layer.layer_name())?;
+    let consumers = fleet.observe(&layer).await.map_err(blind)?;
+    let named = fleet.in_use(&layer).await.map_err(blind)?;
+    let pins = consumers
+        .iter()
+        .filter_map(|consumer| match order(consumer, &name)? {
+            Order::Pin(seq) => Some(seq),
+            _ => None,
+        });
+    let users = named.into_iter();
+    Ok(Look {
+        pinned: pins.collect(),
+        in_use: users
+            .map(|(arn, user)| (arn, format!("{user} in {place}")))
+            .collect(),
+    })
+}
+
+/// Says what speaks against a version because of who may use it: somebody whose functions nobody looks at.
+async fn stranger(
+    registry: &dyn Registry,
+    definition: &Definition,
+    arn: &LayerVersionArn,
+) -> Option<String> {
+    let readers = match registry.readers(arn).await {
+        Ok(readers) => readers,
+        Err(source) => {
+            let words = chain(source.as_ref());
+            return Some(format!("who may use it cannot be asked: {words}"));
         }
-    }
-    let key = Key::blob(&release.zip_sha256);
-    let deleted = engine.ports.store.delete(&key).await;
-    deleted.map_err(|source| Error::Store {
-        key: key.to_string(),
-        source,
-    })?;
-    session
-        .change(|head| drop(head.leaving.remove(&release.seq)))
-        .await
+    };
+    let members = &definition.destinations.accounts;
+    let is_seen = |reader: &String| {
+        let mut ids = members.iter().map(|account| account.id.as_str());
+        ids.any(|id| id == reader) || arn.account() == reader
+    };
+    let mut strangers = readers.into_iter().filter(|reader| !is_seen(reader));
+    let who = match strangers.next()?.as_str() {
+        "*" => "everyone".to_owned(),
+        who => who.to_owned(),
+    };
+    Some(format!(
+        "{who} may use it, and those functions are not seen"
+    ))
 }

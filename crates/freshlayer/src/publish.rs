@@ -9,7 +9,7 @@ use crate::engine::{Engine, Stages};
 use crate::error::{Error, chain};
 use crate::names::{LayerVersionArn, RegionName};
 use crate::package::LayerZip;
-use crate::ports::{LayerVersion, PortError, Publication, Region, Registry, Stage};
+use crate::ports::{LayerVersion, PortError, Publication, Region, Registry, Signature, Stage};
 use crate::state::Release;
 
 /// Where a release was published, and where not.
@@ -20,7 +20,7 @@ pub(crate) struct Published {
 }
 
 /// Says which release a layer version is; the registry is searched by it. Lambda takes 256 characters.
-fn description(release: &Release) -> String {
+pub(crate) fn description(release: &Release) -> String {
     let Release {
         layer,
         seq,
@@ -94,7 +94,10 @@ async fn find_or_make(
     let layer = &release.layer;
     let description = description(release);
     // A state that was begun anew may describe other bytes (with another download's time) the same way.
-    let same = |version: &LayerVersion| version.sha256 == zip.sha256;
+    let same = |version: &LayerVersion| {
+        let wanted = terms.signing_profile.is_none() || version.signature == Signature::Signed;
+        version.sha256 == zip.sha256 && wanted
+    };
     let found = registry.find(layer, &description).await;
     let found = found.map_err(fault(release, "look for a version of"))?;
     if let Some(version) = found.filter(same) {

@@ -6,6 +6,6 @@ mod source;
 mod store;
 
 pub use fleet::{FleetBench, Strictness, fleet};
-pub use registry::registry;
+pub use registry::{Hosts, registry};
 pub use source::source;
 pub use store::store;

@@ -8,11 +8,20 @@ use freshlayer::{Digest, LayerName, LayerVersionArn, sha256_of};
 
 use crate::sandbox::layer_name;
 
+/// Whether there is anybody to let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hosts {
+    /// Other accounts.
+    Accounts,
+    /// Nobody else: a folder.
+    Nobody,
+}
+
 /// Holds a layer registry to its contract. The layers `numbered` and `other` must be new.
 ///
 /// # Panics
 /// Where it breaks the contract.
-pub async fn registry(registry: &dyn Registry) {
+pub async fn registry(registry: &dyn Registry, hosts: Hosts) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let zip = folder.path().join("layer.zip");
     let sha256 = write_zip(&zip, b"some data");
@@ -83,7 +92,7 @@ pub async fn registry(registry: &dyn Registry) {
         .expect("readable")
         .expect("it is there");
     assert_eq!((&back.sha256, back.description.as_str()), (&sha256, "a"));
-    promotes_again(registry, &layer, &first.arn).await;
+    promotes_again(registry, hosts, &layer, &first.arn).await;
     deletes(registry, &again.arn, publication("e")).await;
     let missing = LayerVersionArn::parse(&format!("{}:99", first.arn.layer())).expect("an ARN");
     assert!(
@@ -125,7 +134,12 @@ async fn deletes(registry: &dyn Registry, newest: &LayerVersionArn, next: Public
     assert_eq!(next.arn.version(), number, "a number is never used again");
 }
 
-async fn promotes_again(registry: &dyn Registry, layer: &LayerName, arn: &LayerVersionArn) {
+async fn promotes_again(
+    registry: &dyn Registry,
+    hosts: Hosts,
+    layer: &LayerName,
+    arn: &LayerVersionArn,
+) {
     let readers = [Reader::parse("210987654321").expect("an account")];
     let promotion = Promotion {
         layer,
@@ -137,6 +151,12 @@ async fn promotes_again(registry: &dyn Registry, layer: &LayerName, arn: &LayerV
         let promoted = registry.promote(promotion).await;
         promoted.expect("promoting again changes nothing");
     }
+    let readers = registry.readers(arn).await.expect("readable");
+    let expected = match hosts {
+        Hosts::Accounts => BTreeSet::from(["210987654321".to_owned()]),
+        Hosts::Nobody => BTreeSet::new(),
+    };
+    assert_eq!(readers, expected);
 }
 
 fn write_zip(path: &Path, content: &[u8]) -> Digest {

@@ -35,7 +35,8 @@ struct Version {
     made: Instant,
     /// The signing job and the profile's version, where it is signed.
     signed: Option<[String; 2]>,
-    readers: Vec<String>,
+    /// Statements of its policy, by their ids.
+    policy: BTreeMap<String, Value>,
 }
 
 impl Layers {
@@ -89,7 +90,7 @@ impl Layers {
             unzipped_bytes,
             made: Instant::now(),
             signed: signer.of(&bucket, &key),
-            readers: Vec::new(),
+            policy: BTreeMap::new(),
         });
         let version = versions.last().expect("it was pushed");
         Answer::json(201, &shown(&layer, version))
@@ -142,6 +143,9 @@ impl Layers {
     /// What is not there is deleted, too.
     pub(super) fn delete(&mut self, asked: &Asked) -> Answer {
         let (layer, number) = (&asked.path[2], &asked.path[4]);
+        let Ok(layer) = named(layer) else {
+            return denied("lambda:DeleteLayerVersion", layer);
+        };
         if let Some(versions) = self.versions.get_mut(layer) {
             versions.retain(|version| version.number.to_string() != *number);
         }
@@ -149,6 +153,28 @@ impl Layers {
             status: 204,
             headers: Vec::new(),
             body: Vec::new(),
+        }
+    }
+
+    pub(super) fn policy(&self, asked: &Asked) -> Answer {
+        let (layer, number) = (&asked.path[2], &asked.path[4]);
+        let Ok(layer) = named(layer) else {
+            return denied("lambda:GetLayerVersionPolicy", layer);
+        };
+        let mut versions = self.versions.get(layer).into_iter().flatten();
+        let found = versions.find(|version| version.number.to_string() == *number);
+        match found {
+            Some(version) if !version.policy.is_empty() => {
+                let statements: Vec<&Value> = version.policy.values().collect();
+                let policy =
+                    json!({"Version": "2012-10-17", "Id": "default", "Statement": statements});
+                let policy = policy.to_string();
+                Answer::json(200, &json!({"Policy": policy, "RevisionId": "1"}))
+            }
+            _ => {
+                let words = "No policy is associated with the given resource.";
+                Answer::fault(404, "ResourceNotFoundException", words)
+            }
         }
     }
 
@@ -164,14 +190,23 @@ impl Layers {
             .as_str()
             .unwrap_or_default()
             .to_owned();
-        if version.readers.contains(&sid) {
+        if version.policy.contains_key(&sid) {
             let text = format!(
                 "The statement id ({sid}) provided already exists. Please provide a new statement id, or remove the \
                  existing statement."
             );
             return Answer::fault(409, "ResourceConflictException", &text);
         }
-        version.readers.push(sid);
+        let mut statement = json!({
+            "Sid": sid, "Effect": "Allow", "Action": document["Action"], "Principal": document["Principal"],
+        });
+        if document["Principal"] != "*" {
+            statement["Principal"] = json!({"AWS": document["Principal"]});
+        }
+        if let Some(id) = document["OrganizationId"].as_str() {
+            statement["Condition"] = json!({"StringEquals": {"aws:PrincipalOrgID": id}});
+        }
+        version.policy.insert(sid, statement);
         Answer::json(201, &json!({"Statement": "{}", "RevisionId": "1"}))
     }
 }
@@ -191,7 +226,7 @@ impl Simulated {
         let world = self.world();
         let newest = world.layers.versions.get(layer).and_then(|all| all.last());
         newest
-            .map(|version| version.readers.clone())
+            .map(|version| version.policy.keys().cloned().collect())
             .unwrap_or_default()
     }
 
@@ -204,6 +239,25 @@ impl Simulated {
     pub fn leave_room(&self, bytes: u64) {
         self.world().layers.room_bytes = Some(bytes);
     }
+}
+
+/// A layer is named by its name or by its ARN; `Err` for another account's.
+fn named(layer: &str) -> Result<&str, ()> {
+    match layer.strip_prefix("arn:") {
+        None => Ok(layer),
+        Some(rest) if rest.contains(&format!(":{ACCOUNT}:layer:")) => {
+            Ok(rest.rsplit(':').next().unwrap_or_default())
+        }
+        Some(_) => Err(()),
+    }
+}
+
+fn denied(action: &str, layer: &str) -> Answer {
+    let words = format!(
+        "User: arn:aws:sts::{ACCOUNT}:assumed-role/publisher/run is not authorized to perform: {action} on resource: \
+         {layer} because no resource-based policy allows the {action} action"
+    );
+    Answer::fault(403, "AccessDeniedException", &words)
 }
 
 fn arn(layer: &str) -> String {

@@ -27,6 +27,7 @@ pub(super) fn name(asked: &Asked) -> String {
         ("POST", [LAYERS, "layers", _, "versions", _, "policy"]) => "AddLayerVersionPermission",
         ("POST", ["signing-jobs"]) => "StartSigningJob",
         ("GET", ["signing-jobs", _]) => "DescribeSigningJob",
+        ("GET", [LAYERS, "layers", _, "versions", _, "policy"]) => "GetLayerVersionPolicy",
         ("DELETE", [LAYERS, "layers", _, "versions", _]) => "DeleteLayerVersion",
         ("DELETE", _) => "DeleteObject",
         ("GET", _) => "GetObject",
@@ -79,6 +80,7 @@ pub(super) fn dispatch(world: &mut World, name: &str, asked: &Asked) -> Answer {
         "PutObject" => objects.put(asked),
         "DeleteObject" => objects.delete(asked),
         "DeleteLayerVersion" => layers.delete(asked),
+        "GetLayerVersionPolicy" => layers.policy(asked),
         "StartSigningJob" => signer.start(asked, objects),
         "DescribeSigningJob" => signer.describe(asked),
         "PutParameter" => {

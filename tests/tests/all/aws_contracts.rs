@@ -11,7 +11,7 @@ use freshlayer::definition::Terms;
 use freshlayer::ports::{Fleet, Publication, Registry};
 use freshlayer::{Digest, LayerVersionArn};
 use freshlayer_aws::{Glance, LambdaFleet, LambdaRegistry};
-use freshlayer_tests::contracts::{self, FleetBench, Strictness};
+use freshlayer_tests::contracts::{self, FleetBench, Hosts, Strictness};
 use freshlayer_tests::emulator::{Account, a_zip, emulator};
 use freshlayer_tests::sandbox::{block_on, layer_name};
 use tempfile::NamedTempFile;
@@ -28,7 +28,7 @@ fn s3_store() {
 fn lambda_registry() {
     block_on(async {
         let account = emulator().account().await;
-        contracts::registry(&account.aws().registry()).await;
+        contracts::registry(&account.aws().registry(), Hosts::Accounts).await;
     });
 }
 

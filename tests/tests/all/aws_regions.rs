@@ -1,5 +1,6 @@
 //! Two Regions and two accounts: one download and one package feed all, and each is its own result.
 
+use aws_sdk_lambda::types::LayerVersionsListItem;
 use freshlayer_tests::emulator::{Account, REGION, emulator};
 use freshlayer_tests::sandbox::workspace;
 use serde_json::Value;
@@ -141,6 +142,49 @@ fn a_region_that_fails_holds_nobody_back_and_catches_up() {
         let idle = world.cloud.run(&["refresh", "--json"]);
         let outcome: Value = idle.json()["layers"][0]["outcome"]["kind"].clone();
         assert_eq!(outcome, "unchanged", "{idle:?}");
+    });
+}
+
+#[test]
+fn prune_looks_in_every_region_and_account() {
+    block_on(async {
+        let world = World::new().await;
+        assert_eq!(world.cloud.run(&["refresh"]).code, 0);
+        let held = [world.version(FAR, 1)];
+        let tags = [("freshlayer:geo", "hold")];
+        let member = world.member.in_region(FAR);
+        member.function("held", &held, &[], &tags).await;
+        let moves = [world.version(REGION, 1)];
+        let home = world.cloud.account.in_region(REGION);
+        home.function("moves", &moves, &[], &[]).await;
+        for day in [3, 6, 9] {
+            world.build(day);
+            world.cloud.run(&["refresh"]);
+        }
+        // A Region that lacks the current release keeps nobody from pruning.
+        let bucket = format!("{}-{FAR}", world.cloud.account.bucket());
+        empty(&world.far, &bucket).await;
+        world.build(12);
+        assert_eq!(world.cloud.run(&["refresh"]).code, 1);
+        let ran = world.cloud.run(&["prune", "geo", "--keep", "2"]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        let place = format!("function held in {FAR} of {} uses it", world.member.id);
+        assert!(ran.stdout.contains(&place), "{ran:?}");
+        assert!(ran.stdout.contains("  release 2  pruned  "), "{ran:?}");
+        for region in [REGION, FAR] {
+            let lambda = world.cloud.account.in_region(region).lambda();
+            let listed = lambda.list_layer_versions().layer_name("geo").send().await;
+            let listed = listed.expect("readable");
+            let numbers = listed
+                .layer_versions()
+                .iter()
+                .map(LayerVersionsListItem::version);
+            let numbers: Vec<i64> = numbers.collect();
+            assert!(
+                numbers.contains(&1) && !numbers.contains(&2),
+                "{region}: {numbers:?}"
+            );
+        }
     });
 }
 

@@ -11,7 +11,7 @@ use freshlayer::definition::{Destinations, Terms};
 use freshlayer::faults::Faults;
 use freshlayer::ports::{Fleet, FunctionName, Ports, Publication, Region, Registry};
 use freshlayer_local::{FolderFleet, FolderRegistry, FolderStore, NewFunction};
-use freshlayer_tests::contracts::{self, FleetBench};
+use freshlayer_tests::contracts::{self, FleetBench, Hosts};
 use freshlayer_tests::databases::Mmdb;
 use freshlayer_tests::sandbox::{Sandbox, block_on, layer_name};
 
@@ -42,13 +42,17 @@ fn store_behind_faults_that_never_strike() {
 #[test]
 fn folder_registry() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    block_on(contracts::registry(&FolderRegistry::new(folder.path())));
+    block_on(contracts::registry(
+        &FolderRegistry::new(folder.path()),
+        Hosts::Nobody,
+    ));
 }
 
 #[test]
 fn registry_behind_faults_that_never_strike() {
     block_on(contracts::registry(
         home(&wrapped(&Sandbox::new())).registry.as_ref(),
+        Hosts::Nobody,
     ));
 }
 

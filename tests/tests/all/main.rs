@@ -21,4 +21,5 @@ mod prune;
 mod refresh;
 mod simulated;
 mod simulated_contracts;
+mod simulated_prune;
 mod tidy;

@@ -103,22 +103,6 @@ fn a_published_version_that_no_alias_leads_to_counts() {
 }
 
 #[test]
-fn readers_whose_functions_nobody_sees_keep_everything() {
-    let sandbox = Sandbox::new();
-    sandbox.layer("geo", &format!("publish.readers = ['o-abcdefghij']\n{GEO}"));
-    for seq in 1..=3 {
-        let build = Mmdb::later(seq).bytes();
-        sandbox.upstream.publish("country.mmdb", &build);
-        assert_refreshed(&sandbox.refresh("geo"), seq);
-    }
-    // Who was let in once may have a function on it still.
-    sandbox.layer("geo", GEO);
-    let preview = pruned(&sandbox, &sandbox.engine(), 0, Prune::Preview);
-    let first = reasons(&preview)[&1];
-    assert!(first.contains("o-abcdefghij may use it"), "{first}");
-}
-
-#[test]
 fn a_fleet_that_cannot_be_asked_keeps_everything() {
     let sandbox = with_releases(4);
     let (mut engine, definition) = (sandbox.engine(), sandbox.definition("geo"));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use freshlayer::definition::{Definition, read_file};
 use freshlayer::ports::{Peers, Ports};
 use freshlayer::report::{ConsumerState, Exit, Report};
-use freshlayer::{Engine, LayerVersionArn, Prune, Retry, pin, prune, refresh, rollback, verify};
+use freshlayer::{Engine, LayerVersionArn, Retry, pin, refresh, rollback, verify};
 use freshlayer_aws::{Glance, Pace};
 use freshlayer_local::{FileSource, SystemClock};
 use freshlayer_tests::databases::Mmdb;
@@ -43,14 +43,14 @@ pub(crate) fn pace() -> Pace {
 }
 
 /// A publisher with its upstream, on an AWS of its own.
-struct World {
-    aws: Simulated,
+pub(crate) struct World {
+    pub(crate) aws: Simulated,
     folder: TempDir,
-    definition: Definition,
+    pub(crate) definition: Definition,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::of(TERMS)
     }
 
@@ -61,7 +61,7 @@ impl World {
         world
     }
 
-    fn of(terms: &str) -> Self {
+    pub(crate) fn of(terms: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("geo.toml");
         std::fs::write(&file, format!("{terms}\n{DATASET}")).expect("writable");
@@ -75,12 +75,12 @@ impl World {
         world
     }
 
-    fn build(&self, day: u64) {
+    pub(crate) fn build(&self, day: u64) {
         let file = self.folder.path().join("country.mmdb");
         std::fs::write(file, Mmdb::later(day).bytes()).expect("writable");
     }
 
-    fn engine(&self, aws: &Simulated, owner: &str, pace: Pace) -> Engine {
+    pub(crate) fn engine(&self, aws: &Simulated, owner: &str, pace: Pace) -> Engine {
         let aws = aws.aws(pace);
         Engine {
             ports: Ports {
@@ -98,7 +98,7 @@ impl World {
         }
     }
 
-    async fn refresh(&self, aws: &Simulated) -> Report {
+    pub(crate) async fn refresh(&self, aws: &Simulated) -> Report {
         let engine = self.engine(aws, "tester", pace());
         refresh(&engine, &self.definition, Retry::OnChange).await
     }
@@ -137,7 +137,7 @@ impl Peers for AllGone {
     }
 }
 
-fn version(number: u64) -> LayerVersionArn {
+pub(crate) fn version(number: u64) -> LayerVersionArn {
     let arn = format!("arn:aws:lambda:{REGION}:{ACCOUNT}:layer:geo:{number}");
     LayerVersionArn::parse(&arn).expect("an ARN")
 }
@@ -359,50 +359,6 @@ fn a_lost_reply_and_a_list_that_lags_make_no_second_version() {
         let report = world.refresh(&world.aws).await;
         assert_eq!(report.exit(), Exit::Done, "{report:#?}");
         assert_eq!(world.aws.published("geo").len(), 2, "found and adopted");
-    });
-}
-
-#[test]
-fn pruned_at_every_call_the_zip_goes_last_and_nothing_that_is_used_goes() {
-    block_on(async {
-        let world = World::of("publish.storage = 'reference'");
-        for day in 0..5 {
-            world.build(3 * day);
-            assert_eq!(world.refresh(&world.aws).await.exit(), Exit::Done);
-        }
-        let held = NewFunction {
-            layers: &[version(2)],
-            tags: &[("freshlayer:geo", "hold")],
-            ..NewFunction::default()
-        };
-        world.aws.function("held", &held);
-        for hit in [Hit::SilentBefore, Hit::SilentAfter, Hit::Cut] {
-            for call in 0.. {
-                let aws = world.aws.copy();
-                let struck = aws.hit_by(move |number, _| (number == call).then_some(hit));
-                let engine = world.engine(&struck, "killed", pace());
-                let run = prune(&engine, &world.definition, 1, Prune::Delete);
-                let ended = tokio::time::timeout(Duration::from_mins(1), run).await;
-                let calls = struck.calls();
-                let (versions, zips) = (aws.published("geo").len(), aws.zips());
-                assert!(
-                    zips >= versions,
-                    "{hit:?} at {call}: a version lost its zip"
-                );
-                let engine = world.engine(&aws, "tester", pace());
-                let again = prune(&engine, &world.definition, 1, Prune::Delete).await;
-                assert_eq!(again.expect("it goes on").exit(), Exit::Done);
-                // The held one, the current one, and the one that a rollback leads to.
-                assert_eq!(
-                    (aws.published("geo").len(), aws.zips()),
-                    (3, 3),
-                    "{hit:?} at {call}"
-                );
-                if ended.is_ok() && calls <= call {
-                    break;
-                }
-            }
-        }
     });
 }
 

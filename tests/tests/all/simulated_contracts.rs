@@ -7,7 +7,7 @@ use freshlayer::LayerVersionArn;
 use freshlayer::definition::Terms;
 use freshlayer::ports::{Fleet, Publication, Registry as _};
 use freshlayer_aws::{Glance, LambdaFleet, LambdaRegistry};
-use freshlayer_tests::contracts::{self, FleetBench};
+use freshlayer_tests::contracts::{self, FleetBench, Hosts};
 use freshlayer_tests::emulator::a_zip;
 use freshlayer_tests::sandbox::layer_name;
 use freshlayer_tests::simulated::{NewFunction, Simulated};
@@ -25,7 +25,9 @@ fn s3_store() {
 
 #[test]
 fn lambda_registry() {
-    block_on(async { contracts::registry(&Simulated::new().aws(pace()).registry()).await });
+    block_on(async {
+        contracts::registry(&Simulated::new().aws(pace()).registry(), Hosts::Accounts).await;
+    });
 }
 
 #[test]

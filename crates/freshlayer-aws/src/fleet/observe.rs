@@ -169,9 +169,9 @@ impl LambdaFleet {
         loop {
             let page = self.page(Some(FunctionVersion::All), marker).await?;
             for found in page.functions() {
-                let Some(Ok(function)) = found.function_name().map(FunctionName::parse) else {
-                    continue;
-                };
+                let function = FunctionName::parse(found.function_name().unwrap_or_default());
+                // Whoever cannot be named here may use anything.
+                let function = function.map_err(|words| Fault::odd("ListFunctions", words))?;
                 let user = User {
                     version: number(found.version()),
                     function,

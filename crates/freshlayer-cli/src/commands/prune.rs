@@ -15,7 +15,8 @@ pub(crate) async fn run(host: &Host, arguments: PruneArguments) -> Result<Done, 
     let engine = host.engine().await?;
     let mut all = Vec::new();
     for definition in host.definitions(&arguments.layers)? {
-        all.push(prune(&engine, &definition, arguments.keep, mode).await?);
+        let pruned = prune(&engine, &definition, arguments.keep, mode).await;
+        all.push(pruned.unwrap_or_else(|error| Pruned::failed(&definition.layer, &error)));
     }
     let exit = all.iter().map(Pruned::exit).max_by_key(|exit| match exit {
         Exit::Failed => 2,

@@ -55,12 +55,13 @@ pub(super) struct RawPublish {
     /// Processor architectures that the layer is listed for: `x86_64`, `arm64`. Default: both.
     pub(super) architectures: Vec<Architecture>,
     /// Who keeps the zip: `copy` (Lambda, within its 300 GB per account and Region) or `reference` (the state
-    /// bucket; one zip for all Regions, which must never be deleted while the version is used).
+    /// bucket; one zip for all Regions, which nothing but `freshlayer prune` may delete, and it does so last).
     pub(super) storage: ZipStorage,
     /// Accounts (twelve digits) and organisations (`o-…`) that may use each version, beside `account`.
     pub(super) readers: Vec<String>,
     /// A signing profile of AWS Signer, of the same name in every Region: each zip is signed before it is published,
     /// for functions whose code signing configuration says `Enforce`. Not together with `reference`.
+    /// It holds for releases from then on; `refresh` signs nothing that is published.
     pub(super) signing_profile: Option<String>,
 }
 

@@ -17,7 +17,7 @@ pub use fleet::{
     Alias, Configuration, Consumer, Fleet, FleetError, FunctionName, PublishedVersion, Step, User,
 };
 pub use regions::{Region, Regions};
-pub use registry::{LayerVersion, Located, Promotion, Publication, Registry};
+pub use registry::{LayerVersion, Located, Promotion, Publication, Registry, Signature};
 pub use source::{
     Body, ExpectedChecksum, Fetch, Request, Source, SourceError, UpstreamFacts, Validators,
 };

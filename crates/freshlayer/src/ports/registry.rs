@@ -59,6 +59,13 @@ pub trait Registry: Send + Sync {
     /// What the adapter says.
     async fn promote(&self, promotion: Promotion<'_>) -> Result<(), PortError>;
 
+    /// Lists who beside its own account may use a version: accounts by their twelve digits, organisations by their
+    /// ids, `*` for everyone.
+    ///
+    /// # Errors
+    /// What the adapter says.
+    async fn readers(&self, arn: &LayerVersionArn) -> Result<BTreeSet<String>, PortError>;
+
     /// Deletes a version; one that is not there is deleted already.
     ///
     /// # Errors
@@ -103,6 +110,15 @@ pub struct Publication<'a> {
     pub terms: &'a Terms,
 }
 
+/// Whether a layer version is signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signature {
+    #[doc(hidden)]
+    Unsigned,
+    #[doc(hidden)]
+    Signed,
+}
+
 /// One layer version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayerVersion {
@@ -113,4 +129,6 @@ pub struct LayerVersion {
     /// The SHA-256 of the zip that it was made of: the one that the registry holds (Lambda's `CodeSha256`, as hex), or
     /// the one that was signed before it was published.
     pub sha256: Digest,
+    /// Whether it is signed.
+    pub signature: Signature,
 }

@@ -1,12 +1,10 @@
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 
-use super::orders::{Order, order};
 use super::plan::{Desired, Plan, plan};
 use crate::error::{Error, chain};
-use crate::names::{LayerName, Place, RegionName};
+use crate::names::{Place, RegionName};
 use crate::ports::{Consumer, Fleet, PortError, Region};
 use crate::state::{Head, Release};
 
@@ -29,26 +27,6 @@ pub(super) struct Found {
 }
 
 impl Survey {
-    /// The releases that functions are pinned to by their tags.
-    pub(crate) fn pinned(&self, layer: &LayerName) -> BTreeSet<u64> {
-        let found = self
-            .looks
-            .iter()
-            .filter_map(|look| look.found.as_ref().ok());
-        let consumers = found.flat_map(|found| &found.observed);
-        let pins = consumers.filter_map(|consumer| match order(consumer, layer)? {
-            Order::Pin(seq) => Some(seq),
-            _ => None,
-        });
-        pins.collect()
-    }
-
-    /// The first place that could not be looked at, and why.
-    pub(crate) fn blind(&self) -> Option<(&Place, &str)> {
-        let mut looks = self.looks.iter();
-        looks.find_map(|look| Some((&look.place, look.found.as_ref().err()?.as_str())))
-    }
-
     pub(crate) fn nothing_to_do(&self) -> bool {
         let mut found = self
             .looks

@@ -38,9 +38,6 @@ pub struct Head {
     /// Releases that are being deleted: the layer versions that are left of each. Nobody is led to these any more.
     #[serde(default)]
     pub leaving: BTreeMap<u64, BTreeMap<RegionName, LayerVersionArn>>,
-    /// Everyone who was ever let in to some version of the layer.
-    #[serde(default)]
-    pub opened_to: BTreeSet<Reader>,
     /// What each Region was last told to use.
     #[serde(default)]
     pub told: BTreeMap<RegionName, Told>,
@@ -157,7 +154,6 @@ impl Head {
             told: BTreeMap::new(),
             versions: BTreeMap::new(),
             leaving: BTreeMap::new(),
-            opened_to: BTreeSet::new(),
             upstream: BTreeMap::new(),
             rejected: Vec::new(),
             pin: None,
@@ -235,12 +231,19 @@ impl Head {
         }
     }
 
-    /// Returns the release that a rollback without a number leads to: the last stable one before the current.
+    /// Returns the release that a rollback without a number leads to: the last stable one before the current, or
+    /// where there was none the newest before it.
     pub fn fallback(&self) -> Option<u64> {
         let current = self.current?;
         let before = self.stable_before.iter().chain(&self.stable).copied();
         before
             .filter(|seq| *seq < current && self.versions.contains_key(seq))
             .max()
+            .or_else(|| {
+                self.versions
+                    .range(..current)
+                    .next_back()
+                    .map(|(seq, _)| *seq)
+            })
     }
 }
