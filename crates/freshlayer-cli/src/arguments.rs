@@ -1,7 +1,9 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use freshlayer::report::Exit;
 
@@ -52,6 +54,29 @@ pub(crate) struct Arguments {
     pub(crate) verbose: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Arguments {
+    /// Reads the command line. An option that only an AWS account can follow is a mistake on the local host, where it
+    /// would be taken for an order that was carried out.
+    pub(crate) fn read() -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+        let arguments = Self::from_arg_matches(&matches)?;
+        let typed = |name: &&&str| {
+            let known = matches.try_contains_id(name).unwrap_or_default();
+            known && matches.value_source(name) == Some(ValueSource::CommandLine)
+        };
+        let for_aws = ["bucket", "region", "profile"];
+        match for_aws.iter().find(typed) {
+            Some(name) if arguments.target == Target::Local => {
+                let words =
+                    format!("--{name} needs --target aws; without it the local host is meant\n");
+                Err(command.error(ErrorKind::MissingRequiredArgument, words))
+            }
+            _ => Ok(arguments),
+        }
+    }
 }
 
 /// Where layers are published and functions rolled.

@@ -16,7 +16,6 @@ mod wiring;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::ErrorKind;
 use freshlayer::report::Exit;
 
@@ -25,7 +24,7 @@ use output::{Done, Stopped};
 use wiring::Host;
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let arguments = match Arguments::read() {
         Ok(arguments) => arguments,
         Err(error) => {
             let _closed = error.print();

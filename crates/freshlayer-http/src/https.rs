@@ -3,7 +3,7 @@ use freshlayer::definition::{ChecksumSpec, PlainHttp, SourceUrl};
 use freshlayer::ports::{ExpectedChecksum, Fetch, Request, SourceError, Validators};
 use reqwest::StatusCode;
 use reqwest::header::{
-    ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
+    DATE, ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
 };
 
 use crate::client::{Answer, Ask, Client, read_bounded};
@@ -36,9 +36,12 @@ pub(crate) async fn fetch(
             Err(SourceError::Refused { url: shown, reason })
         };
     }
+    let last_modified = header(&answer.response, LAST_MODIFIED);
+    let answered = header(&answer.response, DATE);
     let validators = Validators {
         etag: header(&answer.response, ETAG),
-        last_modified: header(&answer.response, LAST_MODIFIED),
+        last_modified: last_modified
+            .filter(|changed| names_one_state(changed, answered.as_deref())),
         build: None,
     };
     let checksums = match &request.source.checksum {
@@ -62,6 +65,16 @@ pub(crate) async fn fetch(
         plain_http,
         request.limits,
     )))
+}
+
+/// A file that changed in the second of the answer may change in it once more: then its time names two states.
+/// Source: RFC 9110, section 8.8.2.2.
+fn names_one_state(changed: &str, answered: Option<&str>) -> bool {
+    let answered = answered.map(httpdate::parse_http_date);
+    match (httpdate::parse_http_date(changed), answered) {
+        (Ok(changed), Some(Ok(answered))) => changed < answered,
+        _ => true,
+    }
 }
 
 fn conditions(known: Option<&Validators>) -> HeaderMap {
@@ -139,6 +152,17 @@ mod tests {
 
     const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
     const B: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+
+    #[test]
+    fn a_time_of_change_in_the_second_of_the_answer_is_no_validator() {
+        let (one, two) = (
+            "Mon, 23 Nov 2026 16:00:01 GMT",
+            "Mon, 23 Nov 2026 16:00:02 GMT",
+        );
+        assert!(names_one_state(one, Some(two)));
+        assert!(!names_one_state(two, Some(two)));
+        assert!(names_one_state(two, None));
+    }
 
     #[test]
     fn the_line_of_the_file_is_found() {

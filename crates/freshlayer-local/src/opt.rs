@@ -126,7 +126,7 @@ fn merge(unpacked: &[PathBuf], list: &str, merged: &Path) -> Result<PathBuf, Opt
 /// Unpacks a layer version beside its zip at the first call; every file is proved on the way.
 fn unpacked(registry: &FolderRegistry, arn: &LayerVersionArn) -> Result<PathBuf, OptError> {
     let folder = registry.folder(arn);
-    if !folder.exists() {
+    if registry.unzipped_bytes(arn)?.is_none() {
         return Err(OptError::NotFound(arn.clone()));
     }
     let damaged = |problem: String| OptError::Damaged {

@@ -230,7 +230,7 @@ impl Registry for FolderRegistry {
         Ok(BTreeSet::new())
     }
 
-    /// The empty folder stays, so that its number is never given to another version.
+    /// The folder stays, so that its number is never given to another version, and what somebody may be running with.
     async fn delete(&self, arn: &LayerVersionArn) -> Result<(), PortError> {
         if !is_ours(arn)? {
             return Err(format!("{arn} is not a layer version of this host").into());

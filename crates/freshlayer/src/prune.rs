@@ -22,7 +22,8 @@ use crate::rollout::{Order, order};
 use crate::state::{Head, Lease, Leased, Release, Session};
 
 /// Whether anything is deleted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Prune {
     /// What can go goes.
     Delete,
@@ -35,6 +36,8 @@ pub enum Prune {
 pub struct Pruned {
     /// The layer.
     pub layer: LayerName,
+    /// Whether anything was deleted.
+    pub mode: Prune,
     /// The releases that are gone, or would be, oldest first.
     pub releases: Vec<PrunedRelease>,
     /// The releases that stay, oldest first.
@@ -66,9 +69,10 @@ pub struct Kept {
 }
 
 impl Pruned {
-    fn nothing(layer: &LayerName) -> Self {
+    fn nothing(layer: &LayerName, mode: Prune) -> Self {
         Self {
             layer: layer.clone(),
+            mode,
             releases: Vec::new(),
             kept: Vec::new(),
             failures: Vec::new(),
@@ -77,10 +81,10 @@ impl Pruned {
     }
 
     /// Says that a layer could not be pruned, and why.
-    pub fn failed(layer: &LayerName, error: &Error) -> Self {
+    pub fn failed(layer: &LayerName, mode: Prune, error: &Error) -> Self {
         Self {
             failures: vec![chain(error)],
-            ..Self::nothing(layer)
+            ..Self::nothing(layer, mode)
         }
     }
 
@@ -116,7 +120,7 @@ async fn run(
     keep: usize,
     mode: Prune,
 ) -> Result<Pruned, Error> {
-    let mut pruned = Pruned::nothing(&definition.layer);
+    let mut pruned = Pruned::nothing(&definition.layer, mode);
     if session.head().versions.is_empty() && session.head().leaving.is_empty() {
         return Ok(pruned);
     }
@@ -129,51 +133,77 @@ async fn run(
     }
     let regions = engine.ports.regions.of(&definition.destinations).await;
     let seen = Seen::look(session.head(), definition, &regions, keep).await?;
-    let mut records = BTreeMap::new();
+    let until = session.head().lease.as_ref().map(|lease| lease.expires);
     for seq in seen.sort(session.head()).gone.into_keys() {
-        records.insert(seq, session.record(seq).await?);
-    }
-    if mode == Prune::Delete {
-        // Judged on what is written over: a pin may have come meanwhile.
-        session.change(|head| seen.send_off(head)).await?;
-    }
-    let Sorted { gone, kept } = seen.sort(session.head());
-    pruned.kept = kept;
-    for (seq, versions) in gone {
-        let Some(release) = records.get(&seq) else {
-            continue;
+        if mode == Prune::Delete && until.is_some_and(|until| engine.ports.clock.now() >= until) {
+            let words = "this took so long that functions may have changed since; prune again";
+            pruned.failures.push(words.to_owned());
+            break;
+        }
+        let done = match mode {
+            Prune::Delete => go(engine, session, &regions, &seen, seq).await,
+            Prune::Preview => described(session, seq, session.head()).await.map(Some),
         };
-        let deleted = match mode {
-            Prune::Delete => {
-                seen.delete(engine, session, &regions, release, &versions)
-                    .await
-            }
-            Prune::Preview => Ok(()),
-        };
-        if let Err(error) = deleted {
-            let reason = format!("release {seq}: {}", chain(&error));
-            pruned.failures.push(reason);
-            match error {
-                Error::LeaseLost { .. } => break,
-                _ => continue,
+        match done {
+            Ok(release) => pruned.releases.extend(release),
+            Err(error) => {
+                let reason = format!("release {seq}: {}", chain(&error));
+                pruned.failures.push(reason);
+                let of_this_release = matches!(error, Error::Order(_) | Error::State { .. });
+                // What stops this one stops the next one, too, and each that is begun is lost to rollbacks.
+                if !of_this_release {
+                    break;
+                }
             }
         }
-        pruned.releases.push(PrunedRelease {
-            seq,
-            zip_bytes: release.zip_bytes,
-            layer_versions: versions.into_values().collect(),
-        });
     }
-    if session.holds_lease() {
-        session.release_lease(|_| ()).await?;
+    pruned.kept = seen.sort(session.head()).kept;
+    if session.holds_lease()
+        && let Err(error) = session.release_lease(|_| ()).await
+    {
+        pruned.failures.push(chain(&error));
     }
     Ok(pruned)
 }
 
+/// Takes a release from where anybody is led to it, then deletes it. `None` where it stays after all: a pin may have
+/// come meanwhile.
+async fn go(
+    engine: &Engine,
+    session: &mut Session<'_>,
+    regions: &[Region],
+    seen: &Seen<'_>,
+    seq: u64,
+) -> Result<Option<PrunedRelease>, Error> {
+    let described = described(session, seq, session.head()).await?;
+    session.change(|head| seen.send_off(head, seq)).await?;
+    let Some(versions) = session.head().leaving.get(&seq).cloned() else {
+        return Ok(None);
+    };
+    seen.delete(engine, session, regions, seq, &versions)
+        .await?;
+    Ok(Some(described))
+}
+
+async fn described(session: &Session<'_>, seq: u64, head: &Head) -> Result<PrunedRelease, Error> {
+    let versions = head.versions.get(&seq).or(head.leaving.get(&seq));
+    Ok(PrunedRelease {
+        seq,
+        zip_bytes: session.record(seq).await?.zip_bytes,
+        layer_versions: versions
+            .into_iter()
+            .flat_map(|versions| versions.values().cloned())
+            .collect(),
+    })
+}
+
 /// What the decision rests on, beside the head.
-struct Seen {
+struct Seen<'a> {
+    definition: &'a Definition,
     keep: usize,
     regions: BTreeSet<RegionName>,
+    /// The layers, by ARN, whose use was looked at.
+    looked: BTreeSet<String>,
     /// The layer versions that functions name, and one that does.
     in_use: BTreeMap<LayerVersionArn, String>,
     /// The releases that functions are pinned to by their tags.
@@ -190,11 +220,11 @@ struct Sorted {
     kept: Vec<Kept>,
 }
 
-impl Seen {
+impl<'a> Seen<'a> {
     /// Looks at every function that can be seen, then at who else may use what none of them names.
     async fn look(
         head: &Head,
-        definition: &Definition,
+        definition: &'a Definition,
         regions: &[Region],
         keep: usize,
     ) -> Result<Self, Error> {
@@ -202,8 +232,10 @@ impl Seen {
             .iter()
             .map(|region| region.registry.region().clone());
         let mut seen = Self {
+            definition,
             keep,
             regions: names.collect(),
+            looked: BTreeSet::new(),
             in_use: BTreeMap::new(),
             pinned: BTreeSet::new(),
             open: BTreeMap::new(),
@@ -220,6 +252,7 @@ impl Seen {
                 layer: definition.layer.clone(),
                 source,
             })?;
+            seen.looked.insert(look.layer);
             seen.in_use.extend(look.in_use);
             seen.pinned.extend(look.pinned);
         }
@@ -236,9 +269,9 @@ impl Seen {
         Ok(seen)
     }
 
-    /// Takes every release that can go from where anybody is led to it.
-    fn send_off(&self, head: &mut Head) {
-        for (seq, versions) in self.sort(head).gone {
+    /// Takes a release from where anybody is led to it, where it can still go.
+    fn send_off(&self, head: &mut Head, seq: u64) {
+        if let Some(versions) = self.sort(head).gone.remove(&seq) {
             head.versions.remove(&seq);
             head.leaving.insert(seq, versions);
         }
@@ -310,9 +343,10 @@ impl Seen {
         engine: &Engine,
         session: &mut Session<'_>,
         regions: &[Region],
-        release: &Release,
+        seq: u64,
         versions: &Versions,
     ) -> Result<(), Error> {
+        let release = &session.record(seq).await?;
         for region in regions {
             let registry = region.registry.as_ref();
             if let Some(arn) = versions.get(registry.region()) {
@@ -343,8 +377,17 @@ impl Seen {
         let Some(version) = found.filter(|version| version.sha256 == release.zip_sha256) else {
             return Ok(());
         };
-        if let Some(user) = self.in_use.get(&version.arn) {
-            return Err(Error::Order(format!("{user} uses {}", version.arn)));
+        let arn = &version.arn;
+        let stays = match self.in_use.get(arn) {
+            Some(user) => Some(format!("{user} uses it")),
+            None if self.looked.contains(arn.layer()) => {
+                stranger(registry, self.definition, arn).await
+            }
+            None => Some("nobody looked for functions that use it".to_owned()),
+        };
+        if let Some(reason) = stays {
+            let words = format!("its layer version {arn}, which the state does not name, stays");
+            return Err(Error::Order(format!("{words}: {reason}")));
         }
         let deleted = registry.delete(&version.arn).await;
         deleted.map_err(fault(release, "delete a version of"))
@@ -361,6 +404,7 @@ fn layers(head: &Head, region: &RegionName) -> Vec<LayerVersionArn> {
 }
 
 struct Look {
+    layer: String,
     in_use: Vec<(LayerVersionArn, String)>,
     pinned: Vec<u64>,
 }
@@ -382,6 +426,7 @@ async fn look_at(
         });
     let users = named.into_iter();
     Ok(Look {
+        layer: layer.layer().to_owned(),
         pinned: pins.collect(),
         in_use: users
             .map(|(arn, user)| (arn, format!("{user} in {place}")))

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::definition::Definition;
+use crate::definition::{Dataset, Definition};
 use crate::engine::{Engine, Stages, blocking};
 use crate::error::Error;
 use crate::gather::Gathered;
@@ -17,8 +17,8 @@ const ABANDONED_MAX: u64 = 100;
 
 /// Completes the new snapshots with those of the live release, without a download.
 ///
-/// `None` where there is nothing to release: nothing is new, a dataset was never good yet, or the content
-/// is the live one.
+/// `None` where there is nothing to release: nothing is new, a dataset was never good yet, the content is the live one,
+/// or something that serves would be lost for a dataset that is not good.
 pub(crate) async fn complete(
     engine: &Engine,
     definition: &Definition,
@@ -36,10 +36,14 @@ pub(crate) async fn complete(
             parts.push(new.swap_remove(at));
             continue;
         }
-        // A first release needs every dataset; one that comes later must not hold back the others.
+        // A first release needs every dataset; one that comes later must not hold back the others, but nothing is
+        // taken away before what stands in its place is good.
         let Some(live) = live else { return Ok(None) };
-        let Some(snapshot) = live.snapshot(&dataset.name) else {
-            continue;
+        let Some(snapshot) = carried(live, dataset) else {
+            match loses(definition, live) {
+                true => return Ok(None),
+                false => continue,
+            }
         };
         let zip = live_zip(engine, live, folder).await?;
         let (snapshot, path) = (snapshot.clone(), dataset.path.clone());
@@ -57,6 +61,19 @@ pub(crate) async fn complete(
             Ok(None)
         }
     }
+}
+
+/// What the live release has of a dataset, in the format that is wanted now.
+fn carried<'a>(live: &'a Release, dataset: &Dataset) -> Option<&'a Snapshot> {
+    let snapshot = live.snapshot(&dataset.name);
+    snapshot.filter(|snapshot| snapshot.format == dataset.format)
+}
+
+/// Tells whether the live release has something that the definition leaves out or wants in another format.
+fn loses(definition: &Definition, live: &Release) -> bool {
+    let kept = definition.datasets.iter();
+    let kept = kept.filter(|dataset| carried(live, dataset).is_some());
+    kept.count() < live.snapshots.len()
 }
 
 /// Tells whether the definition wants less than the live release carries, or other places for it.

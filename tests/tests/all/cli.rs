@@ -127,6 +127,11 @@ fn mistakes_in_the_command_end_with_2() {
     assert_eq!((ran.code, &ran.json()["exit_code"]), (2, &2.into()));
     let unclear = ["functions", "add", "x", "--tag", "freshlayer:geo=holdd"];
     assert_eq!(sandbox.cli(&unclear).code, 2);
+    for option in ["--bucket", "--region", "--profile"] {
+        let ran = sandbox.cli(&["prune", option, "x"]);
+        let words = format!("{option} needs --target aws");
+        assert!(ran.code == 2 && ran.stderr.contains(&words), "{ran:?}");
+    }
     assert_eq!(sandbox.cli(&["--help"]).code, 0);
     assert_eq!(sandbox.cli(&["--version"]).stdout, "freshlayer 0.1.0\n");
 }

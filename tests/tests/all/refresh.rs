@@ -5,7 +5,7 @@ use freshlayer::ports::FunctionName;
 use freshlayer::report::{ConsumerState, DatasetState, Exit, Outcome, Report};
 use freshlayer_local::{FolderRegistry, NewFunction};
 use freshlayer_tests::databases::{DAY, FIRST_BUILD, KNOWN_ADDRESS, Mmdb, sqlite};
-use freshlayer_tests::sandbox::{Sandbox, layer_name};
+use freshlayer_tests::sandbox::{Sandbox, block_on, layer_name};
 use freshlayer_tests::upstream::Fault;
 
 pub(crate) const GEO: &str = "
@@ -381,6 +381,42 @@ fn a_new_dataset_that_is_bad_does_not_hold_back_the_others() {
     assert_eq!(report.release.map(|release| release.seq), Some(2));
     sandbox.upstream.publish("z", &sqlite(100));
     assert_refreshed(&sandbox.refresh("geo"), 3);
+}
+
+/// The definition of the sandbox, with its dataset under another name.
+fn renamed(path: &str) -> String {
+    let renamed = GEO.replace("name = 'country'", "name = 'lands'");
+    renamed.replace("files/country.mmdb", path)
+}
+
+#[test]
+fn what_serves_is_not_taken_away_before_something_good_stands_in_its_place() {
+    let sandbox = released();
+    sandbox.upstream.publish("empty.mmdb", b"");
+    sandbox.layer("geo", &renamed("files/empty.mmdb"));
+    let rejected = sandbox.refresh("geo");
+    assert_eq!(rejected.exit(), Exit::Rejected, "{rejected:#?}");
+    sandbox.layer("geo", &renamed("files/nowhere.mmdb"));
+    let missing = sandbox.refresh("geo");
+    assert_eq!(missing.exit(), Exit::Failed, "{missing:#?}");
+    // Another format is another dataset: its data was never proved as that.
+    let format = GEO.replace("format = 'mmdb'", "format = 'sqlite'");
+    let expect = format.find("expect.").expect("it expects something");
+    sandbox.layer("geo", &format[..expect]);
+    let format = sandbox.refresh("geo");
+    assert_eq!(format.exit(), Exit::Rejected, "{format:#?}");
+    for report in [rejected, missing, format] {
+        let seq = report.release.as_ref().map(|release| release.seq);
+        assert_eq!(seq, Some(1), "{report:#?}");
+    }
+    sandbox.layer("geo", &renamed("files/country.mmdb"));
+    assert_refreshed(&sandbox.refresh("geo"), 2);
+    let (engine, definition) = (sandbox.engine(), sandbox.definition("geo"));
+    let back = block_on(freshlayer::rollback(&engine, &definition, None));
+    assert_refreshed(&back.expect("a release 1"), 1);
+    let held = sandbox.refresh("geo");
+    assert_eq!(held.exit(), Exit::Held, "{held:#?}");
+    assert_eq!(held.release.map(|release| release.seq), Some(1));
 }
 
 #[test]

@@ -127,7 +127,7 @@ fn a_version_that_the_head_does_not_know_goes_with_its_zip() {
         world.aws.function("on-the-twin", &new);
         let used = pruned(&world, 1).await;
         assert_eq!(used.exit(), Exit::Failed, "{used:#?}");
-        let words = "function on-the-twin in eu-west-1 uses";
+        let words = "function on-the-twin in eu-west-1 uses it";
         assert!(used.failures[0].contains(words), "{used:#?}");
         assert!(world.aws.zips() >= world.aws.published("geo").len());
 

@@ -16,7 +16,7 @@ pub(crate) async fn run(host: &Host, arguments: PruneArguments) -> Result<Done, 
     let mut all = Vec::new();
     for definition in host.definitions(&arguments.layers)? {
         let pruned = prune(&engine, &definition, arguments.keep, mode).await;
-        all.push(pruned.unwrap_or_else(|error| Pruned::failed(&definition.layer, &error)));
+        all.push(pruned.unwrap_or_else(|error| Pruned::failed(&definition.layer, mode, &error)));
     }
     let exit = all.iter().map(Pruned::exit).max_by_key(|exit| match exit {
         Exit::Failed => 2,
@@ -25,17 +25,21 @@ pub(crate) async fn run(host: &Host, arguments: PruneArguments) -> Result<Done, 
     });
     Ok(Done {
         exit: exit.unwrap_or(Exit::Done),
-        lines: all.iter().map(|pruned| lines(pruned, mode)).collect(),
+        lines: all.iter().map(lines).collect(),
         result: CommandResult::Pruned(all),
     })
 }
 
-fn lines(pruned: &Pruned, mode: Prune) -> String {
+fn lines(pruned: &Pruned) -> String {
     let layer = &pruned.layer;
     if let Some(held) = &pruned.held {
         return format!("{layer}: held: {held}\n");
     }
-    let (did, nothing) = match mode {
+    if pruned.releases.is_empty() && pruned.kept.is_empty() && !pruned.failures.is_empty() {
+        let failures = pruned.failures.join("; ");
+        return format!("{layer}: failed: {failures}; nothing was deleted\n");
+    }
+    let (did, nothing) = match pruned.mode {
         Prune::Delete => ("pruned", "nothing to prune"),
         Prune::Preview => ("would prune", "there would be nothing to prune"),
     };
