@@ -138,6 +138,39 @@ fn a_layer_is_published_and_every_function_follows_in_its_own_way() {
 }
 
 #[test]
+fn a_function_with_two_of_our_layers_follows_both_in_their_places() {
+    block_on(async {
+        let cloud = Cloud::new().await;
+        let upstream = &cloud.sandbox.upstream;
+        cloud
+            .sandbox
+            .layer("more", &GEO.replace("country.mmdb", "more.mmdb"));
+        upstream.publish("more.mmdb", &Mmdb::default().bytes());
+        assert_eq!(cloud.run(&["refresh"]).code, 0);
+        let foreign = cloud.foreign().await;
+        let layers = |number| {
+            [
+                cloud.version("more", number),
+                foreign.clone(),
+                cloud.version("geo", number),
+            ]
+        };
+        cloud
+            .account
+            .function("both", &layers(1), &["live"], &[])
+            .await;
+        for file in ["country.mmdb", "more.mmdb"] {
+            upstream.publish(file, &Mmdb::later(3).bytes());
+        }
+        let ran = cloud.run(&["refresh"]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        let expected = layers(2).map(|arn| arn.to_string());
+        assert_eq!(cloud.account.layers("both", "$LATEST").await, expected);
+        assert_eq!(cloud.account.layers("both", "live").await, expected);
+    });
+}
+
+#[test]
 fn a_scheduled_run_that_finds_nothing_new_makes_two_calls() {
     block_on(async {
         let cloud = Cloud::new().await;

@@ -106,6 +106,20 @@ fn a_throttle_is_waited_out() {
     }
 }
 
+#[test]
+fn who_else_is_at_a_function_is_waited_for() {
+    for (call, code) in [
+        ("UpdateFunctionConfiguration", "ResourceConflictException"),
+        ("UpdateFunctionConfiguration", "PreconditionFailedException"),
+        ("PublishVersion", "ResourceConflictException"),
+        ("UpdateAlias", "PreconditionFailedException"),
+    ] {
+        let refused = json!({"operation": call, "times": 1, "error": {"code": code}});
+        let ran = block_on(survives(refused));
+        assert_eq!(ran.code, 0, "{call} {code}: {ran:?}");
+    }
+}
+
 /// Kills the binary while it waits for a call's reply, and runs it again.
 async fn survives_a_kill(rule: Value) {
     let cloud = prepared().await;
