@@ -32,6 +32,14 @@ struct Function {
     tags: BTreeMap<String, String>,
     signing: Signing,
     host: RunsOn,
+    last_update: LastUpdate,
+}
+
+/// How the last update ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LastUpdate {
+    Well,
+    Badly,
 }
 
 /// Where a function runs.
@@ -72,9 +80,10 @@ impl Function {
     fn shown(&self, name: &str) -> Value {
         let mut shown = configuration(name, "$LATEST", &self.code, &self.layers);
         shown["RevisionId"] = json!(format!("latest-{}", self.revision));
-        let status = match self.settles {
-            Some(_) => "InProgress",
-            None => "Successful",
+        let status = match (self.settles, self.last_update) {
+            (Some(_), _) => "InProgress",
+            (None, LastUpdate::Well) => "Successful",
+            (None, LastUpdate::Badly) => "Failed",
         };
         shown["LastUpdateStatus"] = json!(status);
         if self.host == RunsOn::ManagedInstances {
@@ -381,6 +390,7 @@ impl Simulated {
             tags: new.tags.iter().map(own).collect(),
             signing: new.signing,
             host: new.host,
+            last_update: LastUpdate::Well,
         };
         for alias in new.aliases {
             let version = function.publish();
@@ -405,6 +415,16 @@ impl Simulated {
             .expect("it is there");
         "other code".clone_into(&mut function.code);
         function.revision += 1;
+    }
+
+    /// Lets a function's last update have failed: it serves what it served before.
+    ///
+    /// # Panics
+    /// Where there is no such function.
+    pub fn fail_last_update(&self, name: &str) {
+        let mut world = self.world();
+        let functions = &mut world.functions.functions;
+        functions.get_mut(name).expect("it is there").last_update = LastUpdate::Badly;
     }
 
     /// Returns each function's layers in `$LATEST`, and behind each alias.

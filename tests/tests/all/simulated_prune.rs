@@ -158,6 +158,25 @@ async fn twin(world: &World, aws: &Aws) -> LayerVersionArn {
 }
 
 #[test]
+fn a_function_whose_last_update_failed_keeps_everything() {
+    block_on(async {
+        let world = World::of("");
+        releases(&world, 4).await;
+        let new = NewFunction {
+            layers: &[version(4)],
+            ..NewFunction::default()
+        };
+        world.aws.function("stuck", &new);
+        world.aws.fail_last_update("stuck");
+        let engine = world.engine(&world.aws, "tester", pace());
+        let refused = prune(&engine, &world.definition, 0, Prune::Delete).await;
+        let said = freshlayer::chain(&refused.expect_err("nobody can say what it serves"));
+        assert!(said.contains("the last update of stuck failed"), "{said}");
+        assert_eq!(world.aws.published("geo").len(), 4);
+    });
+}
+
+#[test]
 fn a_function_that_holds_the_only_use_is_told_of() {
     block_on(async {
         let world = World::of("");

@@ -160,12 +160,13 @@ impl LambdaFleet {
         }
     }
 
-    /// Collects the versions of a layer that anything in the list names.
+    /// Collects the versions of a layer that anything in the list names. After an update that failed the list names
+    /// the layers that a function was to get, and not those that it has: then nobody can say.
     pub(super) async fn named(
         &self,
         layer: &str,
     ) -> Result<BTreeMap<LayerVersionArn, User>, Fault> {
-        let (mut named, mut marker) = (BTreeMap::new(), None);
+        let (mut named, mut changeable, mut marker) = (BTreeMap::new(), BTreeSet::new(), None);
         loop {
             let page = self.page(Some(FunctionVersion::All), marker).await?;
             for found in page.functions() {
@@ -176,14 +177,28 @@ impl LambdaFleet {
                     version: number(found.version()),
                     function,
                 };
-                let ours = layers(found).into_iter().filter(|arn| arn.layer() == layer);
-                named.extend(ours.map(|arn| (arn, user.clone())));
+                let mut ours = layers(found);
+                ours.retain(|arn| arn.layer() == layer);
+                if user.version.is_none() && !ours.is_empty() {
+                    changeable.insert(user.function.clone());
+                }
+                named.extend(ours.into_iter().map(|arn| (arn, user.clone())));
             }
             marker = next(page.next_marker());
             if marker.is_none() {
-                return Ok(named);
+                break;
             }
         }
+        for function in changeable {
+            let found = there(self.get(&function, LATEST).await)?;
+            if found.is_some_and(|found| failed(&found)) {
+                let words = format!(
+                    "the last update of {function} failed, so its layers are not known: deploy it again"
+                );
+                return Err(Fault::odd("GetFunction", words));
+            }
+        }
+        Ok(named)
     }
 
     /// Finds the functions that carry an order for this layer, with all their tags.
@@ -279,10 +294,14 @@ impl LambdaFleet {
 /// counts as not there then, so that the update is made again.
 fn in_effect(latest: &FunctionConfiguration, target: &LayerVersionArn) -> Configuration {
     let mut found = configuration(latest);
-    if latest.last_update_status() == Some(&LastUpdateStatus::Failed) {
+    if failed(latest) {
         found.layers.retain(|arn| arn != target);
     }
     found
+}
+
+fn failed(found: &FunctionConfiguration) -> bool {
+    found.last_update_status() == Some(&LastUpdateStatus::Failed)
 }
 
 fn there<T>(found: Result<T, Fault>) -> Result<Option<T>, Fault> {
