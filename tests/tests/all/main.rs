@@ -22,4 +22,5 @@ mod refresh;
 mod simulated;
 mod simulated_contracts;
 mod simulated_prune;
+mod simulated_signing;
 mod tidy;

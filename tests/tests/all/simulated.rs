@@ -1,4 +1,4 @@
-//! Whole runs against the strict simulation: what Lambda refuses in its words, signing, a run that is killed at every
+//! Whole runs against the strict simulation: what Lambda refuses in its words, a run that is killed at every
 //! call, and a thousand functions, in virtual time.
 
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use freshlayer::definition::{Definition, read_file};
 use freshlayer::ports::{Peers, Ports};
 use freshlayer::report::{ConsumerState, Exit, Report};
-use freshlayer::{Engine, LayerVersionArn, Retry, pin, refresh, rollback, verify};
+use freshlayer::{Engine, LayerVersionArn, Retry, pin, refresh, rollback};
 use freshlayer_aws::{Glance, Pace};
 use freshlayer_local::{FileSource, SystemClock};
 use freshlayer_tests::databases::Mmdb;
@@ -55,7 +55,7 @@ impl World {
     }
 
     /// Its layer versions are signed.
-    fn signed() -> Self {
+    pub(crate) fn signed() -> Self {
         let world = Self::of(&format!("{TERMS}publish.signing_profile = 'ours'"));
         world.aws.signing_profile("ours");
         world
@@ -225,59 +225,6 @@ fn what_lambda_refuses_is_told_in_its_words_and_moves_nobody_else_off_course() {
         assert_eq!(world.aws.readers("geo"), readers);
         let told = world.aws.parameter("/freshlayer/geo/arn");
         assert_eq!(told, Some(version(2).to_string()));
-    });
-}
-
-#[test]
-fn a_layer_is_signed_before_it_is_published_for_functions_that_ask_for_it() {
-    block_on(async {
-        let world = World::signed();
-        assert_eq!(world.refresh(&world.aws).await.exit(), Exit::Done);
-        let new = NewFunction {
-            layers: &[version(1)],
-            signing: Signing::Enforced,
-            ..NewFunction::default()
-        };
-        world.aws.function("signed-only", &new);
-        world.build(3);
-        let report = world.refresh(&world.aws).await;
-        assert_eq!(report.exit(), Exit::Done, "{report:#?}");
-        assert_eq!(report.consumers[0].state, ConsumerState::Moved);
-        let engine = world.engine(&world.aws, "tester", pace());
-        let verified = verify(&engine, &world.definition, None).await;
-        let verified = verified.expect("it is released");
-        assert_eq!(verified.exit(), Exit::Done, "{verified:#?}");
-    });
-}
-
-#[test]
-fn what_cannot_be_signed_is_not_published() {
-    block_on(async {
-        let world = World::signed();
-        let fails = [
-            (
-                Some("no more signatures"),
-                "the signing job failed: no more signatures",
-            ),
-            (None, ""),
-        ];
-        for (reason, words) in fails {
-            world.aws.fail_signing(reason);
-            let report = world.refresh(&world.aws).await;
-            let said = format!("{:?}", report.outcome);
-            assert!(said.contains(words), "{said}");
-            assert_eq!(
-                world.aws.published("geo").len(),
-                usize::from(reason.is_none())
-            );
-        }
-        let nobody = World::of("publish.signing_profile = 'nobodys'");
-        let report = nobody.refresh(&nobody.aws).await;
-        let said = format!("{:?}", report.outcome);
-        assert!(
-            said.contains("profile with name nobodys does not exist"),
-            "{said}"
-        );
     });
 }
 

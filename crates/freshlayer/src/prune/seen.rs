@@ -1,0 +1,223 @@
+//! What can go and what stays: everybody who can be asked is asked first, then it is decided without any call.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+
+use super::Kept;
+use crate::definition::Definition;
+use crate::error::{Error, chain};
+use crate::names::{LayerName, LayerVersionArn, Place, RegionName};
+use crate::ports::{Fleet, PortError, Region, Registry};
+use crate::rollout::{Order, order};
+use crate::state::Head;
+
+/// What the decision rests on, beside the head.
+pub(super) struct Seen<'a> {
+    pub(super) definition: &'a Definition,
+    keep: usize,
+    regions: BTreeSet<RegionName>,
+    /// The layers, by ARN, whose use was looked at.
+    pub(super) looked: BTreeSet<String>,
+    /// The layer versions that functions name, and one that does.
+    pub(super) in_use: BTreeMap<LayerVersionArn, String>,
+    /// The releases that functions are pinned to by their tags.
+    pinned: BTreeSet<u64>,
+    /// The layer versions that somebody may use whose functions are not seen, in words.
+    open: BTreeMap<LayerVersionArn, String>,
+}
+
+pub(super) type Versions = BTreeMap<RegionName, LayerVersionArn>;
+
+/// The releases that can go, with their layer versions, and those that stay.
+pub(super) struct Sorted {
+    pub(super) gone: BTreeMap<u64, Versions>,
+    pub(super) kept: Vec<Kept>,
+}
+
+impl<'a> Seen<'a> {
+    /// Looks at every function that can be seen, then at who else may use what none of them names.
+    pub(super) async fn look(
+        head: &Head,
+        definition: &'a Definition,
+        regions: &[Region],
+        keep: usize,
+    ) -> Result<Self, Error> {
+        let names = regions
+            .iter()
+            .map(|region| region.registry.region().clone());
+        let mut seen = Self {
+            definition,
+            keep,
+            regions: names.collect(),
+            looked: BTreeSet::new(),
+            in_use: BTreeMap::new(),
+            pinned: BTreeSet::new(),
+            open: BTreeMap::new(),
+        };
+        let looks = regions.iter().flat_map(|region| {
+            let layers = layers(head, region.registry.region());
+            region.places().flat_map(move |(place, fleet)| {
+                let layers = layers.clone().into_iter();
+                layers.map(move |layer| look_at(place.clone(), Arc::clone(&fleet), layer))
+            })
+        });
+        for look in join_all(looks).await {
+            let look = look.map_err(|source| Error::Fleet {
+                layer: definition.layer.clone(),
+                source,
+            })?;
+            seen.looked.insert(look.layer);
+            seen.in_use.extend(look.in_use);
+            seen.pinned.extend(look.pinned);
+        }
+        for (_, versions) in seen.sort(head).gone {
+            for region in regions {
+                let registry = region.registry.as_ref();
+                if let Some(arn) = versions.get(registry.region())
+                    && let Some(reason) = stranger(registry, definition, arn).await
+                {
+                    seen.open.insert(arn.clone(), reason);
+                }
+            }
+        }
+        Ok(seen)
+    }
+
+    /// Takes a release from where anybody is led to it, where it can still go.
+    pub(super) fn send_off(&self, head: &mut Head, seq: u64) {
+        if let Some(versions) = self.sort(head).gone.remove(&seq) {
+            head.versions.remove(&seq);
+            head.leaving.insert(seq, versions);
+        }
+    }
+
+    pub(super) fn sort(&self, head: &Head) -> Sorted {
+        let (mut gone, mut kept) = (BTreeMap::new(), Vec::new());
+        for (&seq, versions) in head.versions.iter().chain(&head.leaving) {
+            match self.stays(head, seq, versions) {
+                Some(reason) => kept.push(Kept { seq, reason }),
+                None => drop(gone.insert(seq, versions.clone())),
+            }
+        }
+        kept.sort_by_key(|kept| kept.seq);
+        Sorted { gone, kept }
+    }
+
+    /// Says why a release stays; `None` where nothing speaks for it.
+    fn stays(&self, head: &Head, seq: u64, versions: &Versions) -> Option<String> {
+        let is = |marked: Option<u64>| marked == Some(seq);
+        let rollout = head.rollout.as_ref();
+        let mut told = head.told.values().map(|told| &told.version);
+        let mut newest = head.versions.keys().rev().take(self.keep);
+        let marks = [
+            (is(head.current), "it is the current one"),
+            (
+                is(head.pin.as_ref().map(|pin| pin.seq)),
+                "the layer is pinned to it",
+            ),
+            (is(head.stable), "it is the stable one"),
+            (is(head.fallback()), "a rollback leads to it"),
+            (
+                is(rollout.map(|rollout| rollout.to)),
+                "a rollout leads to it",
+            ),
+            (
+                is(rollout.and_then(|rollout| rollout.from)),
+                "a rollout comes from it",
+            ),
+            (
+                told.any(|told| versions.values().any(|arn| arn == told)),
+                "a Region was told to use it",
+            ),
+            (self.pinned.contains(&seq), "a function's tag pins it"),
+            (
+                newest.any(|newest| *newest == seq),
+                "it is one of the newest",
+            ),
+        ];
+        if let Some((_, mark)) = marks.iter().find(|(holds, _)| *holds) {
+            return Some((*mark).to_owned());
+        }
+        if let Some(user) = versions.values().find_map(|arn| self.in_use.get(arn)) {
+            return Some(format!("{user} uses it"));
+        }
+        if let Some(reason) = versions.values().find_map(|arn| self.open.get(arn)) {
+            return Some(reason.clone());
+        }
+        let region = versions
+            .keys()
+            .find(|region| !self.regions.contains(*region))?;
+        let words = "the definition does not name that Region any more, so nobody looks there";
+        Some(format!("it is published in {region}; {words}"))
+    }
+}
+
+/// One version of each layer that the head names in a Region: a state that came from another account names that
+/// account's, too.
+fn layers(head: &Head, region: &RegionName) -> Vec<LayerVersionArn> {
+    let releases = head.versions.values().chain(head.leaving.values());
+    let named = releases.filter_map(|versions| versions.get(region));
+    let by_layer: BTreeMap<&str, &LayerVersionArn> = named.map(|arn| (arn.layer(), arn)).collect();
+    by_layer.into_values().cloned().collect()
+}
+
+struct Look {
+    layer: String,
+    in_use: Vec<(LayerVersionArn, String)>,
+    pinned: Vec<u64>,
+}
+
+async fn look_at(
+    place: Place,
+    fleet: Arc<dyn Fleet>,
+    layer: LayerVersionArn,
+) -> Result<Look, PortError> {
+    let blind = |source: PortError| format!("{place}: {}", chain(source.as_ref()));
+    let name = LayerName::parse(layer.layer_name())?;
+    let consumers = fleet.observe(&layer).await.map_err(blind)?;
+    let named = fleet.in_use(&layer).await.map_err(blind)?;
+    let pins = consumers
+        .iter()
+        .filter_map(|consumer| match order(consumer, &name)? {
+            Order::Pin(seq) => Some(seq),
+            _ => None,
+        });
+    let users = named.into_iter();
+    Ok(Look {
+        layer: layer.layer().to_owned(),
+        pinned: pins.collect(),
+        in_use: users
+            .map(|(arn, user)| (arn, format!("{user} in {place}")))
+            .collect(),
+    })
+}
+
+/// Says what speaks against a version because of who may use it: somebody whose functions nobody looks at.
+pub(super) async fn stranger(
+    registry: &dyn Registry,
+    definition: &Definition,
+    arn: &LayerVersionArn,
+) -> Option<String> {
+    let readers = match registry.readers(arn).await {
+        Ok(readers) => readers,
+        Err(source) => {
+            let words = chain(source.as_ref());
+            return Some(format!("who may use it cannot be asked: {words}"));
+        }
+    };
+    let members = &definition.destinations.accounts;
+    let is_seen = |reader: &String| {
+        let mut ids = members.iter().map(|account| account.id.as_str());
+        ids.any(|id| id == reader) || arn.account() == reader
+    };
+    let mut strangers = readers.into_iter().filter(|reader| !is_seen(reader));
+    let who = match strangers.next()?.as_str() {
+        "*" => "everyone".to_owned(),
+        who => who.to_owned(),
+    };
+    Some(format!(
+        "{who} may use it, and those functions are not seen"
+    ))
+}
