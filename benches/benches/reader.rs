@@ -12,9 +12,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use freshlayer_reader::{Layer, MmdbReader, map_file};
 
 fn opt() -> PathBuf {
-    std::env::var_os("OPT")
-        .expect("OPT names an unpacked layer")
-        .into()
+    std::env::var_os("OPT").expect("OPT names an unpacked layer").into()
 }
 
 fn raw() -> MmdbReader {
@@ -23,9 +21,7 @@ fn raw() -> MmdbReader {
 }
 
 fn opened() -> MmdbReader {
-    Layer::open_in(opt(), "geo")
-        .and_then(|layer| layer.mmdb("city"))
-        .expect("the layer opens")
+    Layer::open_in(opt(), "geo").and_then(|layer| layer.mmdb("city")).expect("the layer opens")
 }
 
 fn addresses() -> impl Iterator<Item = IpAddr> {
@@ -45,11 +41,7 @@ fn reader(criterion: &mut Criterion) {
             bench.iter(|| {
                 let address = addresses.next().expect("there is no end");
                 let found = reader.lookup(address).expect("a sound database");
-                black_box(
-                    found
-                        .decode::<freshlayer_reader::maxminddb::geoip2::City<'_>>()
-                        .ok(),
-                );
+                black_box(found.decode::<freshlayer_reader::maxminddb::geoip2::City<'_>>().ok());
             });
         });
     }

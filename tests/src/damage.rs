@@ -82,13 +82,9 @@ pub fn body(case: &str) -> Option<Vec<u8>> {
         "mmdb-is-a-page" | "sqlite-is-a-page" => {
             Some(b"<html><body>Sign in to continue</body></html>".repeat(2_000))
         }
-        "mmdb-older-build" => Some(
-            Mmdb {
-                build_epoch: FIRST_BUILD - DAY,
-                ..Mmdb::default()
-            }
-            .bytes(),
-        ),
+        "mmdb-older-build" => {
+            Some(Mmdb { build_epoch: FIRST_BUILD - DAY, ..Mmdb::default() }.bytes())
+        }
         "mmdb-pointer-outside" => {
             Some(with_record(&database, &mmdb, |nodes| nodes + 16 + 0xf_0000))
         }
@@ -98,33 +94,16 @@ pub fn body(case: &str) -> Option<Vec<u8>> {
             body[at] = 0xff;
             Some(body)
         }
-        "mmdb-shrunk" => Some(
-            Mmdb {
-                networks: 100,
-                ..mmdb
-            }
-            .bytes(),
-        ),
+        "mmdb-shrunk" => Some(Mmdb { networks: 100, ..mmdb }.bytes()),
         "mmdb-truncated" => Some(truncated(&database)),
-        "mmdb-uint16-geoname-id" => Some(
-            Mmdb {
-                geoname_id: GeonameId::Uint16,
-                ..mmdb
-            }
-            .bytes(),
-        ),
-        "mmdb-wrong-edition" => Some(
-            Mmdb {
-                database_type: "GeoLite2-ASN".to_owned(),
-                ..mmdb
-            }
-            .bytes(),
-        ),
+        "mmdb-uint16-geoname-id" => Some(Mmdb { geoname_id: GeonameId::Uint16, ..mmdb }.bytes()),
+        "mmdb-wrong-edition" => {
+            Some(Mmdb { database_type: "GeoLite2-ASN".to_owned(), ..mmdb }.bytes())
+        }
         "select-matches-nothing" => tarred(&[File("LICENSE", 0o644, b"words")]),
-        "select-matches-several" => tarred(&[
-            File("a/x.mmdb", 0o644, &database),
-            File("b/x.mmdb", 0o644, &database),
-        ]),
+        "select-matches-several" => {
+            tarred(&[File("a/x.mmdb", 0o644, &database), File("b/x.mmdb", 0o644, &database)])
+        }
         "sqlite-column-missing" => Some(renamed("name", "title")),
         "sqlite-page-corrupt" => {
             let mut body = sqlite(1_100);
@@ -194,10 +173,7 @@ fn find(bytes: &[u8], text: &[u8]) -> Option<usize> {
 fn with_record(database: &[u8], mmdb: &Mmdb, record: impl FnOnce(u32) -> u32) -> Vec<u8> {
     let reader = freshlayer_reader::maxminddb::Reader::from_source(database).expect("a database");
     let metadata = reader.metadata();
-    assert_eq!(
-        (metadata.record_size, metadata.build_epoch),
-        (24, mmdb.build_epoch)
-    );
+    assert_eq!((metadata.record_size, metadata.build_epoch), (24, mmdb.build_epoch));
     let last = (metadata.node_count as usize - 1) * 6;
     let mut body = database.to_vec();
     body[last..last + 3].copy_from_slice(&record(metadata.node_count).to_be_bytes()[1..]);

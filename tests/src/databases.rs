@@ -52,10 +52,7 @@ impl Mmdb {
     /// A build that is some days younger.
     #[must_use]
     pub fn later(days: u64) -> Self {
-        Self {
-            build_epoch: FIRST_BUILD + days * DAY,
-            ..Self::default()
-        }
+        Self { build_epoch: FIRST_BUILD + days * DAY, ..Self::default() }
     }
 
     /// Writes the database. Networks are 16.0.0.0/24 and up; each has a country and a number.
@@ -64,11 +61,7 @@ impl Mmdb {
     /// Where a network cannot be inserted.
     pub fn bytes(&self) -> Vec<u8> {
         let description = [("en", self.description.as_str())];
-        let description = if self.description.is_empty() {
-            &[][..]
-        } else {
-            &description[..]
-        };
+        let description = if self.description.is_empty() { &[][..] } else { &description[..] };
         let mut writer = Writer::builder(&self.database_type)
             .description(description)
             .build_epoch(UNIX_EPOCH + Duration::from_secs(self.build_epoch))
@@ -76,9 +69,7 @@ impl Mmdb {
         for number in 0..self.networks {
             let address = std::net::Ipv4Addr::from((16 << 24) + (number << 8));
             let network = IpNet::V4(Ipv4Net::new(address, 24).expect("24 is a prefix"));
-            writer
-                .insert_value(network, self.record(number))
-                .expect("the network is free");
+            writer.insert_value(network, self.record(number)).expect("the network is free");
         }
         writer.to_bytes().expect("memory takes it")
     }
@@ -122,9 +113,7 @@ pub fn sqlite_of(statements: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("made.sqlite");
     let connection = Connection::open(&path).expect("a new database");
-    connection
-        .execute_batch(statements)
-        .expect("the statements hold");
+    connection.execute_batch(statements).expect("the statements hold");
     connection.close().expect("it closes");
     std::fs::read(&path).expect("it was written")
 }

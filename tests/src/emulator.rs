@@ -64,13 +64,8 @@ impl Emulator {
             .stderr(Stdio::null())
             .spawn()
             .expect("python starts");
-        let emulator = Self {
-            port,
-            _process: process,
-        };
-        wait_for("the emulator", || {
-            http(port, "GET", "/_ministack/health", "").is_some()
-        });
+        let emulator = Self { port, _process: process };
+        wait_for("the emulator", || http(port, "GET", "/_ministack/health", "").is_some());
         emulator
     }
 
@@ -121,11 +116,7 @@ impl Account {
     /// Returns the same account in another Region.
     #[must_use]
     pub fn in_region(&self, region: &str) -> Self {
-        Self {
-            id: self.id.clone(),
-            region: region.to_owned(),
-            endpoint: self.endpoint.clone(),
-        }
+        Self { id: self.id.clone(), region: region.to_owned(), endpoint: self.endpoint.clone() }
     }
 
     /// Makes a bucket in this Region.
@@ -274,15 +265,8 @@ impl Account {
     /// # Panics
     /// Where there is no such function.
     pub async fn layers(&self, name: &str, qualifier: &str) -> Vec<String> {
-        let asked = self
-            .lambda()
-            .get_function_configuration()
-            .function_name(name);
-        let found = asked
-            .qualifier(qualifier)
-            .send()
-            .await
-            .expect("it is there");
+        let asked = self.lambda().get_function_configuration().function_name(name);
+        let found = asked.qualifier(qualifier).send().await.expect("it is there");
         let layers = found.layers().iter().filter_map(|layer| layer.arn());
         layers.map(str::to_owned).collect()
     }
@@ -321,9 +305,7 @@ impl FaultProxy {
             .spawn()
             .expect("the proxy starts");
         let proxy = Self { port, process };
-        wait_for("the proxy", || {
-            http(port, "GET", "/_microburst/health", "").is_some()
-        });
+        wait_for("the proxy", || http(port, "GET", "/_microburst/health", "").is_some());
         proxy
     }
 
@@ -357,9 +339,7 @@ impl FaultProxy {
     /// Where the proxy does not answer.
     pub fn fired(&self) -> usize {
         let events = http(self.port, "GET", "/_microburst/fired", "").expect("it answers");
-        serde_json::from_str::<Vec<Value>>(&events)
-            .expect("a list")
-            .len()
+        serde_json::from_str::<Vec<Value>>(&events).expect("a list").len()
     }
 }
 
@@ -425,14 +405,7 @@ fn install() -> PathBuf {
     if !python.exists() {
         run(Command::new("python3").args(["-m", "venv"]).arg(&place));
     }
-    let quiet = [
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "-r",
-    ];
+    let quiet = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
     run(Command::new(&python).args(quiet).arg(&wanted));
     python
 }

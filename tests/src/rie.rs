@@ -30,13 +30,7 @@ pub fn rie() -> &'static Path {
         let place = python().with_file_name("../rie");
         let binary = place.join("rie");
         if !binary.exists() {
-            let download = [
-                "-m",
-                "pip",
-                "download",
-                "--quiet",
-                "--disable-pip-version-check",
-            ];
+            let download = ["-m", "pip", "download", "--quiet", "--disable-pip-version-check"];
             run(Command::new(python())
                 .args(download)
                 .args(["--no-deps", PACKAGE, "--dest"])

@@ -157,14 +157,8 @@ impl Ran {
 /// Where the HTTP client cannot be made.
 pub fn engine(host: &Path) -> Engine {
     let account_id = ACCOUNT_ID.to_owned();
-    let maxmind = Ok(Credentials {
-        account_id,
-        license_key: Secret::new(LICENSE_KEY),
-    });
-    let settings = Settings {
-        maxmind,
-        pause: Duration::from_millis(5),
-    };
+    let maxmind = Ok(Credentials { account_id, license_key: Secret::new(LICENSE_KEY) });
+    let settings = Settings { maxmind, pause: Duration::from_millis(5) };
     let http = HttpSource::new(settings).expect("the client can be made");
     let peers = ProcessPeers::of_this_machine();
     let owner = peers.own_name();
@@ -176,13 +170,7 @@ pub fn engine(host: &Path) -> Engine {
         peers: Arc::new(peers),
         events: Arc::new(Deaf),
     };
-    Engine {
-        ports,
-        work: host.join("work"),
-        owner,
-        lease: Duration::from_mins(15),
-        until: None,
-    }
+    Engine { ports, work: host.join("work"), owner, lease: Duration::from_mins(15), until: None }
 }
 
 fn registry(host: &Path) -> FolderRegistry {
@@ -265,10 +253,7 @@ fn profile() -> PathBuf {
 /// Returns cargo's target folder.
 pub(crate) fn target() -> PathBuf {
     let profile = profile();
-    profile
-        .parent()
-        .expect("a profile lies below it")
-        .to_owned()
+    profile.parent().expect("a profile lies below it").to_owned()
 }
 
 /// Returns the workspace's folder.
@@ -276,7 +261,5 @@ pub(crate) fn target() -> PathBuf {
 /// # Panics
 /// Never: the tests are a member of the workspace.
 pub fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("tests/ lies in the workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace")
 }

@@ -14,10 +14,7 @@ pub(crate) async fn parameters(
     client: &aws_sdk_ssm::Client,
     promotion: &Promotion<'_>,
 ) -> Result<(), Fault> {
-    let values = [
-        ("arn", promotion.arn.to_string()),
-        ("version", promotion.version.to_string()),
-    ];
+    let values = [("arn", promotion.arn.to_string()), ("version", promotion.version.to_string())];
     for (name, value) in values {
         let put = client
             .put_parameter()

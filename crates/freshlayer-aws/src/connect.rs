@@ -66,11 +66,7 @@ impl Aws {
     pub async fn connect(settings: &Settings) -> Result<Self, Fault> {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http_client())
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .read_timeout(ANSWERS_WITHIN)
-                    .build(),
-            )
+            .timeout_config(TimeoutConfig::builder().read_timeout(ANSWERS_WITHIN).build())
             .retry_config(RetryConfig::standard().with_max_attempts(TRIES_MAX));
         if let Some(region) = &settings.region {
             loader = loader.region(Region::new(region.clone()));
@@ -172,15 +168,11 @@ impl Aws {
     /// [`Fault`] where it cannot be invoked.
     pub async fn invoke(&self, function: &str, payload: &str) -> Result<String, Fault> {
         // A second try of an invocation whose reply was lost would find nothing new; but it would wait as long.
-        let patience = TimeoutConfig::builder()
-            .read_timeout(FUNCTION_ENDS_WITHIN)
-            .build();
+        let patience = TimeoutConfig::builder().read_timeout(FUNCTION_ENDS_WITHIN).build();
         let once = aws_sdk_lambda::config::Builder::new()
             .retry_config(RetryConfig::disabled())
             .timeout_config(patience);
-        let asked = aws_sdk_lambda::Client::new(&self.sdk)
-            .invoke()
-            .function_name(function);
+        let asked = aws_sdk_lambda::Client::new(&self.sdk).invoke().function_name(function);
         let answer = asked
             .payload(Blob::new(payload))
             .customize()
@@ -208,9 +200,7 @@ impl Aws {
     }
 
     fn bounded(&self) -> SdkConfig {
-        let timeouts = TimeoutConfig::builder()
-            .operation_timeout(CONTROL_ANSWERS_WITHIN)
-            .build();
+        let timeouts = TimeoutConfig::builder().operation_timeout(CONTROL_ANSWERS_WITHIN).build();
         self.sdk.to_builder().timeout_config(timeouts).build()
     }
 }

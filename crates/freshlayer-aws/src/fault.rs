@@ -25,21 +25,13 @@ impl Fault {
                 (Some(code), None) => code.clone(),
                 (None, _) => unreachable_words(&error),
             };
-            Self {
-                operation,
-                code,
-                words,
-            }
+            Self { operation, code, words }
         }
     }
 
     /// A fault of our own making: an answer without what AWS always gives.
     pub(crate) fn odd(operation: &'static str, words: impl Into<String>) -> Self {
-        Self {
-            operation,
-            code: None,
-            words: words.into(),
-        }
+        Self { operation, code: None, words: words.into() }
     }
 
     /// Tells whether AWS answered with this code.

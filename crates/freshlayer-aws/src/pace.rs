@@ -29,10 +29,7 @@ impl Pace {
 
     /// Makes a pace of its own, as fast: another account or Region has its own limit.
     pub(crate) fn another(&self) -> Self {
-        Self {
-            period: self.period,
-            due: Arc::new(Mutex::new(Instant::now())),
-        }
+        Self { period: self.period, due: Arc::new(Mutex::new(Instant::now())) }
     }
 
     /// Waits for the next turn.
@@ -69,11 +66,7 @@ mod tests {
         for _ in 0..5 {
             pace.turn().await;
         }
-        assert_eq!(
-            pause_over.elapsed().as_millis(),
-            0,
-            "a pause earns one burst"
-        );
+        assert_eq!(pause_over.elapsed().as_millis(), 0, "a pause earns one burst");
         pace.turn().await;
         assert!(pause_over.elapsed().as_millis() >= 100, "and not more");
     }

@@ -27,9 +27,9 @@ fn of_statement(statement: &Value) -> Vec<String> {
     });
     texts
         .flat_map(|text| match (text.as_str(), organizations.is_null()) {
-            ("*", false) => each(&organizations)
-                .map(|id| id.as_str().unwrap_or("*").to_owned())
-                .collect(),
+            ("*", false) => {
+                each(&organizations).map(|id| id.as_str().unwrap_or("*").to_owned()).collect()
+            }
             _ => vec![text],
         })
         .collect()

@@ -32,11 +32,7 @@ struct Connected {
 
 impl AwsRegions {
     pub(crate) fn new(home: Aws, glance: Glance) -> Self {
-        Self {
-            home,
-            glance,
-            connected: Mutex::default(),
-        }
+        Self { home, glance, connected: Mutex::default() }
     }
 
     fn connect(&self, region: &RegionName) -> Connected {
@@ -72,19 +68,14 @@ impl Regions for AwsRegions {
         };
         let mut regions = Vec::new();
         for name in names {
-            let here = known
-                .entry(name.clone())
-                .or_insert_with(|| self.connect(name));
+            let here = known.entry(name.clone()).or_insert_with(|| self.connect(name));
             let mut fleets: Vec<(Option<AccountId>, Arc<dyn Fleet>)> =
                 vec![(None, here.fleet.clone())];
             for account in &destinations.accounts {
                 let fleet = here.member(account, self.glance).await;
                 fleets.push((Some(account.id.clone()), fleet));
             }
-            regions.push(Region {
-                registry: here.registry.clone(),
-                fleets,
-            });
+            regions.push(Region { registry: here.registry.clone(), fleets });
         }
         regions
     }

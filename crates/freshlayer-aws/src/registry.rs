@@ -219,11 +219,8 @@ impl Registry for LambdaRegistry {
             };
             let page = page.map_err(Fault::of("ListLayerVersions"))?;
             let ours = |item: &&LayerVersionsListItem| item.description() == Some(description);
-            let newest = page
-                .layer_versions()
-                .iter()
-                .filter(ours)
-                .max_by_key(|item| item.version());
+            let newest =
+                page.layer_versions().iter().filter(ours).max_by_key(|item| item.version());
             if let Some(arn) = newest.and_then(LayerVersionsListItem::layer_version_arn) {
                 return self.read(arn).await;
             }
@@ -255,9 +252,7 @@ impl Registry for LambdaRegistry {
             return Ok(None);
         };
         let version = layer_version(arn.as_str(), found.description(), found.content())?;
-        let location = found
-            .content()
-            .and_then(LayerVersionContentOutput::location);
+        let location = found.content().and_then(LayerVersionContentOutput::location);
         let odd = |problem: String| Fault::odd("read a layer version", problem);
         let url = location.ok_or_else(|| odd(format!("{arn} comes without a location")))?;
         let url = Url::parse(url).map_err(|error| odd(error.to_string()))?;
@@ -282,11 +277,7 @@ impl Registry for LambdaRegistry {
         self.pace.turn().await;
         let asked = self.client.get_layer_version_policy();
         let asked = asked.layer_name(arn.layer()).version_number(number(arn)?);
-        match asked
-            .send()
-            .await
-            .map_err(Fault::of("GetLayerVersionPolicy"))
-        {
+        match asked.send().await.map_err(Fault::of("GetLayerVersionPolicy")) {
             Ok(found) => Ok(principals(found.policy().unwrap_or_default())?),
             // There is no policy, or no such version.
             Err(fault) if fault.is("ResourceNotFoundException") => Ok(BTreeSet::new()),

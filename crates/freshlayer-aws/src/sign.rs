@@ -54,9 +54,7 @@ impl Signer {
             .version(version)
             .build()
             .map_err(odd)?;
-        let destination = S3Destination::builder()
-            .bucket_name(store.bucket())
-            .prefix(SIGNED);
+        let destination = S3Destination::builder().bucket_name(store.bucket()).prefix(SIGNED);
         // The SDK gives each request a token, so its own second try starts no second job.
         let started = self
             .client

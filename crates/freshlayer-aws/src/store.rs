@@ -25,10 +25,7 @@ pub struct S3Store {
 
 impl S3Store {
     pub(crate) fn new(client: Client, bucket: &str) -> Self {
-        Self {
-            client,
-            bucket: bucket.to_owned(),
-        }
+        Self { client, bucket: bucket.to_owned() }
     }
 
     pub(crate) fn bucket(&self) -> &str {
@@ -39,11 +36,7 @@ impl S3Store {
         match self.head(key).await {
             Ok(_) => Ok(true),
             // Who may not list a bucket is told 403 of what is not there, too; the write says the rest.
-            Err(fault)
-                if ["NotFound", "NoSuchKey", "HTTP 403"]
-                    .iter()
-                    .any(|c| fault.is(c)) =>
-            {
+            Err(fault) if ["NotFound", "NoSuchKey", "HTTP 403"].iter().any(|c| fault.is(c)) => {
                 Ok(false)
             }
             Err(fault) => Err(fault),
@@ -64,12 +57,7 @@ impl S3Store {
 
     async fn get(&self, key: &Key) -> Result<Option<Object>, Fault> {
         let asked = self.client.get_object().bucket(&self.bucket);
-        match asked
-            .key(key.as_str())
-            .send()
-            .await
-            .map_err(Fault::of("GetObject"))
-        {
+        match asked.key(key.as_str()).send().await.map_err(Fault::of("GetObject")) {
             Ok(object) => Ok(Some(Object {
                 etag: Etag(object.e_tag().unwrap_or_default().to_owned()),
                 body: object.body,
@@ -87,20 +75,12 @@ impl S3Store {
         body: Body<'_>,
     ) -> Result<Option<Etag>, Fault> {
         for _ in 0..CONFLICTS_MAX {
-            let write = self
-                .client
-                .put_object()
-                .bucket(&self.bucket)
-                .key(key.as_str());
+            let write = self.client.put_object().bucket(&self.bucket).key(key.as_str());
             let write = match condition {
                 Condition::Absent => write.if_none_match("*"),
                 Condition::Still(etag) => write.if_match(&etag.0),
             };
-            let sent = write
-                .checksum_sha256(&body.sha256)
-                .body(body.stream().await?)
-                .send()
-                .await;
+            let sent = write.checksum_sha256(&body.sha256).body(body.stream().await?).send().await;
             match sent.map_err(Fault::of("PutObject")) {
                 Ok(written) => return Ok(written.e_tag().map(|etag| Etag(etag.to_owned()))),
                 Err(fault) if fault.is("PreconditionFailed") => return Ok(None),
@@ -157,9 +137,7 @@ impl<'a> Body<'a> {
 
 fn bytes_of(hex: &str) -> Vec<u8> {
     let digits = hex.as_bytes().chunks_exact(2);
-    digits
-        .filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
-        .collect()
+    digits.filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
 }
 
 #[async_trait]

@@ -41,10 +41,8 @@ impl Aws {
             .input(wake.event)
             .build()
             .map_err(odd)?;
-        let window = FlexibleTimeWindow::builder()
-            .mode(FlexibleTimeWindowMode::Off)
-            .build()
-            .map_err(odd)?;
+        let window =
+            FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off).build().map_err(odd)?;
         let client = aws_sdk_scheduler::Client::new(&self.sdk);
         let made = client
             .create_schedule()

@@ -260,11 +260,7 @@ fn closing_words() -> String {
     }
     text.push_str("\nEnvironment:\n");
     for variable in environment::ALL {
-        let environment::Variable {
-            name,
-            default,
-            meaning,
-        } = variable;
+        let environment::Variable { name, default, meaning } = variable;
         let _ = writeln!(text, "  {name}  {meaning} [{default}]");
     }
     text

@@ -79,10 +79,7 @@ pub(crate) const ALL: [Variable; 11] = [
     ROOT,
 ];
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the one place that reads it"
-)]
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads it")]
 /// Reads a variable; an empty one counts as unset.
 pub(crate) fn read(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())

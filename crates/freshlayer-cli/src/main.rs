@@ -28,10 +28,7 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => {
             let _closed = error.print();
-            if matches!(
-                error.kind(),
-                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
-            ) {
+            if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
                 return ExitCode::from(Exit::Done.code());
             }
             return output::misused(&error.kind().to_string());
@@ -71,11 +68,7 @@ fn run(arguments: Arguments) -> Result<Done, Stopped> {
         Command::Pull { layers, to } => {
             runtime.block_on(commands::pull::run(&host, &layers, to.as_deref()))
         }
-        Command::Exec {
-            layers,
-            function,
-            command,
-        } => {
+        Command::Exec { layers, function, command } => {
             let opt = commands::exec::prepare(&host, &layers, function.as_deref());
             let opt = runtime.block_on(opt)?;
             // A user namespace can only be entered by a process of one thread.

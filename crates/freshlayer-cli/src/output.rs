@@ -43,11 +43,7 @@ pub(crate) enum Stages {
 
 impl Style {
     pub(crate) fn of(arguments: &Arguments) -> Self {
-        let document = if arguments.json {
-            Document::Json
-        } else {
-            Document::Lines
-        };
+        let document = if arguments.json { Document::Json } else { Document::Lines };
         let stages = match (document, arguments.verbose) {
             (Document::Json, false) => Stages::Silent,
             _ if std::io::stderr().is_terminal() => Stages::Bars,
@@ -158,19 +154,11 @@ pub(crate) struct AliasLine {
 
 impl Stopped {
     pub(crate) fn failed(message: impl Into<String>) -> Self {
-        Self {
-            exit: Exit::Failed,
-            message: message.into(),
-            problems: Vec::new(),
-        }
+        Self { exit: Exit::Failed, message: message.into(), problems: Vec::new() }
     }
 
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self {
-            exit: Exit::Usage,
-            message: message.into(),
-            problems: Vec::new(),
-        }
+        Self { exit: Exit::Usage, message: message.into(), problems: Vec::new() }
     }
 
     pub(crate) fn definition(problems: Vec<DefinitionProblem>) -> Self {
@@ -179,11 +167,7 @@ impl Stopped {
             1 => "1 problem in the definitions; nothing was done".to_owned(),
             _ => format!("{count} problems in the definitions; nothing was done"),
         };
-        Self {
-            exit: Exit::Usage,
-            message,
-            problems,
-        }
+        Self { exit: Exit::Usage, message, problems }
     }
 }
 
@@ -193,11 +177,7 @@ impl From<freshlayer::Error> for Stopped {
             freshlayer::Error::Order(_) => Exit::Usage,
             _ => Exit::Failed,
         };
-        Self {
-            exit,
-            message: freshlayer::chain(&error),
-            problems: Vec::new(),
-        }
+        Self { exit, message: freshlayer::chain(&error), problems: Vec::new() }
     }
 }
 
@@ -233,13 +213,7 @@ pub(crate) fn misused(what: &str) -> ExitCode {
 }
 
 fn document(command: &str, exit: Exit, error: Option<&str>, result: Option<&CommandResult>) {
-    let printed = Printed {
-        format: FORMAT,
-        command,
-        exit_code: exit.code(),
-        error,
-        result,
-    };
+    let printed = Printed { format: FORMAT, command, exit_code: exit.code(), error, result };
     let json = serde_json::to_string_pretty(&printed);
     print(&json.expect("reports hold no map with odd keys"));
     print("\n");

@@ -23,10 +23,7 @@ struct Bar {
 
 impl Progress {
     pub(crate) fn new(style: Style) -> Self {
-        Self {
-            stages: style.stages,
-            bars: Mutex::default(),
-        }
+        Self { stages: style.stages, bars: Mutex::default() }
     }
 
     fn start(&self, stage: Stage, subject: &str, total_bytes: Option<u64>) {
@@ -60,15 +57,8 @@ impl Progress {
         if let Some(Bar { bar, .. }) = self.bars.lock().ok().and_then(|mut b| b.remove(&stage)) {
             bar.finish_and_clear();
         }
-        let size = if size_bytes == 0 {
-            String::new()
-        } else {
-            bytes(size_bytes)
-        };
-        eprintln!(
-            "  {stage:9} {subject:24} {size:>10} {:>8.3} s",
-            duration.as_secs_f64()
-        );
+        let size = if size_bytes == 0 { String::new() } else { bytes(size_bytes) };
+        eprintln!("  {stage:9} {subject:24} {size:>10} {:>8.3} s", duration.as_secs_f64());
     }
 }
 
@@ -86,24 +76,14 @@ impl Events for Progress {
             return;
         }
         match event {
-            Event::Started {
-                stage,
-                subject,
-                total_bytes,
-                ..
-            } if self.stages == Stages::Bars => {
+            Event::Started { stage, subject, total_bytes, .. } if self.stages == Stages::Bars => {
                 self.start(*stage, subject, *total_bytes);
             }
             Event::Progress { stage, bytes } if self.stages == Stages::Bars => {
                 self.advance(*stage, *bytes);
             }
             Event::Started { .. } | Event::Progress { .. } => {}
-            Event::Finished {
-                stage,
-                subject,
-                bytes,
-                duration,
-            } => {
+            Event::Finished { stage, subject, bytes, duration } => {
                 self.finish(*stage, subject, *bytes, *duration);
             }
         }

@@ -48,10 +48,7 @@ fn watched(host: &Host, asked: &RefreshArguments) -> Result<Vec<LayerName>, Stop
         return asked.layers.iter().map(|name| layer_name(name)).collect();
     }
     let definitions = host.definitions(&[]).unwrap_or_default();
-    Ok(definitions
-        .into_iter()
-        .map(|definition| definition.layer)
-        .collect())
+    Ok(definitions.into_iter().map(|definition| definition.layer).collect())
 }
 
 /// Says what changes in the state, until it is dropped. What cannot be read says nothing.

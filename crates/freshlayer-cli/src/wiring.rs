@@ -39,10 +39,7 @@ pub(crate) struct Host {
 
 impl Host {
     pub(crate) fn new(arguments: &Arguments) -> Self {
-        let work = arguments
-            .work
-            .clone()
-            .unwrap_or_else(|| arguments.host.join("work"));
+        let work = arguments.work.clone().unwrap_or_else(|| arguments.host.join("work"));
         Self {
             layers: arguments.definitions.clone(),
             root: arguments.host.clone(),
@@ -59,9 +56,7 @@ impl Host {
         if self.target == Target::Local {
             return Ok(());
         }
-        Err(Stopped::usage(format!(
-            "`{command}` works on the local host only; {instead}"
-        )))
+        Err(Stopped::usage(format!("`{command}` works on the local host only; {instead}")))
     }
 
     pub(crate) fn registry(&self) -> FolderRegistry {
@@ -78,10 +73,7 @@ impl Host {
 
     /// Makes an engine. Leftovers of runs that were killed are removed on the way.
     pub(crate) async fn engine(&self) -> Result<Engine, Stopped> {
-        let settings = Settings {
-            maxmind: maxmind_account(),
-            ..Settings::default()
-        };
+        let settings = Settings { maxmind: maxmind_account(), ..Settings::default() };
         let http = HttpSource::new(settings)
             .map_err(|error| Stopped::failed(format!("make the HTTP client: {error}")))?;
         let peers = ProcessPeers::of_this_machine();
@@ -89,23 +81,14 @@ impl Host {
         let owner = peers.own_name();
         let (store, regions) = self.state_and_regions().await?;
         let ports = Ports {
-            source: Arc::new(Sources {
-                http,
-                file: FileSource,
-            }),
+            source: Arc::new(Sources { http, file: FileSource }),
             store,
             regions,
             clock: Arc::new(SystemClock::start()),
             peers: Arc::new(peers),
             events: Arc::new(Progress::new(self.style)),
         };
-        Ok(Engine {
-            ports,
-            work: self.work.clone(),
-            owner,
-            lease: LEASE,
-            until: None,
-        })
+        Ok(Engine { ports, work: self.work.clone(), owner, lease: LEASE, until: None })
     }
 
     #[cfg_attr(
@@ -147,10 +130,7 @@ impl Host {
     #[cfg(feature = "aws")]
     async fn account(&self) -> Result<StateAndRegions, Stopped> {
         let aws = self.aws().await?;
-        Ok((
-            Arc::new(aws.store()),
-            Arc::new(aws.regions(freshlayer_aws::Glance::Never)),
-        ))
+        Ok((Arc::new(aws.store()), Arc::new(aws.regions(freshlayer_aws::Glance::Never))))
     }
 
     /// Reads the definitions of some layers, or of all.
@@ -198,11 +178,7 @@ impl Host {
         let layer = layer_name(name)?;
         let pulled = freshlayer::pull(&engine, &layer, wanted, &cache).await;
         let Pulled { seq, zip } = pulled.map_err(Stopped::from)?;
-        Ok(PulledLine {
-            layer,
-            release: Some(seq),
-            zip,
-        })
+        Ok(PulledLine { layer, release: Some(seq), zip })
     }
 
     /// Returns the layers of a function, in its order: `NAME`, or `NAME:ALIAS`.
@@ -243,14 +219,10 @@ impl Host {
         }
         let layer = layer_name(text)?;
         let engine = self.engine().await?;
-        let session = Session::open(&engine, &layer)
-            .await
-            .map_err(Stopped::from)?;
+        let session = Session::open(&engine, &layer).await.map_err(Stopped::from)?;
         let head = session.head();
         let home = engine.home().await;
-        let version = head
-            .desired()
-            .and_then(|seq| head.version(seq, home.registry.region()));
+        let version = head.desired().and_then(|seq| head.version(seq, home.registry.region()));
         version.cloned().ok_or_else(|| {
             Stopped::usage(format!(
                 "layer `{layer}` has no version yet: run `freshlayer refresh {layer}` first"
@@ -279,15 +251,9 @@ fn maxmind_account() -> Result<Credentials, String> {
     let account_id = environment::read(MAXMIND_ACCOUNT_ID.name).ok_or_else(missing)?;
     let key = match environment::read(MAXMIND_LICENSE_KEY_FILE.name) {
         Some(file) => std::fs::read_to_string(&file).map_err(|error| {
-            format!(
-                "read {file}, which {} names: {error}",
-                MAXMIND_LICENSE_KEY_FILE.name
-            )
+            format!("read {file}, which {} names: {error}", MAXMIND_LICENSE_KEY_FILE.name)
         })?,
         None => environment::read(MAXMIND_LICENSE_KEY.name).ok_or_else(missing)?,
     };
-    Ok(Credentials {
-        account_id,
-        license_key: Secret::new(&key),
-    })
+    Ok(Credentials { account_id, license_key: Secret::new(&key) })
 }

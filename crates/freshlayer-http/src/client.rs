@@ -74,12 +74,7 @@ impl Client {
                 Fault::Final(error) => return Err(error),
                 Fault::Passing { reason, .. } if tries >= ask.limits.tries_max => {
                     let url = ask.shown.to_owned();
-                    return Err(SourceError::Unreachable {
-                        url,
-                        tries,
-                        reason,
-                        source: None,
-                    });
+                    return Err(SourceError::Unreachable { url, tries, reason, source: None });
                 }
                 Fault::Passing { after, .. } => {
                     tokio::time::sleep(after.unwrap_or_else(|| self.pause_before(tries))).await;
@@ -90,10 +85,7 @@ impl Client {
 
     /// Twice as long each time, and up to half of it again, so that many publishers do not come at once.
     pub(crate) fn pause_before(&self, tries: u32) -> Duration {
-        let pause = self
-            .pause
-            .saturating_mul(1 << tries.min(10).saturating_sub(1))
-            .min(PAUSE_MAX);
+        let pause = self.pause.saturating_mul(1 << tries.min(10).saturating_sub(1)).min(PAUSE_MAX);
         pause.mul_f64(1.0 + fastrand::f64() / 2.0)
     }
 
@@ -128,26 +120,17 @@ impl Client {
 /// Whether another try may help.
 enum Fault {
     Final(SourceError),
-    Passing {
-        reason: String,
-        after: Option<Duration>,
-    },
+    Passing { reason: String, after: Option<Duration> },
 }
 
 impl Fault {
     fn passing(reason: String) -> Self {
-        Self::Passing {
-            reason,
-            after: None,
-        }
+        Self::Passing { reason, after: None }
     }
 }
 
 fn refused(ask: &Ask<'_>, reason: String) -> SourceError {
-    SourceError::Refused {
-        url: ask.shown.to_owned(),
-        reason,
-    }
+    SourceError::Refused { url: ask.shown.to_owned(), reason }
 }
 
 /// Says what went wrong on the way, without the address: it may hold a secret.
@@ -160,25 +143,15 @@ fn is_redirect(status: StatusCode) -> bool {
 }
 
 fn next_hop(ask: &Ask<'_>, response: &Response, from: &Url) -> Result<Url, Fault> {
-    let location = response
-        .headers()
-        .get(LOCATION)
-        .and_then(|value| value.to_str().ok());
+    let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
     let next = location.and_then(|location| from.join(location).ok());
     let Some(next) = next else {
-        return Err(Fault::Final(refused(
-            ask,
-            "a redirect to nowhere".to_owned(),
-        )));
+        return Err(Fault::Final(refused(ask, "a redirect to nowhere".to_owned())));
     };
     let plain = next.scheme() == "http" && ask.plain_http == PlainHttp::Loopback;
     let inward = is_loopback(&next) && !is_loopback(from);
     if !matches!(next.scheme(), "http" | "https") || (plain && !is_loopback(&next)) || inward {
-        let to = if inward {
-            "this machine"
-        } else {
-            next.scheme()
-        };
+        let to = if inward { "this machine" } else { next.scheme() };
         let reason = format!("a redirect from {} to {to}", from.scheme());
         return Err(Fault::Final(refused(ask, reason)));
     }
@@ -193,9 +166,7 @@ async fn judge(ask: &Ask<'_>, response: Response, url: Url) -> Result<Answer, Fa
         return Ok(Answer { response, url });
     }
     if status == StatusCode::TOO_MANY_REQUESTS && ask.account.is_some() {
-        return Err(Fault::Final(SourceError::QuotaReached {
-            url: ask.shown.to_owned(),
-        }));
+        return Err(Fault::Final(SourceError::QuotaReached { url: ask.shown.to_owned() }));
     }
     let after = retry_after(&response).filter(|after| *after <= PAUSE_MAX);
     let passing = status.is_server_error()
@@ -209,11 +180,7 @@ async fn judge(ask: &Ask<'_>, response: Response, url: Url) -> Result<Answer, Fa
 }
 
 fn retry_after(response: &Response) -> Option<Duration> {
-    let value = response
-        .headers()
-        .get(reqwest::header::RETRY_AFTER)?
-        .to_str()
-        .ok()?;
+    let value = response.headers().get(reqwest::header::RETRY_AFTER)?.to_str().ok()?;
     value.parse().ok().map(Duration::from_secs)
 }
 
@@ -221,15 +188,10 @@ fn retry_after(response: &Response) -> Option<Duration> {
 async fn reason(ask: &Ask<'_>, response: Response) -> String {
     let status = response.status();
     let kind = response.headers().get(reqwest::header::CONTENT_TYPE);
-    let kind = kind
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default()
-        .to_owned();
+    let kind = kind.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let text = match &kind {
         kind if kind.starts_with("text/plain") || kind.starts_with("application/json") => {
-            let body = read_bounded(response, REASON_BYTES_MAX)
-                .await
-                .unwrap_or_default();
+            let body = read_bounded(response, REASON_BYTES_MAX).await.unwrap_or_default();
             message(&String::from_utf8_lossy(&body))
         }
         _ => String::new(),
@@ -250,10 +212,7 @@ fn message(body: &str) -> String {
     let json = serde_json::from_str::<serde_json::Value>(body).ok();
     let error = json.as_ref().and_then(|json| json.get("error")?.as_str());
     let text = error.unwrap_or(body).trim();
-    text.chars()
-        .filter(|c| !c.is_control())
-        .take(REASON_CHARS_MAX)
-        .collect()
+    text.chars().filter(|c| !c.is_control()).take(REASON_CHARS_MAX).collect()
 }
 
 /// Reads a small body whole; a larger one is an error.

@@ -53,18 +53,8 @@ pub(crate) async fn fetch(
             vec![expected(client, &ask, sidecar, &answer).await?]
         }
     };
-    let heading = Heading {
-        validators,
-        checksums,
-        shown: shown.clone(),
-    };
-    Ok(Fetch::Body(body(
-        client,
-        answer,
-        heading,
-        plain_http,
-        request.limits,
-    )))
+    let heading = Heading { validators, checksums, shown: shown.clone() };
+    Ok(Fetch::Body(body(client, answer, heading, plain_http, request.limits)))
 }
 
 /// A file that changed in the second of the answer may change in it once more: then its time names two states.
@@ -97,23 +87,12 @@ async fn expected(
     answer: &Answer,
 ) -> Result<ExpectedChecksum, SourceError> {
     let shown = sidecar.to_string();
-    let ask = Ask {
-        url: sidecar.expose(),
-        shown: &shown,
-        headers: HeaderMap::new(),
-        ..*data
-    };
+    let ask = Ask { url: sidecar.expose(), shown: &shown, headers: HeaderMap::new(), ..*data };
     let response = client.send(&ask).await?.response;
-    let fault = |reason: String| SourceError::Refused {
-        url: shown.clone(),
-        reason,
-    };
-    let text = read_bounded(response, SIDECAR_BYTES_MAX)
-        .await
-        .map_err(fault)?;
+    let fault = |reason: String| SourceError::Refused { url: shown.clone(), reason };
+    let text = read_bounded(response, SIDECAR_BYTES_MAX).await.map_err(fault)?;
     let name = |url: &url::Url| {
-        url.path_segments()
-            .and_then(|mut parts| parts.next_back().map(str::to_owned))
+        url.path_segments().and_then(|mut parts| parts.next_back().map(str::to_owned))
     };
     let names = [name(data.url), name(&answer.url)];
     digest_for(&String::from_utf8_lossy(&text), &names)
@@ -123,19 +102,11 @@ async fn expected(
 
 /// Finds a file's line in what `sha256sum` writes; a lone digest stands for the file.
 fn digest_for(text: &str, names: &[Option<String>]) -> Option<Digest> {
-    let mut lines = text
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .map(|line| {
-            let (hex, name) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-            let name = name
-                .trim()
-                .trim_start_matches('*')
-                .rsplit('/')
-                .next()
-                .unwrap_or_default();
-            (Digest::parse(hex.trim()).ok(), name.to_owned())
-        });
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty()).map(|line| {
+        let (hex, name) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        let name = name.trim().trim_start_matches('*').rsplit('/').next().unwrap_or_default();
+        (Digest::parse(hex.trim()).ok(), name.to_owned())
+    });
     let found: Vec<(Option<Digest>, String)> = lines.by_ref().collect();
     match &found[..] {
         [(digest, _)] => digest.clone(),
@@ -155,10 +126,7 @@ mod tests {
 
     #[test]
     fn a_time_of_change_in_the_second_of_the_answer_is_no_validator() {
-        let (one, two) = (
-            "Mon, 23 Nov 2026 16:00:01 GMT",
-            "Mon, 23 Nov 2026 16:00:02 GMT",
-        );
+        let (one, two) = ("Mon, 23 Nov 2026 16:00:01 GMT", "Mon, 23 Nov 2026 16:00:02 GMT");
         assert!(names_one_state(one, Some(two)));
         assert!(!names_one_state(two, Some(two)));
         assert!(names_one_state(two, None));

@@ -53,10 +53,7 @@ impl HttpSource {
     /// # Errors
     /// Where the TLS set-up fails.
     pub fn new(settings: Settings) -> Result<Self, BuildError> {
-        Ok(Self {
-            client: Client::new(settings.pause)?,
-            maxmind: settings.maxmind,
-        })
+        Ok(Self { client: Client::new(settings.pause)?, maxmind: settings.maxmind })
     }
 }
 

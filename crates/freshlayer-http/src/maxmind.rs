@@ -34,15 +34,9 @@ pub(crate) async fn fetch(
     account: &Credentials,
 ) -> Result<Fetch, SourceError> {
     let shown = format!("{host} {edition}");
-    let fault = |reason: &str| SourceError::Refused {
-        url: shown.clone(),
-        reason: reason.to_owned(),
-    };
-    let metadata_url = address(
-        host,
-        &["geoip", "updates", "metadata"],
-        &[("edition_id", edition)],
-    );
+    let fault =
+        |reason: &str| SourceError::Refused { url: shown.clone(), reason: reason.to_owned() };
+    let metadata_url = address(host, &["geoip", "updates", "metadata"], &[("edition_id", edition)]);
     let metadata_url = metadata_url.ok_or_else(|| fault("an address that takes no path"))?;
     let ask = Ask {
         url: &metadata_url,
@@ -61,43 +55,17 @@ pub(crate) async fn fetch(
     let path = ["geoip", "databases", edition, "download"];
     let download = address(host, &path, &[("date", &date), ("suffix", "tar.gz")]);
     let download = download.ok_or_else(|| fault("an address that takes no path"))?;
-    let answer = client
-        .send(&Ask {
-            url: &download,
-            headers: HeaderMap::new(),
-            ..ask
-        })
-        .await?;
-    let validators = Validators {
-        build: Some(build),
-        ..Validators::default()
-    };
-    let checksums = vec![ExpectedChecksum::ExtractedMd5(
-        newest.md5.to_ascii_lowercase(),
-    )];
-    let heading = Heading {
-        validators,
-        checksums,
-        shown,
-    };
-    Ok(Fetch::Body(body(
-        client,
-        answer,
-        heading,
-        PlainHttp::Loopback,
-        request.limits,
-    )))
+    let answer = client.send(&Ask { url: &download, headers: HeaderMap::new(), ..ask }).await?;
+    let validators = Validators { build: Some(build), ..Validators::default() };
+    let checksums = vec![ExpectedChecksum::ExtractedMd5(newest.md5.to_ascii_lowercase())];
+    let heading = Heading { validators, checksums, shown };
+    Ok(Fetch::Body(body(client, answer, heading, PlainHttp::Loopback, request.limits)))
 }
 
 async fn newest(client: &Client, ask: &Ask<'_>, edition: &str) -> Result<Database, SourceError> {
-    let fault = |reason: String| SourceError::Refused {
-        url: ask.shown.to_owned(),
-        reason,
-    };
+    let fault = |reason: String| SourceError::Refused { url: ask.shown.to_owned(), reason };
     let response = client.send(ask).await?.response;
-    let bytes = read_bounded(response, METADATA_BYTES_MAX)
-        .await
-        .map_err(fault)?;
+    let bytes = read_bounded(response, METADATA_BYTES_MAX).await.map_err(fault)?;
     let metadata: Metadata = serde_json::from_slice(&bytes)
         .map_err(|error| fault(format!("expected metadata in JSON: {error}")))?;
     let mut databases = metadata.databases.into_iter();

@@ -59,18 +59,8 @@ pub(crate) fn body(
         response: Some(response),
     };
     let chunks = chunks(transfer);
-    let Heading {
-        validators,
-        checksums,
-        ..
-    } = heading;
-    Body {
-        validators,
-        facts,
-        length_bytes,
-        checksums,
-        chunks,
-    }
+    let Heading { validators, checksums, .. } = heading;
+    Body { validators, facts, length_bytes, checksums, chunks }
 }
 
 fn timestamp(http_date: &str) -> Option<Timestamp> {
@@ -92,10 +82,9 @@ struct Transfer {
 }
 
 fn chunks(transfer: Transfer) -> Pin<Box<dyn Stream<Item = Result<Bytes, SourceError>> + Send>> {
-    Box::pin(futures_util::stream::try_unfold(
-        transfer,
-        |mut transfer| async move { Ok(transfer.next().await?.map(|chunk| (chunk, transfer))) },
-    ))
+    Box::pin(futures_util::stream::try_unfold(transfer, |mut transfer| async move {
+        Ok(transfer.next().await?.map(|chunk| (chunk, transfer)))
+    }))
 }
 
 impl Transfer {
@@ -120,10 +109,9 @@ impl Transfer {
 
     fn whole(&self) -> Result<(), SourceError> {
         match self.length_bytes {
-            Some(length) if length != self.received => Err(self.broken(format!(
-                "the body ended at {} of {length} bytes",
-                self.received
-            ))),
+            Some(length) if length != self.received => {
+                Err(self.broken(format!("the body ended at {} of {length} bytes", self.received)))
+            }
             _ => Ok(()),
         }
     }
@@ -131,14 +119,11 @@ impl Transfer {
     /// Asks for the rest, and for the rest only: a whole new body would not fit behind what came.
     async fn resume(&mut self, reason: String) -> Result<(), SourceError> {
         let broke = format!("{reason} after {} bytes", self.received);
-        let Some(etag) = self
-            .strong_etag
-            .as_deref()
-            .and_then(|e| HeaderValue::from_str(e).ok())
+        let Some(etag) = self.strong_etag.as_deref().and_then(|e| HeaderValue::from_str(e).ok())
         else {
-            return Err(self.broken(format!(
-                "{broke}; without a strong ETag nothing can be resumed"
-            )));
+            return Err(
+                self.broken(format!("{broke}; without a strong ETag nothing can be resumed"))
+            );
         };
         if self.tries >= self.limits.tries_max {
             return Err(self.broken(broke));
@@ -147,10 +132,7 @@ impl Transfer {
         self.tries += 1;
         let mut headers = HeaderMap::new();
         let range = format!("bytes={}-", self.received);
-        headers.insert(
-            RANGE,
-            HeaderValue::from_str(&range).map_err(|e| self.fault(&e))?,
-        );
+        headers.insert(RANGE, HeaderValue::from_str(&range).map_err(|e| self.fault(&e))?);
         headers.insert(IF_RANGE, etag);
         let ask = Ask {
             url: &self.url,
@@ -173,12 +155,7 @@ impl Transfer {
 
     fn broken(&self, reason: String) -> SourceError {
         let (url, tries) = (self.shown.clone(), self.tries);
-        SourceError::Unreachable {
-            url,
-            tries,
-            reason,
-            source: None,
-        }
+        SourceError::Unreachable { url, tries, reason, source: None }
     }
 
     fn fault(&self, error: &dyn std::error::Error) -> SourceError {

@@ -11,22 +11,14 @@ pub struct SystemClock {
 
 impl SystemClock {
     /// Starts the monotonic clock at zero.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the adapter that the engine's clock is"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is the adapter that the engine's clock is")]
     pub fn start() -> Self {
-        Self {
-            start: Instant::now(),
-        }
+        Self { start: Instant::now() }
     }
 }
 
 impl Clock for SystemClock {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the adapter that the engine's clock is"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is the adapter that the engine's clock is")]
     fn now(&self) -> Timestamp {
         Timestamp::try_from(SystemTime::now()).unwrap_or(Timestamp::MAX)
     }

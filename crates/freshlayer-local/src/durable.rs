@@ -28,9 +28,7 @@ fn folder_of(path: &Path) -> &Path {
 pub(crate) fn create(path: &Path, bytes: &[u8]) -> io::Result<bool> {
     let folder = folder_of(path);
     let mut file = unfinished(folder)?;
-    file.write_all(bytes)
-        .and_then(|()| file.as_file().sync_all())
-        .map_err(at("write", path))?;
+    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(at("write", path))?;
     link(file.path(), path)
 }
 
@@ -38,9 +36,7 @@ pub(crate) fn create(path: &Path, bytes: &[u8]) -> io::Result<bool> {
 pub(crate) fn create_from(path: &Path, source: &Path) -> io::Result<bool> {
     let folder = folder_of(path);
     fs::create_dir_all(folder).map_err(at("make the folder", folder))?;
-    File::open(source)
-        .and_then(|file| file.sync_all())
-        .map_err(at("flush", source))?;
+    File::open(source).and_then(|file| file.sync_all()).map_err(at("flush", source))?;
     match link(source, path) {
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => create_copy(path, source),
         done => done,
@@ -67,11 +63,8 @@ fn link(source: &Path, path: &Path) -> io::Result<bool> {
 /// Replaces a file at once; readers see the old or the new content.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = unfinished(folder_of(path))?;
-    file.write_all(bytes)
-        .and_then(|()| file.as_file().sync_all())
-        .map_err(at("write", path))?;
-    file.persist(path)
-        .map_err(|error| at("write", path)(error.error))?;
+    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(at("write", path))?;
+    file.persist(path).map_err(|error| at("write", path)(error.error))?;
     sync_folder(folder_of(path))
 }
 
@@ -87,17 +80,12 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
 /// Tells whether a folder could not be renamed because another one has the name; file systems differ in how
 /// they say it.
 pub(crate) fn is_taken(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists
-    )
+    matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists)
 }
 
 /// Makes a new name durable.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(at("flush", folder))
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(at("flush", folder))
 }
 
 /// Holds a lock until it is dropped; the operating system drops it for a process that dies.
@@ -106,11 +94,7 @@ pub(crate) fn lock(path: &Path) -> io::Result<File> {
     name.push(".lock");
     let name = PathBuf::from(name);
     fs::create_dir_all(folder_of(path)).map_err(at("make the folder", folder_of(path)))?;
-    let file = File::options()
-        .create(true)
-        .append(true)
-        .open(&name)
-        .map_err(at("lock", &name))?;
+    let file = File::options().create(true).append(true).open(&name).map_err(at("lock", &name))?;
     file.lock().map_err(at("lock", &name))?;
     Ok(file)
 }
@@ -121,9 +105,7 @@ pub fn sweep(folder: &Path, peers: &dyn Peers) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let run = name.strip_prefix(freshlayer::RUN_FOLDER_PREFIX);
-        let owner = run
-            .and_then(|run| run.rsplit_once('-'))
-            .map(|(owner, _)| owner);
+        let owner = run.and_then(|run| run.rsplit_once('-')).map(|(owner, _)| owner);
         if owner.is_some_and(|owner| peers.is_gone(owner)) {
             let _tried = fs::remove_dir_all(entry.path());
         }

@@ -49,10 +49,7 @@ pub enum HostError {
 impl FolderFleet {
     /// Uses a folder for functions and a registry for their layers.
     pub fn new(root: impl Into<PathBuf>, registry: FolderRegistry) -> Self {
-        Self {
-            root: root.into(),
-            registry,
-        }
+        Self { root: root.into(), registry }
     }
 
     /// Makes a function.
@@ -157,10 +154,8 @@ impl FolderFleet {
             io::ErrorKind::NotFound => HostError::NotFound(name.clone()),
             _ => durable::at("read", &path)(error).into(),
         })?;
-        serde_json::from_slice(&bytes).map_err(|error| HostError::Corrupt {
-            path,
-            problem: error.to_string(),
-        })
+        serde_json::from_slice(&bytes)
+            .map_err(|error| HostError::Corrupt { path, problem: error.to_string() })
     }
 
     /// Holds a layer list against Lambda's rules, and answers in Lambda's words.
@@ -171,10 +166,7 @@ impl FolderFleet {
         }
         let mut total = 0;
         for (at, arn) in layers.iter().enumerate() {
-            if let Some(other) = layers[..at]
-                .iter()
-                .find(|other| other.layer() == arn.layer())
-            {
+            if let Some(other) = layers[..at].iter().find(|other| other.layer() == arn.layer()) {
                 return Err(HostError::Refused(format!(
                     "Two different versions of the same layer are not allowed to be referenced in \
                      the same function. {other} and {arn} are versions of the same layer."
@@ -220,14 +212,10 @@ impl FolderFleet {
 
     fn step(&self, function: &mut Function, step: &Step) -> Result<Done, HostError> {
         match step {
-            Step::SetLayer {
-                layer, revision_id, ..
-            } => self.set_layer(function, layer, revision_id),
-            Step::PublishVersion {
-                code_sha256,
-                revision_id,
-                ..
-            } => {
+            Step::SetLayer { layer, revision_id, .. } => {
+                self.set_layer(function, layer, revision_id)
+            }
+            Step::PublishVersion { code_sha256, revision_id, .. } => {
                 let published = function.versions.last();
                 if published.is_some_and(|version| version.configuration == function.latest) {
                     return Ok(Done::Yes);
@@ -240,12 +228,7 @@ impl FolderFleet {
                 function.publish();
                 Ok(Done::Yes)
             }
-            Step::MoveAlias {
-                alias,
-                version,
-                revision_id,
-                ..
-            } => {
+            Step::MoveAlias { alias, version, revision_id, .. } => {
                 let mut aliases = function.aliases.iter_mut();
                 let Some(alias) = aliases.find(|known| known.name == *alias) else {
                     return Ok(Done::Changed);
@@ -256,11 +239,7 @@ impl FolderFleet {
                 if alias.revision_id != *revision_id {
                     return Ok(Done::Changed);
                 }
-                if !function
-                    .versions
-                    .iter()
-                    .any(|known| known.number == *version)
-                {
+                if !function.versions.iter().any(|known| known.number == *version) {
                     let text = format!("Function not found: {}:{version}", function.name);
                     return Err(HostError::Refused(text));
                 }
@@ -279,10 +258,7 @@ enum Done {
 }
 
 fn next_revision(revision_id: &str) -> String {
-    let number = revision_id
-        .rsplit('-')
-        .next()
-        .and_then(|number| number.parse::<u64>().ok());
+    let number = revision_id.rsplit('-').next().and_then(|number| number.parse::<u64>().ok());
     format!("alias-{}", number.unwrap_or(0) + 1)
 }
 
@@ -320,14 +296,8 @@ impl Fleet for FolderFleet {
             Ok((Done::Changed, _)) | Err(HostError::NotFound(_)) => {
                 Err(FleetError::Changed { function: name })
             }
-            Err(HostError::Refused(reason)) => Err(FleetError::Refused {
-                function: name,
-                reason,
-            }),
-            Err(error) => Err(FleetError::Other {
-                function: name,
-                source: Box::new(error),
-            }),
+            Err(HostError::Refused(reason)) => Err(FleetError::Refused { function: name, reason }),
+            Err(error) => Err(FleetError::Other { function: name, source: Box::new(error) }),
         }
     }
 }

@@ -58,11 +58,7 @@ impl Function {
             function.publish();
         }
         let aliases = new.aliases.into_iter();
-        let alias = |name| Alias {
-            name,
-            version: 1,
-            revision_id: "alias-1".to_owned(),
-        };
+        let alias = |name| Alias { name, version: 1, revision_id: "alias-1".to_owned() };
         function.aliases = aliases.map(alias).collect();
         function
     }
@@ -80,31 +76,21 @@ impl Function {
 
     /// Publishes `$LATEST`; an unchanged one gives the newest version again, as on Lambda.
     pub fn publish(&mut self) -> u64 {
-        if let Some(newest) = self
-            .versions
-            .last()
-            .filter(|v| v.configuration == self.latest)
-        {
+        if let Some(newest) = self.versions.last().filter(|v| v.configuration == self.latest) {
             return newest.number;
         }
         let number = self.versions.last().map_or(0, |newest| newest.number) + 1;
-        self.versions.push(PublishedVersion {
-            number,
-            configuration: self.latest.clone(),
-        });
+        self.versions.push(PublishedVersion { number, configuration: self.latest.clone() });
         self.revision += 1;
         number
     }
 
     pub(crate) fn uses(&self, layer: &str) -> bool {
-        let served = self.versions.iter().filter(|version| {
-            self.aliases
-                .iter()
-                .any(|alias| alias.version == version.number)
-        });
-        let mut configurations = served
-            .map(|version| &version.configuration)
-            .chain([&self.latest]);
+        let served = self
+            .versions
+            .iter()
+            .filter(|version| self.aliases.iter().any(|alias| alias.version == version.number));
+        let mut configurations = served.map(|version| &version.configuration).chain([&self.latest]);
         configurations.any(|one| one.layers.iter().any(|arn| arn.layer() == layer))
     }
 
@@ -114,10 +100,7 @@ impl Function {
         let published = published.map(|version| (Some(version.number), &version.configuration));
         let all = published.chain([(None, &self.latest)]);
         all.flat_map(|(version, configuration)| {
-            let user = User {
-                function: self.name.clone(),
-                version,
-            };
+            let user = User { function: self.name.clone(), version };
             let layers = configuration.layers.iter().cloned();
             layers.map(move |arn| (arn, user.clone()))
         })

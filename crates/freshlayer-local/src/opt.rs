@@ -40,10 +40,8 @@ pub fn merged_opt(
     layers: &[LayerVersionArn],
     merged: &Path,
 ) -> Result<PathBuf, OptError> {
-    let unpacked: Vec<PathBuf> = layers
-        .iter()
-        .map(|arn| unpacked(registry, arn))
-        .collect::<Result<_, _>>()?;
+    let unpacked: Vec<PathBuf> =
+        layers.iter().map(|arn| unpacked(registry, arn)).collect::<Result<_, _>>()?;
     let list: String = layers.iter().map(|arn| format!("{arn}\n")).collect();
     merge(&unpacked, &list, merged)
 }
@@ -57,10 +55,8 @@ pub fn merged_zips(zips: &[(LayerName, PathBuf)], merged: &Path) -> Result<PathB
     let mut unpacked = Vec::new();
     for (layer, zip) in zips {
         let target = zip.with_extension("opt");
-        let damaged = |problem: String| OptError::Damaged {
-            what: zip.display().to_string(),
-            problem,
-        };
+        let damaged =
+            |problem: String| OptError::Damaged { what: zip.display().to_string(), problem };
         finished_once(&target, |fresh| match is_ours(zip, layer)? {
             true => freshlayer::prove(zip, layer, fresh, &|_| ())
                 .map(drop)
@@ -69,10 +65,7 @@ pub fn merged_zips(zips: &[(LayerName, PathBuf)], merged: &Path) -> Result<PathB
         })?;
         unpacked.push(target);
     }
-    let list: String = unpacked
-        .iter()
-        .map(|folder| format!("{}\n", folder.display()))
-        .collect();
+    let list: String = unpacked.iter().map(|folder| format!("{}\n", folder.display())).collect();
     merge(&unpacked, &list, merged)
 }
 
@@ -94,15 +87,10 @@ fn unpack(zip: &Path, folder: &Path) -> Result<(), String> {
         zip::ZipArchive::new(io::BufReader::new(file)).map_err(|error| error.to_string())?;
     let mut bytes = 0;
     for at in 0..archive.len() {
-        bytes += archive
-            .by_index_raw(at)
-            .map_err(|error| error.to_string())?
-            .size();
+        bytes += archive.by_index_raw(at).map_err(|error| error.to_string())?.size();
     }
     if bytes > LAYER_BYTES_MAX {
-        return Err(format!(
-            "expected at most {LAYER_BYTES_MAX} bytes, found {bytes}"
-        ));
+        return Err(format!("expected at most {LAYER_BYTES_MAX} bytes, found {bytes}"));
     }
     archive.extract(folder).map_err(|error| error.to_string())
 }
@@ -129,10 +117,7 @@ fn unpacked(registry: &FolderRegistry, arn: &LayerVersionArn) -> Result<PathBuf,
     if registry.unzipped_bytes(arn)?.is_none() {
         return Err(OptError::NotFound(arn.clone()));
     }
-    let damaged = |problem: String| OptError::Damaged {
-        what: arn.to_string(),
-        problem,
-    };
+    let damaged = |problem: String| OptError::Damaged { what: arn.to_string(), problem };
     let layer = LayerName::parse(arn.layer_name()).map_err(damaged)?;
     let target = folder.join("opt");
     finished_once(&target, |fresh| {

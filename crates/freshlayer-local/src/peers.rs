@@ -18,15 +18,10 @@ impl ProcessPeers {
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         // Process ids mean the same only within one boot and one namespace.
         let namespace = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
-        let namespace = namespace
-            .to_string_lossy()
-            .replace(|c: char| !c.is_ascii_digit(), "");
+        let namespace = namespace.to_string_lossy().replace(|c: char| !c.is_ascii_digit(), "");
         let boot: String = boot.trim().chars().take(8).collect();
         let boot = format!("{boot}-{namespace}");
-        Self {
-            host: host.trim().replace(':', "-"),
-            boot,
-        }
+        Self { host: host.trim().replace(':', "-"), boot }
     }
 
     /// Returns the name under which this process takes leases.
@@ -77,10 +72,7 @@ mod tests {
         let peers = ProcessPeers::of_this_machine();
         let own = peers.own_name();
         assert!(!peers.is_gone(&own), "{own} runs");
-        let mut child = std::process::Command::new("sleep")
-            .arg("60")
-            .spawn()
-            .expect("sleep");
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().expect("sleep");
         let start = start_of(child.id()).expect("it runs");
         let owner = format!("{}:{}:{start}:{}", peers.host, child.id(), peers.boot);
         assert!(!peers.is_gone(&owner), "{owner} runs");
@@ -88,9 +80,6 @@ mod tests {
         assert!(peers.is_gone(&owner) || child.wait().is_ok_and(|_| peers.is_gone(&owner)));
         child.wait().expect("it ends");
         assert!(!peers.is_gone("elsewhere:1:1:1"), "another machine");
-        assert!(
-            !peers.is_gone("arn:aws:lambda"),
-            "another kind of publisher"
-        );
+        assert!(!peers.is_gone("arn:aws:lambda"), "another kind of publisher");
     }
 }

@@ -15,19 +15,13 @@ pub struct FolderRegions {
 impl FolderRegions {
     /// Uses the folders of layer versions and functions.
     pub fn new(registry: FolderRegistry, fleet: FolderFleet) -> Self {
-        Self {
-            registry: Arc::new(registry),
-            fleet: Arc::new(fleet),
-        }
+        Self { registry: Arc::new(registry), fleet: Arc::new(fleet) }
     }
 }
 
 #[async_trait]
 impl Regions for FolderRegions {
     async fn of(&self, _destinations: &Destinations) -> Vec<Region> {
-        vec![Region {
-            registry: self.registry.clone(),
-            fleets: vec![(None, self.fleet.clone())],
-        }]
+        vec![Region { registry: self.registry.clone(), fleets: vec![(None, self.fleet.clone())] }]
     }
 }

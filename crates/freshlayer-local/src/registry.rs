@@ -42,10 +42,7 @@ impl FolderRegistry {
     /// # Panics
     /// Never: the Region's name is a name.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self {
-            root: root.into(),
-            region: RegionName::parse(REGION).expect("a Region's name"),
-        }
+        Self { root: root.into(), region: RegionName::parse(REGION).expect("a Region's name") }
     }
 
     /// Returns the ARN of a layer's version on this host.
@@ -68,9 +65,7 @@ impl FolderRegistry {
     }
 
     pub(crate) fn folder(&self, arn: &LayerVersionArn) -> PathBuf {
-        self.root
-            .join(arn.layer_name())
-            .join(arn.version().to_string())
+        self.root.join(arn.layer_name()).join(arn.version().to_string())
     }
 
     pub(crate) fn zip(&self, arn: &LayerVersionArn) -> PathBuf {
@@ -138,11 +133,7 @@ impl Registry for FolderRegistry {
         for number in numbers {
             let arn = Self::arn(layer, number);
             if let Some(record) = self.record(&arn)?.filter(|r| r.description == description) {
-                let Record {
-                    description,
-                    sha256,
-                    ..
-                } = record;
+                let Record { description, sha256, .. } = record;
                 return Ok(Some(LayerVersion {
                     arn,
                     description,
@@ -160,7 +151,7 @@ impl Registry for FolderRegistry {
         let unzipped_bytes = unzipped_bytes(publication.zip)?;
         if unzipped_bytes > LAYER_BYTES_MAX {
             return Err(
-                format!("Unzipped size must be smaller than {LAYER_BYTES_MAX} bytes").into(),
+                format!("Unzipped size must be smaller than {LAYER_BYTES_MAX} bytes").into()
             );
         }
         let fresh = tempfile::Builder::new()
@@ -171,28 +162,11 @@ impl Registry for FolderRegistry {
         let size_bytes = publication.zip.metadata()?.len();
         let description = publication.description.to_owned();
         let sha256 = publication.sha256.clone();
-        let record = Record {
-            description,
-            sha256,
-            size_bytes,
-            unzipped_bytes,
-        };
-        durable::create(
-            &fresh.path().join(RECORD),
-            &serde_json::to_vec_pretty(&record)?,
-        )?;
+        let record = Record { description, sha256, size_bytes, unzipped_bytes };
+        durable::create(&fresh.path().join(RECORD), &serde_json::to_vec_pretty(&record)?)?;
         let arn = self.number(publication.layer, fresh.path())?;
-        let Record {
-            description,
-            sha256,
-            ..
-        } = record;
-        Ok(LayerVersion {
-            arn,
-            description,
-            sha256,
-            signature: Signature::Unsigned,
-        })
+        let Record { description, sha256, .. } = record;
+        Ok(LayerVersion { arn, description, sha256, signature: Signature::Unsigned })
     }
 
     async fn read_back(&self, arn: &LayerVersionArn) -> Result<Option<LayerVersion>, PortError> {
@@ -215,9 +189,7 @@ impl Registry for FolderRegistry {
         let record = self.record(arn)?.filter(|_| ours);
         Ok(record.map(|record| Located {
             sha256: record.sha256,
-            origin: Origin::File {
-                path: self.zip(arn),
-            },
+            origin: Origin::File { path: self.zip(arn) },
         }))
     }
 

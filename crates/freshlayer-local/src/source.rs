@@ -21,30 +21,20 @@ pub struct FileSource;
 impl Source for FileSource {
     async fn fetch(&self, request: Request<'_>) -> Result<Fetch, SourceError> {
         let Origin::File { path } = &request.source.origin else {
-            return Err(SourceError::Setup(
-                "this adapter reads files only".to_owned(),
-            ));
+            return Err(SourceError::Setup("this adapter reads files only".to_owned()));
         };
         let fault =
             |error: std::io::Error| SourceError::Setup(format!("read {}: {error}", path.display()));
         let file = File::open(path).map_err(fault)?;
         let metadata = file.metadata().map_err(fault)?;
         if !metadata.is_file() {
-            return Err(SourceError::Setup(format!(
-                "read {}: it is no file",
-                path.display()
-            )));
+            return Err(SourceError::Setup(format!("read {}: it is no file", path.display())));
         }
-        let last_modified = metadata
-            .modified()
-            .ok()
-            .and_then(|time| Timestamp::try_from(time).ok());
+        let last_modified =
+            metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
         let changed = last_modified.map(|time| time.as_nanosecond().to_string());
         let state = format!("{} {}", metadata.len(), changed.unwrap_or_default());
-        let validators = Validators {
-            last_modified: Some(state),
-            ..Validators::default()
-        };
+        let validators = Validators { last_modified: Some(state), ..Validators::default() };
         if request.known == Some(&validators) {
             return Ok(Fetch::Unchanged);
         }
@@ -58,20 +48,10 @@ impl Source for FileSource {
                 return Err(SourceError::Setup(problem));
             }
         };
-        let facts = UpstreamFacts {
-            url: path.display().to_string(),
-            etag: None,
-            last_modified,
-        };
+        let facts = UpstreamFacts { url: path.display().to_string(), etag: None, last_modified };
         let length_bytes = Some(metadata.len());
         let chunks = Box::pin(stream::iter(chunks(file, path)));
-        Ok(Fetch::Body(Body {
-            validators,
-            facts,
-            length_bytes,
-            checksums,
-            chunks,
-        }))
+        Ok(Fetch::Body(Body { validators, facts, length_bytes, checksums, chunks }))
     }
 }
 

@@ -43,10 +43,7 @@ fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
 #[async_trait]
 impl Store for FolderStore {
     async fn read(&self, key: &Key) -> Result<Option<Stored>, PortError> {
-        let stored = read(&self.path(key))?.map(|bytes| Stored {
-            etag: etag(&bytes),
-            bytes,
-        });
+        let stored = read(&self.path(key))?.map(|bytes| Stored { etag: etag(&bytes), bytes });
         Ok(stored)
     }
 
@@ -65,11 +62,7 @@ impl Store for FolderStore {
             Payload::Bytes(bytes) => (durable::create(&path, bytes)?, etag(bytes)),
             Payload::File(file) => (durable::create_from(&path, file)?, Etag(String::new())),
         };
-        Ok(if created {
-            Created::Created(etag)
-        } else {
-            Created::Exists
-        })
+        Ok(if created { Created::Created(etag) } else { Created::Exists })
     }
 
     async fn replace(&self, key: &Key, seen: &Etag, bytes: &[u8]) -> Result<Replaced, PortError> {

@@ -9,9 +9,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let reader = layer.mmdb(&arguments.next().ok_or(usage)?)?;
     println!("release {} version {}", layer.release(), layer.version());
     for address in arguments {
-        let found = reader
-            .lookup(address.parse::<IpAddr>()?)?
-            .decode::<serde_json::Value>()?;
+        let found = reader.lookup(address.parse::<IpAddr>()?)?.decode::<serde_json::Value>()?;
         println!("{address} {}", found.unwrap_or_default());
     }
     Ok(())

@@ -14,9 +14,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let columns = statement.column_count();
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let values: Vec<String> = (0..columns)
-            .map(|at| row.get::<_, Value>(at).map(shown))
-            .collect::<Result<_, _>>()?;
+        let values: Vec<String> =
+            (0..columns).map(|at| row.get::<_, Value>(at).map(shown)).collect::<Result<_, _>>()?;
         println!("{}", values.join("  "));
     }
     Ok(())

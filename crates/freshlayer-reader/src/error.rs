@@ -10,10 +10,7 @@ use crate::Format;
 #[non_exhaustive]
 pub enum Error {
     /// No layer of that name lies under the root.
-    #[error(
-        "find layer `{layer}`: {manifest} does not exist; {}",
-        layers_found(found)
-    )]
+    #[error("find layer `{layer}`: {manifest} does not exist; {}", layers_found(found))]
     LayerNotFound {
         /// The layer asked for.
         layer: String,
@@ -75,10 +72,7 @@ impl Error {
         path: impl Into<PathBuf>,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        Self::Open {
-            path: path.into(),
-            source: source.into(),
-        }
+        Self::Open { path: path.into(), source: source.into() }
     }
 }
 

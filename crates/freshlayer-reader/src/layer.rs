@@ -26,10 +26,7 @@ impl Layer {
     ///
     /// # Errors
     /// [`Error::LayerNotFound`] and [`Error::Manifest`].
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the root's variable is the reader's contract"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the root's variable is the reader's contract")]
     pub fn open(layer: &str) -> Result<Self, Error> {
         let root = std::env::var_os(ROOT_VARIABLE).filter(|root| !root.is_empty());
         Self::open_in(root.unwrap_or_else(|| DEFAULT_ROOT.into()), layer)
@@ -104,17 +101,11 @@ impl Layer {
 
     pub(crate) fn dataset(&self, name: &str) -> Result<&Dataset, Error> {
         let datasets = &self.manifest.datasets;
-        datasets
-            .iter()
-            .find(|dataset| dataset.name == name)
-            .ok_or_else(|| Error::DatasetNotFound {
-                layer: self.manifest.layer.clone(),
-                dataset: name.to_owned(),
-                known: datasets
-                    .iter()
-                    .map(|dataset| format!("`{}`", dataset.name))
-                    .collect(),
-            })
+        datasets.iter().find(|dataset| dataset.name == name).ok_or_else(|| Error::DatasetNotFound {
+            layer: self.manifest.layer.clone(),
+            dataset: name.to_owned(),
+            known: datasets.iter().map(|dataset| format!("`{}`", dataset.name)).collect(),
+        })
     }
 
     /// Returns the path of a dataset's only file after comparing its size with the manifest's: that
@@ -175,10 +166,7 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Manifest, Error> {
     struct Numbered {
         format: u32,
     }
-    let bad = |problem: String| Error::Manifest {
-        path: path.to_owned(),
-        problem,
-    };
+    let bad = |problem: String| Error::Manifest { path: path.to_owned(), problem };
     let numbered: Numbered =
         serde_json::from_slice(bytes).map_err(|error| bad(error.to_string()))?;
     if numbered.format != FORMAT_NUMBER {

@@ -11,10 +11,7 @@ use crate::Error;
 ///
 /// # Errors
 /// [`Error::Open`] where the file cannot be opened or mapped.
-#[expect(
-    unsafe_code,
-    reason = "memory maps are the point: open without a copy at any size"
-)]
+#[expect(unsafe_code, reason = "memory maps are the point: open without a copy at any size")]
 pub fn map_file(path: &Path) -> Result<Mmap, Error> {
     let file = File::open(path).map_err(|error| Error::open(path, error))?;
     // SAFETY: a map is sound while nobody truncates or writes the file. Lambda gives an execution

@@ -30,9 +30,6 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
 /// would end or change the path.
 pub fn immutable_uri(path: &Path) -> String {
     let path = path.to_string_lossy();
-    let escaped = path
-        .replace('%', "%25")
-        .replace('?', "%3f")
-        .replace('#', "%23");
+    let escaped = path.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
     format!("file:{escaped}?immutable=1")
 }

@@ -14,21 +14,12 @@ impl Layer {
     /// # Errors
     /// [`Error::Damaged`] at the first file that differs, [`Error::Open`] where one cannot be read.
     pub fn verify(&self) -> Result<(), Error> {
-        for file in self
-            .manifest()
-            .datasets
-            .iter()
-            .flat_map(|dataset| &dataset.files)
-        {
+        for file in self.manifest().datasets.iter().flat_map(|dataset| &dataset.files) {
             let path = self.root().join(&file.path);
             let found = sha256(&path).map_err(|error| Error::open(&path, error))?;
             if found != file.sha256 {
                 let expected = format!("SHA-256 {}", file.sha256);
-                return Err(Error::Damaged {
-                    path,
-                    expected,
-                    found,
-                });
+                return Err(Error::Damaged { path, expected, found });
             }
         }
         Ok(())
@@ -42,11 +33,7 @@ fn sha256(path: &Path) -> std::io::Result<String> {
     loop {
         let read = file.read(&mut buffer)?;
         if read == 0 {
-            return Ok(hasher
-                .finalize()
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect());
+            return Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect());
         }
         hasher.update(&buffer[..read]);
     }

@@ -68,11 +68,8 @@ pub(crate) async fn catch_up(
         .map(|region| wanted.reach(engine, region, known(region), zip.as_ref(), stages));
     let reached = join_all(steps).await;
     let now = engine.ports.clock.now();
-    let told: Vec<(RegionName, &Reached)> = behind
-        .iter()
-        .map(|region| region.registry.region().clone())
-        .zip(&reached)
-        .collect();
+    let told: Vec<(RegionName, &Reached)> =
+        behind.iter().map(|region| region.registry.region().clone()).zip(&reached).collect();
     session
         .change(|head| {
             for (region, reached) in &told {
@@ -139,10 +136,7 @@ impl Wanted<'_> {
         let arn = match version {
             Ok(arn) => arn,
             Err(error) => {
-                return Reached {
-                    version: None,
-                    failure: Some(error),
-                };
+                return Reached { version: None, failure: Some(error) };
             }
         };
         let promotion = Promotion {
@@ -153,10 +147,7 @@ impl Wanted<'_> {
         };
         let promoted = region.registry.promote(promotion).await;
         let failure = promoted.map_err(fault(release, "promote")).err();
-        Reached {
-            version: Some(arn),
-            failure,
-        }
+        Reached { version: Some(arn), failure }
     }
 
     fn write_down(&self, head: &mut Head, region: &RegionName, reached: &Reached) {
@@ -190,9 +181,5 @@ async fn stored_zip(engine: &Engine, release: &Release, folder: &Path) -> Result
         let problem = format!("expected SHA-256 {}, found {found}", release.zip_sha256);
         return Err(Error::Proof { what, problem });
     }
-    Ok(LayerZip {
-        path,
-        sha256: found,
-        size_bytes: release.zip_bytes,
-    })
+    Ok(LayerZip { path, sha256: found, size_bytes: release.zip_bytes })
 }

@@ -33,8 +33,7 @@ pub struct Engine {
 
 impl Engine {
     pub(crate) fn is_out_of_time(&self) -> bool {
-        self.until
-            .is_some_and(|until| self.ports.clock.now() >= until)
+        self.until.is_some_and(|until| self.ports.clock.now() >= until)
     }
 
     /// Returns the Region that this engine is in.
@@ -55,10 +54,7 @@ impl Engine {
     pub(crate) async fn zip_to_file(&self, release: &Release, file: &Path) -> Result<bool, Error> {
         let key = Key::blob(&release.zip_sha256);
         let found = self.ports.store.read_to_file(&key, file).await;
-        found.map_err(|source| Error::Store {
-            key: key.to_string(),
-            source,
-        })
+        found.map_err(|source| Error::Store { key: key.to_string(), source })
     }
 }
 
@@ -85,21 +81,14 @@ pub(crate) struct Meter {
 
 impl Meter {
     pub(crate) fn add(&self, bytes: usize) {
-        self.events.emit(&Event::Progress {
-            stage: self.stage,
-            bytes: bytes as u64,
-        });
+        self.events.emit(&Event::Progress { stage: self.stage, bytes: bytes as u64 });
     }
 }
 
 impl Stages {
     pub(crate) fn new(engine: &Engine, layer: &LayerName) -> Self {
         let events = Arc::clone(&engine.ports.events);
-        Self {
-            layer: layer.clone(),
-            events,
-            finished: Mutex::default(),
-        }
+        Self { layer: layer.clone(), events, finished: Mutex::default() }
     }
 
     pub(crate) fn start(
@@ -110,48 +99,22 @@ impl Stages {
         total_bytes: Option<u64>,
     ) -> Running {
         let (layer, subject) = (self.layer.clone(), subject.to_owned());
-        let started = Event::Started {
-            layer,
-            stage,
-            subject: subject.clone(),
-            total_bytes,
-        };
+        let started = Event::Started { layer, stage, subject: subject.clone(), total_bytes };
         self.events.emit(&started);
-        Running {
-            stage,
-            subject,
-            started: engine.ports.clock.elapsed(),
-        }
+        Running { stage, subject, started: engine.ports.clock.elapsed() }
     }
 
     pub(crate) fn meter(&self, running: &Running) -> Meter {
-        Meter {
-            stage: running.stage,
-            events: Arc::clone(&self.events),
-        }
+        Meter { stage: running.stage, events: Arc::clone(&self.events) }
     }
 
     pub(crate) fn finish(&self, engine: &Engine, running: Running, bytes: u64) {
-        let Running {
-            stage,
-            subject,
-            started,
-        } = running;
+        let Running { stage, subject, started } = running;
         let duration = engine.ports.clock.elapsed().saturating_sub(started);
-        self.events.emit(&Event::Finished {
-            stage,
-            subject: subject.clone(),
-            bytes,
-            duration,
-        });
+        self.events.emit(&Event::Finished { stage, subject: subject.clone(), bytes, duration });
         let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let mut finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
-        finished.push(StageReport {
-            stage,
-            subject,
-            size_bytes: bytes,
-            duration_ms,
-        });
+        finished.push(StageReport { stage, subject, size_bytes: bytes, duration_ms });
     }
 
     pub(crate) fn into_reports(self) -> Vec<StageReport> {

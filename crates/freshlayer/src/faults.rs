@@ -57,11 +57,7 @@ impl Faults {
         decide: impl Fn(u64, &str) -> Option<Strike> + Send + Sync + 'static,
         die: impl Fn() + Send + Sync + 'static,
     ) -> Arc<Self> {
-        Arc::new(Self {
-            calls: AtomicU64::new(0),
-            decide: Box::new(decide),
-            die: Box::new(die),
-        })
+        Arc::new(Self { calls: AtomicU64::new(0), decide: Box::new(decide), die: Box::new(die) })
     }
 
     /// Returns how many calls there were.
@@ -83,10 +79,7 @@ impl Faults {
 
     /// Wraps one port.
     pub fn struck<P: ?Sized>(self: &Arc<Self>, port: &Arc<P>) -> Arc<Struck<P>> {
-        Arc::new(Struck {
-            faults: Arc::clone(self),
-            inner: Arc::clone(port),
-        })
+        Arc::new(Struck { faults: Arc::clone(self), inner: Arc::clone(port) })
     }
 
     fn before(&self, name: &str) -> Verdict {
@@ -95,10 +88,7 @@ impl Faults {
         if strike == Some(Strike::DieBefore) {
             (self.die)();
         }
-        Verdict {
-            strike,
-            name: format!("call {number}, {name}"),
-        }
+        Verdict { strike, name: format!("call {number}, {name}") }
     }
 
     fn after<T, E>(
@@ -161,12 +151,7 @@ impl Store for Struck<dyn Store> {
     }
 
     async fn read_to_file(&self, key: &Key, file: &Path) -> Result<bool, PortError> {
-        struck!(
-            self,
-            "store.read_to_file",
-            |e| e,
-            self.inner.read_to_file(key, file)
-        )
+        struck!(self, "store.read_to_file", |e| e, self.inner.read_to_file(key, file))
     }
 
     async fn create(&self, key: &Key, payload: Payload<'_>) -> Result<Created, PortError> {
@@ -174,12 +159,7 @@ impl Store for Struck<dyn Store> {
     }
 
     async fn replace(&self, key: &Key, seen: &Etag, bytes: &[u8]) -> Result<Replaced, PortError> {
-        struck!(
-            self,
-            "store.replace",
-            |e| e,
-            self.inner.replace(key, seen, bytes)
-        )
+        struck!(self, "store.replace", |e| e, self.inner.replace(key, seen, bytes))
     }
 
     async fn delete(&self, key: &Key) -> Result<(), PortError> {
@@ -198,21 +178,11 @@ impl Registry for Struck<dyn Registry> {
         layer: &LayerName,
         description: &str,
     ) -> Result<Option<LayerVersion>, PortError> {
-        struck!(
-            self,
-            "registry.find",
-            |e| e,
-            self.inner.find(layer, description)
-        )
+        struck!(self, "registry.find", |e| e, self.inner.find(layer, description))
     }
 
     async fn publish(&self, publication: Publication<'_>) -> Result<LayerVersion, PortError> {
-        struck!(
-            self,
-            "registry.publish",
-            |e| e,
-            self.inner.publish(publication)
-        )
+        struck!(self, "registry.publish", |e| e, self.inner.publish(publication))
     }
 
     async fn read_back(&self, arn: &LayerVersionArn) -> Result<Option<LayerVersion>, PortError> {
@@ -224,12 +194,7 @@ impl Registry for Struck<dyn Registry> {
     }
 
     async fn promote(&self, promotion: Promotion<'_>) -> Result<(), PortError> {
-        struck!(
-            self,
-            "registry.promote",
-            |e| e,
-            self.inner.promote(promotion)
-        )
+        struck!(self, "registry.promote", |e| e, self.inner.promote(promotion))
     }
 
     async fn readers(&self, arn: &LayerVersionArn) -> Result<BTreeSet<String>, PortError> {
@@ -248,12 +213,7 @@ impl Fleet for Struck<dyn Fleet> {
     }
 
     async fn is_settled(&self, target: &LayerVersionArn) -> Result<bool, PortError> {
-        struck!(
-            self,
-            "fleet.is_settled",
-            |e| e,
-            self.inner.is_settled(target)
-        )
+        struck!(self, "fleet.is_settled", |e| e, self.inner.is_settled(target))
     }
 
     async fn in_use(

@@ -49,11 +49,7 @@ impl Gathered {
 
     pub(crate) fn same_content(&mut self) {
         self.keep();
-        for dataset in self
-            .datasets
-            .iter_mut()
-            .filter(|d| d.state == DatasetState::New)
-        {
+        for dataset in self.datasets.iter_mut().filter(|d| d.state == DatasetState::New) {
             dataset.state = DatasetState::SameContent;
         }
     }
@@ -64,18 +60,13 @@ impl Gathered {
             head.upstream.extend(self.accepted.iter().cloned());
         }
         for (seen, rejection) in &self.rejected {
-            head.upstream
-                .insert(rejection.dataset.clone(), seen.clone());
+            head.upstream.insert(rejection.dataset.clone(), seen.clone());
             head.reject(rejection.clone());
         }
     }
 
     fn note(&mut self, name: &DatasetName, state: DatasetState, upstream: Option<UpstreamFacts>) {
-        self.datasets.push(DatasetReport {
-            name: name.clone(),
-            state,
-            upstream,
-        });
+        self.datasets.push(DatasetReport { name: name.clone(), state, upstream });
     }
 }
 
@@ -98,10 +89,7 @@ pub(crate) async fn gather(
         match pulled {
             Pulled::Unchanged => gathered.note(&dataset.name, DatasetState::Unchanged, None),
             Pulled::Failed(source) => {
-                let error = Error::Source {
-                    dataset: dataset.name.clone(),
-                    source,
-                };
+                let error = Error::Source { dataset: dataset.name.clone(), source };
                 gathered.failures.push(chain(&error));
                 gathered.note(&dataset.name, DatasetState::Failed, None);
             }
@@ -124,35 +112,23 @@ impl Against<'_> {
         let seen = candidate.seen.clone();
         let size_bytes = candidate.files.iter().map(|file| file.size_bytes).sum();
         let running = stages.start(self.engine, Stage::Inspect, dataset.name.as_str(), None);
-        let live = self
-            .live
-            .and_then(|release| release.snapshot(&dataset.name))
-            .cloned();
+        let live = self.live.and_then(|release| release.snapshot(&dataset.name)).cloned();
         let limits = self.definition.limits.clone();
         let now = self.engine.ports.clock.now();
         let inspected = blocking(move || inspect(candidate, live.as_ref(), &limits, now)).await?;
         stages.finish(self.engine, running, size_bytes);
         let Some(proven) = inspected.proven else {
             // A check that ran out of time says more about this machine than about the data.
-            let final_word = inspected
-                .problems
-                .iter()
-                .all(|p| p.code != Code::SqliteTime);
+            let final_word = inspected.problems.iter().all(|p| p.code != Code::SqliteTime);
             let seen = final_word.then_some(seen);
-            let refused = Refused {
-                problems: inspected.problems,
-                seen,
-            };
+            let refused = Refused { problems: inspected.problems, seen };
             return Ok(self.refuse(&dataset, refused, upstream, gathered));
         };
         // Inspection may have converted the file, and then its digest is a new one.
         let digest: Digest = proven.snapshot.digest.clone();
         let seen = Seen { digest, ..seen };
         if let Some(known) = self.known(&dataset, &seen.digest) {
-            let refused = Refused {
-                problems: known.problems.clone(),
-                seen: Some(seen),
-            };
+            let refused = Refused { problems: known.problems.clone(), seen: Some(seen) };
             return Ok(self.refuse(&dataset, refused, upstream, gathered));
         }
         gathered.note(&dataset.name, DatasetState::New, upstream);
@@ -163,8 +139,7 @@ impl Against<'_> {
     }
 
     fn known(&self, dataset: &Dataset, digest: &Digest) -> Option<&Rejection> {
-        self.head
-            .rejection(dataset, &self.definition.limits, digest)
+        self.head.rejection(dataset, &self.definition.limits, digest)
     }
 
     fn refuse(

@@ -26,10 +26,7 @@ pub(crate) fn hash_through<E>(
     loop {
         match reader.read(&mut buffer) {
             Ok(0) => {
-                return Ok(Hashed {
-                    sha256: Digest::of(sha256),
-                    size_bytes,
-                });
+                return Ok(Hashed { sha256: Digest::of(sha256), size_bytes });
             }
             Ok(read) => {
                 sha256.update(&buffer[..read]);

@@ -45,10 +45,7 @@ pub async fn history(engine: &Engine, layer: &LayerName) -> Result<Vec<HistoryLi
         let marks = [
             ("current", head.current == Some(seq)),
             ("stable", head.stable == Some(seq)),
-            (
-                "pinned",
-                head.pin.as_ref().is_some_and(|pin| pin.seq == seq),
-            ),
+            ("pinned", head.pin.as_ref().is_some_and(|pin| pin.seq == seq)),
         ];
         lines.push(HistoryLine {
             seq,
@@ -57,11 +54,7 @@ pub async fn history(engine: &Engine, layer: &LayerName) -> Result<Vec<HistoryLi
             created: release.created,
             zip_bytes: release.zip_bytes,
             layer_versions: head.versions.get(&seq).cloned().unwrap_or_default(),
-            marks: marks
-                .iter()
-                .filter(|(_, is)| *is)
-                .map(|(m, _)| (*m).to_owned())
-                .collect(),
+            marks: marks.iter().filter(|(_, is)| *is).map(|(m, _)| (*m).to_owned()).collect(),
         });
     }
     Ok(lines)

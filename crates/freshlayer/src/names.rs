@@ -55,9 +55,7 @@ impl DatasetName {
 fn checked(name: &str, chars_max: usize) -> Result<String, String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if name.is_empty() || name.len() > chars_max || !name.chars().all(allowed) {
-        return Err(format!(
-            "expected 1 to {chars_max} of a-z A-Z 0-9 - _, found {name:?}"
-        ));
+        return Err(format!("expected 1 to {chars_max} of a-z A-Z 0-9 - _, found {name:?}"));
     }
     Ok(name.to_owned())
 }
@@ -77,9 +75,7 @@ impl RegionName {
     pub fn parse(name: &str) -> Result<Self, String> {
         let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if name.is_empty() || name.len() > 32 || !name.chars().all(allowed) {
-            return Err(format!(
-                "expected a Region such as eu-west-1, found {name:?}"
-            ));
+            return Err(format!("expected a Region such as eu-west-1, found {name:?}"));
         }
         Ok(Self(name.to_owned()))
     }
@@ -106,9 +102,7 @@ impl AccountId {
         if digits.len() == 12 && digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return Ok(Self(digits.to_owned()));
         }
-        Err(format!(
-            "expected the twelve digits of an account, found {digits:?}"
-        ))
+        Err(format!("expected the twelve digits of an account, found {digits:?}"))
     }
 
     /// Returns the twelve digits.
@@ -152,9 +146,7 @@ impl Digest {
         if hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Ok(Self(hex.to_ascii_lowercase()));
         }
-        Err(format!(
-            "expected 64 hex digits of a SHA-256, found {hex:?}"
-        ))
+        Err(format!("expected 64 hex digits of a SHA-256, found {hex:?}"))
     }
 
     /// Makes a digest of a finished hash.
@@ -212,11 +204,7 @@ impl LayerVersionArn {
             return Err(fault());
         }
         let version_at = text.rfind(':').ok_or_else(fault)?;
-        Ok(Self {
-            text: text.to_owned(),
-            version_at,
-            version,
-        })
+        Ok(Self { text: text.to_owned(), version_at, version })
     }
 
     /// Returns the whole ARN.
@@ -283,10 +271,7 @@ mod tests {
         let arn = LayerVersionArn::parse("arn:aws:lambda:eu-west-1:123456789012:layer:geo:7");
         let arn = arn.expect("well formed");
         assert_eq!((arn.layer_name(), arn.version()), ("geo", 7));
-        assert_eq!(
-            arn.layer(),
-            "arn:aws:lambda:eu-west-1:123456789012:layer:geo"
-        );
+        assert_eq!(arn.layer(), "arn:aws:lambda:eu-west-1:123456789012:layer:geo");
     }
 
     #[test]

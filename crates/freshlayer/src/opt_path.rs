@@ -23,10 +23,7 @@ impl OptPath {
     /// A sentence that says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.is_empty() || text.len() > PATH_BYTES_MAX {
-            return Err(format!(
-                "expected 1 to {PATH_BYTES_MAX} bytes, found {}",
-                text.len()
-            ));
+            return Err(format!("expected 1 to {PATH_BYTES_MAX} bytes, found {}", text.len()));
         }
         for part in text.split('/') {
             let fault = match part {
@@ -37,9 +34,7 @@ impl OptPath {
                 _ if part.chars().any(char::is_control) => "a control character",
                 _ => continue,
             };
-            return Err(format!(
-                "expected a path inside /opt, found {fault} in {text:?}"
-            ));
+            return Err(format!("expected a path inside /opt, found {fault} in {text:?}"));
         }
         Ok(Self(text.to_owned()))
     }
@@ -57,10 +52,7 @@ impl OptPath {
 
     /// Tells whether the path lies in the folder of the manifests.
     pub fn is_reserved(&self) -> bool {
-        self.0
-            .split('/')
-            .next()
-            .is_some_and(|part| part.eq_ignore_ascii_case("freshlayer"))
+        self.0.split('/').next().is_some_and(|part| part.eq_ignore_ascii_case("freshlayer"))
     }
 }
 

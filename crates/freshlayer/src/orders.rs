@@ -82,9 +82,9 @@ fn target(head: &Head, to: Option<u64>) -> Result<u64, Error> {
         .ok_or_else(|| Error::Order(format!("layer `{layer}` has no release to roll back from")))?;
     let known = head.versions.keys().copied();
     match to {
-        Some(to) if to == current => Err(Error::Order(format!(
-            "layer `{layer}` is on release {to} already"
-        ))),
+        Some(to) if to == current => {
+            Err(Error::Order(format!("layer `{layer}` is on release {to} already")))
+        }
         Some(to) if head.versions.contains_key(&to) => Ok(to),
         Some(to) => {
             let known: Vec<String> = known.map(|seq| seq.to_string()).collect();
@@ -94,9 +94,7 @@ fn target(head: &Head, to: Option<u64>) -> Result<u64, Error> {
             )))
         }
         None => head.fallback().ok_or_else(|| {
-            Error::Order(format!(
-                "layer `{layer}` has no release before {current} to roll back to"
-            ))
+            Error::Order(format!("layer `{layer}` has no release before {current} to roll back to"))
         }),
     }
 }
@@ -110,15 +108,10 @@ fn left_behind(
 ) -> Vec<Rejection> {
     let snapshots = from.into_iter().flat_map(|release| &release.snapshots);
     let left = snapshots.filter(|snapshot| {
-        target
-            .snapshot(&snapshot.dataset)
-            .is_none_or(|kept| kept.digest != snapshot.digest)
+        target.snapshot(&snapshot.dataset).is_none_or(|kept| kept.digest != snapshot.digest)
     });
     let rejected = left.filter_map(|snapshot| {
-        let dataset = definition
-            .datasets
-            .iter()
-            .find(|d| d.name == snapshot.dataset)?;
+        let dataset = definition.datasets.iter().find(|d| d.name == snapshot.dataset)?;
         let from = from?;
         let found = format!("release {}, rolled back to {}", from.seq, target.seq);
         let expected = "another build from the upstream, or a person's --retry-rejected";
@@ -163,26 +156,15 @@ pub async fn pin(
                 let problem = format!("layer `{layer}` has no published release {seq}");
                 return Err(Error::Order(problem));
             }
-            let known = head
-                .pin
-                .take()
-                .filter(|pin| pin.seq == seq)
-                .and_then(|pin| pin.reason);
-            head.pin = Some(Pin {
-                seq,
-                at,
-                reason: reason.clone().or(known),
-            });
+            let known = head.pin.take().filter(|pin| pin.seq == seq).and_then(|pin| pin.reason);
+            head.pin = Some(Pin { seq, at, reason: reason.clone().or(known) });
             head.roll(seq, at);
             Ok(())
         })
         .await?;
     let head = session.head();
     let seq = head.desired().ok_or_else(|| no_release(layer))?;
-    Ok(Pinned {
-        seq,
-        current: head.current.unwrap_or(seq),
-    })
+    Ok(Pinned { seq, current: head.current.unwrap_or(seq) })
 }
 
 /// Takes a pin back; `false` where there is none.
@@ -208,7 +190,5 @@ pub async fn unpin(engine: &Engine, layer: &LayerName) -> Result<bool, Error> {
 }
 
 fn no_release(layer: &LayerName) -> Error {
-    Error::Order(format!(
-        "layer `{layer}` has no release yet; refresh it first"
-    ))
+    Error::Order(format!("layer `{layer}` has no release yet; refresh it first"))
 }

@@ -17,11 +17,7 @@ pub(crate) fn piped<T>(reader: impl Read + Send, consume: impl FnOnce(&mut Piece
         let (sender, receiver) = sync_channel(PIECES_WAITING_MAX);
         scope.spawn(move || send_pieces(reader, &sender));
         // Dropped at the end of this closure, which tells the other side that enough was seen.
-        let mut pieces = Pieces {
-            receiver,
-            piece: Vec::new(),
-            at: 0,
-        };
+        let mut pieces = Pieces { receiver, piece: Vec::new(), at: 0 };
         consume(&mut pieces)
     })
 }
@@ -29,10 +25,7 @@ pub(crate) fn piped<T>(reader: impl Read + Send, consume: impl FnOnce(&mut Piece
 fn send_pieces(mut reader: impl Read, sender: &SyncSender<io::Result<Vec<u8>>>) {
     loop {
         let mut piece = Vec::with_capacity(PIECE_BYTES);
-        let read = reader
-            .by_ref()
-            .take(PIECE_BYTES as u64)
-            .read_to_end(&mut piece);
+        let read = reader.by_ref().take(PIECE_BYTES as u64).read_to_end(&mut piece);
         let last = piece.len() < PIECE_BYTES;
         if !piece.is_empty() && sender.send(Ok(piece)).is_err() {
             return;

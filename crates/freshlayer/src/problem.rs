@@ -149,22 +149,12 @@ impl Problem {
     /// Makes a problem of level `fail`.
     pub fn fail(code: Code, expected: impl Into<String>, found: impl Into<String>) -> Self {
         let (expected, found) = (expected.into(), found.into());
-        Self {
-            code,
-            level: Level::Fail,
-            dataset: None,
-            location: None,
-            found,
-            expected,
-        }
+        Self { code, level: Level::Fail, dataset: None, location: None, found, expected }
     }
 
     /// Makes a problem of level `warn`.
     pub fn warn(code: Code, expected: impl Into<String>, found: impl Into<String>) -> Self {
-        Self {
-            level: Level::Warn,
-            ..Self::fail(code, expected, found)
-        }
+        Self { level: Level::Warn, ..Self::fail(code, expected, found) }
     }
 
     /// Says where in the data.

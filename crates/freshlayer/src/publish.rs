@@ -21,13 +21,7 @@ pub(crate) struct Published {
 
 /// Says which release a layer version is; the registry is searched by it. Lambda takes 256 characters.
 pub(crate) fn description(release: &Release) -> String {
-    let Release {
-        layer,
-        seq,
-        version,
-        content,
-        ..
-    } = release;
+    let Release { layer, seq, version, content, .. } = release;
     format!("freshlayer {layer} {version} release {seq} content {content}")
 }
 
@@ -115,9 +109,7 @@ async fn find_or_make(
         Err(error) => {
             // The reply may be lost and the version made: look before giving up.
             let found = registry.find(layer, &description).await.ok().flatten();
-            found
-                .filter(same)
-                .ok_or_else(|| fault(release, "publish")(error))
+            found.filter(same).ok_or_else(|| fault(release, "publish")(error))
         }
     }
 }
@@ -129,25 +121,16 @@ async fn read_back(
     zip: &LayerZip,
 ) -> Result<(), Error> {
     let stored = registry.read_back(&version.arn).await;
-    let stored = stored
-        .map_err(fault(release, "read back"))?
-        .map(|version| version.sha256);
+    let stored = stored.map_err(fault(release, "read back"))?.map(|version| version.sha256);
     if stored.as_ref() == Some(&zip.sha256) {
         return Ok(());
     }
     let found = stored.map_or("no such version".to_owned(), |sha256| sha256.to_string());
     let problem = format!("expected SHA-256 {}, found {found}", zip.sha256);
-    Err(Error::Proof {
-        what: format!("layer version {}", version.arn),
-        problem,
-    })
+    Err(Error::Proof { what: format!("layer version {}", version.arn), problem })
 }
 
 pub(crate) fn fault(release: &Release, action: &'static str) -> impl FnOnce(PortError) -> Error {
     let layer = release.layer.clone();
-    move |source| Error::Registry {
-        action,
-        layer,
-        source,
-    }
+    move |source| Error::Registry { action, layer, source }
 }

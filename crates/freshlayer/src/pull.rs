@@ -101,10 +101,7 @@ pub async fn pull_version(
     arn: &LayerVersionArn,
     cache: &Path,
 ) -> Result<PathBuf, Error> {
-    let fault = |source: PortError| Error::LayerVersion {
-        arn: arn.clone(),
-        source,
-    };
+    let fault = |source: PortError| Error::LayerVersion { arn: arn.clone(), source };
     let region = region_of(engine, arn).await.map_err(|e| fault(e.into()))?;
     let located = region.registry.locate(arn).await.map_err(fault)?;
     let located =
@@ -116,9 +113,7 @@ pub async fn pull_version(
     std::fs::create_dir_all(cache).map_err(Error::io("make the folder", cache))?;
     let folder = TempDir::with_prefix_in("pull-", cache).map_err(Error::io("write in", cache))?;
     let fresh = folder.path().join("layer.zip");
-    fetch(engine, &located, &fresh)
-        .await
-        .map_err(|error| fault(error.into()))?;
+    fetch(engine, &located, &fresh).await.map_err(|error| fault(error.into()))?;
     let found = sha256_of(&fresh).map_err(Error::io("read", &fresh))?;
     if found != located.sha256 {
         let what = format!("the zip of layer version {arn}");
@@ -130,30 +125,19 @@ pub async fn pull_version(
 }
 
 async fn region_of(engine: &Engine, arn: &LayerVersionArn) -> Result<Region, String> {
-    let destinations = Destinations {
-        regions: vec![RegionName::parse(arn.region())?],
-        ..Destinations::default()
-    };
+    let destinations =
+        Destinations { regions: vec![RegionName::parse(arn.region())?], ..Destinations::default() };
     let mut regions = engine.ports.regions.of(&destinations).await;
     Ok(regions.swap_remove(0))
 }
 
 async fn fetch(engine: &Engine, located: &Located, file: &Path) -> Result<(), SourceError> {
-    let source = SourceSpec {
-        origin: located.origin.clone(),
-        checksum: None,
-        select: Select::default(),
-    };
+    let source =
+        SourceSpec { origin: located.origin.clone(), checksum: None, select: Select::default() };
     let limits = Limits::default();
-    let request = Request {
-        source: &source,
-        known: None,
-        limits: &limits,
-    };
+    let request = Request { source: &source, known: None, limits: &limits };
     let Fetch::Body(mut body) = engine.ports.source.fetch(request).await? else {
-        return Err(SourceError::Setup(
-            "it answers that nothing changed".to_owned(),
-        ));
+        return Err(SourceError::Setup("it answers that nothing changed".to_owned()));
     };
     let written =
         |error: std::io::Error| SourceError::Setup(format!("write {}: {error}", file.display()));

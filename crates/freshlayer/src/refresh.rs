@@ -79,28 +79,16 @@ async fn run(
         Downloaded::Pulled(pulled) => pulled,
         Downloaded::Busy(lease) => return Ok(busy(&definition.layer, &lease)),
     };
-    let against = Against {
-        engine,
-        definition,
-        head: session.head(),
-        live,
-    };
+    let against = Against { engine, definition, head: session.head(), live };
     let mut gathered = gather(&against, pulled, stages).await?;
     let complete = complete(engine, definition, live, &mut gathered, folder.path()).await?;
     if let Some(assembled) = complete {
         if let Leased::Theirs(lease) = session.lease().await? {
             return Ok(busy(&definition.layer, &lease));
         }
-        let (release, zip) = make_release(
-            engine,
-            session,
-            live,
-            assembled,
-            &gathered,
-            folder.path(),
-            stages,
-        )
-        .await?;
+        let (release, zip) =
+            make_release(engine, session, live, assembled, &gathered, folder.path(), stages)
+                .await?;
         // Packaging and storing may have taken longer than the lease.
         if let Leased::Theirs(lease) = session.lease().await? {
             return Ok(busy(&definition.layer, &lease));

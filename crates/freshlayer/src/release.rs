@@ -79,15 +79,9 @@ fn loses(definition: &Definition, live: &Release) -> bool {
 /// Tells whether the definition wants less than the live release carries, or other places for it.
 fn rearranged(definition: &Definition, live: Option<&Release>) -> bool {
     let Some(live) = live else { return false };
-    let wanted = definition
-        .datasets
-        .iter()
-        .filter(|wanted| live.snapshot(&wanted.name).is_some());
+    let wanted = definition.datasets.iter().filter(|wanted| live.snapshot(&wanted.name).is_some());
     let wanted = wanted.map(|dataset| (&dataset.name, &dataset.path));
-    !wanted.eq(live
-        .snapshots
-        .iter()
-        .map(|snapshot| (&snapshot.dataset, &snapshot.path)))
+    !wanted.eq(live.snapshots.iter().map(|snapshot| (&snapshot.dataset, &snapshot.path)))
 }
 
 /// Brings the live release's zip to this machine, once per run.
@@ -120,11 +114,7 @@ pub(crate) async fn make_release(
 ) -> Result<(Release, LayerZip), Error> {
     let store = engine.ports.store.as_ref();
     let layer = &session.head().layer;
-    let Assembled {
-        snapshots,
-        files,
-        content,
-    } = assembled;
+    let Assembled { snapshots, files, content } = assembled;
     let highest = read_release(store, layer, session.head().newest).await?;
     let mut draft = draft(engine, session, live, highest.as_ref(), snapshots, gathered);
     draft.content = content;
@@ -134,12 +124,7 @@ pub(crate) async fn make_release(
         draft.seq = seq;
         match recorded {
             Some(recorded) if recorded.content != draft.content => continue,
-            Some(recorded) => {
-                draft = Release {
-                    warnings: draft.warnings.clone(),
-                    ..recorded
-                }
-            }
+            Some(recorded) => draft = Release { warnings: draft.warnings.clone(), ..recorded },
             None => {}
         }
         let place = folder.join(seq.to_string());
@@ -176,18 +161,11 @@ fn draft(
     gathered: &Gathered,
 ) -> Release {
     // After a rollback the shape is judged against what serves, and the number goes on from the newest.
-    let highest = live
-        .into_iter()
-        .chain(newest)
-        .map(|release| &release.version)
-        .max();
+    let highest = live.into_iter().chain(newest).map(|release| &release.version).max();
     let previous = highest.zip(live.map(|live| &live.snapshots[..]));
     let decision = decide(previous, &snapshots);
     let nothing = crate::names::Digest::of(<sha2::Sha256 as sha2::Digest>::new());
-    let warnings = gathered
-        .problems
-        .iter()
-        .filter(|problem| problem.level == Level::Warn);
+    let warnings = gathered.problems.iter().filter(|problem| problem.level == Level::Warn);
     Release {
         format: STATE_FORMAT,
         layer: session.head().layer.clone(),
@@ -239,10 +217,7 @@ async fn proved(
     let (manifest, bytes) = proved.await?;
     if manifest != release.manifest() {
         let problem = "its manifest is not the one of the release".to_owned();
-        return Err(Error::Proof {
-            what: format!("the zip of release {}", release.seq),
-            problem,
-        });
+        return Err(Error::Proof { what: format!("the zip of release {}", release.seq), problem });
     }
     stages.finish(engine, running, bytes);
     Ok(())
@@ -251,8 +226,5 @@ async fn proved(
 async fn stored(store: &dyn Store, zip: &LayerZip) -> Result<(), Error> {
     let key = Key::blob(&zip.sha256);
     let created = store.create(&key, Payload::File(&zip.path)).await;
-    created.map(drop).map_err(|source| Error::Store {
-        key: key.to_string(),
-        source,
-    })
+    created.map(drop).map_err(|source| Error::Store { key: key.to_string(), source })
 }

@@ -204,14 +204,8 @@ impl Exit {
             "operational error: the last good release keeps serving, the next run goes on",
         ),
         (Self::Usage, "mistake in the command or in a definition"),
-        (
-            Self::Rejected,
-            "data rejected: the last good release keeps serving",
-        ),
-        (
-            Self::Held,
-            "held (pin, another publisher, unreleased code), or only partly done",
-        ),
+        (Self::Rejected, "data rejected: the last good release keeps serving"),
+        (Self::Held, "held (pin, another publisher, unreleased code), or only partly done"),
     ];
 
     /// Returns the exit code.
@@ -229,11 +223,7 @@ impl Exit {
             Self::Failed => 3,
             Self::Usage => 4,
         };
-        if weight(other) > weight(self) {
-            other
-        } else {
-            self
-        }
+        if weight(other) > weight(self) { other } else { self }
     }
 }
 

@@ -52,9 +52,7 @@ pub(crate) async fn settle(
     let layer = session.head().layer.clone();
     let Some(seq) = session.head().desired() else {
         if session.holds_lease() {
-            session
-                .release_lease(|head| gathered.remember(head))
-                .await?;
+            session.release_lease(|head| gathered.remember(head)).await?;
         }
         return Ok(report(session.head(), None, gathered, None));
     };
@@ -87,9 +85,7 @@ pub(crate) async fn settle(
         return Ok(busy(&layer, &lease));
     }
     if session.holds_lease() {
-        session
-            .release_lease(|head| write_down(head, seq, &gathered, &driven))
-            .await?;
+        session.release_lease(|head| write_down(head, seq, &gathered, &driven)).await?;
     }
     // A run that got nowhere would get nowhere again: that is the schedule's to find out.
     let reordered = session.head().desired() != Some(seq);
@@ -123,10 +119,7 @@ pub(crate) fn busy(layer: &LayerName, lease: &Lease) -> Report {
     let Lease { owner, expires } = lease;
     let reason = format!("publisher {owner} works on this layer, until {expires} at the latest");
     let report = Report::of(layer.clone(), Outcome::Held { reason });
-    Report {
-        wake_at: Some(*expires),
-        ..report
-    }
+    Report { wake_at: Some(*expires), ..report }
 }
 
 fn report(
@@ -143,9 +136,7 @@ fn report(
         datasets: gathered.datasets,
         problems: gathered.problems,
         places: places(head, driven.as_ref()),
-        consumers: driven
-            .map(|driven| driven.consumers().cloned().collect())
-            .unwrap_or_default(),
+        consumers: driven.map(|driven| driven.consumers().cloned().collect()).unwrap_or_default(),
         wake_at: None,
         stages: Vec::new(),
     }
@@ -165,21 +156,14 @@ fn places(head: &Head, driven: Option<&Driven>) -> Vec<PlaceReport> {
 /// Says which places failed; where there is only one it needs no name.
 fn place_failures(driven: Option<&Driven>) -> Option<String> {
     let places = &driven?.places;
-    let failed = places
-        .iter()
-        .filter_map(|gone| Some((&gone.place, gone.failure.as_ref()?)));
+    let failed = places.iter().filter_map(|gone| Some((&gone.place, gone.failure.as_ref()?)));
     let said: Vec<String> = match places.len() {
         1 => failed.map(|(_, failure)| failure.clone()).collect(),
-        _ => failed
-            .map(|(place, failure)| format!("{place}: {failure}"))
-            .collect(),
+        _ => failed.map(|(place, failure)| format!("{place}: {failure}")).collect(),
     };
     let rest = match places.len() - said.len() {
         0 => "the next run goes on".to_owned(),
-        done => format!(
-            "{done} of {} places are done, the next run goes on",
-            places.len()
-        ),
+        done => format!("{done} of {} places are done, the next run goes on", places.len()),
     };
     (!said.is_empty()).then(|| format!("{}; {rest}", said.join("; ")))
 }
@@ -196,61 +180,35 @@ fn outcome(head: &Head, gathered: &Gathered, driven: Option<&Driven>) -> Outcome
             Some((seq, _)) => format!("the rest is released as {seq}"),
             None => serving,
         };
-        return Outcome::Failed {
-            reason: format!("{failures}; {tail}"),
-        };
+        return Outcome::Failed { reason: format!("{failures}; {tail}") };
     }
     if let Some(reason) = place_failures(driven) {
         return Outcome::Failed { reason };
     }
-    let failing = || {
-        gathered
-            .problems
-            .iter()
-            .filter(|problem| problem.level == Level::Fail)
-    };
+    let failing = || gathered.problems.iter().filter(|problem| problem.level == Level::Fail);
     if failing().count() > 0 && failing().all(|problem| problem.code == Code::RolledBack) {
         let reason = format!("the upstream still has what a person rolled back; {serving}");
         return Outcome::Held { reason };
     }
     let refused = gathered.problems.iter().any(|p| p.level == Level::Fail);
-    if refused
-        || gathered
-            .datasets
-            .iter()
-            .any(|d| d.state == DatasetState::Rejected)
-    {
+    if refused || gathered.datasets.iter().any(|d| d.state == DatasetState::Rejected) {
         let tail = match &gathered.released {
             Some((seq, _)) => format!("the rest is released as {seq}"),
             None => serving,
         };
-        return Outcome::Rejected {
-            reason: format!("the upstream's data is not good; {tail}"),
-        };
+        return Outcome::Rejected { reason: format!("the upstream's data is not good; {tail}") };
     }
     let waiting: usize = driven.map_or(0, |d| {
         use ConsumerState::{Behind, Failed, Held};
-        [Behind, Failed, Held]
-            .map(|state| d.count(state))
-            .iter()
-            .sum()
+        [Behind, Failed, Held].map(|state| d.count(state)).iter().sum()
     });
     let total = driven.map_or(0, |driven| driven.consumers().count());
     if waiting > 0 {
-        return Outcome::Held {
-            reason: format!("{waiting} of {total} functions were not moved"),
-        };
+        return Outcome::Held { reason: format!("{waiting} of {total} functions were not moved") };
     }
     if let Some(pin) = &head.pin {
-        let why = pin
-            .reason
-            .as_ref()
-            .map(|reason| format!(" ({reason})"))
-            .unwrap_or_default();
-        let reason = format!(
-            "pinned to release {} since {}{why}; unpin to go on",
-            pin.seq, pin.at
-        );
+        let why = pin.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+        let reason = format!("pinned to release {} since {}{why}; unpin to go on", pin.seq, pin.at);
         return Outcome::Held { reason };
     }
     let moved = driven.map_or(0, Driven::moved);
@@ -263,12 +221,10 @@ fn outcome(head: &Head, gathered: &Gathered, driven: Option<&Driven>) -> Outcome
             let reason = format!("release {seq}, version {version}; {functions}");
             Outcome::Refreshed { reason }
         }
-        (None, 0) => Outcome::Unchanged {
-            reason: "nothing new".to_owned(),
-        },
-        (None, _) => Outcome::Refreshed {
-            reason: format!("nothing new; {functions} to where they belong"),
-        },
+        (None, 0) => Outcome::Unchanged { reason: "nothing new".to_owned() },
+        (None, _) => {
+            Outcome::Refreshed { reason: format!("nothing new; {functions} to where they belong") }
+        }
     }
 }
 
@@ -277,11 +233,7 @@ pub(crate) fn release_report(head: &Head, release: &Release) -> ReleaseReport {
         seq: release.seq,
         version: release.version.to_string(),
         version_reasons: release.version_reasons.clone(),
-        oldest_data: release
-            .snapshots
-            .iter()
-            .map(Snapshot::built_or_fetched)
-            .min(),
+        oldest_data: release.snapshots.iter().map(Snapshot::built_or_fetched).min(),
         upstream_modified: release
             .snapshots
             .iter()

@@ -64,20 +64,13 @@ pub async fn status(engine: &Engine, definition: &Definition) -> Result<LayerSta
         pinned: head.pin.clone(),
         rolling_to: head.rollout.as_ref().map(|rollout| rollout.to),
         rejected: Vec::new(),
-        lease: head
-            .lease
-            .as_ref()
-            .map(|lease| format!("{} until {}", lease.owner, lease.expires)),
+        lease: head.lease.as_ref().map(|lease| format!("{} until {}", lease.owner, lease.expires)),
     };
     let newest = |known: &&Rejection| {
-        head.upstream
-            .get(&known.dataset)
-            .is_some_and(|seen| seen.digest == known.digest)
+        head.upstream.get(&known.dataset).is_some_and(|seen| seen.digest == known.digest)
     };
     let rejected = head.rejected.iter().filter(newest);
-    status.rejected = rejected
-        .flat_map(|rejection| rejection.problems.clone())
-        .collect();
+    status.rejected = rejected.flat_map(|rejection| rejection.problems.clone()).collect();
     let Some(seq) = head.desired() else {
         return Ok(status);
     };
@@ -94,10 +87,8 @@ pub async fn status(engine: &Engine, definition: &Definition) -> Result<LayerSta
     let regions = engine.ports.regions.of(&definition.destinations).await;
     let unknown;
     (status.consumers, unknown) = standing(survey(head, &release, &regions).await);
-    status.unknown = unknown
-        .into_iter()
-        .map(|(place, reason)| format!("{place}: {reason}"))
-        .collect();
+    status.unknown =
+        unknown.into_iter().map(|(place, reason)| format!("{place}: {reason}")).collect();
     status.release = Some(release_report(head, &release));
     Ok(status)
 }

@@ -56,9 +56,7 @@ pub async fn verify(
     let none = || Error::Order(format!("layer `{layer}` has no release to verify"));
     let seq = seq.or(session.head().desired()).ok_or_else(none)?;
     if seq == 0 || seq > session.head().newest {
-        return Err(Error::Order(format!(
-            "layer `{layer}` has no release {seq}"
-        )));
+        return Err(Error::Order(format!("layer `{layer}` has no release {seq}")));
     }
     if !session.head().versions.contains_key(&seq) {
         let problem = format!(
@@ -74,28 +72,20 @@ pub async fn verify(
             checks.push(version_check(region, arn, &release).await);
         }
     }
-    Ok(Verified {
-        layer: layer.clone(),
-        seq,
-        checks,
-    })
+    Ok(Verified { layer: layer.clone(), seq, checks })
 }
 
 async fn version_check(registry: &dyn Registry, arn: &LayerVersionArn, release: &Release) -> Check {
     let (number, region) = (arn.version(), registry.region());
     let problem = match registry.read_back(arn).await {
         Ok(Some(version)) if version.sha256 == release.zip_sha256 => None,
-        Ok(Some(version)) => Some(format!(
-            "expected SHA-256 {}, found {}",
-            release.zip_sha256, version.sha256
-        )),
+        Ok(Some(version)) => {
+            Some(format!("expected SHA-256 {}, found {}", release.zip_sha256, version.sha256))
+        }
         Ok(None) => Some("there is no such version".to_owned()),
         Err(error) => Some(chain(error.as_ref())),
     };
-    Check {
-        what: format!("layer version {number} in {region} holds the zip"),
-        problem,
-    }
+    Check { what: format!("layer version {number} in {region} holds the zip"), problem }
 }
 
 async fn zip_checks(engine: &Engine, release: &Release) -> Result<Vec<Check>, Error> {
@@ -105,38 +95,23 @@ async fn zip_checks(engine: &Engine, release: &Release) -> Result<Vec<Check>, Er
     let stored = "the stored zip is the recorded one".to_owned();
     if !found {
         let problem = Some(format!("{} is missing", Key::blob(&release.zip_sha256)));
-        return Ok(vec![Check {
-            what: stored,
-            problem,
-        }]);
+        return Ok(vec![Check { what: stored, problem }]);
     }
     let sha256 = sha256_of(&zip).map_err(Error::io("read", &zip))?;
     let differs = sha256 != release.zip_sha256;
     let problem = differs.then(|| format!("expected {}, found {sha256}", release.zip_sha256));
-    let mut checks = vec![Check {
-        what: stored,
-        problem,
-    }];
+    let mut checks = vec![Check { what: stored, problem }];
     let (layer, opt) = (release.layer.clone(), folder.path().join("opt"));
     let proven = blocking(move || prove(&zip, &layer, &opt, &|_| ())).await;
     let what = "every file has its digest, and the reader opens every dataset".to_owned();
     match proven {
         Ok((manifest, _)) => {
-            checks.push(Check {
-                what,
-                problem: None,
-            });
+            checks.push(Check { what, problem: None });
             let differs = manifest != release.manifest();
             let problem = differs.then(|| "it differs".to_owned());
-            checks.push(Check {
-                what: "the manifest is the recorded one".to_owned(),
-                problem,
-            });
+            checks.push(Check { what: "the manifest is the recorded one".to_owned(), problem });
         }
-        Err(error) => checks.push(Check {
-            what,
-            problem: Some(chain(&error)),
-        }),
+        Err(error) => checks.push(Check { what, problem: Some(chain(&error)) }),
     }
     Ok(checks)
 }

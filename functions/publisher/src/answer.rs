@@ -22,9 +22,8 @@ pub(crate) fn answer(command: &str, account: &Account) -> Result<Value, Diagnost
     let exits = reports.iter().map(Report::exit);
     let exit = exits.fold(Exit::Done, Exit::worst);
     if exit == Exit::Failed {
-        let failed = reports
-            .iter()
-            .filter(|report| matches!(report.outcome, Outcome::Failed { .. }));
+        let failed =
+            reports.iter().filter(|report| matches!(report.outcome, Outcome::Failed { .. }));
         let lines =
             failed.map(|report| format!("{}: {}", report.layer, log::words(&report.outcome).1));
         return Err(diagnostic(exit, lines.collect::<Vec<_>>().join("; ")));
@@ -56,8 +55,5 @@ pub(crate) fn failed(error: &freshlayer::Error) -> Diagnostic {
 
 /// The error's type is the exit class, as the CLI counts them.
 pub(crate) fn diagnostic(exit: Exit, message: String) -> Diagnostic {
-    Diagnostic {
-        error_type: format!("{exit:?}"),
-        error_message: message,
-    }
+    Diagnostic { error_type: format!("{exit:?}"), error_message: message }
 }

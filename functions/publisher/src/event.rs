@@ -86,10 +86,7 @@ impl From<Tried> for Retry {
 
 /// Reads an event. A scheduled event of EventBridge and an empty object ask for a refresh of all layers.
 pub(crate) fn command(event: &Value) -> Result<Command, String> {
-    let everything = Command::Refresh {
-        layers: Vec::new(),
-        retry: Tried::OnChange,
-    };
+    let everything = Command::Refresh { layers: Vec::new(), retry: Tried::OnChange };
     let Some(fields) = event.as_object() else {
         return Err(format!("expected an object, found {event}"));
     };
@@ -113,10 +110,7 @@ mod tests {
     use super::*;
 
     fn everything() -> Command {
-        Command::Refresh {
-            layers: Vec::new(),
-            retry: Tried::OnChange,
-        }
+        Command::Refresh { layers: Vec::new(), retry: Tried::OnChange }
     }
 
     #[test]
@@ -128,14 +122,8 @@ mod tests {
         assert_eq!(command(&json!({})), Ok(everything()));
         assert_eq!(command(&json!({"command": "refresh"})), Ok(everything()));
         let geo = LayerName::parse("geo").expect("a layer name");
-        let back = Command::Rollback {
-            layer: geo,
-            to: Some(3),
-        };
-        assert_eq!(
-            command(&json!({"command": "rollback", "layer": "geo", "to": 3})),
-            Ok(back)
-        );
+        let back = Command::Rollback { layer: geo, to: Some(3) };
+        assert_eq!(command(&json!({"command": "rollback", "layer": "geo", "to": 3})), Ok(back));
     }
 
     #[test]

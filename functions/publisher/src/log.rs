@@ -16,13 +16,7 @@ pub(crate) struct Log;
 
 impl Events for Log {
     fn emit(&self, event: &Event) {
-        if let Event::Finished {
-            stage,
-            subject,
-            bytes,
-            duration,
-        } = event
-        {
+        if let Event::Finished { stage, subject, bytes, duration } = event {
             let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
             line(&json!({
                 "level": "INFO", "message": format!("{stage} {subject}"), "stage": stage.to_string(),
@@ -72,17 +66,10 @@ fn metrics(report: &Report, now: Timestamp) -> Value {
         )
     });
     let of_outcome = |wanted: &str| u8::from(words(&report.outcome).0 == wanted);
-    let downloaded = report
-        .stages
-        .iter()
-        .filter(|s| s.stage == freshlayer::ports::Stage::Download);
+    let downloaded = report.stages.iter().filter(|s| s.stage == freshlayer::ports::Stage::Download);
     let mut values = vec![
         ("ConsumersBehind", "Count", json!(behind.count())),
-        (
-            "DownloadedBytes",
-            "Bytes",
-            json!(downloaded.map(|s| s.size_bytes).sum::<u64>()),
-        ),
+        ("DownloadedBytes", "Bytes", json!(downloaded.map(|s| s.size_bytes).sum::<u64>())),
         (
             "Duration",
             "Milliseconds",
@@ -91,24 +78,16 @@ fn metrics(report: &Report, now: Timestamp) -> Value {
         ("Rejected", "Count", json!(of_outcome("rejected"))),
         ("Failed", "Count", json!(of_outcome("failed"))),
     ];
-    let oldest = report
-        .release
-        .as_ref()
-        .and_then(|release| release.oldest_data);
+    let oldest = report.release.as_ref().and_then(|release| release.oldest_data);
     if let Some(oldest) = oldest {
         values.push(("DataAgeDays", "None", json!(days(now, oldest))));
     }
-    let upstream = report
-        .release
-        .as_ref()
-        .and_then(|release| release.upstream_modified);
+    let upstream = report.release.as_ref().and_then(|release| release.upstream_modified);
     if let Some(upstream) = upstream {
         values.push(("UpstreamAgeDays", "None", json!(days(now, upstream))));
     }
-    let named: Vec<Value> = values
-        .iter()
-        .map(|(name, unit, _)| json!({"Name": name, "Unit": unit}))
-        .collect();
+    let named: Vec<Value> =
+        values.iter().map(|(name, unit, _)| json!({"Name": name, "Unit": unit})).collect();
     let mut document = json!({
         "_aws": {
             "Timestamp": now.as_millisecond(),

@@ -52,9 +52,7 @@ impl Onward {
         retry: Tried,
     ) -> Result<(), Fault> {
         let event = json!({"command": "refresh", "layers": [layer], "retry": retry});
-        self.aws
-            .invoke_later(function_arn, &event.to_string())
-            .await
+        self.aws.invoke_later(function_arn, &event.to_string()).await
     }
 
     /// Tells what happened, and has what is on its way gone on with. What fails here changes nothing about how the
@@ -69,13 +67,7 @@ impl Onward {
         }
         if let (Some(at), Some(role_arn)) = (report.wake_at, &self.wake_role) {
             let event = continuation(report).to_string();
-            let wake = Wake {
-                layer: &report.layer,
-                at,
-                function_arn,
-                role_arn,
-                event: &event,
-            };
+            let wake = Wake { layer: &report.layer, at, function_arn, role_arn, event: &event };
             let asked = self.aws.wake(wake).await;
             warnings.extend(asked.err().map(|fault| fault.to_string()));
         }
@@ -96,12 +88,8 @@ fn continuation(report: &Report) -> Value {
 }
 
 fn detail(report: &Report) -> Value {
-    let problems: Vec<String> = report
-        .problems
-        .iter()
-        .take(PROBLEMS_MAX)
-        .map(ToString::to_string)
-        .collect();
+    let problems: Vec<String> =
+        report.problems.iter().take(PROBLEMS_MAX).map(ToString::to_string).collect();
     json!({
         "layer": report.layer, "outcome": report.outcome, "release": report.release, "places": report.places,
         "problems": problems, "functions": report.consumers.len(),

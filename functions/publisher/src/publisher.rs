@@ -67,18 +67,9 @@ impl Publisher {
             peers: Arc::new(Strangers),
             events: Arc::new(Log),
         };
-        let engine = Engine {
-            ports,
-            work: PathBuf::from(WORK),
-            owner: owner(),
-            lease: LEASE,
-            until: None,
-        };
-        Ok(Self {
-            engine,
-            definitions,
-            onward: Onward::new(aws, settings.wake_role),
-        })
+        let engine =
+            Engine { ports, work: PathBuf::from(WORK), owner: owner(), lease: LEASE, until: None };
+        Ok(Self { engine, definitions, onward: Onward::new(aws, settings.wake_role) })
     }
 
     /// Answers one event. What failed is an error of the invocation, so that Lambda tries again and the alarm
@@ -96,9 +87,7 @@ impl Publisher {
             function_arn: event.context.invoked_function_arn,
         };
         let now = u64::try_from(self.engine.ports.clock.now().as_millisecond()).unwrap_or(0);
-        let left = deadline
-            .saturating_sub(millis(REPORTING))
-            .saturating_sub(now);
+        let left = deadline.saturating_sub(millis(REPORTING)).saturating_sub(now);
         let work = tokio::time::timeout(Duration::from_millis(left), run.done(command));
         work.await.unwrap_or_else(|_elapsed| {
             let message =
@@ -163,9 +152,7 @@ impl Run<'_> {
                 Ok(done("status", Exit::Done, "statuses", json!(statuses)))
             }
             Command::History { layer } => {
-                let lines = history(engine, &layer)
-                    .await
-                    .map_err(|error| failed(&error))?;
+                let lines = history(engine, &layer).await.map_err(|error| failed(&error))?;
                 Ok(done("history", Exit::Done, "history", json!(lines)))
             }
             Command::Verify { layer, release } => {
@@ -179,9 +166,7 @@ impl Run<'_> {
                 Ok(done("pin", Exit::Done, "release", json!(pinned.seq)))
             }
             Command::Unpin { layer } => {
-                let unpinned = unpin(engine, &layer)
-                    .await
-                    .map_err(|error| failed(&error))?;
+                let unpinned = unpin(engine, &layer).await.map_err(|error| failed(&error))?;
                 Ok(done("unpin", Exit::Done, "was_pinned", json!(unpinned)))
             }
         }
@@ -211,11 +196,7 @@ impl Run<'_> {
 /// Names this execution environment: its next event takes up the lease of an event that ran out of time.
 fn owner() -> String {
     let part = |name| read(name).unwrap_or_default();
-    format!(
-        "{} {}",
-        part("AWS_LAMBDA_FUNCTION_NAME"),
-        part("AWS_LAMBDA_LOG_STREAM_NAME")
-    )
+    format!("{} {}", part("AWS_LAMBDA_FUNCTION_NAME"), part("AWS_LAMBDA_LOG_STREAM_NAME"))
 }
 
 /// Nothing is known of other execution environments: their leases run out.

@@ -5,10 +5,7 @@ use freshlayer_aws::{CALLS_PER_SEC_DEFAULT, Pace};
 /// What the template sets. The table in `infra/README.md` is held equal to this list.
 pub(crate) const VARIABLES: [(&str, &str); 6] = [
     ("FRESHLAYER_BUCKET", "bucket of state and zips; required"),
-    (
-        "FRESHLAYER_LAYERS",
-        "folder of layer definitions; default: `layers` beside the bootstrap",
-    ),
+    ("FRESHLAYER_LAYERS", "folder of layer definitions; default: `layers` beside the bootstrap"),
     ("MAXMIND_ACCOUNT_ID", "account for `maxmind` sources"),
     (
         "MAXMIND_LICENSE_KEY_SECRET",
@@ -62,10 +59,7 @@ fn pace(calls: Option<&str>) -> Result<Pace, String> {
     Ok(Pace::per_sec(calls.ok_or(wrong)?))
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the one place that reads it"
-)]
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads it")]
 /// Reads a variable; an empty one counts as unset.
 pub(crate) fn read(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())

@@ -18,11 +18,7 @@ fn main() {
         panic!("usage: crash_run HOST DEFINITION CALL before|after");
     };
     let call: u64 = call.parse().expect("a number");
-    let strike = if when == "before" {
-        Strike::DieBefore
-    } else {
-        Strike::DieAfter
-    };
+    let strike = if when == "before" { Strike::DieBefore } else { Strike::DieAfter };
     let faults = Faults::new(
         move |number, _| (number == call).then_some(strike),
         || {

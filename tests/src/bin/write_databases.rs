@@ -10,11 +10,7 @@ fn main() -> std::io::Result<()> {
     let folder = Path::new(&folder);
     std::fs::write(
         folder.join("country.mmdb"),
-        Mmdb {
-            networks: 70_000,
-            ..Mmdb::default()
-        }
-        .bytes(),
+        Mmdb { networks: 70_000, ..Mmdb::default() }.bytes(),
     )?;
     for (name, version) in [("proj-1.db", "9.2.1"), ("proj-2.db", "9.5.1")] {
         let statements = format!(

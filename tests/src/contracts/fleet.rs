@@ -42,10 +42,7 @@ pub enum Strictness {
 /// # Panics
 /// Where it breaks the contract.
 pub async fn fleet(bench: &dyn FleetBench) {
-    let (old, new) = (
-        bench.layer_version("geo").await,
-        bench.layer_version("geo").await,
-    );
+    let (old, new) = (bench.layer_version("geo").await, bench.layer_version("geo").await);
     let foreign = bench.layer_version("foreign").await;
     finds_by_use_and_by_tag(bench, &old, &foreign).await;
     swaps_in_place(bench, &old, &new, &foreign).await;
@@ -64,12 +61,8 @@ async fn knows_what_is_in_use(bench: &dyn FleetBench) {
         unreachable!("there are four")
     };
     let fleet = bench.fleet();
-    bench
-        .function("on-latest", std::slice::from_ref(latest), &[], &[])
-        .await;
-    bench
-        .function("moves-on", std::slice::from_ref(forgotten), &["live"], &[])
-        .await;
+    bench.function("on-latest", std::slice::from_ref(latest), &[], &[]).await;
+    bench.function("moves-on", std::slice::from_ref(forgotten), &["live"], &[]).await;
     let before = consumer(bench, nobodys, "moves-on").await;
     let set = Step::SetLayer {
         function: name("moves-on"),
@@ -100,12 +93,8 @@ async fn knows_what_is_in_use(bench: &dyn FleetBench) {
 
 async fn consumer(bench: &dyn FleetBench, target: &LayerVersionArn, name: &str) -> Consumer {
     let consumers = bench.fleet().observe(target).await.expect("observable");
-    let mut found = consumers
-        .into_iter()
-        .filter(|c| c.function.as_str() == name);
-    found
-        .next()
-        .unwrap_or_else(|| panic!("{name} is a consumer"))
+    let mut found = consumers.into_iter().filter(|c| c.function.as_str() == name);
+    found.next().unwrap_or_else(|| panic!("{name} is a consumer"))
 }
 
 fn name(name: &str) -> FunctionName {
@@ -117,19 +106,10 @@ async fn finds_by_use_and_by_tag(
     old: &LayerVersionArn,
     foreign: &LayerVersionArn,
 ) {
+    bench.function("uses", std::slice::from_ref(old), &[], &[]).await;
+    bench.function("tagged", &[], &[], &[("freshlayer:geo", "1")]).await;
     bench
-        .function("uses", std::slice::from_ref(old), &[], &[])
-        .await;
-    bench
-        .function("tagged", &[], &[], &[("freshlayer:geo", "1")])
-        .await;
-    bench
-        .function(
-            "neither",
-            std::slice::from_ref(foreign),
-            &[],
-            &[("freshlayer:other", "")],
-        )
+        .function("neither", std::slice::from_ref(foreign), &[], &[("freshlayer:other", "")])
         .await;
     let consumers = bench.fleet().observe(old).await.expect("observable");
     let mut names: Vec<&str> = consumers.iter().map(|c| c.function.as_str()).collect();
@@ -145,9 +125,7 @@ async fn swaps_in_place(
     new: &LayerVersionArn,
     foreign: &LayerVersionArn,
 ) {
-    bench
-        .function("swapped", &[foreign.clone(), old.clone()], &[], &[])
-        .await;
+    bench.function("swapped", &[foreign.clone(), old.clone()], &[], &[]).await;
     let before = consumer(bench, old, "swapped").await;
     let step = Step::SetLayer {
         function: name("swapped"),
@@ -155,19 +133,11 @@ async fn swaps_in_place(
         revision_id: before.revision_id.clone(),
     };
     let after = bench.fleet().apply(&step).await.expect("applicable");
-    assert_eq!(
-        after.latest.layers,
-        [foreign.clone(), new.clone()],
-        "in place, in order"
-    );
+    assert_eq!(after.latest.layers, [foreign.clone(), new.clone()], "in place, in order");
     assert_eq!(after.latest.code_sha256, before.latest.code_sha256);
     assert_eq!(after.latest.settings_sha256, before.latest.settings_sha256);
     assert_ne!(after.revision_id, before.revision_id);
-    assert_eq!(
-        after,
-        consumer(bench, old, "swapped").await,
-        "the answer is what is observed"
-    );
+    assert_eq!(after, consumer(bench, old, "swapped").await, "the answer is what is observed");
     let again = bench.fleet().apply(&step).await.expect("done already");
     assert_eq!(again, after, "a step that is done changes nothing");
 }
@@ -177,9 +147,7 @@ async fn refuses_what_changed(
     old: &LayerVersionArn,
     new: &LayerVersionArn,
 ) {
-    bench
-        .function("changed", std::slice::from_ref(old), &[], &[])
-        .await;
+    bench.function("changed", std::slice::from_ref(old), &[], &[]).await;
     let before = consumer(bench, old, "changed").await;
     bench.deploy("changed").await;
     let deployed = consumer(bench, old, "changed").await;
@@ -188,17 +156,9 @@ async fn refuses_what_changed(
         layer: new.clone(),
         revision_id: before.revision_id,
     };
-    let error = bench
-        .fleet()
-        .apply(&stale)
-        .await
-        .expect_err("the revision is stale");
+    let error = bench.fleet().apply(&stale).await.expect_err("the revision is stale");
     assert!(matches!(error, FleetError::Changed { .. }), "{error}");
-    assert_eq!(
-        consumer(bench, old, "changed").await,
-        deployed,
-        "nothing was written"
-    );
+    assert_eq!(consumer(bench, old, "changed").await, deployed, "nothing was written");
 }
 
 async fn walks_a_version_to_an_alias(
@@ -206,15 +166,10 @@ async fn walks_a_version_to_an_alias(
     old: &LayerVersionArn,
     new: &LayerVersionArn,
 ) {
-    bench
-        .function("aliased", std::slice::from_ref(old), &["live"], &[])
-        .await;
+    bench.function("aliased", std::slice::from_ref(old), &["live"], &[]).await;
     let fleet = bench.fleet();
     let before = consumer(bench, old, "aliased").await;
-    assert_eq!(
-        (before.aliases[0].name.as_str(), before.aliases[0].version),
-        ("live", 1)
-    );
+    assert_eq!((before.aliases[0].name.as_str(), before.aliases[0].version), ("live", 1));
     let set = Step::SetLayer {
         function: name("aliased"),
         layer: new.clone(),
@@ -233,10 +188,7 @@ async fn walks_a_version_to_an_alias(
     };
     let published = fleet.apply(&publish).await.expect("applicable");
     let newest = published.versions.last().expect("there are two");
-    assert_eq!(
-        (newest.number, &newest.configuration),
-        (2, &published.latest)
-    );
+    assert_eq!((newest.number, &newest.configuration), (2, &published.latest));
     let twice = fleet.apply(&publish).await.expect("done already");
     assert_eq!(
         twice.versions.len(),
@@ -251,36 +203,15 @@ async fn walks_a_version_to_an_alias(
     };
     let moved = fleet.apply(&shift).await.expect("applicable");
     assert_eq!(moved.aliases[0].version, 2);
-    assert_ne!(
-        moved.aliases[0].revision_id,
-        published.aliases[0].revision_id
-    );
-    let Step::MoveAlias {
-        function,
-        alias,
-        revision_id,
-        ..
-    } = shift
-    else {
-        unreachable!()
-    };
-    let stale = Step::MoveAlias {
-        function,
-        alias,
-        version: 1,
-        revision_id,
-    };
-    let error = fleet
-        .apply(&stale)
-        .await
-        .expect_err("the alias moved meanwhile");
+    assert_ne!(moved.aliases[0].revision_id, published.aliases[0].revision_id);
+    let Step::MoveAlias { function, alias, revision_id, .. } = shift else { unreachable!() };
+    let stale = Step::MoveAlias { function, alias, version: 1, revision_id };
+    let error = fleet.apply(&stale).await.expect_err("the alias moved meanwhile");
     assert!(matches!(error, FleetError::Changed { .. }), "{error}");
 }
 
 async fn refuses_what_lambda_refuses(bench: &dyn FleetBench, old: &LayerVersionArn) {
-    bench
-        .function("missing", std::slice::from_ref(old), &[], &[])
-        .await;
+    bench.function("missing", std::slice::from_ref(old), &[], &[]).await;
     let before = consumer(bench, old, "missing").await;
     let nowhere = LayerVersionArn::parse(&format!("{}:99", old.layer())).expect("an ARN");
     let step = Step::SetLayer {
@@ -288,22 +219,10 @@ async fn refuses_what_lambda_refuses(bench: &dyn FleetBench, old: &LayerVersionA
         layer: nowhere.clone(),
         revision_id: before.revision_id.clone(),
     };
-    let error = bench
-        .fleet()
-        .apply(&step)
-        .await
-        .expect_err("there is no such version");
+    let error = bench.fleet().apply(&step).await.expect_err("there is no such version");
     assert!(matches!(error, FleetError::Refused { .. }), "{error}");
-    assert!(
-        error
-            .to_string()
-            .contains(&format!("Layer version {nowhere} does not exist."))
-    );
-    assert_eq!(
-        consumer(bench, old, "missing").await,
-        before,
-        "nothing was written"
-    );
+    assert!(error.to_string().contains(&format!("Layer version {nowhere} does not exist.")));
+    assert_eq!(consumer(bench, old, "missing").await, before, "nothing was written");
 
     if bench.strictness() == Strictness::Lax {
         return;
@@ -312,24 +231,13 @@ async fn refuses_what_lambda_refuses(bench: &dyn FleetBench, old: &LayerVersionA
     for number in 1..=5 {
         layers.push(bench.layer_version(&format!("one-of-five-{number}")).await);
     }
-    bench
-        .function("full", &layers, &[], &[("freshlayer:geo", "")])
-        .await;
+    bench.function("full", &layers, &[], &[("freshlayer:geo", "")]).await;
     let full = consumer(bench, old, "full").await;
     let step = Step::SetLayer {
         function: name("full"),
         layer: old.clone(),
         revision_id: full.revision_id,
     };
-    let error = bench
-        .fleet()
-        .apply(&step)
-        .await
-        .expect_err("five are the limit");
-    assert!(
-        error
-            .to_string()
-            .contains("Cannot reference more than 5 layers."),
-        "{error}"
-    );
+    let error = bench.fleet().apply(&step).await.expect_err("five are the limit");
+    assert!(error.to_string().contains("Cannot reference more than 5 layers."), "{error}");
 }

@@ -34,91 +34,32 @@ pub async fn registry(registry: &dyn Registry, hosts: Hosts) {
         terms: &terms,
     };
 
-    assert!(
-        registry
-            .find(&layer, "a")
-            .await
-            .expect("readable")
-            .is_none()
-    );
-    let first = registry
-        .publish(publication("a"))
-        .await
-        .expect("publishable");
-    let second = registry
-        .publish(publication("b"))
-        .await
-        .expect("publishable");
-    assert_eq!(
-        (first.arn.version(), second.arn.version()),
-        (1, 2),
-        "numbered from 1"
-    );
+    assert!(registry.find(&layer, "a").await.expect("readable").is_none());
+    let first = registry.publish(publication("a")).await.expect("publishable");
+    let second = registry.publish(publication("b")).await.expect("publishable");
+    assert_eq!((first.arn.version(), second.arn.version()), (1, 2), "numbered from 1");
     assert_eq!(first.arn.layer(), second.arn.layer());
-    let again = registry
-        .publish(publication("a"))
-        .await
-        .expect("publishable");
-    assert_eq!(
-        again.arn.version(),
-        3,
-        "publishing is not idempotent; finding is the caller's"
-    );
+    let again = registry.publish(publication("a")).await.expect("publishable");
+    assert_eq!(again.arn.version(), 3, "publishing is not idempotent; finding is the caller's");
 
-    let found = registry
-        .find(&layer, "a")
-        .await
-        .expect("readable")
-        .expect("it is there");
+    let found = registry.find(&layer, "a").await.expect("readable").expect("it is there");
     assert_eq!(found, again, "the newest of one description");
-    assert!(
-        registry
-            .find(&layer, "c")
-            .await
-            .expect("readable")
-            .is_none()
-    );
-    assert!(
-        registry
-            .find(&layer_name("other"), "a")
-            .await
-            .expect("readable")
-            .is_none()
-    );
+    assert!(registry.find(&layer, "c").await.expect("readable").is_none());
+    assert!(registry.find(&layer_name("other"), "a").await.expect("readable").is_none());
 
-    let back = registry
-        .read_back(&first.arn)
-        .await
-        .expect("readable")
-        .expect("it is there");
+    let back = registry.read_back(&first.arn).await.expect("readable").expect("it is there");
     assert_eq!((&back.sha256, back.description.as_str()), (&sha256, "a"));
     promotes_again(registry, hosts, &layer, &first.arn).await;
     deletes(registry, &again.arn, publication("e")).await;
     let missing = LayerVersionArn::parse(&format!("{}:99", first.arn.layer())).expect("an ARN");
-    assert!(
-        registry
-            .read_back(&missing)
-            .await
-            .expect("readable")
-            .is_none()
-    );
+    assert!(registry.read_back(&missing).await.expect("readable").is_none());
 
     std::fs::write(&zip, b"this is no zip").expect("writable");
     let noise = sha256_of(&zip).expect("readable");
-    let publication = Publication {
-        sha256: &noise,
-        ..publication("d")
-    };
-    assert!(
-        registry.publish(publication).await.is_err(),
-        "what is no zip is refused"
-    );
+    let publication = Publication { sha256: &noise, ..publication("d") };
+    assert!(registry.publish(publication).await.is_err(), "what is no zip is refused");
     std::fs::remove_file(&zip).expect("the zip is the caller's");
-    let back = registry
-        .read_back(&second.arn)
-        .await
-        .expect("readable")
-        .expect("it is there");
+    let back = registry.read_back(&second.arn).await.expect("readable").expect("it is there");
     assert_eq!(back.sha256, sha256, "a version does not change");
 }
 
@@ -162,8 +103,7 @@ async fn promotes_again(
 fn write_zip(path: &Path, content: &[u8]) -> Digest {
     let file = std::fs::File::create(path).expect("writable");
     let mut zip = zip::ZipWriter::new(file);
-    zip.start_file("data", zip::write::SimpleFileOptions::default())
-        .expect("writable");
+    zip.start_file("data", zip::write::SimpleFileOptions::default()).expect("writable");
     zip.write_all(content).expect("writable");
     zip.finish().expect("writable");
     sha256_of(path).expect("readable")

@@ -16,11 +16,7 @@ pub async fn source(
     first: Vec<u8>,
 ) {
     let limits = Limits::default();
-    let ask = |known| Request {
-        source: spec,
-        known,
-        limits: &limits,
-    };
+    let ask = |known| Request { source: spec, known, limits: &limits };
 
     let body = body(source.fetch(ask(None)).await);
     let validators = body.validators.clone();
@@ -30,17 +26,10 @@ pub async fn source(
     assert_eq!(whole(&bytes), first);
     assert_eq!(length.unwrap_or(bytes.len() as u64), bytes.len() as u64);
 
-    let unchanged = source
-        .fetch(ask(Some(&validators)))
-        .await
-        .expect("reachable");
+    let unchanged = source.fetch(ask(Some(&validators))).await.expect("reachable");
     assert!(matches!(unchanged, Fetch::Unchanged));
     let again = self::body(source.fetch(ask(None)).await);
-    assert_eq!(
-        read(again).await,
-        bytes,
-        "without validators it always answers with a body"
-    );
+    assert_eq!(read(again).await, bytes, "without validators it always answers with a body");
 
     let second = change();
     let changed = self::body(source.fetch(ask(Some(&validators))).await);
@@ -53,10 +42,7 @@ pub async fn source(
         build: Some("never given".to_owned()),
     };
     let answer = source.fetch(ask(Some(&foreign))).await.expect("reachable");
-    assert!(
-        matches!(answer, Fetch::Body(_)),
-        "validators of another state give a body"
-    );
+    assert!(matches!(answer, Fetch::Body(_)), "validators of another state give a body");
 }
 
 fn body(answer: Result<Fetch, SourceError>) -> Body {

@@ -37,31 +37,14 @@ async fn deletes(store: &dyn Store) {
 
 async fn creates_once(store: &dyn Store) {
     let key = Key::release(&layer_name("once"), 1);
-    assert!(
-        store.read(&key).await.expect("readable").is_none(),
-        "what is not there is none"
-    );
-    let first = store
-        .create(&key, Payload::Bytes(b"first"))
-        .await
-        .expect("writable");
+    assert!(store.read(&key).await.expect("readable").is_none(), "what is not there is none");
+    let first = store.create(&key, Payload::Bytes(b"first")).await.expect("writable");
     assert!(matches!(first, Created::Created(_)));
-    let second = store
-        .create(&key, Payload::Bytes(b"second"))
-        .await
-        .expect("writable");
+    let second = store.create(&key, Payload::Bytes(b"second")).await.expect("writable");
     assert_eq!(second, Created::Exists);
-    let stored = store
-        .read(&key)
-        .await
-        .expect("readable")
-        .expect("it is there");
+    let stored = store.read(&key).await.expect("readable").expect("it is there");
     assert_eq!(stored.bytes, b"first", "a second create changes nothing");
-    assert_eq!(
-        first,
-        Created::Created(stored.etag),
-        "create and read give one etag"
-    );
+    assert_eq!(first, Created::Created(stored.etag), "create and read give one etag");
 }
 
 async fn replaces_only_what_was_seen(store: &dyn Store) {
@@ -69,26 +52,14 @@ async fn replaces_only_what_was_seen(store: &dyn Store) {
     let nobody = Etag("of nothing".to_owned());
     let lost = store.replace(&key, &nobody, b"x").await.expect("writable");
     assert_eq!(lost, Replaced::Lost, "what is not there cannot be replaced");
-    store
-        .create(&key, Payload::Bytes(b"1"))
-        .await
-        .expect("writable");
-    let seen = store
-        .read(&key)
-        .await
-        .expect("readable")
-        .expect("it is there")
-        .etag;
+    store.create(&key, Payload::Bytes(b"1")).await.expect("writable");
+    let seen = store.read(&key).await.expect("readable").expect("it is there").etag;
     let Replaced::Replaced(next) = store.replace(&key, &seen, b"2").await.expect("writable") else {
         panic!("the etag was the right one");
     };
     let lost = store.replace(&key, &seen, b"3").await.expect("writable");
     assert_eq!(lost, Replaced::Lost, "an old etag replaces nothing");
-    let stored = store
-        .read(&key)
-        .await
-        .expect("readable")
-        .expect("it is there");
+    let stored = store.read(&key).await.expect("readable").expect("it is there");
     assert_eq!((stored.bytes, stored.etag), (b"2".to_vec(), next));
 }
 
@@ -99,10 +70,7 @@ async fn keeps_files(store: &dyn Store) {
     std::fs::write(&source, &content).expect("writable");
     let key = Key::blob(&Digest::parse(&"ab".repeat(32)).expect("a digest"));
     assert!(!store.read_to_file(&key, &copy).await.expect("readable"));
-    let created = store
-        .create(&key, Payload::File(&source))
-        .await
-        .expect("writable");
+    let created = store.create(&key, Payload::File(&source)).await.expect("writable");
     assert!(matches!(created, Created::Created(_)));
     std::fs::remove_file(&source).expect("the source is the caller's");
     assert!(store.read_to_file(&key, &copy).await.expect("readable"));
@@ -110,28 +78,16 @@ async fn keeps_files(store: &dyn Store) {
     std::fs::write(&copy, b"changed").expect("the copy is the caller's");
     let again = folder.path().join("again");
     store.read_to_file(&key, &again).await.expect("readable");
-    assert_eq!(
-        std::fs::read(&again).expect("readable"),
-        content,
-        "a copy is no alias"
-    );
+    assert_eq!(std::fs::read(&again).expect("readable"), content, "a copy is no alias");
 }
 
 /// Writers on threads of their own: of those that saw one state, exactly one replaces it.
 async fn one_writer_wins(open: &(dyn Fn() -> Arc<dyn Store> + Sync)) {
     let store = open();
     let key = Key::head(&layer_name("raced"));
-    store
-        .create(&key, Payload::Bytes(b"start"))
-        .await
-        .expect("writable");
+    store.create(&key, Payload::Bytes(b"start")).await.expect("writable");
     for round in 0..20 {
-        let seen = store
-            .read(&key)
-            .await
-            .expect("readable")
-            .expect("it is there")
-            .etag;
+        let seen = store.read(&key).await.expect("readable").expect("it is there").etag;
         let writers: Vec<_> = (0..WRITERS)
             .map(|writer| {
                 let (store, key, seen) = (open(), key.clone(), seen.clone());
@@ -144,19 +100,9 @@ async fn one_writer_wins(open: &(dyn Fn() -> Arc<dyn Store> + Sync)) {
                 })
             })
             .collect();
-        let winners: Vec<String> = writers
-            .into_iter()
-            .filter_map(|w| w.join().expect("no panic"))
-            .collect();
-        let stored = store
-            .read(&key)
-            .await
-            .expect("readable")
-            .expect("it is there");
-        assert_eq!(
-            winners,
-            [String::from_utf8_lossy(&stored.bytes)],
-            "one wins, wholly"
-        );
+        let winners: Vec<String> =
+            writers.into_iter().filter_map(|w| w.join().expect("no panic")).collect();
+        let stored = store.read(&key).await.expect("readable").expect("it is there");
+        assert_eq!(winners, [String::from_utf8_lossy(&stored.bytes)], "one wins, wholly");
     }
 }

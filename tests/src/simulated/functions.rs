@@ -95,20 +95,12 @@ impl Function {
 
     fn version(&self, name: &str, number: u64) -> Option<Value> {
         let version = self.versions.get(&number)?;
-        Some(configuration(
-            name,
-            &number.to_string(),
-            &version.code,
-            &version.layers,
-        ))
+        Some(configuration(name, &number.to_string(), &version.code, &version.layers))
     }
 }
 
 fn configuration(name: &str, version: &str, code: &str, layers: &[String]) -> Value {
-    let layers: Vec<Value> = layers
-        .iter()
-        .map(|arn| json!({"Arn": arn, "CodeSize": 1}))
-        .collect();
+    let layers: Vec<Value> = layers.iter().map(|arn| json!({"Arn": arn, "CodeSize": 1})).collect();
     json!({
         "FunctionName": name, "FunctionArn": format!("{}:{version}", arn(name)), "Runtime": "provided.al2023",
         "Handler": "bootstrap", "Role": "arn:aws:iam::123456789012:role/function", "Version": version,
@@ -147,10 +139,7 @@ fn missing(name: &str) -> Answer {
 impl Functions {
     fn find(&mut self, asked: &Asked) -> Result<(String, &mut Function), Answer> {
         let name = asked.path[2].clone();
-        let function = self
-            .functions
-            .get_mut(&name)
-            .ok_or_else(|| missing(&name))?;
+        let function = self.functions.get_mut(&name).ok_or_else(|| missing(&name))?;
         function.settle();
         Ok((name, function))
     }
@@ -182,17 +171,11 @@ impl Functions {
             let versions = function.versions.keys().filter(|_| all);
             items.extend(versions.filter_map(|number| function.version(name, *number)));
         }
-        let start: usize = asked
-            .query
-            .get("Marker")
-            .and_then(|marker| marker.parse().ok())
-            .unwrap_or(0);
+        let start: usize =
+            asked.query.get("Marker").and_then(|marker| marker.parse().ok()).unwrap_or(0);
         let end = items.len().min(start + PAGE);
         let next = (end < items.len()).then(|| end.to_string());
-        Answer::json(
-            200,
-            &json!({"Functions": items[start.min(end)..end], "NextMarker": next}),
-        )
+        Answer::json(200, &json!({"Functions": items[start.min(end)..end], "NextMarker": next}))
     }
 
     pub(super) fn get(&mut self, asked: &Asked) -> Answer {
@@ -203,10 +186,7 @@ impl Functions {
         let qualifier = asked.query.get("Qualifier").map(String::as_str);
         let shown = match qualifier {
             None | Some("$LATEST") => Some(function.shown(&name)),
-            Some(number) => number
-                .parse()
-                .ok()
-                .and_then(|number| function.version(&name, number)),
+            Some(number) => number.parse().ok().and_then(|number| function.version(&name, number)),
         };
         match shown {
             Some(shown) => Answer::json(200, &json!({"Configuration": shown})),
@@ -221,10 +201,8 @@ impl Functions {
         };
         let document = asked.json();
         if let Some(wanted) = document["Layers"].as_array() {
-            let wanted: Vec<String> = wanted
-                .iter()
-                .filter_map(|arn| arn.as_str().map(str::to_owned))
-                .collect();
+            let wanted: Vec<String> =
+                wanted.iter().filter_map(|arn| arn.as_str().map(str::to_owned)).collect();
             if let Some(refusal) = refusal(function.code_bytes, function.signing, &wanted, layers) {
                 return refusal;
             }
@@ -241,10 +219,7 @@ impl Functions {
             Err(answer) => return answer,
         };
         let document = asked.json();
-        if let Some(code) = document["CodeSha256"]
-            .as_str()
-            .filter(|code| *code != function.code)
-        {
+        if let Some(code) = document["CodeSha256"].as_str().filter(|code| *code != function.code) {
             return invalid(&format!(
                 "CodeSHA256 ({code}) is different from current CodeSHA256 in $LATEST ({}). Please try again with the \
                  CodeSHA256 in $LATEST.",
@@ -262,9 +237,8 @@ impl Functions {
             Err(answer) => return answer,
         };
         let aliases = function.aliases.iter();
-        let aliases: Vec<Value> = aliases
-            .map(|(alias, at)| shown_alias(&name, alias, *at))
-            .collect();
+        let aliases: Vec<Value> =
+            aliases.map(|(alias, at)| shown_alias(&name, alias, *at)).collect();
         Answer::json(200, &json!({"Aliases": aliases}))
     }
 
@@ -307,35 +281,23 @@ impl Functions {
 
     pub(super) fn tagged(&self, asked: &Asked) -> Answer {
         let document = asked.json();
-        let key = document["TagFilters"][0]["Key"]
-            .as_str()
-            .unwrap_or_default();
-        let tagged = self
-            .functions
-            .iter()
-            .filter(|(_, function)| function.tags.contains_key(key));
+        let key = document["TagFilters"][0]["Key"].as_str().unwrap_or_default();
+        let tagged = self.functions.iter().filter(|(_, function)| function.tags.contains_key(key));
         let resources: Vec<Value> = tagged
             .map(|(name, function)| {
                 let tags = function.tags.iter();
-                let tags: Vec<Value> = tags
-                    .map(|(key, value)| json!({"Key": key, "Value": value}))
-                    .collect();
+                let tags: Vec<Value> =
+                    tags.map(|(key, value)| json!({"Key": key, "Value": value})).collect();
                 json!({"ResourceARN": arn(name), "Tags": tags})
             })
             .collect();
-        Answer::json(
-            200,
-            &json!({"ResourceTagMappingList": resources, "PaginationToken": ""}),
-        )
+        Answer::json(200, &json!({"ResourceTagMappingList": resources, "PaginationToken": ""}))
     }
 }
 
 impl Function {
     fn publish(&mut self) -> u64 {
-        let now = Version {
-            code: self.code.clone(),
-            layers: self.layers.clone(),
-        };
+        let now = Version { code: self.code.clone(), layers: self.layers.clone() };
         let newest = self.versions.last_key_value();
         if let Some((number, _)) = newest.filter(|(_, version)| **version == now) {
             return *number;
@@ -396,10 +358,7 @@ impl Simulated {
             let version = function.publish();
             function.aliases.insert((*alias).to_owned(), (version, 1));
         }
-        self.world()
-            .functions
-            .functions
-            .insert(name.to_owned(), function);
+        self.world().functions.functions.insert(name.to_owned(), function);
     }
 
     /// Deploys other code, as a person does.
@@ -408,11 +367,7 @@ impl Simulated {
     /// Where there is no such function.
     pub fn deploy(&self, name: &str) {
         let mut world = self.world();
-        let function = world
-            .functions
-            .functions
-            .get_mut(name)
-            .expect("it is there");
+        let function = world.functions.functions.get_mut(name).expect("it is there");
         "other code".clone_into(&mut function.code);
         function.revision += 1;
     }
@@ -434,11 +389,7 @@ impl Simulated {
         let lines = functions.map(|(name, function)| {
             let aliases = function.aliases.values();
             let behind = aliases.map(|(version, _)| &function.versions[version].layers);
-            format!(
-                "{name} {:?} {:?}",
-                function.layers,
-                behind.collect::<Vec<_>>()
-            )
+            format!("{name} {:?} {:?}", function.layers, behind.collect::<Vec<_>>())
         });
         lines.collect()
     }

@@ -54,10 +54,8 @@ impl Layers {
     pub(super) fn publish(&mut self, asked: &Asked, objects: &Objects, signer: &Signer) -> Answer {
         let (layer, document) = (asked.path[2].clone(), asked.json());
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let (bucket, key) = (
-            text(&document["Content"]["S3Bucket"]),
-            text(&document["Content"]["S3Key"]),
-        );
+        let (bucket, key) =
+            (text(&document["Content"]["S3Bucket"]), text(&document["Content"]["S3Key"]));
         let Some(zip) = objects.read(&bucket, &key) else {
             return invalid(
                 "Error occurred while GetObject. S3 Error Code: NoSuchKey. S3 Error Message: The specified key \
@@ -101,11 +99,8 @@ impl Layers {
         let now = Instant::now();
         let versions = self.versions.get(layer).into_iter().flatten();
         let listed = versions.filter(|v| now.duration_since(v.made) >= self.listed_after);
-        let below: u64 = asked
-            .query
-            .get("Marker")
-            .and_then(|marker| marker.parse().ok())
-            .unwrap_or(u64::MAX);
+        let below: u64 =
+            asked.query.get("Marker").and_then(|marker| marker.parse().ok()).unwrap_or(u64::MAX);
         let mut listed: Vec<&Version> = listed.filter(|v| v.number < below).collect();
         listed.reverse();
         let more = listed.len() > PAGE;
@@ -123,10 +118,7 @@ impl Layers {
     }
 
     pub(super) fn get(&self, asked: &Asked) -> Answer {
-        let arn = asked
-            .query
-            .get("Arn")
-            .map(|arn| LayerVersionArn::parse(arn));
+        let arn = asked.query.get("Arn").map(|arn| LayerVersionArn::parse(arn));
         let Some(Ok(arn)) = arn else {
             return Answer::fault(400, "ValidationException", "1 validation error detected");
         };
@@ -149,11 +141,7 @@ impl Layers {
         if let Some(versions) = self.versions.get_mut(layer) {
             versions.retain(|version| version.number.to_string() != *number);
         }
-        Answer {
-            status: 204,
-            headers: Vec::new(),
-            body: Vec::new(),
-        }
+        Answer { status: 204, headers: Vec::new(), body: Vec::new() }
     }
 
     pub(super) fn policy(&self, asked: &Asked) -> Answer {
@@ -186,10 +174,7 @@ impl Layers {
             let text = format!("Layer version {}:{number} does not exist.", arn(layer));
             return Answer::fault(404, "ResourceNotFoundException", &text);
         };
-        let sid = document["StatementId"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned();
+        let sid = document["StatementId"].as_str().unwrap_or_default().to_owned();
         if version.policy.contains_key(&sid) {
             let text = format!(
                 "The statement id ({sid}) provided already exists. Please provide a new statement id, or remove the \
@@ -216,18 +201,14 @@ impl Simulated {
     pub fn published(&self, layer: &str) -> Vec<String> {
         let world = self.world();
         let versions = world.layers.versions.get(layer).into_iter().flatten();
-        versions
-            .map(|version| version.description.clone())
-            .collect()
+        versions.map(|version| version.description.clone()).collect()
     }
 
     /// Returns who may use a layer's newest version, as statement ids.
     pub fn readers(&self, layer: &str) -> Vec<String> {
         let world = self.world();
         let newest = world.layers.versions.get(layer).and_then(|all| all.last());
-        newest
-            .map(|version| version.policy.keys().cloned().collect())
-            .unwrap_or_default()
+        newest.map(|version| version.policy.keys().cloned().collect()).unwrap_or_default()
     }
 
     /// Lets new layer versions appear in lists only after a while.

@@ -110,11 +110,7 @@ struct Bucket {
 
 impl Bucket {
     fn new(per_sec: u32) -> Self {
-        Self {
-            per_sec,
-            left: f64::from(per_sec),
-            since: Instant::now(),
-        }
+        Self { per_sec, left: f64::from(per_sec), since: Instant::now() }
     }
 
     fn take(&mut self) -> bool {
@@ -134,11 +130,7 @@ impl Answer {
     pub(crate) fn json(status: u16, body: &Value) -> Self {
         let headers = vec![("content-type", "application/json".to_owned())];
         let body = body.to_string().into_bytes();
-        Self {
-            status,
-            headers,
-            body,
-        }
+        Self { status, headers, body }
     }
 
     /// An error as Lambda's services write one.
@@ -154,14 +146,9 @@ impl Asked {
         let uri = url::Url::parse(request.uri()).expect("the SDK writes whole addresses");
         let segments = uri.path_segments().expect("it has a path");
         let decoded = |text: &str| {
-            percent_encoding::percent_decode_str(text)
-                .decode_utf8_lossy()
-                .into_owned()
+            percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
         };
-        let path = segments
-            .filter(|part| !part.is_empty())
-            .map(decoded)
-            .collect();
+        let path = segments.filter(|part| !part.is_empty()).map(decoded).collect();
         let headers = request.headers().iter();
         let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
         Self {
@@ -209,10 +196,7 @@ impl Simulated {
             reads: Bucket::new(GET_FUNCTIONS_PER_SEC),
             throttled: 0,
         };
-        Self {
-            world: Arc::new(Mutex::new(world)),
-            decide: Arc::new(|_, _| None),
-        }
+        Self { world: Arc::new(Mutex::new(world)), decide: Arc::new(|_, _| None) }
     }
 
     /// The same AWS, behind a network that misbehaves. Calls are counted anew.
@@ -222,10 +206,7 @@ impl Simulated {
         decide: impl Fn(u64, &str) -> Option<Hit> + Send + Sync + 'static,
     ) -> Self {
         self.world().calls = 0;
-        Self {
-            world: Arc::clone(&self.world),
-            decide: Arc::new(decide),
-        }
+        Self { world: Arc::clone(&self.world), decide: Arc::new(decide) }
     }
 
     /// An independent AWS in the same state.

@@ -18,8 +18,7 @@ impl Objects {
     }
 
     pub(crate) fn write(&mut self, bucket: &str, key: &str, bytes: Vec<u8>) {
-        self.objects
-            .insert(format!("{bucket}/{key}"), Arc::new(bytes));
+        self.objects.insert(format!("{bucket}/{key}"), Arc::new(bytes));
     }
 
     /// Names an object's version; the bucket keeps versions.
@@ -42,10 +41,7 @@ impl Objects {
         };
         Answer {
             status: 200,
-            headers: vec![
-                ("etag", etag(bytes)),
-                ("x-amz-version-id", Self::version(bytes)),
-            ],
+            headers: vec![("etag", etag(bytes)), ("x-amz-version-id", Self::version(bytes))],
             body,
         }
     }
@@ -53,11 +49,7 @@ impl Objects {
     /// What is not there is deleted, too.
     pub(super) fn delete(&mut self, asked: &Asked) -> Answer {
         self.objects.remove(&asked.path.join("/"));
-        Answer {
-            status: 204,
-            headers: Vec::new(),
-            body: Vec::new(),
-        }
+        Answer { status: 204, headers: Vec::new(), body: Vec::new() }
     }
 
     pub(super) fn put(&mut self, asked: &Asked) -> Answer {
@@ -68,11 +60,7 @@ impl Objects {
         {
             return fault(400, "BadDigest", "The SHA256 you specified did not match.");
         }
-        let lost = match (
-            asked.header("if-none-match"),
-            asked.header("if-match"),
-            known,
-        ) {
+        let lost = match (asked.header("if-none-match"), asked.header("if-match"), known) {
             (Some(_), _, known) => known.is_some(),
             (_, Some(_), None) => {
                 return fault(404, "NoSuchKey", "The specified key does not exist.");
@@ -86,11 +74,7 @@ impl Objects {
         }
         let headers = vec![("etag", etag(&asked.body))];
         self.objects.insert(place, Arc::new(asked.body.clone()));
-        Answer {
-            status: 200,
-            headers,
-            body: Vec::new(),
-        }
+        Answer { status: 200, headers, body: Vec::new() }
     }
 }
 

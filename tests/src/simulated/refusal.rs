@@ -25,13 +25,8 @@ pub(super) fn refusal(
             );
             return Some(Answer::fault(400, "ValidationException", &words));
         };
-        let parsed = wanted[..at]
-            .iter()
-            .filter_map(|other| LayerVersionArn::parse(other).ok());
-        if let Some(other) = parsed
-            .into_iter()
-            .find(|other| other.layer() == arn.layer())
-        {
+        let parsed = wanted[..at].iter().filter_map(|other| LayerVersionArn::parse(other).ok());
+        if let Some(other) = parsed.into_iter().find(|other| other.layer() == arn.layer()) {
             return Some(invalid(&format!(
                 "Two different versions of the same layer are not allowed to be referenced in the same function. \
                  {other} and {arn} are versions of the same layer."

@@ -55,14 +55,7 @@ pub(super) fn is_control_plane(name: &str) -> bool {
 }
 
 pub(super) fn dispatch(world: &mut World, name: &str, asked: &Asked) -> Answer {
-    let World {
-        functions,
-        layers,
-        objects,
-        signer,
-        parameters,
-        ..
-    } = world;
+    let World { functions, layers, objects, signer, parameters, .. } = world;
     match name {
         "ListFunctions" => functions.list(asked),
         "GetFunction" => functions.get(asked),

@@ -44,10 +44,8 @@ impl Signer {
     pub(super) fn start(&mut self, asked: &Asked, objects: &mut Objects) -> Answer {
         let document = asked.json();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let (profile, token) = (
-            text(&document["profileName"]),
-            text(&document["clientRequestToken"]),
-        );
+        let (profile, token) =
+            (text(&document["profileName"]), text(&document["clientRequestToken"]));
         let known = self.jobs.iter().find(|(_, job)| job.token == token);
         if let Some((id, _)) = known {
             return Answer::json(200, &json!({"jobId": id, "jobOwner": ACCOUNT}));
@@ -111,9 +109,7 @@ fn with_signature(zip: &[u8], job: &str) -> Vec<u8> {
     };
     let options = zip::write::SimpleFileOptions::default();
     let name = "META-INF/aws_signer_signature_v1.0.SF";
-    archive
-        .start_file(name, options)
-        .expect("nobody else writes it");
+    archive.start_file(name, options).expect("nobody else writes it");
     archive.write_all(job.as_bytes()).expect("in memory");
     archive.finish().expect("in memory").into_inner()
 }

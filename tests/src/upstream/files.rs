@@ -15,11 +15,7 @@ pub(super) fn answer(shared: &Shared, request: &Request<Incoming>, file: &Path) 
         Some(Fault::Status(status, body)) => return answer::text(status, "text/plain", body),
         Some(Fault::RedirectLoop) => {
             let mut redirect = answer::text(302, "text/plain", "");
-            let target = request
-                .uri()
-                .to_string()
-                .parse()
-                .expect("an address is a header");
+            let target = request.uri().to_string().parse().expect("an address is a header");
             redirect.headers_mut().insert("location", target);
             return redirect;
         }
@@ -29,20 +25,13 @@ pub(super) fn answer(shared: &Shared, request: &Request<Incoming>, file: &Path) 
         return answer::text(404, "text/html", "<h1>not here</h1>");
     };
     let modified = metadata.modified().expect("a file has a time");
-    let nanos = modified
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_nanos());
+    let nanos = modified.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
     let etag = match fault {
         Some(Fault::ChangedSinceCut) => "\"another\"".to_owned(),
         _ => format!("\"{nanos:x}-{:x}\"", metadata.len()),
     };
     let last_modified = httpdate::fmt_http_date(modified);
-    let header = |name: &str| {
-        request
-            .headers()
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-    };
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     let unchanged = match (header("if-none-match"), header("if-modified-since")) {
         (Some(seen), _) => seen == etag,
         (None, Some(seen)) => seen == last_modified,
@@ -50,9 +39,7 @@ pub(super) fn answer(shared: &Shared, request: &Request<Incoming>, file: &Path) 
     };
     let mut builder = Response::builder().header("accept-ranges", "bytes");
     if fault != Some(Fault::NoValidators) {
-        builder = builder
-            .header("etag", &etag)
-            .header("last-modified", &last_modified);
+        builder = builder.header("etag", &etag).header("last-modified", &last_modified);
     }
     if unchanged {
         return answer::bytes(builder.status(304), Bytes::new(), None);

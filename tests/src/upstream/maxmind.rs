@@ -31,10 +31,7 @@ pub(super) fn answer(shared: &Shared, request: &Request<Incoming>) -> Answer {
     if let Some(Fault::Status(status, body)) = fault {
         return answer::text(status, "text/plain", body);
     }
-    let authorization = request
-        .headers()
-        .get("authorization")
-        .and_then(|v| v.to_str().ok());
+    let authorization = request.headers().get("authorization").and_then(|v| v.to_str().ok());
     match authorization {
         None => {
             let text = "An account ID and license key are required to use this service";
@@ -50,9 +47,7 @@ pub(super) fn answer(shared: &Shared, request: &Request<Incoming>) -> Answer {
             None => answer::text(404, "text/plain", "Database edition not found"),
         };
     }
-    let edition = path
-        .strip_prefix("/geoip/databases/")
-        .and_then(|p| p.strip_suffix("/download"));
+    let edition = path.strip_prefix("/geoip/databases/").and_then(|p| p.strip_suffix("/download"));
     let date = parameter(request, "date").unwrap_or_default();
     match edition.and_then(|edition| build(shared, edition, Some(&date))) {
         Some(build) => redirect(shared, &build),
@@ -61,10 +56,7 @@ pub(super) fn answer(shared: &Shared, request: &Request<Incoming>) -> Answer {
 }
 
 fn metadata(build: &Build, fault: Option<&Fault>) -> Answer {
-    let mut md5: String = Md5::digest(&build.mmdb)
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect();
+    let mut md5: String = Md5::digest(&build.mmdb).iter().map(|b| format!("{b:02x}")).collect();
     if fault == Some(&Fault::WrongMd5) {
         md5 = "0".repeat(32);
     }
@@ -80,17 +72,12 @@ fn metadata(build: &Build, fault: Option<&Fault>) -> Answer {
 
 /// The download lies on another host, as behind a presigned address.
 fn redirect(shared: &Shared, build: &Build) -> Answer {
-    let host = *shared
-        .presigned
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
+    let host = *shared.presigned.lock().unwrap_or_else(PoisonError::into_inner);
     let host = host.expect("the second server runs");
     let Build { edition, date, .. } = build;
     let target = format!("http://{host}/presigned/{edition}/{date}?signature=only-here");
     let mut redirect = answer::text(302, "text/plain", "");
-    redirect
-        .headers_mut()
-        .insert("location", target.parse().expect("an address is a header"));
+    redirect.headers_mut().insert("location", target.parse().expect("an address is a header"));
     redirect
 }
 
@@ -103,11 +90,7 @@ pub(super) fn presigned(shared: &Shared, request: &Request<Incoming>) -> Answer 
     }
     match fault {
         Some(Fault::Expired) => {
-            return answer::text(
-                403,
-                "application/xml",
-                "<Message>Request has expired</Message>",
-            );
+            return answer::text(403, "application/xml", "<Message>Request has expired</Message>");
         }
         Some(Fault::Status(status, body)) => return answer::text(status, "text/plain", body),
         _ => {}
@@ -127,11 +110,7 @@ pub(super) fn presigned(shared: &Shared, request: &Request<Incoming>) -> Answer 
 }
 
 fn archive(build: &Build, fault: Option<&Fault>) -> Vec<u8> {
-    let Build {
-        edition,
-        date,
-        mmdb,
-    } = build;
+    let Build { edition, date, mmdb } = build;
     let folder = format!("{edition}_{date}");
     let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
     let mut add = |name: &str, content: &[u8]| {
@@ -140,14 +119,10 @@ fn archive(build: &Build, fault: Option<&Fault>) -> Vec<u8> {
         header.set_mode(0o644);
         header.set_cksum();
         let path = format!("{folder}/{name}");
-        tar.append_data(&mut header, path, content)
-            .expect("memory takes it");
+        tar.append_data(&mut header, path, content).expect("memory takes it");
     };
     add("COPYRIGHT.txt", b"Database and Contents Copyright");
-    add(
-        "LICENSE.txt",
-        b"Use of this database is governed by its licence.",
-    );
+    add("LICENSE.txt", b"Use of this database is governed by its licence.");
     if fault != Some(&Fault::TarWithoutMmdb) {
         add(&format!("{edition}.mmdb"), mmdb);
     }
@@ -173,17 +148,11 @@ fn build(shared: &Shared, edition: &str, date: Option<&str>) -> Option<Build> {
         None => dates.pop()?,
     };
     let mmdb = std::fs::read(folder.join(format!("{date}.mmdb"))).ok()?;
-    Some(Build {
-        edition: edition.to_owned(),
-        date,
-        mmdb,
-    })
+    Some(Build { edition: edition.to_owned(), date, mmdb })
 }
 
 fn parameter(request: &Request<Incoming>, name: &str) -> Option<String> {
     let query = request.uri().query()?;
     let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    pairs
-        .find(|(key, _)| *key == name)
-        .map(|(_, value)| value.to_owned())
+    pairs.find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
 }

@@ -87,9 +87,7 @@ impl Shared {
     /// Takes the next fault that is planned for a path.
     fn fault(&self, path: &str) -> Option<Fault> {
         let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = faults
-            .iter()
-            .position(|p| p.times > 0 && path.contains(&p.path))?;
+        let at = faults.iter().position(|p| p.times > 0 && path.contains(&p.path))?;
         faults[at].times -= 1;
         Some(faults[at].fault.clone())
     }
@@ -111,20 +109,13 @@ impl Upstream {
         let (started, start) = std::sync::mpsc::channel();
         let state = Arc::clone(&shared);
         std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime").block_on(async move {
                 let main = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-                let other = TcpListener::bind("127.0.0.1:0")
-                    .await
-                    .expect("another free port");
+                let other = TcpListener::bind("127.0.0.1:0").await.expect("another free port");
                 let address = main.local_addr().expect("a bound port has an address");
                 let presigned = other.local_addr().expect("a bound port has an address");
-                *state
-                    .presigned
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner) = Some(presigned);
+                *state.presigned.lock().unwrap_or_else(PoisonError::into_inner) = Some(presigned);
                 started.send(address).expect("the starter waits");
                 tokio::select! {
                     () = serve(main, Arc::clone(&state)) => {}
@@ -134,12 +125,7 @@ impl Upstream {
             });
         });
         let address = start.recv().expect("the server starts");
-        Self {
-            root: root.to_owned(),
-            address,
-            shared,
-            stop: Some(stop),
-        }
+        Self { root: root.to_owned(), address, shared, stop: Some(stop) }
     }
 
     /// Returns `http://127.0.0.1:<port>`.
@@ -165,46 +151,23 @@ impl Upstream {
     /// # Panics
     /// Where it cannot be written.
     pub fn publish_edition(&self, edition: &str, date: &str, mmdb: &[u8]) {
-        write(
-            &self
-                .root
-                .join("maxmind")
-                .join(edition)
-                .join(format!("{date}.mmdb")),
-            mmdb,
-        );
+        write(&self.root.join("maxmind").join(edition).join(format!("{date}.mmdb")), mmdb);
     }
 
     /// Plans a fault for the next requests whose path holds a text.
     pub fn misbehave(&self, path: &str, fault: Fault, times: usize) {
-        let mut faults = self
-            .shared
-            .faults
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        faults.push(Planned {
-            path: path.to_owned(),
-            fault,
-            times,
-        });
+        let mut faults = self.shared.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        faults.push(Planned { path: path.to_owned(), fault, times });
     }
 
     /// Takes all plans back.
     pub fn behave(&self) {
-        self.shared
-            .faults
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.shared.faults.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Returns the requests since the last call.
     pub fn seen(&self) -> Vec<Seen> {
-        let mut seen = self
-            .shared
-            .seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut seen)
     }
 }
@@ -235,39 +198,24 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
                 let shared = Arc::clone(&shared);
                 async move { Ok::<_, std::convert::Infallible>(route(&shared, own, &request)) }
             });
-            let _closed = http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
+            let _closed =
+                http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         });
     }
 }
 
 fn route(shared: &Shared, own: Option<SocketAddr>, request: &Request<Incoming>) -> answer::Answer {
-    let header = |name: &str| {
-        request
-            .headers()
-            .get(name)
-            .and_then(|v| v.to_str().ok())
-            .map(str::to_owned)
-    };
+    let header =
+        |name: &str| request.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
     let path = request.uri().to_string();
     let seen = Seen {
         path: path.clone(),
-        conditional: header("if-none-match")
-            .or(header("if-modified-since"))
-            .is_some(),
+        conditional: header("if-none-match").or(header("if-modified-since")).is_some(),
         range: header("range"),
         authorized: header("authorization").is_some(),
     };
-    shared
-        .seen
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .push(seen);
-    let presigned = *shared
-        .presigned
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
+    shared.seen.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
+    let presigned = *shared.presigned.lock().unwrap_or_else(PoisonError::into_inner);
     if presigned.is_some() && own == presigned {
         return maxmind::presigned(shared, request);
     }

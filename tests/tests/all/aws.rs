@@ -25,9 +25,7 @@ impl Cloud {
     pub(crate) async fn new() -> Self {
         let (sandbox, account) = (Sandbox::new(), emulator().account().await);
         sandbox.layer("geo", GEO);
-        sandbox
-            .upstream
-            .publish("country.mmdb", &Mmdb::default().bytes());
+        sandbox.upstream.publish("country.mmdb", &Mmdb::default().bytes());
         Self { sandbox, account }
     }
 
@@ -37,17 +35,12 @@ impl Cloud {
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.sandbox.command(arguments);
-        command
-            .envs(self.account.environment())
-            .env("FRESHLAYER_TARGET", "aws");
+        command.envs(self.account.environment()).env("FRESHLAYER_TARGET", "aws");
         command
     }
 
     pub(crate) fn version(&self, layer: &str, number: u64) -> LayerVersionArn {
-        let arn = format!(
-            "arn:aws:lambda:{REGION}:{}:layer:{layer}:{number}",
-            self.account.id
-        );
+        let arn = format!("arn:aws:lambda:{REGION}:{}:layer:{layer}:{number}", self.account.id);
         LayerVersionArn::parse(&arn).expect("an ARN")
     }
 
@@ -77,53 +70,25 @@ fn a_layer_is_published_and_every_function_follows_in_its_own_way() {
         let foreign = cloud.foreign().await;
         let on_one = [one.clone()];
         let account = &cloud.account;
-        account
-            .function("plain", &[foreign.clone(), one.clone()], &[], &[])
-            .await;
-        account
-            .function("aliased", &on_one, &["live", "beta"], &[])
-            .await;
-        account
-            .function("held", &on_one, &[], &[("freshlayer:geo", "hold")])
-            .await;
-        account
-            .function("wishes", &[], &[], &[("freshlayer:geo", "1")])
-            .await;
-        account
-            .function("other", std::slice::from_ref(&foreign), &[], &[])
-            .await;
-        account
-            .function("unreleased", &on_one, &["live"], &[])
-            .await;
+        account.function("plain", &[foreign.clone(), one.clone()], &[], &[]).await;
+        account.function("aliased", &on_one, &["live", "beta"], &[]).await;
+        account.function("held", &on_one, &[], &[("freshlayer:geo", "hold")]).await;
+        account.function("wishes", &[], &[], &[("freshlayer:geo", "1")]).await;
+        account.function("other", std::slice::from_ref(&foreign), &[], &[]).await;
+        account.function("unreleased", &on_one, &["live"], &[]).await;
         account.deploy("unreleased").await;
 
-        cloud
-            .sandbox
-            .upstream
-            .publish("country.mmdb", &Mmdb::later(3).bytes());
+        cloud.sandbox.upstream.publish("country.mmdb", &Mmdb::later(3).bytes());
         let second = cloud.run(&["refresh"]);
-        assert_eq!(
-            second.code, 4,
-            "one function waits for a person: {second:?}"
-        );
-        assert!(
-            second.stdout.contains("$LATEST differs from version 1"),
-            "{second:?}"
-        );
+        assert_eq!(second.code, 4, "one function waits for a person: {second:?}");
+        assert!(second.stdout.contains("$LATEST differs from version 1"), "{second:?}");
 
         let (one, two) = (one.to_string(), two.to_string());
         let foreign = foreign.to_string();
-        assert_eq!(
-            account.layers("plain", "$LATEST").await,
-            [foreign.as_str(), two.as_str()]
-        );
+        assert_eq!(account.layers("plain", "$LATEST").await, [foreign.as_str(), two.as_str()]);
         assert_eq!(account.layers("aliased", "live").await, [two.as_str()]);
         assert_eq!(account.layers("aliased", "beta").await, [two.as_str()]);
-        assert_eq!(
-            account.layers("aliased", "1").await,
-            [one.as_str()],
-            "a version never changes"
-        );
+        assert_eq!(account.layers("aliased", "1").await, [one.as_str()], "a version never changes");
         assert_eq!(account.layers("held", "$LATEST").await, [one.as_str()]);
         assert_eq!(account.layers("wishes", "$LATEST").await, [two.as_str()]);
         assert_eq!(account.layers("other", "$LATEST").await, [foreign.as_str()]);
@@ -142,23 +107,13 @@ fn a_function_with_two_of_our_layers_follows_both_in_their_places() {
     block_on(async {
         let cloud = Cloud::new().await;
         let upstream = &cloud.sandbox.upstream;
-        cloud
-            .sandbox
-            .layer("more", &GEO.replace("country.mmdb", "more.mmdb"));
+        cloud.sandbox.layer("more", &GEO.replace("country.mmdb", "more.mmdb"));
         upstream.publish("more.mmdb", &Mmdb::default().bytes());
         assert_eq!(cloud.run(&["refresh"]).code, 0);
         let foreign = cloud.foreign().await;
-        let layers = |number| {
-            [
-                cloud.version("more", number),
-                foreign.clone(),
-                cloud.version("geo", number),
-            ]
-        };
-        cloud
-            .account
-            .function("both", &layers(1), &["live"], &[])
-            .await;
+        let layers =
+            |number| [cloud.version("more", number), foreign.clone(), cloud.version("geo", number)];
+        cloud.account.function("both", &layers(1), &["live"], &[]).await;
         for file in ["country.mmdb", "more.mmdb"] {
             upstream.publish(file, &Mmdb::later(3).bytes());
         }
@@ -176,10 +131,7 @@ fn a_scheduled_run_that_finds_nothing_new_makes_two_calls() {
         let cloud = Cloud::new().await;
         assert_eq!(cloud.run(&["refresh"]).code, 0);
         let one = cloud.version("geo", 1);
-        cloud
-            .account
-            .function("plain", std::slice::from_ref(&one), &["live"], &[])
-            .await;
+        cloud.account.function("plain", std::slice::from_ref(&one), &["live"], &[]).await;
         let proxy = FaultProxy::start(emulator());
         let api = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let layers = cloud.sandbox.path("layers").display().to_string();
@@ -197,10 +149,7 @@ fn a_scheduled_run_that_finds_nothing_new_makes_two_calls() {
         assert_eq!(proxy.requests(), 2, "the head, and one page of functions");
         assert_eq!(cloud.sandbox.upstream.seen().len(), 1);
         let (kind, answer) = invoke(&api, &json!({"command": "refresh", "layers": ["other"]}));
-        assert_eq!(
-            (kind.as_str(), &answer["errorType"]),
-            ("error", &json!("Usage"))
-        );
+        assert_eq!((kind.as_str(), &answer["errorType"]), ("error", &json!("Usage")));
     });
 }
 
@@ -209,35 +158,17 @@ fn a_layer_of_the_account_is_at_opt_on_this_machine() {
     block_on(async {
         let cloud = Cloud::new().await;
         assert_eq!(cloud.run(&["refresh"]).code, 0);
-        cloud
-            .sandbox
-            .upstream
-            .publish("country.mmdb", &Mmdb::later(3).bytes());
+        cloud.sandbox.upstream.publish("country.mmdb", &Mmdb::later(3).bytes());
         assert_eq!(cloud.run(&["refresh"]).code, 0);
         let manifest = "cat ${FRESHLAYER_ROOT:-/opt}/freshlayer/geo.json";
-        let shown = |layer: &str| {
-            cloud
-                .run(&["exec", layer, "--", "sh", "-c", manifest])
-                .json()
-        };
-        assert_eq!(
-            (&shown("geo")["release"], &shown("geo:1")["release"]),
-            (&json!(2), &json!(1))
-        );
+        let shown = |layer: &str| cloud.run(&["exec", layer, "--", "sh", "-c", manifest]).json();
+        assert_eq!((&shown("geo")["release"], &shown("geo:1")["release"]), (&json!(2), &json!(1)));
         let to = cloud.sandbox.path("here").display().to_string();
         let pulled = cloud.run(&["pull", "geo", "--to", &to]);
         assert_eq!(pulled.code, 0, "{pulled:?}");
         assert!(cloud.sandbox.path("here/geo/country.mmdb").exists());
-        assert_eq!(
-            cloud.run(&["pull", "geo", "--to", &to]).code,
-            2,
-            "the folder is there"
-        );
-        assert_eq!(
-            cloud.run(&["pull", "geo:9"]).code,
-            2,
-            "there is no such version"
-        );
+        assert_eq!(cloud.run(&["pull", "geo", "--to", &to]).code, 2, "the folder is there");
+        assert_eq!(cloud.run(&["pull", "geo:9"]).code, 2, "there is no such version");
         let (foreign, old) = (cloud.foreign().await, cloud.version("geo", 1));
         let by_arn = cloud.run(&["pull", foreign.as_str(), old.as_str()]);
         assert_eq!(by_arn.code, 0, "{by_arn:?}");
@@ -246,19 +177,13 @@ fn a_layer_of_the_account_is_at_opt_on_this_machine() {
         assert!(nowhere.stderr.contains("does not exist"), "{nowhere:?}");
 
         let layers = [foreign, old];
-        cloud
-            .account
-            .function("both", &layers, &["live"], &[])
-            .await;
+        cloud.account.function("both", &layers, &["live"], &[]).await;
         let files =
             "cat ${FRESHLAYER_ROOT:-/opt}/freshlayer/geo.json && ls ${FRESHLAYER_ROOT:-/opt} >&2";
         for function in ["both", "both:live"] {
             let ran = cloud.run(&["exec", "--function", function, "--", "sh", "-c", files]);
             assert_eq!(ran.json()["release"], 1, "{ran:?}");
-            assert!(
-                ran.stderr.contains("bootstrap"),
-                "the other layer, too: {ran:?}"
-            );
+            assert!(ran.stderr.contains("bootstrap"), "the other layer, too: {ran:?}");
         }
         let nobody = cloud.run(&["exec", "--function", "nobody", "--", "true"]);
         assert_eq!(nobody.code, 1, "{nobody:?}");
@@ -272,31 +197,17 @@ fn sixty_functions_follow_over_pages() {
         assert_eq!(cloud.run(&["refresh"]).code, 0);
         let one = [cloud.version("geo", 1)];
         for number in 0..60 {
-            cloud
-                .account
-                .function(&format!("function-{number}"), &one, &[], &[])
-                .await;
+            cloud.account.function(&format!("function-{number}"), &one, &[], &[]).await;
         }
-        cloud
-            .sandbox
-            .upstream
-            .publish("country.mmdb", &Mmdb::later(3).bytes());
+        cloud.sandbox.upstream.publish("country.mmdb", &Mmdb::later(3).bytes());
         let ran = cloud.run(&["refresh", "--json"]);
         assert_eq!(ran.code, 0, "{ran:?}");
         let document = ran.json();
-        let consumers = document["layers"][0]["consumers"]
-            .as_array()
-            .expect("a list");
-        let moved = consumers
-            .iter()
-            .filter(|consumer| consumer["state"] == "moved")
-            .count();
+        let consumers = document["layers"][0]["consumers"].as_array().expect("a list");
+        let moved = consumers.iter().filter(|consumer| consumer["state"] == "moved").count();
         assert_eq!((consumers.len(), moved), (60, 60));
         let two = cloud.version("geo", 2).to_string();
-        assert_eq!(
-            cloud.account.layers("function-59", "$LATEST").await,
-            [two.as_str()]
-        );
+        assert_eq!(cloud.account.layers("function-59", "$LATEST").await, [two.as_str()]);
     });
 }
 
@@ -306,20 +217,11 @@ fn bad_data_moves_nothing() {
         let cloud = Cloud::new().await;
         assert_eq!(cloud.run(&["refresh"]).code, 0);
         let one = cloud.version("geo", 1);
-        cloud
-            .account
-            .function("plain", std::slice::from_ref(&one), &[], &[])
-            .await;
-        cloud
-            .sandbox
-            .upstream
-            .publish("country.mmdb", b"this is no database");
+        cloud.account.function("plain", std::slice::from_ref(&one), &[], &[]).await;
+        cloud.sandbox.upstream.publish("country.mmdb", b"this is no database");
         let ran = cloud.run(&["refresh"]);
         assert_eq!(ran.code, 3, "{ran:?}");
-        assert_eq!(
-            cloud.account.layers("plain", "$LATEST").await,
-            [one.to_string()]
-        );
+        assert_eq!(cloud.account.layers("plain", "$LATEST").await, [one.to_string()]);
         let status = cloud.run(&["status"]);
         assert!(status.stdout.contains("release 1"), "{status:?}");
     });
@@ -331,36 +233,23 @@ fn what_is_missing_is_said_in_one_line() {
     sandbox.layer("geo", GEO);
     let run = |arguments: &[&str], environment: &[(&str, &str)]| {
         let mut command = sandbox.command(arguments);
-        command
-            .env_remove("AWS_PROFILE")
-            .env("AWS_EC2_METADATA_DISABLED", "true");
-        command
-            .env("HOME", sandbox.path("nobody"))
-            .envs(environment.iter().copied());
+        command.env_remove("AWS_PROFILE").env("AWS_EC2_METADATA_DISABLED", "true");
+        command.env("HOME", sandbox.path("nobody")).envs(environment.iter().copied());
         Ran::of(&command.output().expect("the binary starts"))
     };
     let aws = ["refresh", "--target", "aws"];
     let no_bucket = run(&aws, &[]);
     assert_eq!(no_bucket.code, 2, "{no_bucket:?}");
-    assert!(
-        no_bucket.stderr.contains("--bucket or FRESHLAYER_BUCKET"),
-        "{no_bucket:?}"
-    );
+    assert!(no_bucket.stderr.contains("--bucket or FRESHLAYER_BUCKET"), "{no_bucket:?}");
 
     let no_region = run(&aws, &[("FRESHLAYER_BUCKET", "b")]);
     assert_eq!(no_region.code, 1, "{no_region:?}");
-    assert!(
-        no_region.stderr.contains("no Region is named"),
-        "{no_region:?}"
-    );
+    assert!(no_region.stderr.contains("no Region is named"), "{no_region:?}");
 
     let no_credentials = run(&aws, &[("FRESHLAYER_BUCKET", "b"), ("AWS_REGION", REGION)]);
     assert_eq!(no_credentials.code, 1, "{no_credentials:?}");
     let said = format!("{}{}", no_credentials.stdout, no_credentials.stderr);
-    assert!(
-        said.contains("no usable AWS credentials"),
-        "{no_credentials:?}"
-    );
+    assert!(said.contains("no usable AWS credentials"), "{no_credentials:?}");
 
     let local = run(&["functions", "list", "--target", "aws"], &[]);
     assert_eq!(local.code, 2, "{local:?}");

@@ -51,10 +51,7 @@ struct EmulatorBench {
 
 impl EmulatorBench {
     fn new(account: Account) -> Self {
-        let (zip, aws) = (
-            NamedTempFile::new().expect("a temporary file"),
-            account.aws(),
-        );
+        let (zip, aws) = (NamedTempFile::new().expect("a temporary file"), account.aws());
         zip.as_file().write_all(&a_zip("data")).expect("writable");
         Self {
             registry: aws.registry(),

@@ -55,10 +55,7 @@ impl Deployed {
     async fn spread() -> Self {
         let (account, member) = (emulator().account().await, emulator().account().await);
         let role = member_role(&account, &member);
-        let (regions, roles) = (
-            format!("RegionPattern={FAR}"),
-            format!("MemberRoleArn={role}"),
-        );
+        let (regions, roles) = (format!("RegionPattern={FAR}"), format!("MemberRoleArn={role}"));
         let deployed = Self::of(account, &[&regions, &roles], &spread(&member, &role));
         let far = deployed.account.in_region(FAR);
         far.make_bucket(&format!("{}-{FAR}", deployed.bucket)).await;
@@ -68,30 +65,19 @@ impl Deployed {
     fn of(account: Account, parameters: &[&str], destinations: &str) -> Self {
         let sandbox = Sandbox::new();
         sandbox.layer("geo", &format!("{destinations}{GEO}"));
-        sandbox
-            .upstream
-            .publish("country.mmdb", &Mmdb::default().bytes());
+        sandbox.upstream.publish("country.mmdb", &Mmdb::default().bytes());
         let definition = std::fs::read(sandbox.path("layers/geo.toml")).expect("it was written");
         let code = sandbox.path("publisher.zip");
         let other = String::from_utf8_lossy(&definition).replace("country.mmdb", "other.mmdb");
-        let layers = [
-            ("layers/geo.toml", &definition[..]),
-            ("layers/other.toml", other.as_bytes()),
-        ];
-        sandbox
-            .upstream
-            .publish("other.mmdb", &Mmdb::default().bytes());
+        let layers =
+            [("layers/geo.toml", &definition[..]), ("layers/other.toml", other.as_bytes())];
+        sandbox.upstream.publish("other.mmdb", &Mmdb::default().bytes());
         let zip = function_zip(&bootstrap("publisher"), &layers);
         std::fs::write(&code, zip).expect("writable");
         let template = workspace().join("infra/template.yaml");
         let outputs = account.deploy_template(&template, Some(&code), parameters);
         let output = |name: &str| outputs[name].as_str().expect("an output").to_owned();
-        Self {
-            publisher: output("PublisherName"),
-            bucket: output("StateBucket"),
-            sandbox,
-            account,
-        }
+        Self { publisher: output("PublisherName"), bucket: output("StateBucket"), sandbox, account }
     }
 
     /// The emulator speaks plain http, which the shipped bucket policy forbids.
@@ -105,16 +91,9 @@ impl Deployed {
     /// Takes statements out of the publisher's policy, or puts the whole one back; returns all their names.
     async fn permit_all_but(&self, removed: &[&str]) -> Vec<String> {
         let asked = self.account.lambda().get_function_configuration();
-        let found = asked
-            .function_name(&self.publisher)
-            .send()
-            .await
-            .expect("it is deployed");
-        let role = found
-            .role()
-            .and_then(|arn| arn.rsplit('/').next())
-            .expect("it has a role")
-            .to_owned();
+        let found = asked.function_name(&self.publisher).send().await.expect("it is deployed");
+        let role =
+            found.role().and_then(|arn| arn.rsplit('/').next()).expect("it has a role").to_owned();
         let done = Command::new(python())
             .arg(workspace().join("tests/emulator/policy.py"))
             .arg(role)
@@ -124,22 +103,14 @@ impl Deployed {
             .env("AWS_DEFAULT_REGION", freshlayer_tests::emulator::REGION)
             .output()
             .expect("python starts");
-        assert!(
-            done.status.success(),
-            "{}",
-            String::from_utf8_lossy(&done.stderr)
-        );
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         let names = String::from_utf8(done.stdout).expect("text");
         names.lines().map(str::to_owned).collect()
     }
 
     /// Invokes the publisher; tells whether all went well, and nothing beside it went wrong.
     async fn runs_well(&self) -> Result<Value, String> {
-        let asked = self
-            .account
-            .lambda()
-            .invoke()
-            .function_name(&self.publisher);
+        let asked = self.account.lambda().invoke().function_name(&self.publisher);
         let payload = Blob::new("{}");
         let answer = asked.payload(payload).send().await.expect("invocable");
         let payload = answer.payload().map(Blob::as_ref).unwrap_or_default();
@@ -161,10 +132,7 @@ impl Deployed {
         // What is invoked while an update is in progress may meet the old process on its way out.
         let settled = lambda.wait_until_function_updated_v2();
         let settled = settled.function_name(&self.publisher);
-        settled
-            .wait(Duration::from_mins(1))
-            .await
-            .expect("it settles");
+        settled.wait(Duration::from_mins(1)).await.expect("it settles");
     }
 
     /// Runs twice: with next to no time, so that layers are handed on and functions left for a wake-up, and with
@@ -203,11 +171,7 @@ impl Deployed {
             .runtime(Runtime::Providedal2023)
             .handler("bootstrap")
             .role(self.account.role())
-            .environment(
-                Environment::builder()
-                    .variables("LOOKUP_DATASET", "country")
-                    .build(),
-            )
+            .environment(Environment::builder().variables("LOOKUP_DATASET", "country").build())
             .layers(layer)
             .code(code);
         made.send().await.expect("the function is new");
@@ -223,9 +187,7 @@ fn the_deployed_publisher_moves_a_consumer_and_its_answer_changes() {
         let arn = first["layers"][0]["release"]["layer_versions"]
             [freshlayer_tests::emulator::REGION]
             .clone();
-        deployed
-            .consumer("lookup", arn.as_str().expect("an ARN"))
-            .await;
+        deployed.consumer("lookup", arn.as_str().expect("an ARN")).await;
         let question = json!({"ip": KNOWN_ADDRESS});
         let before = deployed.invoke("lookup", &question).await;
         assert_eq!(
@@ -233,33 +195,18 @@ fn the_deployed_publisher_moves_a_consumer_and_its_answer_changes() {
             (&json!(1), &json!("BR"))
         );
 
-        deployed
-            .sandbox
-            .upstream
-            .publish("country.mmdb", &Mmdb::later(3).bytes());
+        deployed.sandbox.upstream.publish("country.mmdb", &Mmdb::later(3).bytes());
         let event =
             std::fs::read(workspace().join("infra/events/scheduled.json")).expect("it is shipped");
         let event = serde_json::from_slice(&event).expect("JSON");
         let second = deployed.invoke(&deployed.publisher, &event).await;
-        assert_eq!(
-            second["layers"][0]["consumers"][0]["state"], "moved",
-            "{second:#}"
-        );
+        assert_eq!(second["layers"][0]["consumers"][0]["state"], "moved", "{second:#}");
         let after = deployed.invoke("lookup", &question).await;
-        assert_eq!(
-            (&after["release"], &after["version"]),
-            (&json!(2), &json!("1.0.1"))
-        );
+        assert_eq!((&after["release"], &after["version"]), (&json!(2), &json!("1.0.1")));
 
         let duplicate = deployed.invoke(&deployed.publisher, &event).await;
-        assert_eq!(
-            duplicate["layers"][0]["outcome"]["kind"], "unchanged",
-            "{duplicate:#}"
-        );
-        deployed
-            .sandbox
-            .upstream
-            .publish("country.mmdb", &Mmdb::later(4).bytes());
+        assert_eq!(duplicate["layers"][0]["outcome"]["kind"], "unchanged", "{duplicate:#}");
+        deployed.sandbox.upstream.publish("country.mmdb", &Mmdb::later(4).bytes());
         let remote = [
             "refresh",
             "geo",
@@ -271,10 +218,8 @@ fn the_deployed_publisher_moves_a_consumer_and_its_answer_changes() {
             &deployed.bucket,
         ];
         let mut command = deployed.sandbox.command(&remote);
-        let output = command
-            .envs(deployed.account.environment())
-            .output()
-            .expect("the binary starts");
+        let output =
+            command.envs(deployed.account.environment()).output().expect("the binary starts");
         let ran = Ran::of(&output);
         assert_eq!(ran.code, 0, "{ran:?}");
         assert!(ran.stdout.contains("geo: refreshed: release 3"), "{ran:?}");
@@ -282,20 +227,11 @@ fn the_deployed_publisher_moves_a_consumer_and_its_answer_changes() {
         assert_eq!(answer["release"], 3);
         // The function's own layers, pulled to this machine, under AWS's emulator of the runtime interface.
         let running = Running::start(&bootstrap("geo-lookup"), |line| {
-            let exec = [
-                "exec",
-                "--target",
-                "aws",
-                "--function",
-                "lookup",
-                "--bucket",
-            ];
+            let exec = ["exec", "--target", "aws", "--function", "lookup", "--bucket"];
             let exec = exec.into_iter().chain([&deployed.bucket[..], "--"]);
             let whole: Vec<&str> = exec.chain(line.iter().map(String::as_str)).collect();
             let mut command = deployed.sandbox.command(&whole);
-            command
-                .envs(deployed.account.environment())
-                .env("LOOKUP_DATASET", "country");
+            command.envs(deployed.account.environment()).env("LOOKUP_DATASET", "country");
             command
         });
         let mut same = running.invoke(&question);
@@ -303,10 +239,7 @@ fn the_deployed_publisher_moves_a_consumer_and_its_answer_changes() {
         same["age_secs"] = answer["age_secs"].clone();
         assert_eq!(same, answer, "the same zip, the same answer");
         let back = deployed
-            .invoke(
-                &deployed.publisher,
-                &json!({"command": "rollback", "layer": "geo"}),
-            )
+            .invoke(&deployed.publisher, &json!({"command": "rollback", "layer": "geo"}))
             .await;
         assert_eq!(back["exit_code"], 0, "{back:#}");
         assert_eq!(deployed.invoke("lookup", &question).await["release"], 2);
@@ -318,22 +251,10 @@ const SHORT_SECS: i32 = 60;
 
 /// Statements whose want the emulator does not notice, and why.
 const NOT_NOTICED: [(&str, &str); 5] = [
-    (
-        "GoOnLaterAs",
-        "it does not ask whether a role may be passed on",
-    ),
-    (
-        "ReadLayersOursAndOthers",
-        "it takes GetLayerVersionByArn for ListLayers",
-    ),
-    (
-        "SendDeadLetters",
-        "Lambda does it, the emulator does it by itself",
-    ),
-    (
-        "TellMissingFromForbidden",
-        "a missing object is 404 there, whatever the policy says",
-    ),
+    ("GoOnLaterAs", "it does not ask whether a role may be passed on"),
+    ("ReadLayersOursAndOthers", "it takes GetLayerVersionByArn for ListLayers"),
+    ("SendDeadLetters", "Lambda does it, the emulator does it by itself"),
+    ("TellMissingFromForbidden", "a missing object is 404 there, whatever the policy says"),
     ("WriteLog", "Lambda does it, the emulator does it by itself"),
 ];
 
@@ -349,10 +270,7 @@ fn no_statement_of_the_policy_can_be_left_out() {
         );
         let layer = LayerVersionArn::parse(&arn).expect("an ARN");
         let layers = [layer];
-        deployed
-            .account
-            .function("aliased", &layers, &["live"], &[])
-            .await;
+        deployed.account.function("aliased", &layers, &["live"], &[]).await;
         let names = deployed.permit_all_but(&[]).await;
         assert!(names.len() > 5, "{names:?}");
         let mut needless = Vec::new();
@@ -377,14 +295,8 @@ fn no_statement_of_the_policy_can_be_left_out() {
 fn state_is_not_reached_without_tls() {
     block_on(async {
         let deployed = Deployed::new().await;
-        let refused = deployed
-            .runs_well()
-            .await
-            .expect_err("the emulator speaks plain http");
-        assert!(
-            refused.contains("explicit deny in a resource-based policy"),
-            "{refused}"
-        );
+        let refused = deployed.runs_well().await.expect_err("the emulator speaks plain http");
+        assert!(refused.contains("explicit deny in a resource-based policy"), "{refused}");
     });
 }
 
@@ -397,18 +309,13 @@ fn a_rollout_that_ran_out_of_time_is_woken_and_ends() {
         let arn = first["layers"][0]["places"][0]["layer_version"].as_str();
         let old = LayerVersionArn::parse(arn.expect("published")).expect("an ARN");
         let account = &deployed.account;
-        account
-            .function("waits", std::slice::from_ref(&old), &[], &[])
-            .await;
+        account.function("waits", std::slice::from_ref(&old), &[], &[]).await;
         let build = Mmdb::later(3).bytes();
         deployed.sandbox.upstream.publish("country.mmdb", &build);
         deployed.timeout_secs(SHORT_SECS).await;
         let geo = json!({"command": "refresh", "layers": ["geo"]});
         let short = deployed.invoke(&deployed.publisher, &geo).await;
-        assert_eq!(
-            short["layers"][0]["consumers"][0]["state"], "behind",
-            "{short:#}"
-        );
+        assert_eq!(short["layers"][0]["consumers"][0]["state"], "behind", "{short:#}");
         assert_eq!(account.layers("waits", "$LATEST").await, [old.to_string()]);
         deployed.timeout_secs(900).await;
         for _ in 0..LOOKS {
@@ -425,16 +332,9 @@ fn a_rollout_that_ran_out_of_time_is_woken_and_ends() {
 fn a_schedule_fires() {
     const LOOKS: u32 = 300;
     block_on(async {
-        let deployed = Deployed::with(&["Schedule=rate(1 minute)"])
-            .await
-            .without_tls()
-            .await;
+        let deployed = Deployed::with(&["Schedule=rate(1 minute)"]).await.without_tls().await;
         for _ in 0..LOOKS {
-            let listed = deployed
-                .account
-                .lambda()
-                .list_layer_versions()
-                .layer_name("geo");
+            let listed = deployed.account.lambda().list_layer_versions().layer_name("geo");
             let listed = listed.send().await.expect("readable");
             if !listed.layer_versions().is_empty() {
                 return;

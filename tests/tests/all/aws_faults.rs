@@ -30,33 +30,18 @@ async fn prepared() -> Cloud {
     assert_eq!(cloud.run(&["refresh"]).code, 0);
     let on_one = [cloud.version("geo", 1)];
     cloud.account.function("plain", &on_one, &[], &[]).await;
-    cloud
-        .account
-        .function("aliased", &on_one, &["live"], &[])
-        .await;
-    cloud
-        .sandbox
-        .upstream
-        .publish("country.mmdb", &Mmdb::later(3).bytes());
+    cloud.account.function("aliased", &on_one, &["live"], &[]).await;
+    cloud.sandbox.upstream.publish("country.mmdb", &Mmdb::later(3).bytes());
     cloud
 }
 
 async fn assert_as_on_a_good_day(cloud: &Cloud, what: &str) {
     let two = cloud.version("geo", 2).to_string();
-    let listed = cloud
-        .account
-        .lambda()
-        .list_layer_versions()
-        .layer_name("geo")
-        .send()
-        .await;
+    let listed = cloud.account.lambda().list_layer_versions().layer_name("geo").send().await;
     let count = listed.expect("readable").layer_versions().len();
     assert_eq!(count, 2, "{what}: one layer version per release");
-    for (function, qualifier) in [
-        ("plain", "$LATEST"),
-        ("aliased", "$LATEST"),
-        ("aliased", "live"),
-    ] {
+    for (function, qualifier) in [("plain", "$LATEST"), ("aliased", "$LATEST"), ("aliased", "live")]
+    {
         let layers = cloud.account.layers(function, qualifier).await;
         assert_eq!(layers, [two.as_str()], "{what}: {function} {qualifier}");
     }
@@ -93,12 +78,9 @@ fn a_reply_that_is_cut_off_doubles_nothing() {
 
 #[test]
 fn a_throttle_is_waited_out() {
-    for call in [
-        "ListFunctions",
-        "PublishLayerVersion",
-        "UpdateFunctionConfiguration",
-        "UpdateAlias",
-    ] {
+    for call in
+        ["ListFunctions", "PublishLayerVersion", "UpdateFunctionConfiguration", "UpdateAlias"]
+    {
         let error = json!({"code": "TooManyRequestsException"});
         let throttled = json!({"operation": call, "times": 2, "error": error});
         let ran = block_on(survives(throttled));
@@ -146,9 +128,7 @@ async fn survives_a_kill(rule: Value) {
 #[test]
 fn a_publisher_killed_before_a_call_is_done_loses_nothing() {
     for call in CALLS {
-        block_on(survives_a_kill(
-            json!({"operation": call, "times": 1, "timeout_ms": 60_000}),
-        ));
+        block_on(survives_a_kill(json!({"operation": call, "times": 1, "timeout_ms": 60_000})));
     }
 }
 
@@ -156,9 +136,7 @@ fn a_publisher_killed_before_a_call_is_done_loses_nothing() {
 fn a_publisher_killed_behind_a_call_doubles_nothing() {
     for call in CALLS {
         let slow = json!({"bandwidth_kbps": 0.01});
-        block_on(survives_a_kill(
-            json!({"operation": call, "times": 1, "response": slow}),
-        ));
+        block_on(survives_a_kill(json!({"operation": call, "times": 1, "response": slow})));
     }
 }
 
@@ -176,10 +154,7 @@ fn two_publishers_at_once_do_the_work_once() {
             Ran::of(&output)
         });
         for ran in &both {
-            assert!(
-                [0, 4].contains(&ran.code),
-                "done, or held by the other: {ran:?}"
-            );
+            assert!([0, 4].contains(&ran.code), "done, or held by the other: {ran:?}");
         }
         assert!(both.iter().any(|ran| ran.code == 0), "{both:?}");
         let after = cloud.run(&["refresh"]);

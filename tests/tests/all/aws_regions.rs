@@ -24,8 +24,7 @@ impl World {
     async fn new() -> Self {
         let (cloud, member) = (Cloud::new().await, emulator().account().await);
         let far = cloud.account.in_region(FAR);
-        far.make_bucket(&format!("{}-{FAR}", cloud.account.bucket()))
-            .await;
+        far.make_bucket(&format!("{}-{FAR}", cloud.account.bucket())).await;
         let role = member_role(&cloud.account, &member);
         let definition = format!("{}{GEO}", spread(&member, &role));
         cloud.sandbox.layer("geo", &definition);
@@ -124,11 +123,7 @@ fn a_region_that_fails_holds_nobody_back_and_catches_up() {
         assert!(said.contains("2 of 4 places are done"), "{said}");
         let (near, old) = (world.version(REGION, 2), world.version(FAR, 1));
         let expected = [&near, &old, &near, &old].map(ToString::to_string);
-        assert_eq!(
-            world.serving().await,
-            expected,
-            "the far Region keeps what it has"
-        );
+        assert_eq!(world.serving().await, expected, "the far Region keeps what it has");
 
         world.far.make_bucket(&bucket).await;
         world.cloud.sandbox.upstream.seen();
@@ -175,15 +170,9 @@ fn prune_looks_in_every_region_and_account() {
             let lambda = world.cloud.account.in_region(region).lambda();
             let listed = lambda.list_layer_versions().layer_name("geo").send().await;
             let listed = listed.expect("readable");
-            let numbers = listed
-                .layer_versions()
-                .iter()
-                .map(LayerVersionsListItem::version);
+            let numbers = listed.layer_versions().iter().map(LayerVersionsListItem::version);
             let numbers: Vec<i64> = numbers.collect();
-            assert!(
-                numbers.contains(&1) && !numbers.contains(&2),
-                "{region}: {numbers:?}"
-            );
+            assert!(numbers.contains(&1) && !numbers.contains(&2), "{region}: {numbers:?}");
         }
     });
 }
@@ -191,10 +180,8 @@ fn prune_looks_in_every_region_and_account() {
 /// Deploys the shipped role into an account, and trusts all of the publisher's account; returns the role.
 pub(crate) fn member_role(publisher: &Account, member: &Account) -> String {
     let id = &publisher.id;
-    let parameters = [
-        format!("PublisherRoleArn=arn:aws:iam::{id}:root"),
-        format!("PublisherAccount={id}"),
-    ];
+    let parameters =
+        [format!("PublisherRoleArn=arn:aws:iam::{id}:root"), format!("PublisherAccount={id}")];
     let parameters: Vec<&str> = parameters.iter().map(String::as_str).collect();
     let template = workspace().join("infra/member.yaml");
     let outputs = member.deploy_template(&template, None, &parameters);

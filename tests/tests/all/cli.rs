@@ -22,9 +22,7 @@ fn plain(text: &str) -> String {
 fn a_day_in_the_life_of_a_layer() {
     let sandbox = Sandbox::new();
     sandbox.layer("geo", GEO);
-    sandbox
-        .upstream
-        .publish("country.mmdb", &Mmdb::default().bytes());
+    sandbox.upstream.publish("country.mmdb", &Mmdb::default().bytes());
     let mut told = String::new();
     let mut tell = |arguments: &[&str]| {
         let ran = sandbox.cli(arguments);
@@ -36,28 +34,10 @@ fn a_day_in_the_life_of_a_layer() {
     };
     tell(&["status"]);
     tell(&["refresh"]);
-    tell(&[
-        "functions",
-        "add",
-        "lookup",
-        "--layer",
-        "geo",
-        "--alias",
-        "live",
-    ]);
-    tell(&[
-        "functions",
-        "add",
-        "quiet",
-        "--layer",
-        "geo",
-        "--tag",
-        "freshlayer:geo=hold",
-    ]);
+    tell(&["functions", "add", "lookup", "--layer", "geo", "--alias", "live"]);
+    tell(&["functions", "add", "quiet", "--layer", "geo", "--tag", "freshlayer:geo=hold"]);
     tell(&["refresh"]);
-    sandbox
-        .upstream
-        .publish("country.mmdb", &Mmdb::later(3).bytes());
+    sandbox.upstream.publish("country.mmdb", &Mmdb::later(3).bytes());
     tell(&["refresh"]);
     tell(&["verify", "geo"]);
     tell(&["rollback", "geo"]);
@@ -102,10 +82,7 @@ fn json_is_one_document_that_the_schema_describes() {
         assert_eq!(document["command"], arguments[0], "{ran:?}");
         assert_eq!(document["exit_code"], ran.code, "{ran:?}");
         for key in document.as_object().expect("an object").keys() {
-            assert!(
-                described.contains(&format!("{key:?}")),
-                "{key} is not in the schema"
-            );
+            assert!(described.contains(&format!("{key:?}")), "{key} is not in the schema");
         }
     }
 }
@@ -113,12 +90,7 @@ fn json_is_one_document_that_the_schema_describes() {
 #[test]
 fn mistakes_in_the_command_end_with_2() {
     let sandbox = Sandbox::new();
-    for arguments in [
-        &["refersh"][..],
-        &["rollback"],
-        &["refresh", "a b"],
-        &["schema", "x"],
-    ] {
+    for arguments in [&["refersh"][..], &["rollback"], &["refresh", "a b"], &["schema", "x"]] {
         let ran = sandbox.cli(arguments);
         assert_eq!(ran.code, 2, "{ran:?}");
         assert!(ran.stdout.is_empty() && !ran.stderr.is_empty(), "{ran:?}");
@@ -143,23 +115,16 @@ fn exec_shows_layers_at_opt_and_merges_them_in_order() {
         let toml = format!(
             "[[dataset]]\nname = 'x'\nformat = 'file'\npath = '{path}'\nsource.file = '{file}'"
         );
-        std::fs::write(
-            sandbox.path(&format!("layers/{file}")),
-            format!("of {layer}\n"),
-        )
-        .expect("writable");
+        std::fs::write(sandbox.path(&format!("layers/{file}")), format!("of {layer}\n"))
+            .expect("writable");
         sandbox.layer(layer, &toml);
     };
     bytes("one", "shared/data", "first");
     bytes("two", "shared/data", "second");
     bytes("three", "own/data", "third");
     assert_eq!(sandbox.cli(&["refresh"]).code, 0);
-    let cat = [
-        "--",
-        "sh",
-        "-c",
-        "cat $(ls -d /opt/*/data); touch /opt/x 2> /dev/null || echo read-only",
-    ];
+    let cat =
+        ["--", "sh", "-c", "cat $(ls -d /opt/*/data); touch /opt/x 2> /dev/null || echo read-only"];
     let ran = sandbox.cli(&[&["exec", "one", "two", "three"], &cat[..]].concat());
     assert_eq!(ran.stdout, "of three\nof two\nread-only\n", "{ran:?}");
     let ran = sandbox.cli(&[&["exec", "two", "one"], &cat[..]].concat());
@@ -173,14 +138,8 @@ fn exec_shows_layers_at_opt_and_merges_them_in_order() {
         assert_eq!((ran.code, ran.stdout.as_str()), (0, "of one\n"), "{ran:?}");
     }
     let ran = sandbox.cli(&["exec", "one:9", "--", "true"]);
-    assert!(
-        ran.code == 1 && ran.stderr.contains("does not exist"),
-        "{ran:?}"
-    );
-    assert!(
-        !std::path::Path::new("/opt/shared").exists(),
-        "nobody else sees it"
-    );
+    assert!(ran.code == 1 && ran.stderr.contains("does not exist"), "{ran:?}");
+    assert!(!std::path::Path::new("/opt/shared").exists(), "nobody else sees it");
 }
 
 /// Where namespaces are not to be had, the command is told where the layers are, and so is the person.
@@ -189,15 +148,8 @@ fn exec_takes_a_functions_layers() {
     let sandbox = crate::refresh::released();
     let build = freshlayer_tests::databases::Mmdb::later(3).bytes();
     sandbox.upstream.publish("country.mmdb", &build);
-    let deployed = [
-        "functions",
-        "add",
-        "pinned",
-        "--layer",
-        "geo:1",
-        "--tag",
-        "freshlayer:geo=hold",
-    ];
+    let deployed =
+        ["functions", "add", "pinned", "--layer", "geo:1", "--tag", "freshlayer:geo=hold"];
     assert_eq!(sandbox.cli(&deployed).code, 0);
     assert_eq!(sandbox.cli(&["refresh"]).code, 0);
     for (function, release) in [("pinned", 1), ("aliased:live", 2), ("plain", 2)] {
@@ -221,15 +173,10 @@ fn exec_without_namespaces_falls_back_to_the_variable() {
         .env("FRESHLAYER_HOST", "host")
         .output()
         .expect("util-linux has unshare");
-    let (stdout, stderr) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
+    let (stdout, stderr) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(stdout, "freshlayer\ngeo\n", "{stderr}");
-    assert!(
-        stderr.contains("the command gets FRESHLAYER_ROOT="),
-        "{stderr}"
-    );
+    assert!(stderr.contains("the command gets FRESHLAYER_ROOT="), "{stderr}");
 }
 
 #[test]
@@ -239,9 +186,7 @@ fn executables_run_from_opt() {
                 source.https = 'UPSTREAM/files/tool.tar.gz'\nsource.select = ['tool/bin/*']\n\
                 source.strip_components = 2\nexpect.executables = ['run']";
     sandbox.layer("tool", toml);
-    sandbox
-        .upstream
-        .publish("tool.tar.gz", &freshlayer_tests::damage::good("archive"));
+    sandbox.upstream.publish("tool.tar.gz", &freshlayer_tests::damage::good("archive"));
     assert_eq!(sandbox.cli(&["refresh"]).code, 0);
     let ran = sandbox.cli(&[
         "exec",
@@ -259,65 +204,36 @@ fn a_corrupted_state_file_is_named_and_left_alone() {
     let sandbox = released();
     let head = sandbox.path("host/state/layers/geo/head.json");
     std::fs::write(&head, b"{ \"format\": 1, \"layer\": ").expect("writable");
-    for arguments in [
-        &["refresh"][..],
-        &["status"],
-        &["rollback", "geo"],
-        &["pin", "geo"],
-    ] {
+    for arguments in [&["refresh"][..], &["status"], &["rollback", "geo"], &["pin", "geo"]] {
         let ran = sandbox.cli(arguments);
         assert_eq!(ran.code, 1, "{ran:?}");
         let said = format!("{}{}", ran.stdout, ran.stderr);
-        assert!(
-            said.contains("layers/geo/head.json") && said.contains("restore"),
-            "{said}"
-        );
+        assert!(said.contains("layers/geo/head.json") && said.contains("restore"), "{said}");
         assert_eq!(said.lines().count(), 1, "{said}");
     }
-    assert!(
-        std::fs::read(&head)
-            .expect("readable")
-            .starts_with(b"{ \"format\"")
-    );
+    assert!(std::fs::read(&head).expect("readable").starts_with(b"{ \"format\""));
     std::fs::write(&head, b"{ \"format\": 99 }").expect("writable");
     let ran = sandbox.cli(&["refresh"]);
-    assert!(
-        ran.stdout.contains("expected state format 1, found 99"),
-        "{ran:?}"
-    );
+    assert!(ran.stdout.contains("expected state format 1, found 99"), "{ran:?}");
 }
 
 #[test]
 fn a_damaged_blob_is_found_and_never_carried_on() {
     let sandbox = released();
     let folder = sandbox.path("host/state/blobs");
-    let blob = std::fs::read_dir(folder)
-        .expect("readable")
-        .find_map(|entry| {
-            let path = entry.expect("readable").path();
-            path.extension()
-                .is_some_and(|extension| extension == "zip")
-                .then_some(path)
-        });
+    let blob = std::fs::read_dir(folder).expect("readable").find_map(|entry| {
+        let path = entry.expect("readable").path();
+        path.extension().is_some_and(|extension| extension == "zip").then_some(path)
+    });
     let blob = blob.expect("there is a blob");
     let good = std::fs::read(&blob).expect("readable");
     let mut bad = good.clone();
     bad[good.len() / 2] ^= 0x20;
     std::fs::write(&blob, &bad).expect("writable");
     let ran = sandbox.cli(&["verify", "geo"]);
-    assert!(
-        ran.code == 3 && ran.stdout.contains("WRONG  the stored zip"),
-        "{ran:?}"
-    );
-    sandbox.layer(
-        "geo",
-        &GEO.replace("source.https", "path = 'elsewhere/c.mmdb'\nsource.https"),
-    );
-    assert_eq!(
-        sandbox.cli(&["refresh"]).code,
-        1,
-        "a damaged snapshot is not carried"
-    );
+    assert!(ran.code == 3 && ran.stdout.contains("WRONG  the stored zip"), "{ran:?}");
+    sandbox.layer("geo", &GEO.replace("source.https", "path = 'elsewhere/c.mmdb'\nsource.https"));
+    assert_eq!(sandbox.cli(&["refresh"]).code, 1, "a damaged snapshot is not carried");
     std::fs::write(&blob, &good).expect("writable");
     assert_eq!(sandbox.cli(&["refresh"]).code, 0);
 }
@@ -326,15 +242,10 @@ fn a_damaged_blob_is_found_and_never_carried_on() {
 fn a_folder_that_cannot_be_written_is_one_line() {
     let sandbox = Sandbox::new();
     sandbox.layer("geo", GEO);
-    sandbox
-        .upstream
-        .publish("country.mmdb", &Mmdb::default().bytes());
+    sandbox.upstream.publish("country.mmdb", &Mmdb::default().bytes());
     let ran = sandbox.cli(&["refresh", "--host", "/proc/nowhere"]);
     assert_eq!(ran.code, 1, "{ran:?}");
-    assert!(
-        ran.stdout.contains("make the folder /proc/nowhere/work"),
-        "{ran:?}"
-    );
+    assert!(ran.stdout.contains("make the folder /proc/nowhere/work"), "{ran:?}");
 }
 
 /// A file system of 200 kB, in a namespace of its own.
@@ -342,11 +253,7 @@ fn a_folder_that_cannot_be_written_is_one_line() {
 fn a_full_disk_is_one_line_and_loses_nothing() {
     let sandbox = Sandbox::new();
     sandbox.layer("geo", GEO);
-    let mmdb = Mmdb {
-        networks: 20_000,
-        ..Mmdb::default()
-    }
-    .bytes();
+    let mmdb = Mmdb { networks: 20_000, ..Mmdb::default() }.bytes();
     sandbox.upstream.publish("country.mmdb", &mmdb);
     let script =
         "mkdir -p small && mount -t tmpfs -o size=200k none small && \"$0\" refresh --work small";
@@ -359,12 +266,7 @@ fn a_full_disk_is_one_line_and_loses_nothing() {
         .output()
         .expect("util-linux has unshare");
     let said = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(
-        output.status.code(),
-        Some(1),
-        "{said} {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert_eq!(output.status.code(), Some(1), "{said} {}", String::from_utf8_lossy(&output.stderr));
     assert!(said.contains("the disk is full"), "{said}");
     assert_eq!(sandbox.cli(&["refresh"]).code, 0, "with room it goes on");
 }

@@ -18,9 +18,7 @@ fn tar(mmdb: &[u8]) -> Vec<u8> {
         header.set_size(content.len() as u64);
         header.set_mode(0o600);
         header.set_cksum();
-        builder
-            .append_data(&mut header, name, content)
-            .expect("memory takes it");
+        builder.append_data(&mut header, name, content).expect("memory takes it");
     }
     builder.into_inner().expect("memory takes it")
 }
@@ -42,12 +40,7 @@ fn python(script: &str, input: &[u8]) -> Vec<u8> {
         .stdout(Stdio::piped())
         .spawn()
         .expect("python3 starts");
-    child
-        .stdin
-        .take()
-        .expect("a pipe")
-        .write_all(input)
-        .expect("python3 reads");
+    child.stdin.take().expect("a pipe").write_all(input).expect("python3 reads");
     let output = child.wait_with_output().expect("python3 ends");
     assert!(output.status.success());
     output.stdout
@@ -55,11 +48,7 @@ fn python(script: &str, input: &[u8]) -> Vec<u8> {
 
 #[test]
 fn all_of_them() {
-    let mmdb = Mmdb {
-        networks: 3_000,
-        ..Mmdb::default()
-    }
-    .bytes();
+    let mmdb = Mmdb { networks: 3_000, ..Mmdb::default() }.bytes();
     let tarred = tar(&mmdb);
     let zstd = |bytes: &[u8]| compress_to_vec(bytes, CompressionLevel::Fastest);
     let xz = |bytes: &[u8]| python("sys.stdout.buffer.write(lzma.compress(d))", bytes);
@@ -72,10 +61,7 @@ fn all_of_them() {
     for (name, body) in [
         ("none", mmdb.clone()),
         ("gz", gzip(&mmdb)),
-        (
-            "two gz members",
-            [gzip(&mmdb[..9_000]), gzip(&mmdb[9_000..])].concat(),
-        ),
+        ("two gz members", [gzip(&mmdb[..9_000]), gzip(&mmdb[9_000..])].concat()),
         ("zst", zstd(&mmdb)),
         ("xz", xz(&mmdb)),
         ("tar", tarred.clone()),
@@ -100,14 +86,9 @@ fn a_checksum_beside_the_data_is_held_against_it() {
     use sha2::Digest;
     let sandbox = Sandbox::new();
     let body = gzip(&Mmdb::default().bytes());
-    let hex: String = sha2::Sha256::digest(&body)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    sandbox.layer(
-        "geo",
-        &format!("{GEO}source.sha256_url = 'UPSTREAM/files/SHA256SUMS'"),
-    );
+    let hex: String =
+        sha2::Sha256::digest(&body).iter().map(|byte| format!("{byte:02x}")).collect();
+    sandbox.layer("geo", &format!("{GEO}source.sha256_url = 'UPSTREAM/files/SHA256SUMS'"));
     sandbox.upstream.publish("country.mmdb", &body);
     let sums = format!("{}  other\n{hex} *dist/country.mmdb\n", "0".repeat(64));
     sandbox.upstream.publish("SHA256SUMS", sums.as_bytes());

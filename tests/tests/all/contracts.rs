@@ -28,9 +28,7 @@ fn home(ports: &Ports) -> Region {
 #[test]
 fn folder_store() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    block_on(contracts::store(&|| {
-        Arc::new(FolderStore::new(folder.path()))
-    }));
+    block_on(contracts::store(&|| Arc::new(FolderStore::new(folder.path()))));
 }
 
 #[test]
@@ -42,18 +40,12 @@ fn store_behind_faults_that_never_strike() {
 #[test]
 fn folder_registry() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    block_on(contracts::registry(
-        &FolderRegistry::new(folder.path()),
-        Hosts::Nobody,
-    ));
+    block_on(contracts::registry(&FolderRegistry::new(folder.path()), Hosts::Nobody));
 }
 
 #[test]
 fn registry_behind_faults_that_never_strike() {
-    block_on(contracts::registry(
-        home(&wrapped(&Sandbox::new())).registry.as_ref(),
-        Hosts::Nobody,
-    ));
+    block_on(contracts::registry(home(&wrapped(&Sandbox::new())).registry.as_ref(), Hosts::Nobody));
 }
 
 struct LocalBench {
@@ -71,12 +63,7 @@ impl LocalBench {
         let writer = zip::ZipWriter::new(zip.reopen().expect("a temporary file"));
         writer.finish().expect("an empty zip");
         let observed = observed.unwrap_or_else(|| Arc::new(fleet.clone()));
-        Self {
-            fleet,
-            observed,
-            registry,
-            zip,
-        }
+        Self { fleet, observed, registry, zip }
     }
 }
 
@@ -97,11 +84,7 @@ impl FleetBench for LocalBench {
             sha256: &sha256,
             terms: &Terms::default(),
         };
-        self.registry
-            .publish(publication)
-            .await
-            .expect("publishable")
-            .arn
+        self.registry.publish(publication).await.expect("publishable").arn
     }
 
     async fn function(
@@ -124,9 +107,7 @@ impl FleetBench for LocalBench {
 
     async fn deploy(&self, name: &str) {
         let name = FunctionName::parse(name).expect("a function name");
-        self.fleet
-            .edit(&name, |function| Ok(function.deploy("other code")))
-            .expect("it is there");
+        self.fleet.edit(&name, |function| Ok(function.deploy("other code"))).expect("it is there");
     }
 }
 
@@ -140,10 +121,7 @@ fn folder_fleet() {
 fn fleet_behind_faults_that_never_strike() {
     let sandbox = Sandbox::new();
     let (_, fleet) = home(&wrapped(&sandbox)).fleets.remove(0);
-    block_on(contracts::fleet(&LocalBench::new(
-        &sandbox.path("host"),
-        Some(fleet),
-    )));
+    block_on(contracts::fleet(&LocalBench::new(&sandbox.path("host"), Some(fleet))));
 }
 
 #[test]
@@ -151,25 +129,14 @@ fn https_source() {
     let sandbox = Sandbox::new();
     sandbox.upstream.publish("data", b"first");
     let toml = "[[dataset]]\nname = 'x'\nformat = 'file'\nsource.https = 'UPSTREAM/files/data'";
-    let spec = sandbox
-        .layer("x", toml)
-        .definition("x")
-        .datasets
-        .remove(0)
-        .source;
+    let spec = sandbox.layer("x", toml).definition("x").datasets.remove(0).source;
     let change = || {
         sandbox.upstream.publish("data", b"second, and longer");
         b"second, and longer".to_vec()
     };
     let source = sandbox.engine().ports.source;
     let first = b"first".to_vec();
-    block_on(contracts::source(
-        source.as_ref(),
-        &spec,
-        <[u8]>::to_vec,
-        change,
-        first,
-    ));
+    block_on(contracts::source(source.as_ref(), &spec, <[u8]>::to_vec, change, first));
 }
 
 #[test]
@@ -177,65 +144,34 @@ fn file_source() {
     let sandbox = Sandbox::new();
     let file = sandbox.path("data");
     std::fs::write(&file, b"first").expect("writable");
-    let toml = format!(
-        "[[dataset]]\nname = 'x'\nformat = 'file'\nsource.file = '{}'",
-        file.display()
-    );
-    let spec = sandbox
-        .layer("x", &toml)
-        .definition("x")
-        .datasets
-        .remove(0)
-        .source;
+    let toml =
+        format!("[[dataset]]\nname = 'x'\nformat = 'file'\nsource.file = '{}'", file.display());
+    let spec = sandbox.layer("x", &toml).definition("x").datasets.remove(0).source;
     let change = || {
         std::fs::write(&file, b"second, and longer").expect("writable");
         b"second, and longer".to_vec()
     };
     let source = sandbox.engine().ports.source;
     let first = b"first".to_vec();
-    block_on(contracts::source(
-        source.as_ref(),
-        &spec,
-        <[u8]>::to_vec,
-        change,
-        first,
-    ));
+    block_on(contracts::source(source.as_ref(), &spec, <[u8]>::to_vec, change, first));
 }
 
 #[test]
 fn maxmind_source() {
     let sandbox = Sandbox::new();
     let (first, second) = (Mmdb::default().bytes(), Mmdb::later(3).bytes());
-    sandbox
-        .upstream
-        .publish_edition("GeoLite2-Country", "20260915", &first);
+    sandbox.upstream.publish_edition("GeoLite2-Country", "20260915", &first);
     let toml = "[[dataset]]\nname = 'x'\nformat = 'mmdb'\nsource.maxmind = 'GeoLite2-Country'\n\
                 source.host = 'UPSTREAM'";
-    let spec = sandbox
-        .layer("x", toml)
-        .definition("x")
-        .datasets
-        .remove(0)
-        .source;
+    let spec = sandbox.layer("x", toml).definition("x").datasets.remove(0).source;
     let change = || {
-        sandbox
-            .upstream
-            .publish_edition("GeoLite2-Country", "20260918", &second);
+        sandbox.upstream.publish_edition("GeoLite2-Country", "20260918", &second);
         second.clone()
     };
     let source = sandbox.engine().ports.source;
-    block_on(contracts::source(
-        source.as_ref(),
-        &spec,
-        mmdb_in_tar,
-        change,
-        first,
-    ));
+    block_on(contracts::source(source.as_ref(), &spec, mmdb_in_tar, change, first));
     let seen = sandbox.upstream.seen();
-    let presigned: Vec<_> = seen
-        .iter()
-        .filter(|s| s.path.starts_with("/presigned"))
-        .collect();
+    let presigned: Vec<_> = seen.iter().filter(|s| s.path.starts_with("/presigned")).collect();
     assert!(!presigned.is_empty() && presigned.iter().all(|request| !request.authorized));
 }
 
@@ -244,9 +180,7 @@ fn mmdb_in_tar(body: &[u8]) -> Vec<u8> {
     let mut entries = tar.entries().expect("a tar");
     let found = entries.find_map(|entry| {
         let mut entry = entry.expect("a whole tar");
-        let is_mmdb = entry
-            .path()
-            .is_ok_and(|p| p.extension().is_some_and(|e| e == "mmdb"));
+        let is_mmdb = entry.path().is_ok_and(|p| p.extension().is_some_and(|e| e == "mmdb"));
         is_mmdb.then(|| {
             let mut bytes = Vec::new();
             entry.read_to_end(&mut bytes).expect("a whole entry");

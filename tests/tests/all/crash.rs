@@ -49,18 +49,10 @@ fn end(host: &Path) -> End {
             .map(|alias| {
                 let mut versions = function.versions.iter();
                 let version = versions.find(|version| version.number == alias.version);
-                version
-                    .expect("an alias points to a version")
-                    .configuration
-                    .layers[0]
-                    .version()
+                version.expect("an alias points to a version").configuration.layers[0].version()
             })
             .collect();
-        format!(
-            "{} {} {serving:?}",
-            function.name,
-            function.latest.layers[0].version()
-        )
+        format!("{} {} {serving:?}", function.name, function.latest.layers[0].version())
     });
     let releases = std::fs::read_dir(host.join("state/layers/geo/releases")).expect("readable");
     let releases = releases.map(|entry| entry.expect("readable").file_name());
@@ -85,9 +77,7 @@ fn copy(from: &Path, to: &Path) {
 /// A host with a first release and two functions, and an upstream with a new build.
 fn before_a_new_build() -> (Sandbox, PathBuf) {
     let sandbox = released();
-    sandbox
-        .upstream
-        .publish("country.mmdb", &Mmdb::later(3).bytes());
+    sandbox.upstream.publish("country.mmdb", &Mmdb::later(3).bytes());
     let start = sandbox.path("start");
     copy(&sandbox.path("host"), &start);
     (sandbox, start)
@@ -102,11 +92,7 @@ fn undisturbed(sandbox: &Sandbox, start: &Path) -> End {
 
 fn run_again(sandbox: &Sandbox, host: &Path) {
     let definition = read_file(&sandbox.path("layers/geo.toml"), &|_| None).expect("it holds");
-    let report = block_on(freshlayer::refresh(
-        &engine(host),
-        &definition,
-        Retry::OnChange,
-    ));
+    let report = block_on(freshlayer::refresh(&engine(host), &definition, Retry::OnChange));
     assert_eq!(report.exit().code(), 0, "{report:#?}");
 }
 
@@ -129,11 +115,7 @@ fn killed_at_every_call_it_ends_the_same() {
             if output.status.success() {
                 let text = String::from_utf8_lossy(&output.stdout);
                 assert!(text.contains("Refreshed"), "{text}");
-                let calls: u64 = text
-                    .split(' ')
-                    .next()
-                    .and_then(|n| n.parse().ok())
-                    .unwrap_or(0);
+                let calls: u64 = text.split(' ').next().and_then(|n| n.parse().ok()).unwrap_or(0);
                 assert_eq!(calls, call, "every call before had its turn");
                 break;
             }
@@ -215,20 +197,14 @@ fn two_publishers_at_once_publish_once() {
         let children: Vec<_> = (0..4)
             .map(|_| {
                 let mut command = sandbox.command(&["refresh", "--json"]);
-                command
-                    .stdout(std::process::Stdio::piped())
-                    .spawn()
-                    .expect("it starts")
+                command.stdout(std::process::Stdio::piped()).spawn().expect("it starts")
             })
             .collect();
         let codes: Vec<Option<i32>> = children
             .into_iter()
             .map(|child| child.wait_with_output().expect("it ends").status.code())
             .collect();
-        assert!(
-            codes.iter().all(|code| matches!(code, Some(0 | 4))),
-            "done or held: {codes:?}"
-        );
+        assert!(codes.iter().all(|code| matches!(code, Some(0 | 4))), "done or held: {codes:?}");
         assert!(codes.contains(&Some(0)), "one of them did it: {codes:?}");
         run_again(&sandbox, &sandbox.path("host"));
         assert_eq!(end(&sandbox.path("host")), expected);
@@ -244,10 +220,8 @@ fn a_deployment_in_the_middle_is_never_overwritten() {
     for call in 0.. {
         let host = sandbox.path(&format!("deploy-{call}"));
         copy(&start, &host);
-        let fleet = FolderFleet::new(
-            host.join("functions"),
-            FolderRegistry::new(host.join("layers")),
-        );
+        let fleet =
+            FolderFleet::new(host.join("functions"), FolderRegistry::new(host.join("layers")));
         let (person, function) = (fleet.clone(), name.clone());
         let faults = Faults::new(
             move |number, _| {
@@ -261,28 +235,14 @@ fn a_deployment_in_the_middle_is_never_overwritten() {
         );
         let mut disturbed = engine(&host);
         disturbed.ports = faults.around(&disturbed.ports);
-        block_on(freshlayer::refresh(
-            &disturbed,
-            &definition,
-            Retry::OnChange,
-        ));
+        block_on(freshlayer::refresh(&disturbed, &definition, Retry::OnChange));
         let functions = fleet.list().expect("readable");
-        let aliased = functions
-            .iter()
-            .find(|f| f.name == name)
-            .expect("it is there");
+        let aliased = functions.iter().find(|f| f.name == name).expect("it is there");
         let live = &aliased.aliases[0];
-        let served = aliased
-            .versions
-            .iter()
-            .find(|v| v.number == live.version)
-            .expect("published");
+        let served = aliased.versions.iter().find(|v| v.number == live.version).expect("published");
         let deployed = &aliased.latest.code_sha256;
         if faults.calls() > call {
-            assert_ne!(
-                *deployed, served.configuration.code_sha256,
-                "deployed at call {call}"
-            );
+            assert_ne!(*deployed, served.configuration.code_sha256, "deployed at call {call}");
         } else {
             break;
         }

@@ -37,12 +37,7 @@ fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 /// The good release that a case begins with is made with the same definition, less what the case expects to fail.
 fn first_definition(layer: &str) -> String {
     let kept = layer.lines().filter(|line| {
-        let fails = [
-            "source.sha256",
-            "expect.",
-            "source.select",
-            "download_bytes_max",
-        ];
+        let fails = ["source.sha256", "expect.", "source.select", "download_bytes_max"];
         !fails.iter().any(|start| line.starts_with(start))
     });
     kept.collect::<Vec<_>>().join("\n")
@@ -62,11 +57,7 @@ fn plan(sandbox: &Sandbox, fault: &str) {
 }
 
 fn run(folder: &Path) {
-    let name = folder
-        .file_name()
-        .expect("a name")
-        .to_string_lossy()
-        .into_owned();
+    let name = folder.file_name().expect("a name").to_string_lossy().into_owned();
     let layer = std::fs::read_to_string(folder.join("layer.toml")).expect("a definition");
     let case = std::fs::read_to_string(folder.join("case.toml")).expect("a case");
     let case: Case = toml::from_str(&case).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -87,16 +78,11 @@ fn run(folder: &Path) {
     let before: Vec<_> = serving.iter().map(|folder| contents(folder)).collect();
 
     sandbox.layer("data", &layer);
-    sandbox.upstream.publish(
-        "SHA256SUMS",
-        format!("{}  data\n", "0".repeat(64)).as_bytes(),
-    );
+    sandbox.upstream.publish("SHA256SUMS", format!("{}  data\n", "0".repeat(64)).as_bytes());
     match (body(&name), &case.fault) {
         (Some(body), None) => sandbox.upstream.publish("data", &body),
         (None, Some(fault)) => {
-            sandbox
-                .upstream
-                .publish("data", &freshlayer_tests::databases::Mmdb::later(1).bytes());
+            sandbox.upstream.publish("data", &freshlayer_tests::databases::Mmdb::later(1).bytes());
             plan(&sandbox, fault);
         }
         _ => panic!("{name}: a body or a fault, not both"),
@@ -108,32 +94,20 @@ fn run(folder: &Path) {
     if let Some(code) = &case.code {
         let problems = report["problems"].as_array().expect("a list");
         assert!(
-            problems
-                .iter()
-                .any(|problem| problem["code"] == code.as_str()),
+            problems.iter().any(|problem| problem["code"] == code.as_str()),
             "{name}: {report:#}"
         );
     }
-    assert_eq!(
-        report["release"]["seq"].as_u64().unwrap_or(1),
-        1,
-        "{name}: {report:#}"
-    );
+    assert_eq!(report["release"]["seq"].as_u64().unwrap_or(1), 1, "{name}: {report:#}");
 
     let again = sandbox.cli(&["refresh"]);
     assert_eq!(again.code, case.exit, "{name}: and again: {again:?}");
     let said = again.stdout.lines().find(|line| line.contains(&case.says));
-    assert!(
-        said.is_some(),
-        "{name}: expected {:?} in one line of {again:?}",
-        case.says
-    );
+    assert!(said.is_some(), "{name}: expected {:?} in one line of {again:?}", case.says);
 
     let after: Vec<_> = serving.iter().map(|folder| contents(folder)).collect();
     assert_eq!(before, after, "{name}: nothing that serves has changed");
-    let work = std::fs::read_dir(sandbox.path("host/work"))
-        .expect("readable")
-        .count();
+    let work = std::fs::read_dir(sandbox.path("host/work")).expect("readable").count();
     assert_eq!(work, 0, "{name}: temporary files are gone");
 }
 
@@ -151,11 +125,7 @@ fn every_damage_is_refused_and_harms_nothing() {
         for part in 0..cores {
             let folders = &folders;
             scope.spawn(move || {
-                folders
-                    .iter()
-                    .skip(part)
-                    .step_by(cores)
-                    .for_each(|f| run(f));
+                folders.iter().skip(part).step_by(cores).for_each(|f| run(f));
             });
         }
     });

@@ -9,16 +9,8 @@ fn problems(files: &[(&str, &str)]) -> String {
         sandbox.layer(layer, toml);
     }
     let ran = sandbox.cli(&["check"]);
-    assert_eq!(
-        ran.code,
-        if ran.stdout.is_empty() { 2 } else { 0 },
-        "{ran:?}"
-    );
-    let text = if ran.stdout.is_empty() {
-        ran.stderr
-    } else {
-        ran.stdout
-    };
+    assert_eq!(ran.code, if ran.stdout.is_empty() { 2 } else { 0 }, "{ran:?}");
+    let text = if ran.stdout.is_empty() { ran.stderr } else { ran.stdout };
     text.replace(&sandbox.upstream.base(), "UPSTREAM")
 }
 
@@ -106,20 +98,14 @@ source.https = "https://example.org"
 
 #[test]
 fn a_good_definition_has_no_problem() {
-    let found = problems(&[(
-        "geo",
-        "[[dataset]]\nname = 'x'\nformat = 'file'\nsource.file = 'y'",
-    )]);
+    let found = problems(&[("geo", "[[dataset]]\nname = 'x'\nformat = 'file'\nsource.file = 'y'")]);
     assert_eq!(found, "1 layers with 1 datasets: no problem\n");
 }
 
 #[test]
 fn a_folder_without_definitions_says_so() {
     let found = problems(&[]);
-    assert!(
-        found.contains("expected at least one `<layer>.toml`, found none"),
-        "{found}"
-    );
+    assert!(found.contains("expected at least one `<layer>.toml`, found none"), "{found}");
 }
 
 #[test]
@@ -129,11 +115,7 @@ fn problems_are_json_too() {
     let ran = sandbox.cli(&["check", "--json"]);
     let json = ran.json();
     assert_eq!((ran.code, &json["exit_code"]), (2, &2.into()));
-    assert_eq!(
-        json["problems"].as_array().map(Vec::len),
-        Some(2),
-        "{json:#}"
-    );
+    assert_eq!(json["problems"].as_array().map(Vec::len), Some(2), "{json:#}");
     assert_eq!(json["problems"][0]["line"], 1);
 }
 
@@ -145,14 +127,8 @@ fn the_schema_names_every_key_and_forbids_others() {
     assert_eq!(schema["additionalProperties"], false);
     let dataset = &schema["properties"]["dataset"]["items"];
     assert_eq!(dataset["additionalProperties"], false);
-    assert_eq!(
-        dataset["required"],
-        serde_json::json!(["name", "format", "source"])
-    );
+    assert_eq!(dataset["required"], serde_json::json!(["name", "format", "source"]));
     for key in ["https", "maxmind", "file", "select", "sha256_url"] {
-        assert!(
-            dataset["properties"]["source"]["properties"][key].is_object(),
-            "{key}"
-        );
+        assert!(dataset["properties"]["source"]["properties"][key].is_object(), "{key}");
     }
 }

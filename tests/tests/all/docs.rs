@@ -15,24 +15,15 @@ use freshlayer_tests::sandbox::{binary, workspace};
 fn hold(file: &str, name: &str, expected: &str) {
     let path = workspace().join(file);
     let text = std::fs::read_to_string(&path).expect("the file is there");
-    let start = text
-        .find(&format!("<!-- {name}"))
-        .expect("the marker is there");
+    let start = text.find(&format!("<!-- {name}")).expect("the marker is there");
     let start = start + text[start..].find("-->\n").expect("the marker ends") + "-->\n".len();
-    let end = start
-        + text[start..]
-            .find("<!-- end of")
-            .expect("the closing marker is there");
+    let end = start + text[start..].find("<!-- end of").expect("the closing marker is there");
     if std::env::var_os("UPDATE_DOCS").is_some() {
         let written = format!("{}{expected}{}", &text[..start], &text[end..]);
         std::fs::write(&path, written).expect("the file can be written");
         return;
     }
-    assert_eq!(
-        &text[start..end],
-        expected,
-        "{file} differs: UPDATE_DOCS=1 writes it"
-    );
+    assert_eq!(&text[start..end], expected, "{file} differs: UPDATE_DOCS=1 writes it");
 }
 
 #[test]
@@ -43,28 +34,17 @@ fn every_field_of_a_definition() {
 
 #[test]
 fn every_exit_code() {
-    let rows = Exit::ALL
-        .iter()
-        .map(|(exit, meaning)| format!("| {} | {meaning} |\n", exit.code()));
+    let rows = Exit::ALL.iter().map(|(exit, meaning)| format!("| {} | {meaning} |\n", exit.code()));
     hold("README.md", "exits", &rows.collect::<String>());
 }
 
 #[test]
 fn every_variable() {
-    let help = Command::new(binary("freshlayer"))
-        .arg("--help")
-        .output()
-        .expect("it starts");
+    let help = Command::new(binary("freshlayer")).arg("--help").output().expect("it starts");
     let help = String::from_utf8(help.stdout).expect("the help is text");
-    let (_, variables) = help
-        .split_once("Environment:\n")
-        .expect("the help lists variables");
+    let (_, variables) = help.split_once("Environment:\n").expect("the help lists variables");
     let mut rows = String::new();
-    for line in variables
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-    {
+    for line in variables.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let (name, rest) = line.split_once("  ").expect("a name and a meaning");
         let (meaning, default) = rest.rsplit_once(" [").expect("a meaning and a default");
         let default = default.trim_end_matches(']');
@@ -78,11 +58,7 @@ fn every_variable_of_the_publisher() {
     let rows = publisher_settings::VARIABLES
         .iter()
         .map(|(name, meaning)| format!("| `{name}` | {meaning} |\n"));
-    hold(
-        "infra/README.md",
-        "publisher-variables",
-        &rows.collect::<String>(),
-    );
+    hold("infra/README.md", "publisher-variables", &rows.collect::<String>());
 }
 
 #[test]
@@ -94,10 +70,6 @@ fn the_shipped_definitions_hold() {
             .env("UPSTREAM", "http://127.0.0.1:1")
             .output()
             .expect("it starts");
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 }

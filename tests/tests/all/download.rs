@@ -25,9 +25,7 @@ fn reason(report: &Report) -> &str {
 fn maxmind() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.layer("geo", MAXMIND);
-    sandbox
-        .upstream
-        .publish_edition("GeoLite2-Country", "20260915", &Mmdb::default().bytes());
+    sandbox.upstream.publish_edition("GeoLite2-Country", "20260915", &Mmdb::default().bytes());
     sandbox
 }
 
@@ -35,22 +33,12 @@ fn maxmind() -> Sandbox {
 fn a_cut_transfer_is_taken_up_where_it_broke() {
     let sandbox = Sandbox::new();
     sandbox.layer("geo", GEO);
-    let mmdb = Mmdb {
-        networks: 20_000,
-        ..Mmdb::default()
-    }
-    .bytes();
+    let mmdb = Mmdb { networks: 20_000, ..Mmdb::default() }.bytes();
     sandbox.upstream.publish("country.mmdb", &mmdb);
-    sandbox
-        .upstream
-        .misbehave("country.mmdb", Fault::Cut(100_000), 2);
+    sandbox.upstream.misbehave("country.mmdb", Fault::Cut(100_000), 2);
     assert_refreshed(&sandbox.refresh("geo"), 1);
-    let ranges: Vec<Option<String>> = sandbox
-        .upstream
-        .seen()
-        .into_iter()
-        .map(|s| s.range)
-        .collect();
+    let ranges: Vec<Option<String>> =
+        sandbox.upstream.seen().into_iter().map(|s| s.range).collect();
     let resumed = ["bytes=100000-", "bytes=200000-"].map(|range| Some(range.to_owned()));
     assert_eq!(ranges, [None, resumed[0].clone(), resumed[1].clone()]);
 }
@@ -63,16 +51,10 @@ fn a_slow_transfer_is_judged_window_by_window() {
     sandbox.layer("geo", &format!("{GEO}{limits}"));
     let mmdb = Mmdb::default().bytes();
     sandbox.upstream.publish("country.mmdb", &mmdb);
-    sandbox
-        .upstream
-        .misbehave("country.mmdb", Fault::Trickle(mmdb.len() / 35), 1);
+    sandbox.upstream.misbehave("country.mmdb", Fault::Trickle(mmdb.len() / 35), 1);
     assert_refreshed(&sandbox.refresh("geo"), 1);
-    sandbox
-        .upstream
-        .publish("country.mmdb", &Mmdb::later(1).bytes());
-    sandbox
-        .upstream
-        .misbehave("country.mmdb", Fault::Trickle(50), 1);
+    sandbox.upstream.publish("country.mmdb", &Mmdb::later(1).bytes());
+    sandbox.upstream.misbehave("country.mmdb", Fault::Trickle(50), 1);
     let report = sandbox.refresh("geo");
     assert_eq!(report.exit(), Exit::Failed);
     assert!(reason(&report).contains("too slow"), "{report:#?}");
@@ -82,33 +64,20 @@ fn a_slow_transfer_is_judged_window_by_window() {
 fn another_file_is_never_joined_to_the_first_half() {
     let sandbox = Sandbox::new();
     sandbox.layer("geo", GEO);
-    sandbox
-        .upstream
-        .publish("country.mmdb", &Mmdb::default().bytes());
-    sandbox
-        .upstream
-        .misbehave("country.mmdb", Fault::Cut(5_000), 1);
-    sandbox
-        .upstream
-        .misbehave("country.mmdb", Fault::ChangedSinceCut, 1);
+    sandbox.upstream.publish("country.mmdb", &Mmdb::default().bytes());
+    sandbox.upstream.misbehave("country.mmdb", Fault::Cut(5_000), 1);
+    sandbox.upstream.misbehave("country.mmdb", Fault::ChangedSinceCut, 1);
     let report = sandbox.refresh("geo");
     assert_eq!(report.exit(), Exit::Failed);
-    assert!(
-        reason(&report).contains("another file by now"),
-        "{report:#?}"
-    );
+    assert!(reason(&report).contains("another file by now"), "{report:#?}");
 }
 
 #[test]
 fn passing_failures_are_tried_again() {
     let sandbox = Sandbox::new();
     sandbox.layer("geo", GEO);
-    sandbox
-        .upstream
-        .publish("country.mmdb", &Mmdb::default().bytes());
-    sandbox
-        .upstream
-        .misbehave("country.mmdb", Fault::Status(503, "later"), 3);
+    sandbox.upstream.publish("country.mmdb", &Mmdb::default().bytes());
+    sandbox.upstream.misbehave("country.mmdb", Fault::Status(503, "later"), 3);
     assert_refreshed(&sandbox.refresh("geo"), 1);
     assert_eq!(sandbox.upstream.seen().len(), 4);
 }
@@ -118,26 +87,14 @@ fn maxmind_nothing_new_costs_the_free_request_only() {
     let sandbox = maxmind();
     assert_refreshed(&sandbox.refresh("geo"), 1);
     let seen = sandbox.upstream.seen();
-    let paths: Vec<&str> = seen
-        .iter()
-        .map(|s| s.path.split('?').next().unwrap_or(""))
-        .collect();
+    let paths: Vec<&str> = seen.iter().map(|s| s.path.split('?').next().unwrap_or("")).collect();
     let download = "/geoip/databases/GeoLite2-Country/download";
     let presigned = "/presigned/GeoLite2-Country/20260915";
     assert_eq!(paths, ["/geoip/updates/metadata", download, presigned]);
-    assert_eq!(
-        seen.iter().map(|s| s.authorized).collect::<Vec<_>>(),
-        [true, true, false]
-    );
-    assert!(matches!(
-        sandbox.refresh("geo").outcome,
-        Outcome::Unchanged { .. }
-    ));
+    assert_eq!(seen.iter().map(|s| s.authorized).collect::<Vec<_>>(), [true, true, false]);
+    assert!(matches!(sandbox.refresh("geo").outcome, Outcome::Unchanged { .. }));
     let seen = sandbox.upstream.seen();
-    assert!(
-        seen.len() == 1 && seen[0].path.starts_with("/geoip/updates/metadata"),
-        "{seen:?}"
-    );
+    assert!(seen.len() == 1 && seen[0].path.starts_with("/geoip/updates/metadata"), "{seen:?}");
 }
 
 #[test]
@@ -146,16 +103,8 @@ fn maxminds_quota_is_never_hammered() {
     let quota = Fault::Status(429, "Daily GeoIP database download limit reached");
     sandbox.upstream.misbehave("/download", quota, 10);
     let report = sandbox.refresh("geo");
-    assert!(
-        reason(&report).contains("daily download limit"),
-        "{report:#?}"
-    );
-    let downloads = sandbox
-        .upstream
-        .seen()
-        .iter()
-        .filter(|s| s.path.contains("/download"))
-        .count();
+    assert!(reason(&report).contains("daily download limit"), "{report:#?}");
+    let downloads = sandbox.upstream.seen().iter().filter(|s| s.path.contains("/download")).count();
     assert_eq!(downloads, 1, "429 is the last word");
 }
 
@@ -167,16 +116,8 @@ fn maxminds_refusals_say_what_to_do() {
             Fault::Status(401, "Invalid account ID or license key"),
             "Invalid account ID",
         ),
-        (
-            "/metadata",
-            Fault::Status(404, "Database edition not found"),
-            "edition not found",
-        ),
-        (
-            "/download",
-            Fault::Status(403, "You do not have permission"),
-            "do not have permission",
-        ),
+        ("/metadata", Fault::Status(404, "Database edition not found"), "edition not found"),
+        ("/download", Fault::Status(403, "You do not have permission"), "do not have permission"),
         ("/presigned", Fault::Expired, "HTTP 403"),
     ] {
         let sandbox = maxmind();
@@ -200,9 +141,7 @@ fn maxminds_md5_is_of_the_extracted_file() {
 #[test]
 fn a_tar_without_the_edition_is_rejected() {
     let sandbox = maxmind();
-    sandbox
-        .upstream
-        .misbehave("/presigned", Fault::TarWithoutMmdb, 1);
+    sandbox.upstream.misbehave("/presigned", Fault::TarWithoutMmdb, 1);
     let report = sandbox.refresh("geo");
     assert_eq!(report.problems[0].code, freshlayer::Code::SelectNone);
 }
@@ -220,35 +159,18 @@ fn no_secret_reaches_any_output_or_file() {
     let mut said = String::new();
     for step in 0..4 {
         match step {
-            1 => sandbox
-                .upstream
-                .misbehave("/files/more", Fault::Status(404, "gone"), 1),
-            2 => sandbox
-                .upstream
-                .misbehave("/metadata", Fault::Status(401, "no"), 1),
-            3 => sandbox
-                .upstream
-                .misbehave("/files/more", Fault::RedirectLoop, 100),
+            1 => sandbox.upstream.misbehave("/files/more", Fault::Status(404, "gone"), 1),
+            2 => sandbox.upstream.misbehave("/metadata", Fault::Status(401, "no"), 1),
+            3 => sandbox.upstream.misbehave("/files/more", Fault::RedirectLoop, 100),
             _ => {}
         }
-        for arguments in [
-            &["refresh", "-v"][..],
-            &["refresh", "--json", "-v"],
-            &["status"],
-        ] {
-            let output = sandbox
-                .command(arguments)
-                .env("TOKEN", secret)
-                .output()
-                .expect("it runs");
+        for arguments in [&["refresh", "-v"][..], &["refresh", "--json", "-v"], &["status"]] {
+            let output = sandbox.command(arguments).env("TOKEN", secret).output().expect("it runs");
             said.push_str(&String::from_utf8_lossy(&output.stdout));
             said.push_str(&String::from_utf8_lossy(&output.stderr));
         }
     }
-    assert!(
-        said.contains("${TOKEN}"),
-        "people see the variable's name: {said}"
-    );
+    assert!(said.contains("${TOKEN}"), "people see the variable's name: {said}");
     for hidden in [secret, LICENSE_KEY] {
         assert!(!said.contains(hidden), "{said}");
         let found = std::process::Command::new("grep")
@@ -256,10 +178,6 @@ fn no_secret_reaches_any_output_or_file() {
             .arg(sandbox.path("host"))
             .output()
             .expect("grep starts");
-        assert!(
-            found.stdout.is_empty(),
-            "{}",
-            String::from_utf8_lossy(&found.stdout)
-        );
+        assert!(found.stdout.is_empty(), "{}", String::from_utf8_lossy(&found.stdout));
     }
 }

@@ -51,14 +51,8 @@ pub(crate) fn invoke(api: &TcpListener, event: &Value) -> (String, Value) {
             continue;
         }
         let accepted = "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-        stream
-            .write_all(accepted.as_bytes())
-            .expect("the runtime reads");
-        let kind = if line.contains("/error") {
-            "error"
-        } else {
-            "response"
-        };
+        stream.write_all(accepted.as_bytes()).expect("the runtime reads");
+        let kind = if line.contains("/error") { "error" } else { "response" };
         return (kind.to_owned(), serde_json::from_str(&body).expect("JSON"));
     }
 }
@@ -92,9 +86,7 @@ impl Drop for Running {
 #[test]
 fn geo_lookup_answers_from_the_layer() {
     let sandbox = released();
-    sandbox
-        .upstream
-        .publish("country.mmdb", &Mmdb::later(3).bytes());
+    sandbox.upstream.publish("country.mmdb", &Mmdb::later(3).bytes());
     assert_refreshed(&sandbox.refresh("geo"), 2);
     assert_eq!(sandbox.cli(&["exec", "geo", "--", "true"]).code, 0);
     let api = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -105,16 +97,10 @@ fn geo_lookup_answers_from_the_layer() {
     let (kind, answer) = invoke(&api, &json!({ "ip": "16.0.1.7" }));
     assert_eq!(kind, "response", "{answer}");
     assert_eq!(answer["record"]["country"]["iso_code"], "BR");
-    assert_eq!(
-        (&answer["release"], &answer["version"]),
-        (&json!(2), &json!("1.0.1"))
-    );
+    assert_eq!((&answer["release"], &answer["version"]), (&json!(2), &json!("1.0.1")));
     assert!(answer["age_secs"].as_u64().is_some_and(|age| age > 86_400));
     let (kind, answer) = invoke(&api, &json!({ "ip": "1.1.1.1" }));
-    assert_eq!(
-        (kind.as_str(), &answer["record"]),
-        ("response", &Value::Null)
-    );
+    assert_eq!((kind.as_str(), &answer["record"]), ("response", &Value::Null));
     let (kind, answer) = invoke(&api, &json!({ "ip": "nowhere" }));
     assert_eq!(kind, "error", "{answer}");
 }
@@ -128,8 +114,5 @@ fn a_consumer_without_its_layer_says_what_is_missing() {
         .output()
         .expect("the example is built");
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        !output.status.success() && said.contains("LayerNotFound"),
-        "{said}"
-    );
+    assert!(!output.status.success() && said.contains("LayerNotFound"), "{said}");
 }

@@ -15,9 +15,7 @@ use crate::refresh::{assert_refreshed, released, versions};
 #[test]
 fn a_rollback_stays_back_until_the_upstream_moves_on() {
     let sandbox = released();
-    sandbox
-        .upstream
-        .publish("country.mmdb", &Mmdb::later(3).bytes());
+    sandbox.upstream.publish("country.mmdb", &Mmdb::later(3).bytes());
     assert_refreshed(&sandbox.refresh("geo"), 2);
     let (engine, definition) = (sandbox.engine(), sandbox.definition("geo"));
     let back = block_on(freshlayer::rollback(&engine, &definition, None)).expect("a release 1");
@@ -31,22 +29,16 @@ fn a_rollback_stays_back_until_the_upstream_moves_on() {
     assert_eq!(report.exit(), Exit::Held, "a person's order: {report:#?}");
     assert_eq!(report.problems[0].code, Code::RolledBack);
     // Also where the upstream cannot say that nothing changed.
-    sandbox
-        .upstream
-        .misbehave("country.mmdb", Fault::NoValidators, 1);
+    sandbox.upstream.misbehave("country.mmdb", Fault::NoValidators, 1);
     assert_eq!(sandbox.refresh("geo").problems[0].code, Code::RolledBack);
-    sandbox
-        .upstream
-        .publish("country.mmdb", &Mmdb::later(5).bytes());
+    sandbox.upstream.publish("country.mmdb", &Mmdb::later(5).bytes());
     assert_refreshed(&sandbox.refresh("geo"), 3);
 }
 
 #[test]
 fn rolled_back_data_comes_again_when_a_person_says_so() {
     let sandbox = released();
-    sandbox
-        .upstream
-        .publish("country.mmdb", &Mmdb::later(3).bytes());
+    sandbox.upstream.publish("country.mmdb", &Mmdb::later(3).bytes());
     assert_refreshed(&sandbox.refresh("geo"), 2);
     let (engine, definition) = (sandbox.engine(), sandbox.definition("geo"));
     block_on(freshlayer::rollback(&engine, &definition, Some(1))).expect("a release 1");
@@ -60,9 +52,7 @@ fn a_pinned_layer_stays_and_asks_nobody() {
     let (engine, layer) = (sandbox.engine(), layer_name("geo"));
     let reason = Some("audit".to_owned());
     block_on(freshlayer::pin(&engine, &layer, None, reason)).expect("a release to pin");
-    sandbox
-        .upstream
-        .publish("country.mmdb", &Mmdb::later(3).bytes());
+    sandbox.upstream.publish("country.mmdb", &Mmdb::later(3).bytes());
     let report = sandbox.refresh("geo");
     assert_eq!(report.exit(), Exit::Held);
     assert!(matches!(&report.outcome, Outcome::Held { reason } if reason.contains("audit")));
@@ -76,9 +66,7 @@ fn a_pinned_layer_stays_and_asks_nobody() {
 fn a_rollback_never_goes_forward() {
     let sandbox = released();
     for days in [3, 6] {
-        sandbox
-            .upstream
-            .publish("country.mmdb", &Mmdb::later(days).bytes());
+        sandbox.upstream.publish("country.mmdb", &Mmdb::later(days).bytes());
         assert_eq!(sandbox.refresh("geo").exit(), Exit::Done);
     }
     let name = FunctionName::parse("aliased").expect("a function name");
@@ -96,20 +84,13 @@ fn a_rollback_never_goes_forward() {
 #[test]
 fn versions_go_on_behind_a_rollback() {
     let sandbox = released();
-    sandbox
-        .upstream
-        .publish("country.mmdb", &Mmdb::later(3).bytes());
+    sandbox.upstream.publish("country.mmdb", &Mmdb::later(3).bytes());
     assert_refreshed(&sandbox.refresh("geo"), 2);
     let (engine, definition) = (sandbox.engine(), sandbox.definition("geo"));
     block_on(freshlayer::rollback(&engine, &definition, None)).expect("a release 1");
-    sandbox
-        .upstream
-        .publish("country.mmdb", &Mmdb::later(5).bytes());
+    sandbox.upstream.publish("country.mmdb", &Mmdb::later(5).bytes());
     let report = sandbox.refresh("geo");
-    assert_eq!(
-        report.release.map(|release| release.version),
-        Some("1.0.2".to_owned())
-    );
+    assert_eq!(report.release.map(|release| release.version), Some("1.0.2".to_owned()));
 }
 
 #[test]
@@ -130,10 +111,7 @@ fn a_rolled_back_database_in_wal_mode_stays_back() {
     assert_eq!(first.problems[0].code, Code::SqliteWal);
     sandbox.cli(&["exec", "geo", "--", "true"]);
     let layer = freshlayer_reader::Layer::open_in(sandbox.path("host/layers/geo/1/opt"), "geo");
-    layer
-        .expect("the layer opens")
-        .sqlite("z")
-        .expect("it needs no journal");
+    layer.expect("the layer opens").sqlite("z").expect("it needs no journal");
     sandbox.upstream.publish("z", &wal(110));
     assert_refreshed(&sandbox.refresh("geo"), 2);
     let (engine, definition) = (sandbox.engine(), sandbox.definition("geo"));
@@ -145,57 +123,37 @@ fn a_rolled_back_database_in_wal_mode_stays_back() {
 #[test]
 fn going_forward_again_lifts_the_mark() {
     let sandbox = released();
-    sandbox
-        .upstream
-        .publish("country.mmdb", &Mmdb::later(3).bytes());
+    sandbox.upstream.publish("country.mmdb", &Mmdb::later(3).bytes());
     assert_refreshed(&sandbox.refresh("geo"), 2);
     let (engine, definition) = (sandbox.engine(), sandbox.definition("geo"));
     for to in [1, 2] {
         block_on(freshlayer::rollback(&engine, &definition, Some(to))).expect("it is published");
     }
-    assert!(matches!(
-        sandbox.refresh("geo").outcome,
-        Outcome::Unchanged { .. }
-    ));
+    assert!(matches!(sandbox.refresh("geo").outcome, Outcome::Unchanged { .. }));
 }
 
 #[test]
 fn a_pin_without_a_release_keeps_the_one_that_is_pinned() {
     let sandbox = released();
-    sandbox
-        .upstream
-        .publish("country.mmdb", &Mmdb::later(3).bytes());
+    sandbox.upstream.publish("country.mmdb", &Mmdb::later(3).bytes());
     assert_refreshed(&sandbox.refresh("geo"), 2);
     let (engine, layer) = (sandbox.engine(), layer_name("geo"));
     let reason = Some("bad data".to_owned());
     block_on(freshlayer::pin(&engine, &layer, Some(1), reason)).expect("it is published");
     let status = block_on(freshlayer::status(&engine, &sandbox.definition("geo")));
     let status = status.expect("readable");
-    assert!(
-        status
-            .consumers
-            .iter()
-            .all(|c| c.state == ConsumerState::Behind),
-        "{status:#?}"
-    );
+    assert!(status.consumers.iter().all(|c| c.state == ConsumerState::Behind), "{status:#?}");
     let pinned = block_on(freshlayer::pin(&engine, &layer, None, None)).expect("it is published");
     assert_eq!(pinned.seq, 1);
     let report = sandbox.refresh("geo");
     assert!(matches!(&report.outcome, Outcome::Held { reason } if reason.contains("bad data")));
-    assert!(
-        versions(&report)
-            .iter()
-            .all(|(_, _, version)| *version == 1),
-        "{report:#?}"
-    );
+    assert!(versions(&report).iter().all(|(_, _, version)| *version == 1), "{report:#?}");
 }
 
 #[test]
 fn a_pin_stops_a_rollout_in_the_middle_and_the_next_run_carries_it_out() {
     let sandbox = released();
-    sandbox
-        .upstream
-        .publish("country.mmdb", &Mmdb::later(3).bytes());
+    sandbox.upstream.publish("country.mmdb", &Mmdb::later(3).bytes());
     let person = sandbox.engine();
     let pinned = AtomicBool::new(false);
     let pin_once = move |_: u64, call: &str| {
@@ -212,16 +170,10 @@ fn a_pin_stops_a_rollout_in_the_middle_and_the_next_run_carries_it_out() {
     assert_eq!(stopped.exit(), Exit::Held, "{stopped:#?}");
     let aliases = |function: &str| {
         let functions = sandbox.fleet().list().expect("readable");
-        let mut functions = functions
-            .into_iter()
-            .filter(|f| f.name.as_str() == function);
+        let mut functions = functions.into_iter().filter(|f| f.name.as_str() == function);
         functions.next().expect("it is there").aliases[0].version
     };
-    assert_eq!(
-        aliases("aliased"),
-        1,
-        "the alias was not moved behind the pin"
-    );
+    assert_eq!(aliases("aliased"), 1, "the alias was not moved behind the pin");
     let next = sandbox.refresh("geo");
     let on_one = |(_, _, version): &(String, ConsumerState, u64)| *version == 1;
     assert!(versions(&next).iter().all(on_one), "{next:#?}");

@@ -12,11 +12,7 @@ use crate::refresh::GEO;
 fn large() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.layer("geo", GEO);
-    let mmdb = Mmdb {
-        networks: 150_000,
-        ..Mmdb::default()
-    }
-    .bytes();
+    let mmdb = Mmdb { networks: 150_000, ..Mmdb::default() }.bytes();
     assert!(mmdb.len() > 3 * 512 * 1024, "{} bytes", mmdb.len());
     sandbox.upstream.publish("country.mmdb", &mmdb);
     sandbox
@@ -33,10 +29,7 @@ fn python_and_unzip_agree_with_us() {
     assert_eq!(sandbox.cli(&["refresh"]).code, 0);
     let script = "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); assert z.testzip() is None; \
                   print([(i.filename, oct(i.external_attr >> 16), i.date_time[0]) for i in z.infolist()])";
-    let output = Command::new("python3")
-        .args(["-c", script])
-        .arg(zip(&sandbox))
-        .output();
+    let output = Command::new("python3").args(["-c", script]).arg(zip(&sandbox)).output();
     let output = output.expect("python3 starts");
     assert_eq!(
         String::from_utf8_lossy(&output.stdout).trim(),
@@ -63,9 +56,7 @@ fn one_core_and_all_cores_write_the_same_bytes() {
         let file = std::fs::File::open(zip(&sandbox)).expect("published");
         let mut archive = zip::ZipArchive::new(file).expect("a zip");
         // The manifest holds the time of the download; the data's compressed bytes hold nothing else.
-        let index = archive
-            .index_for_name("geo/country.mmdb")
-            .expect("the dataset");
+        let index = archive.index_for_name("geo/country.mmdb").expect("the dataset");
         let mut entry = archive.by_index_raw(index).expect("readable");
         let mut raw = Vec::new();
         std::io::copy(&mut entry, &mut raw).expect("readable");
@@ -79,14 +70,7 @@ fn one_core_and_all_cores_write_the_same_bytes() {
 fn a_flipped_byte_never_passes_as_the_release() {
     let sandbox = Sandbox::new();
     sandbox.layer("geo", GEO);
-    sandbox.upstream.publish(
-        "country.mmdb",
-        &Mmdb {
-            networks: 30,
-            ..Mmdb::default()
-        }
-        .bytes(),
-    );
+    sandbox.upstream.publish("country.mmdb", &Mmdb { networks: 30, ..Mmdb::default() }.bytes());
     assert_eq!(sandbox.cli(&["refresh"]).code, 0);
     let good = std::fs::read(zip(&sandbox)).expect("published");
     let prove = |bytes: &[u8]| {
@@ -104,11 +88,7 @@ fn a_flipped_byte_never_passes_as_the_release() {
         let mut bad = good.clone();
         bad[at] ^= 0x10;
         if let Some(proved) = prove(&bad) {
-            assert!(
-                proved == original,
-                "byte {at} of {} was flipped unnoticed",
-                good.len()
-            );
+            assert!(proved == original, "byte {at} of {} was flipped unnoticed", good.len());
         }
     }
 }

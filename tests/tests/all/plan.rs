@@ -32,10 +32,7 @@ fn configuration(code: &str, layers: &[LayerVersionArn]) -> Configuration {
 }
 
 fn consumer(latest: Configuration, served: Option<Configuration>, tag: Option<&str>) -> Consumer {
-    let versions = served.map(|configuration| PublishedVersion {
-        number: 7,
-        configuration,
-    });
+    let versions = served.map(|configuration| PublishedVersion { number: 7, configuration });
     let revision_id = "alias-1".to_owned();
     Consumer {
         function: FunctionName::parse("function").expect("a name"),
@@ -50,10 +47,7 @@ fn consumer(latest: Configuration, served: Option<Configuration>, tag: Option<&s
             })
             .collect(),
         versions: versions.into_iter().collect(),
-        tags: tag
-            .map(|tag| ("freshlayer:geo".to_owned(), tag.to_owned()))
-            .into_iter()
-            .collect(),
+        tags: tag.map(|tag| ("freshlayer:geo".to_owned(), tag.to_owned())).into_iter().collect(),
     }
 }
 
@@ -74,89 +68,26 @@ fn word(consumer: &Consumer) -> String {
 
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table: one row per situation")]
-#[expect(
-    clippy::cloned_ref_to_slice_refs,
-    reason = "rows of a table look alike"
-)]
+#[expect(clippy::cloned_ref_to_slice_refs, reason = "rows of a table look alike")]
 fn each_situation_has_its_next_step() {
     let (old, new, foreign) = (arn("geo", 2), arn("geo", 3), arn("other", 9));
     let on = |layers: &[LayerVersionArn]| configuration("code", layers);
     let other = |layers: &[LayerVersionArn]| configuration("unreleased", layers);
     for (situation, latest, served, tag, expected) in [
         ("behind", on(&[old.clone()]), None, None, "set 3"),
-        (
-            "there",
-            on(&[foreign.clone(), new.clone()]),
-            None,
-            None,
-            "current",
-        ),
+        ("there", on(&[foreign.clone(), new.clone()]), None, None, "current"),
         ("hold", on(&[old.clone()]), None, Some("hold"), "ordered"),
-        (
-            "pinned elsewhere",
-            on(&[old.clone()]),
-            None,
-            Some("pin=1"),
-            "set 1",
-        ),
-        (
-            "pinned there",
-            on(&[arn("geo", 1)]),
-            None,
-            Some("pin=1"),
-            "ordered",
-        ),
-        (
-            "pinned nowhere",
-            on(&[old.clone()]),
-            None,
-            Some("pin=8"),
-            "held",
-        ),
+        ("pinned elsewhere", on(&[old.clone()]), None, Some("pin=1"), "set 1"),
+        ("pinned there", on(&[arn("geo", 1)]), None, Some("pin=1"), "ordered"),
+        ("pinned nowhere", on(&[old.clone()]), None, Some("pin=8"), "held"),
         ("fits", on(&[old.clone()]), None, Some("^1"), "set 3"),
-        (
-            "does not fit",
-            on(&[old.clone()]),
-            None,
-            Some("^2"),
-            "ordered",
-        ),
+        ("does not fit", on(&[old.clone()]), None, Some("^2"), "ordered"),
         ("unclear", on(&[old.clone()]), None, Some("please"), "held"),
-        (
-            "tagged, not attached",
-            on(&[foreign.clone()]),
-            None,
-            Some(""),
-            "set 3",
-        ),
-        (
-            "alias behind",
-            on(&[old.clone()]),
-            Some(on(&[old.clone()])),
-            None,
-            "set 3",
-        ),
-        (
-            "layer set",
-            on(&[new.clone()]),
-            Some(on(&[old.clone()])),
-            None,
-            "publish",
-        ),
-        (
-            "alias there",
-            on(&[new.clone()]),
-            Some(on(&[new.clone()])),
-            None,
-            "current",
-        ),
-        (
-            "unreleased",
-            other(&[old.clone()]),
-            Some(on(&[old.clone()])),
-            None,
-            "held",
-        ),
+        ("tagged, not attached", on(&[foreign.clone()]), None, Some(""), "set 3"),
+        ("alias behind", on(&[old.clone()]), Some(on(&[old.clone()])), None, "set 3"),
+        ("layer set", on(&[new.clone()]), Some(on(&[old.clone()])), None, "publish"),
+        ("alias there", on(&[new.clone()]), Some(on(&[new.clone()])), None, "current"),
+        ("unreleased", other(&[old.clone()]), Some(on(&[old.clone()])), None, "held"),
         (
             "another layer",
             on(&[old.clone(), foreign.clone()]),
@@ -164,13 +95,7 @@ fn each_situation_has_its_next_step() {
             None,
             "held",
         ),
-        (
-            "our layer taken out, not released",
-            on(&[]),
-            Some(on(&[old.clone()])),
-            None,
-            "held",
-        ),
+        ("our layer taken out, not released", on(&[]), Some(on(&[old.clone()])), None, "held"),
         (
             "layers reordered, not released",
             on(&[old.clone(), foreign.clone()]),
@@ -192,26 +117,10 @@ fn each_situation_has_its_next_step() {
             Some("^1"),
             "publish",
         ),
-        (
-            "latest behind",
-            other(&[old.clone()]),
-            Some(on(&[new.clone()])),
-            None,
-            "set 3",
-        ),
-        (
-            "alias without it",
-            on(&[old.clone()]),
-            Some(on(&[foreign.clone()])),
-            None,
-            "set 3",
-        ),
+        ("latest behind", other(&[old.clone()]), Some(on(&[new.clone()])), None, "set 3"),
+        ("alias without it", on(&[old.clone()]), Some(on(&[foreign.clone()])), None, "set 3"),
     ] {
-        assert_eq!(
-            word(&consumer(latest, served, tag)),
-            expected,
-            "{situation}"
-        );
+        assert_eq!(word(&consumer(latest, served, tag)), expected, "{situation}");
     }
 }
 
@@ -219,15 +128,9 @@ fn each_situation_has_its_next_step() {
 #[expect(clippy::cloned_ref_to_slice_refs, reason = "as in the table")]
 fn a_ready_version_is_used_before_a_new_one_is_made() {
     let (old, new) = (arn("geo", 2), arn("geo", 3));
-    let mut consumer = consumer(
-        configuration("c", &[new.clone()]),
-        Some(configuration("c", &[old])),
-        None,
-    );
-    let ready = PublishedVersion {
-        number: 8,
-        configuration: configuration("c", &[new]),
-    };
+    let mut consumer =
+        consumer(configuration("c", &[new.clone()]), Some(configuration("c", &[old])), None);
+    let ready = PublishedVersion { number: 8, configuration: configuration("c", &[new]) };
     consumer.versions.push(ready);
     assert_eq!(word(&consumer), "alias to 8");
 }
@@ -243,25 +146,13 @@ fn apply(consumer: &mut Consumer, step: &Step) {
             }
         }
         Step::PublishVersion { .. } => {
-            let number = consumer
-                .versions
-                .iter()
-                .map(|v| v.number)
-                .max()
-                .unwrap_or(0)
-                + 1;
+            let number = consumer.versions.iter().map(|v| v.number).max().unwrap_or(0) + 1;
             let configuration = consumer.latest.clone();
-            consumer.versions.push(PublishedVersion {
-                number,
-                configuration,
-            });
+            consumer.versions.push(PublishedVersion { number, configuration });
         }
         Step::MoveAlias { alias, version, .. } => {
             let mut aliases = consumer.aliases.iter_mut();
-            aliases
-                .find(|known| known.name == *alias)
-                .expect("an alias")
-                .version = *version;
+            aliases.find(|known| known.name == *alias).expect("an alias").version = *version;
         }
     }
 }
@@ -269,10 +160,7 @@ fn apply(consumer: &mut Consumer, step: &Step) {
 fn layers() -> impl Strategy<Value = Vec<LayerVersionArn>> {
     let ours = prop::option::of(1_u64..4);
     (ours, prop::collection::btree_set(0_u64..3, 0..3)).prop_map(|(ours, others)| {
-        let mut layers: Vec<_> = others
-            .iter()
-            .map(|n| arn(&format!("other{n}"), 1))
-            .collect();
+        let mut layers: Vec<_> = others.iter().map(|n| arn(&format!("other{n}"), 1)).collect();
         layers.extend(ours.map(|version| arn("geo", version)));
         layers
     })
@@ -283,9 +171,7 @@ fn any_consumer() -> impl Strategy<Value = Consumer> {
         (prop::sample::select(code), layers())
             .prop_map(|(code, layers)| configuration(code, &layers))
     };
-    let tags = prop::option::of(prop::sample::select(
-        &["hold", "pin=1", "^1", "^2", "", "?"][..],
-    ));
+    let tags = prop::option::of(prop::sample::select(&["hold", "pin=1", "^1", "^2", "", "?"][..]));
     let versions = prop::collection::vec(configuration(&["a", "b"]), 0..4);
     (
         configuration(&["a", "b"]),
@@ -296,12 +182,8 @@ fn any_consumer() -> impl Strategy<Value = Consumer> {
         .prop_map(|(latest, versions, aliases, tag)| {
             let mut consumer = consumer(latest, None, tag);
             let numbered = versions.into_iter().zip(1..);
-            consumer.versions = numbered
-                .map(|(c, number)| PublishedVersion {
-                    number,
-                    configuration: c,
-                })
-                .collect();
+            consumer.versions =
+                numbered.map(|(c, number)| PublishedVersion { number, configuration: c }).collect();
             let count = consumer.versions.len();
             let pointed = aliases.iter().filter(|_| count > 0).zip(0..);
             consumer.aliases = pointed

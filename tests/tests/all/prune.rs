@@ -73,11 +73,7 @@ fn what_anybody_can_need_is_kept_and_the_rest_goes() {
         let code = if (4..=6).contains(&seq) { 2 } else { 0 };
         assert_eq!(ran.code, code, "release {seq}: {ran:?}");
     }
-    assert!(
-        pruned(&sandbox, &engine, 2, Prune::Delete)
-            .releases
-            .is_empty()
-    );
+    assert!(pruned(&sandbox, &engine, 2, Prune::Delete).releases.is_empty());
     let back = sandbox.cli(&["rollback", "geo", "--to", "5"]);
     assert_eq!(back.code, 2);
     assert!(back.stderr.contains("it has 1, 2, 3, 7, 8"), "{back:?}");
@@ -112,16 +108,8 @@ fn a_fleet_that_cannot_be_asked_keeps_everything() {
         let failed = block_on(prune(&engine, &definition, 0, Prune::Delete));
         let failed = failed.expect_err("nobody can say that it is not used");
         assert!(freshlayer::chain(&failed).contains("injected fault"));
-        assert_eq!(
-            sandbox.head("geo")["versions"]
-                .as_object()
-                .map(serde_json::Map::len),
-            Some(4)
-        );
-        assert!(
-            sandbox.head("geo")["lease"].is_null(),
-            "the lease is given back"
-        );
+        assert_eq!(sandbox.head("geo")["versions"].as_object().map(serde_json::Map::len), Some(4));
+        assert!(sandbox.head("geo")["lease"].is_null(), "the lease is given back");
     }
 }
 
@@ -157,11 +145,7 @@ fn the_command_says_what_went_and_why_the_rest_stays() {
     let sandbox = with_releases(3);
     let preview = sandbox.cli(&["prune", "geo", "--keep", "1", "--dry-run"]);
     assert_eq!(preview.code, 0);
-    assert!(
-        preview
-            .stdout
-            .starts_with("geo: would prune 1 release, a zip of ")
-    );
+    assert!(preview.stdout.starts_with("geo: would prune 1 release, a zip of "));
     let ran = sandbox.cli(&["prune", "--keep", "1"]);
     let lines: Vec<&str> = ran.stdout.lines().skip(1).collect();
     assert_eq!(

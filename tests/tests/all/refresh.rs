@@ -35,9 +35,7 @@ expect.rows_min.zones = 10
 pub(crate) fn released() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.layer("geo", GEO);
-    sandbox
-        .upstream
-        .publish("country.mmdb", &Mmdb::default().bytes());
+    sandbox.upstream.publish("country.mmdb", &Mmdb::default().bytes());
     assert_refreshed(&sandbox.refresh("geo"), 1);
     add_function(&sandbox, "plain", &[]);
     add_function(&sandbox, "aliased", &["live"]);
@@ -56,24 +54,14 @@ pub(crate) fn add_function(sandbox: &Sandbox, name: &str, aliases: &[&str]) {
 }
 
 pub(crate) fn assert_refreshed(report: &Report, seq: u64) {
-    assert!(
-        matches!(report.outcome, Outcome::Refreshed { .. }),
-        "{report:#?}"
-    );
-    assert_eq!(
-        report.release.as_ref().map(|release| release.seq),
-        Some(seq),
-        "{report:#?}"
-    );
+    assert!(matches!(report.outcome, Outcome::Refreshed { .. }), "{report:#?}");
+    assert_eq!(report.release.as_ref().map(|release| release.seq), Some(seq), "{report:#?}");
 }
 
 pub(crate) fn versions(report: &Report) -> Vec<(String, ConsumerState, u64)> {
     let consumers = report.consumers.iter();
     let line = consumers.map(|c| {
-        let version = c
-            .layer_version
-            .as_ref()
-            .map_or(0, freshlayer::LayerVersionArn::version);
+        let version = c.layer_version.as_ref().map_or(0, freshlayer::LayerVersionArn::version);
         (c.function.to_string(), c.state, version)
     });
     line.collect()
@@ -82,16 +70,11 @@ pub(crate) fn versions(report: &Report) -> Vec<(String, ConsumerState, u64)> {
 #[test]
 fn a_new_build_reaches_every_function() {
     let sandbox = released();
-    sandbox
-        .upstream
-        .publish("country.mmdb", &Mmdb::later(3).bytes());
+    sandbox.upstream.publish("country.mmdb", &Mmdb::later(3).bytes());
     let report = sandbox.refresh("geo");
     assert_refreshed(&report, 2);
     let moved = ConsumerState::Moved;
-    let expected = [
-        ("aliased".to_owned(), moved, 2),
-        ("plain".to_owned(), moved, 2),
-    ];
+    let expected = [("aliased".to_owned(), moved, 2), ("plain".to_owned(), moved, 2)];
     assert_eq!(versions(&report), expected);
     assert_eq!(report.release.expect("released").version, "1.0.1");
     let head = sandbox.head("geo");
@@ -102,19 +85,11 @@ fn a_new_build_reaches_every_function() {
 #[test]
 fn nothing_new_costs_one_request_and_writes_nothing() {
     let sandbox = released();
-    assert!(matches!(
-        sandbox.refresh("geo").outcome,
-        Outcome::Unchanged { .. }
-    ));
+    assert!(matches!(sandbox.refresh("geo").outcome, Outcome::Unchanged { .. }));
     let before = sandbox.head("geo");
     sandbox.upstream.seen();
     let report = sandbox.refresh("geo");
-    assert_eq!(
-        report.outcome,
-        Outcome::Unchanged {
-            reason: "nothing new".to_owned()
-        }
-    );
+    assert_eq!(report.outcome, Outcome::Unchanged { reason: "nothing new".to_owned() });
     let seen = sandbox.upstream.seen();
     assert!(seen.len() == 1 && seen[0].conditional, "{seen:?}");
     assert_eq!(sandbox.head("geo"), before);
@@ -123,21 +98,13 @@ fn nothing_new_costs_one_request_and_writes_nothing() {
 #[test]
 fn the_same_content_under_a_new_etag_is_no_release() {
     let sandbox = released();
-    sandbox
-        .upstream
-        .publish("country.mmdb", &Mmdb::default().bytes());
+    sandbox.upstream.publish("country.mmdb", &Mmdb::default().bytes());
     let report = sandbox.refresh("geo");
-    assert!(
-        matches!(report.outcome, Outcome::Unchanged { .. }),
-        "{report:#?}"
-    );
+    assert!(matches!(report.outcome, Outcome::Unchanged { .. }), "{report:#?}");
     assert_eq!(report.datasets[0].state, DatasetState::SameContent);
     sandbox.upstream.seen();
     sandbox.refresh("geo");
-    assert!(
-        sandbox.upstream.seen()[0].conditional,
-        "the new ETag is remembered"
-    );
+    assert!(sandbox.upstream.seen()[0].conditional, "the new ETag is remembered");
     assert_eq!(sandbox.upstream.seen().len(), 0);
 }
 
@@ -145,24 +112,16 @@ fn the_same_content_under_a_new_etag_is_no_release() {
 fn bad_data_is_rejected_once_and_not_downloaded_again() {
     let sandbox = released();
     let good = Mmdb::later(3).bytes();
-    sandbox
-        .upstream
-        .publish("country.mmdb", &good[..good.len() / 2]);
+    sandbox.upstream.publish("country.mmdb", &good[..good.len() / 2]);
     let report = sandbox.refresh("geo");
     assert_eq!(report.exit(), Exit::Rejected);
     assert_eq!(report.problems[0].code, Code::WrongType);
     assert_eq!(versions(&report)[0].2, 1, "nobody moves");
     sandbox.upstream.seen();
     let again = sandbox.refresh("geo");
-    assert_eq!(
-        (again.exit(), &again.problems),
-        (Exit::Rejected, &report.problems)
-    );
+    assert_eq!((again.exit(), &again.problems), (Exit::Rejected, &report.problems));
     let seen = sandbox.upstream.seen();
-    assert!(
-        seen.len() == 1 && seen[0].conditional,
-        "asked, not downloaded: {seen:?}"
-    );
+    assert!(seen.len() == 1 && seen[0].conditional, "asked, not downloaded: {seen:?}");
     sandbox.upstream.publish("country.mmdb", &good);
     assert_refreshed(&sandbox.refresh("geo"), 2);
 }
@@ -170,22 +129,9 @@ fn bad_data_is_rejected_once_and_not_downloaded_again() {
 #[test]
 fn a_person_may_ask_for_rejected_data_again() {
     let sandbox = released();
-    sandbox.upstream.publish(
-        "country.mmdb",
-        &Mmdb {
-            networks: 5_000,
-            ..Mmdb::later(1)
-        }
-        .bytes(),
-    );
+    sandbox.upstream.publish("country.mmdb", &Mmdb { networks: 5_000, ..Mmdb::later(1) }.bytes());
     let report = sandbox.refresh("geo");
-    assert!(
-        report
-            .problems
-            .iter()
-            .all(|problem| problem.code == Code::Drift),
-        "{report:#?}"
-    );
+    assert!(report.problems.iter().all(|problem| problem.code == Code::Drift), "{report:#?}");
     assert_eq!(report.exit(), Exit::Rejected);
     sandbox.layer("geo", &format!("{GEO}expect.drift_percent_max = 10_000"));
     assert_refreshed(&sandbox.refresh("geo"), 2);
@@ -194,10 +140,7 @@ fn a_person_may_ask_for_rejected_data_again() {
 #[test]
 fn an_older_build_is_rejected() {
     let sandbox = released();
-    let older = Mmdb {
-        build_epoch: FIRST_BUILD - DAY,
-        ..Mmdb::default()
-    };
+    let older = Mmdb { build_epoch: FIRST_BUILD - DAY, ..Mmdb::default() };
     sandbox.upstream.publish("country.mmdb", &older.bytes());
     let report = sandbox.refresh("geo");
     assert_eq!(report.problems[0].code, Code::OlderBuild, "{report:#?}");
@@ -208,72 +151,37 @@ fn an_older_build_is_rejected() {
 fn one_dataset_of_a_bundle_changes_and_the_other_is_carried() {
     let sandbox = Sandbox::new();
     sandbox.layer("geo", BUNDLE);
-    sandbox
-        .upstream
-        .publish_edition("GeoLite2-Country", "20260915", &Mmdb::default().bytes());
+    sandbox.upstream.publish_edition("GeoLite2-Country", "20260915", &Mmdb::default().bytes());
     sandbox.upstream.publish("zones.sqlite", &sqlite(100));
     assert_refreshed(&sandbox.refresh("geo"), 1);
     sandbox.upstream.seen();
     sandbox.upstream.publish("zones.sqlite", &sqlite(110));
     let report = sandbox.refresh("geo");
     assert_refreshed(&report, 2);
-    let states: Vec<DatasetState> = report
-        .datasets
-        .iter()
-        .map(|dataset| dataset.state)
-        .collect();
+    let states: Vec<DatasetState> = report.datasets.iter().map(|dataset| dataset.state).collect();
     assert_eq!(states, [DatasetState::Unchanged, DatasetState::New]);
-    let downloads = sandbox
-        .upstream
-        .seen()
-        .iter()
-        .filter(|s| s.path.contains("/download"))
-        .count();
+    let downloads = sandbox.upstream.seen().iter().filter(|s| s.path.contains("/download")).count();
     assert_eq!(downloads, 0, "the mmdb comes from the last release");
-    let opt = sandbox.cli(&[
-        "exec",
-        "geo",
-        "--",
-        "sh",
-        "-c",
-        "ls /opt/geo; ls /opt/freshlayer",
-    ]);
-    assert_eq!(
-        opt.stdout, "country.mmdb\nzones.sqlite\ngeo.json\n",
-        "{opt:?}"
-    );
+    let opt = sandbox.cli(&["exec", "geo", "--", "sh", "-c", "ls /opt/geo; ls /opt/freshlayer"]);
+    assert_eq!(opt.stdout, "country.mmdb\nzones.sqlite\ngeo.json\n", "{opt:?}");
 }
 
 #[test]
 fn a_bad_dataset_does_not_hold_back_a_good_one() {
     let sandbox = Sandbox::new();
     sandbox.layer("geo", BUNDLE);
-    sandbox
-        .upstream
-        .publish_edition("GeoLite2-Country", "20260915", &Mmdb::default().bytes());
+    sandbox.upstream.publish_edition("GeoLite2-Country", "20260915", &Mmdb::default().bytes());
     sandbox.upstream.publish("zones.sqlite", &sqlite(100));
     assert_refreshed(&sandbox.refresh("geo"), 1);
-    sandbox
-        .upstream
-        .publish("zones.sqlite", b"<html>this is no database</html>");
-    sandbox
-        .upstream
-        .publish_edition("GeoLite2-Country", "20260918", &Mmdb::later(3).bytes());
+    sandbox.upstream.publish("zones.sqlite", b"<html>this is no database</html>");
+    sandbox.upstream.publish_edition("GeoLite2-Country", "20260918", &Mmdb::later(3).bytes());
     let report = sandbox.refresh("geo");
     assert_eq!(report.exit(), Exit::Rejected);
-    assert_eq!(
-        report.release.as_ref().map(|release| release.seq),
-        Some(2),
-        "{report:#?}"
-    );
+    assert_eq!(report.release.as_ref().map(|release| release.seq), Some(2), "{report:#?}");
     let failing = sandbox.upstream.seen().len();
     assert!(failing > 0);
-    sandbox
-        .upstream
-        .misbehave("zones.sqlite", Fault::Status(503, "down"), 100);
-    sandbox
-        .upstream
-        .publish_edition("GeoLite2-Country", "20260922", &Mmdb::later(7).bytes());
+    sandbox.upstream.misbehave("zones.sqlite", Fault::Status(503, "down"), 100);
+    sandbox.upstream.publish_edition("GeoLite2-Country", "20260922", &Mmdb::later(7).bytes());
     let report = sandbox.refresh("geo");
     assert_eq!(report.exit(), Exit::Failed, "{report:#?}");
     assert_eq!(report.release.map(|release| release.seq), Some(3));
@@ -283,16 +191,10 @@ fn a_bad_dataset_does_not_hold_back_a_good_one() {
 fn a_first_release_needs_every_dataset() {
     let sandbox = Sandbox::new();
     sandbox.layer("geo", BUNDLE);
-    sandbox
-        .upstream
-        .publish_edition("GeoLite2-Country", "20260915", &Mmdb::default().bytes());
+    sandbox.upstream.publish_edition("GeoLite2-Country", "20260915", &Mmdb::default().bytes());
     sandbox.upstream.publish("zones.sqlite", b"");
     let report = sandbox.refresh("geo");
-    assert_eq!(
-        (report.exit(), report.release.is_none()),
-        (Exit::Rejected, true),
-        "{report:#?}"
-    );
+    assert_eq!((report.exit(), report.release.is_none()), (Exit::Rejected, true), "{report:#?}");
     sandbox.upstream.publish("zones.sqlite", &sqlite(100));
     assert_refreshed(&sandbox.refresh("geo"), 1);
 }
@@ -300,19 +202,10 @@ fn a_first_release_needs_every_dataset() {
 #[test]
 fn a_changed_definition_makes_a_release_without_a_download() {
     let sandbox = released();
-    sandbox.layer(
-        "geo",
-        &GEO.replace("source.https", "path = 'elsewhere/c.mmdb'\nsource.https"),
-    );
+    sandbox.layer("geo", &GEO.replace("source.https", "path = 'elsewhere/c.mmdb'\nsource.https"));
     let report = sandbox.refresh("geo");
     assert_refreshed(&report, 2);
-    assert_eq!(
-        report
-            .release
-            .as_ref()
-            .map(|release| release.version.as_str()),
-        Some("2.0.0")
-    );
+    assert_eq!(report.release.as_ref().map(|release| release.version.as_str()), Some("2.0.0"));
     let seen = sandbox.upstream.seen();
     assert!(seen.len() == 1 && seen[0].conditional, "{seen:?}");
     let opt = sandbox.cli(&["exec", "geo", "--", "ls", "/opt/elsewhere"]);
@@ -324,31 +217,18 @@ fn unreleased_code_is_held_and_everyone_else_moves() {
     let sandbox = released();
     let name = FunctionName::parse("aliased").expect("a function name");
     let deploy = |code: &'static str| {
-        sandbox
-            .fleet()
-            .edit(&name, |function| Ok(function.deploy(code)))
-            .expect("it is there");
+        sandbox.fleet().edit(&name, |function| Ok(function.deploy(code))).expect("it is there");
     };
     deploy("not released");
-    sandbox
-        .upstream
-        .publish("country.mmdb", &Mmdb::later(3).bytes());
+    sandbox.upstream.publish("country.mmdb", &Mmdb::later(3).bytes());
     let report = sandbox.refresh("geo");
     assert_eq!(report.exit(), Exit::Held, "{report:#?}");
     let states: Vec<ConsumerState> = report.consumers.iter().map(|c| c.state).collect();
     assert_eq!(states, [ConsumerState::Held, ConsumerState::Moved]);
-    assert!(
-        report.consumers[0]
-            .reason
-            .as_ref()
-            .is_some_and(|r| r.contains("behind alias live"))
-    );
+    assert!(report.consumers[0].reason.as_ref().is_some_and(|r| r.contains("behind alias live")));
     deploy("code of aliased");
     let report = sandbox.refresh("geo");
-    assert_eq!(
-        versions(&report)[0],
-        ("aliased".to_owned(), ConsumerState::Moved, 2)
-    );
+    assert_eq!(versions(&report)[0], ("aliased".to_owned(), ConsumerState::Moved, 2));
     assert_eq!(sandbox.head("geo")["stable"], 2);
 }
 
@@ -373,9 +253,7 @@ fn a_new_dataset_that_is_bad_does_not_hold_back_the_others() {
         "\n[[dataset]]\nname = 'zones'\nformat = 'sqlite'\nsource.https = 'UPSTREAM/files/z'";
     sandbox.layer("geo", &format!("{GEO}{more}"));
     sandbox.upstream.publish("z", b"no database");
-    sandbox
-        .upstream
-        .publish("country.mmdb", &Mmdb::later(3).bytes());
+    sandbox.upstream.publish("country.mmdb", &Mmdb::later(3).bytes());
     let report = sandbox.refresh("geo");
     assert_eq!(report.exit(), Exit::Rejected);
     assert_eq!(report.release.map(|release| release.seq), Some(2));
@@ -422,9 +300,7 @@ fn what_serves_is_not_taken_away_before_something_good_stands_in_its_place() {
 #[test]
 fn a_build_from_the_future_is_rejected() {
     let sandbox = released();
-    sandbox
-        .upstream
-        .publish("country.mmdb", &Mmdb::later(40_000).bytes());
+    sandbox.upstream.publish("country.mmdb", &Mmdb::later(40_000).bytes());
     assert_eq!(sandbox.refresh("geo").problems[0].code, Code::FutureBuild);
 }
 

@@ -31,10 +31,8 @@ source.file = 'country.mmdb'
 ";
 
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .start_paused(true)
-        .build();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
     runtime.expect("a runtime").block_on(future)
 }
 
@@ -66,11 +64,7 @@ impl World {
         let file = folder.path().join("geo.toml");
         std::fs::write(&file, format!("{terms}\n{DATASET}")).expect("writable");
         let definition = read_file(&file, &|_| None).expect("it holds");
-        let world = Self {
-            aws: Simulated::new(),
-            folder,
-            definition,
-        };
+        let world = Self { aws: Simulated::new(), folder, definition };
         world.build(0);
         world
     }
@@ -112,15 +106,8 @@ impl World {
         let world = self;
         assert_eq!(world.refresh(&world.aws).await.exit(), Exit::Done);
         let layers = [version(1)];
-        let plain = NewFunction {
-            layers: &layers,
-            ..NewFunction::default()
-        };
-        let aliased = NewFunction {
-            aliases: &["live"],
-            layers: &layers,
-            ..NewFunction::default()
-        };
+        let plain = NewFunction { layers: &layers, ..NewFunction::default() };
+        let aliased = NewFunction { aliases: &["live"], layers: &layers, ..NewFunction::default() };
         world.aws.function("plain", &plain);
         world.aws.function("aliased", &aliased);
         world.build(3);
@@ -177,10 +164,7 @@ fn what_lambda_refuses_is_told_in_its_words_and_moves_nobody_else_off_course() {
             ),
             (
                 "denied",
-                NewFunction {
-                    layers: &[foreign, ours.clone()],
-                    ..NewFunction::default()
-                },
+                NewFunction { layers: &[foreign, ours.clone()], ..NewFunction::default() },
                 "no resource-based policy allows the lambda:GetLayerVersion action",
             ),
             (
@@ -194,11 +178,7 @@ fn what_lambda_refuses_is_told_in_its_words_and_moves_nobody_else_off_course() {
             ),
             (
                 "full",
-                NewFunction {
-                    layers: &full,
-                    tags: opted_in,
-                    ..NewFunction::default()
-                },
+                NewFunction { layers: &full, tags: opted_in, ..NewFunction::default() },
                 "Cannot reference more than 5 layers.",
             ),
         ];
@@ -297,9 +277,7 @@ fn a_lost_reply_and_a_list_that_lags_make_no_second_version() {
     block_on(async {
         let world = World::before_a_new_build().await;
         world.aws.list_layers_after(Duration::from_secs(5));
-        let cut = world
-            .aws
-            .hit_by(|_, name| (name == "PublishLayerVersion").then_some(Hit::Cut));
+        let cut = world.aws.hit_by(|_, name| (name == "PublishLayerVersion").then_some(Hit::Cut));
         let report = world.refresh(&cut).await;
         assert_eq!(report.exit(), Exit::Failed, "{report:#?}");
         tokio::time::sleep(Duration::from_secs(6)).await;
@@ -360,11 +338,7 @@ fn a_thousand_functions_keep_to_the_limit_and_come_close_to_it() {
             let world = World::new();
             assert_eq!(world.refresh(&world.aws).await.exit(), Exit::Done);
             for number in 0..FUNCTIONS {
-                let new = NewFunction {
-                    layers: &[version(1)],
-                    aliases,
-                    ..NewFunction::default()
-                };
+                let new = NewFunction { layers: &[version(1)], aliases, ..NewFunction::default() };
                 world.aws.function(&format!("f{number}"), &new);
             }
             world.build(3);
@@ -392,12 +366,6 @@ fn a_thousand_functions_keep_to_the_limit_and_come_close_to_it() {
 
 /// The calls that share 15 a second.
 fn counts(name: &str) -> bool {
-    [
-        "ListFunctions",
-        "ListAliases",
-        "UpdateFunctionConfiguration",
-        "PublishVersion",
-        "UpdateAlias",
-    ]
-    .contains(&name)
+    ["ListFunctions", "ListAliases", "UpdateFunctionConfiguration", "PublishVersion", "UpdateAlias"]
+        .contains(&name)
 }

@@ -47,12 +47,7 @@ impl Bench {
         let (aws, zip) = (Simulated::new(), NamedTempFile::new().expect("a file"));
         std::fs::write(zip.path(), a_zip("data")).expect("writable");
         let view = aws.aws(pace());
-        Self {
-            registry: view.registry(),
-            fleet: view.fleet(Glance::Never),
-            aws,
-            zip,
-        }
+        Self { registry: view.registry(), fleet: view.fleet(Glance::Never), aws, zip }
     }
 }
 
@@ -81,12 +76,7 @@ impl FleetBench for Bench {
         aliases: &[&str],
         tags: &[(&str, &str)],
     ) {
-        let new = NewFunction {
-            layers,
-            aliases,
-            tags,
-            ..NewFunction::default()
-        };
+        let new = NewFunction { layers, aliases, tags, ..NewFunction::default() };
         self.aws.function(name, &new);
     }
 

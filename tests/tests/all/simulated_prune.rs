@@ -48,19 +48,12 @@ fn pruned_at_every_call_the_zip_goes_last_and_nothing_that_is_used_goes() {
                 let ended = tokio::time::timeout(Duration::from_mins(1), run).await;
                 let calls = struck.calls();
                 let (versions, zips) = (aws.published("geo").len(), aws.zips());
-                assert!(
-                    zips >= versions,
-                    "{hit:?} at {call}: a version lost its zip"
-                );
+                assert!(zips >= versions, "{hit:?} at {call}: a version lost its zip");
                 let engine = world.engine(&aws, "tester", pace());
                 let again = prune(&engine, &world.definition, 1, Prune::Delete).await;
                 assert_eq!(again.expect("it goes on").exit(), Exit::Done);
                 // The held one, the current one, and the one that a rollback leads to.
-                assert_eq!(
-                    (aws.published("geo").len(), aws.zips()),
-                    (3, 3),
-                    "{hit:?} at {call}"
-                );
+                assert_eq!((aws.published("geo").len(), aws.zips()), (3, 3), "{hit:?} at {call}");
                 if ended.is_ok() && calls <= call {
                     break;
                 }
@@ -134,10 +127,7 @@ fn a_version_that_the_head_does_not_know_goes_with_its_zip() {
         let engine = world.engine(&nobody_yet, "tester", pace());
         let done = prune(&engine, &world.definition, 1, Prune::Delete).await;
         assert_eq!(done.expect("all can be asked").exit(), Exit::Done);
-        assert_eq!(
-            (nobody_yet.published("geo").len(), nobody_yet.zips()),
-            (2, 2)
-        );
+        assert_eq!((nobody_yet.published("geo").len(), nobody_yet.zips()), (2, 2));
     });
 }
 
@@ -162,10 +152,7 @@ fn a_function_whose_last_update_failed_keeps_everything() {
     block_on(async {
         let world = World::of("");
         releases(&world, 4).await;
-        let new = NewFunction {
-            layers: &[version(4)],
-            ..NewFunction::default()
-        };
+        let new = NewFunction { layers: &[version(4)], ..NewFunction::default() };
         world.aws.function("stuck", &new);
         world.aws.fail_last_update("stuck");
         let engine = world.engine(&world.aws, "tester", pace());

@@ -33,10 +33,7 @@ fn what_cannot_be_signed_is_not_published() {
     block_on(async {
         let world = World::signed();
         let fails = [
-            (
-                Some("no more signatures"),
-                "the signing job failed: no more signatures",
-            ),
+            (Some("no more signatures"), "the signing job failed: no more signatures"),
             (None, ""),
         ];
         for (reason, words) in fails {
@@ -44,17 +41,11 @@ fn what_cannot_be_signed_is_not_published() {
             let report = world.refresh(&world.aws).await;
             let said = format!("{:?}", report.outcome);
             assert!(said.contains(words), "{said}");
-            assert_eq!(
-                world.aws.published("geo").len(),
-                usize::from(reason.is_none())
-            );
+            assert_eq!(world.aws.published("geo").len(), usize::from(reason.is_none()));
         }
         let nobody = World::of("publish.signing_profile = 'nobodys'");
         let report = nobody.refresh(&nobody.aws).await;
         let said = format!("{:?}", report.outcome);
-        assert!(
-            said.contains("profile with name nobodys does not exist"),
-            "{said}"
-        );
+        assert!(said.contains("profile with name nobodys does not exist"), "{said}");
     });
 }

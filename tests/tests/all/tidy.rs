@@ -15,15 +15,7 @@ const ARROWS: [(&str, &[&str]); 7] = [
     ("freshlayer-http", &["freshlayer"]),
     ("freshlayer-local", &["freshlayer"]),
     ("geo-lookup", &["freshlayer-reader"]),
-    (
-        "publisher",
-        &[
-            "freshlayer",
-            "freshlayer-aws",
-            "freshlayer-http",
-            "freshlayer-local",
-        ],
-    ),
+    ("publisher", &["freshlayer", "freshlayer-aws", "freshlayer-http", "freshlayer-local"]),
 ];
 
 /// Crates that only some rooms may name; the tests may, too.
@@ -55,10 +47,7 @@ const DOUBLED: [(&str, &str); 5] = [
     ("crypto-common", "with digest"),
     ("digest", "crc-fast of the AWS SDK uses 0.10, sha2 0.11"),
     ("getrandom", "ring uses 0.2, tempfile 0.4"),
-    (
-        "syn",
-        "procedural macros on their way from 2 to 3; nothing at run time",
-    ),
+    ("syn", "procedural macros on their way from 2 to 3; nothing at run time"),
 ];
 
 const FILE_LINES_MAX: usize = 600;
@@ -66,11 +55,7 @@ const ARCHITECTURE_LINES_MAX: usize = 150;
 
 fn metadata() -> Value {
     let output = Command::new(env!("CARGO"))
-        .args([
-            "metadata",
-            "--format-version=1",
-            "--filter-platform=x86_64-unknown-linux-gnu",
-        ])
+        .args(["metadata", "--format-version=1", "--filter-platform=x86_64-unknown-linux-gnu"])
         .current_dir(workspace())
         .output()
         .expect("cargo starts");
@@ -87,9 +72,7 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
 
 /// The packages that some member needs at run time, on Linux.
 fn resolved(metadata: &Value) -> BTreeSet<String> {
-    let nodes = metadata["resolve"]["nodes"]
-        .as_array()
-        .expect("a resolved graph");
+    let nodes = metadata["resolve"]["nodes"].as_array().expect("a resolved graph");
     let needs: BTreeMap<&str, Vec<&str>> = nodes
         .iter()
         .map(|node| {
@@ -98,10 +81,7 @@ fn resolved(metadata: &Value) -> BTreeSet<String> {
                 let kinds = dependency["dep_kinds"].as_array().into_iter().flatten();
                 kinds.clone().any(|kind| kind["kind"].is_null())
             });
-            (
-                text(node, "id"),
-                normal.map(|dependency| text(dependency, "pkg")).collect(),
-            )
+            (text(node, "id"), normal.map(|dependency| text(dependency, "pkg")).collect())
         })
         .collect();
     let members = metadata["workspace_members"].as_array().expect("members");
@@ -123,10 +103,7 @@ fn arrows_point_one_way() {
         .filter(|package| package["source"].is_null())
         .map(|package| text(package, "name"))
         .collect();
-    for package in packages(&metadata)
-        .iter()
-        .filter(|package| package["source"].is_null())
-    {
+    for package in packages(&metadata).iter().filter(|package| package["source"].is_null()) {
         let name = text(package, "name");
         let dependencies = package["dependencies"].as_array().into_iter().flatten();
         let used: Vec<&str> = dependencies
@@ -140,10 +117,7 @@ fn arrows_point_one_way() {
         }
         for (owned, owners) in OWNED {
             let may = owners.contains(&name) || name == "freshlayer-tests";
-            assert!(
-                may || !used.contains(&owned),
-                "{name} must not name {owned}"
-            );
+            assert!(may || !used.contains(&owned), "{name} must not name {owned}");
         }
         let aws = used.iter().find(|used| used.starts_with("aws-"));
         assert!(
@@ -156,9 +130,7 @@ fn arrows_point_one_way() {
 #[test]
 fn the_reader_stays_small() {
     let metadata = metadata();
-    let reader = packages(&metadata)
-        .iter()
-        .find(|p| text(p, "name") == "freshlayer-reader");
+    let reader = packages(&metadata).iter().find(|p| text(p, "name") == "freshlayer-reader");
     let reader = reader.expect("the reader is a member");
     let dependencies = reader["dependencies"].as_array().into_iter().flatten();
     let always: Vec<&str> = dependencies
@@ -173,14 +145,10 @@ fn every_licence_is_a_known_one() {
     let metadata = metadata();
     for package in packages(&metadata) {
         let licence = text(package, "license").replace('/', " OR ");
-        let alternatives = licence
-            .split(" OR ")
-            .map(|part| part.trim_matches(['(', ')', ' ']));
+        let alternatives = licence.split(" OR ").map(|part| part.trim_matches(['(', ')', ' ']));
         let known = alternatives.into_iter().any(|alternative| {
             let alternative = alternative.replace(" WITH LLVM-exception", "");
-            let mut parts = alternative
-                .split(" AND ")
-                .map(|part| part.trim_matches(['(', ')']));
+            let mut parts = alternative.split(" AND ").map(|part| part.trim_matches(['(', ')']));
             parts.all(|part| LICENCES.contains(&part))
         });
         assert!(known, "{} has licence {licence:?}", text(package, "name"));
@@ -192,39 +160,20 @@ fn no_crate_stands_twice_in_the_tree() {
     let metadata = metadata();
     let resolved = resolved(&metadata);
     let mut versions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for package in packages(&metadata)
-        .iter()
-        .filter(|p| resolved.contains(text(p, "id")))
-    {
-        versions
-            .entry(text(package, "name"))
-            .or_default()
-            .insert(text(package, "version"));
+    for package in packages(&metadata).iter().filter(|p| resolved.contains(text(p, "id"))) {
+        versions.entry(text(package, "name")).or_default().insert(text(package, "version"));
     }
-    let doubled: BTreeSet<&str> = versions
-        .iter()
-        .filter(|(_, versions)| versions.len() > 1)
-        .map(|(name, _)| *name)
-        .collect();
+    let doubled: BTreeSet<&str> =
+        versions.iter().filter(|(_, versions)| versions.len() > 1).map(|(name, _)| *name).collect();
     let known: BTreeSet<&str> = DOUBLED.iter().map(|(name, _)| *name).collect();
-    assert_eq!(
-        doubled, known,
-        "a new one needs a reason, one that is gone leaves the list"
-    );
+    assert_eq!(doubled, known, "a new one needs a reason, one that is gone leaves the list");
 }
 
 #[test]
 fn files_fit_a_reader() {
     for file in tracked(&["*.rs"]) {
-        let lines = std::fs::read_to_string(&file)
-            .expect("readable")
-            .lines()
-            .count();
-        assert!(
-            lines <= FILE_LINES_MAX,
-            "{} has {lines} lines: two rooms in one?",
-            file.display()
-        );
+        let lines = std::fs::read_to_string(&file).expect("readable").lines().count();
+        assert!(lines <= FILE_LINES_MAX, "{} has {lines} lines: two rooms in one?", file.display());
     }
     let map = std::fs::read_to_string(workspace().join("ARCHITECTURE.md")).expect("readable");
     assert!(map.lines().count() <= ARCHITECTURE_LINES_MAX);
@@ -233,11 +182,7 @@ fn files_fit_a_reader() {
 #[test]
 fn no_room_for_everything() {
     for file in tracked(&["*.rs"]) {
-        let stem = file
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let vague =
             ["utils", "util", "common", "helpers", "misc", "types"].contains(&stem.as_str());
         assert!(!vague, "{} says nothing by its name", file.display());
@@ -246,17 +191,9 @@ fn no_room_for_everything() {
 
 #[test]
 fn the_engine_reads_no_clock_and_no_environment() {
-    for file in tracked(&[
-        "crates/freshlayer/src/*.rs",
-        "crates/freshlayer/src/**/*.rs",
-    ]) {
+    for file in tracked(&["crates/freshlayer/src/*.rs", "crates/freshlayer/src/**/*.rs"]) {
         let text = std::fs::read_to_string(&file).expect("readable");
-        for word in [
-            "disallowed_methods",
-            "std::env",
-            "SystemTime::now",
-            "println!",
-        ] {
+        for word in ["disallowed_methods", "std::env", "SystemTime::now", "println!"] {
             assert!(!text.contains(word), "{} holds {word}", file.display());
         }
     }
@@ -264,13 +201,7 @@ fn the_engine_reads_no_clock_and_no_environment() {
 
 fn tracked(patterns: &[&str]) -> Vec<PathBuf> {
     let output = Command::new("git")
-        .args([
-            "ls-files",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-            "--",
-        ])
+        .args(["ls-files", "--cached", "--others", "--exclude-standard", "--"])
         .args(patterns)
         .current_dir(workspace())
         .output()

@@ -18,8 +18,7 @@ pub(super) fn configuration(found: &FunctionConfiguration) -> Configuration {
 /// The layers whose ARN has the common form.
 pub(super) fn layers(found: &FunctionConfiguration) -> Vec<LayerVersionArn> {
     let arns = raw_layers(found).into_iter();
-    arns.filter_map(|arn| LayerVersionArn::parse(&arn).ok())
-        .collect()
+    arns.filter_map(|arn| LayerVersionArn::parse(&arn).ok()).collect()
 }
 
 /// All layers, as Lambda writes them.
@@ -31,12 +30,8 @@ pub(super) fn raw_layers(found: &FunctionConfiguration) -> Vec<String> {
 /// Variables under a key that we may not use are unknown, and no two unknown ones are equal: the function is
 /// held, and never gets variables that nobody released.
 fn unreadable(found: &FunctionConfiguration) -> String {
-    let error = found
-        .environment()
-        .and_then(|environment| environment.error());
-    error.map_or_else(String::new, |_| {
-        format!("{:?} {:?}", found.version(), found.revision_id())
-    })
+    let error = found.environment().and_then(|environment| environment.error());
+    error.map_or_else(String::new, |_| format!("{:?} {:?}", found.version(), found.revision_id()))
 }
 
 /// A digest over all that a published version freezes, but its code and its layers. What Lambda changes by
@@ -49,37 +44,18 @@ fn settings(found: &FunctionConfiguration) -> String {
         .flatten()
         .collect();
     variables.sort();
-    let snap_start = found
-        .snap_start()
-        .and_then(|snap_start| snap_start.apply_on());
+    let snap_start = found.snap_start().and_then(|snap_start| snap_start.apply_on());
     let parts = [
-        format!(
-            "{:?} {:?} {:?}",
-            found.runtime(),
-            found.role(),
-            found.handler()
-        ),
+        format!("{:?} {:?} {:?}", found.runtime(), found.role(), found.handler()),
         format!("{:?} {:?}", found.timeout(), found.memory_size()),
         format!("{:?} {:?}", found.vpc_config(), found.dead_letter_config()),
         format!("{:?} {:?}", found.kms_key_arn(), found.tracing_config()),
         format!("{:?}", found.file_system_configs()),
-        format!(
-            "{:?} {:?}",
-            found.package_type(),
-            found.image_config_response()
-        ),
-        format!(
-            "{:?} {:?}",
-            found.architectures(),
-            found.ephemeral_storage()
-        ),
+        format!("{:?} {:?}", found.package_type(), found.image_config_response()),
+        format!("{:?} {:?}", found.architectures(), found.ephemeral_storage()),
         format!("{snap_start:?} {:?}", found.logging_config()),
         format!("{variables:?}"),
-        format!(
-            "{:?} {:?}",
-            found.capacity_provider_config(),
-            found.durable_config()
-        ),
+        format!("{:?} {:?}", found.capacity_provider_config(), found.durable_config()),
         format!("{:?}", found.tenancy_config()),
         unreadable(found),
     ];
@@ -89,10 +65,7 @@ fn settings(found: &FunctionConfiguration) -> String {
         hasher.update(b"\n");
     }
     for layer in found.layers() {
-        if let Some(arn) = layer
-            .arn()
-            .filter(|arn| LayerVersionArn::parse(arn).is_err())
-        {
+        if let Some(arn) = layer.arn().filter(|arn| LayerVersionArn::parse(arn).is_err()) {
             hasher.update(arn);
         }
     }

@@ -67,14 +67,7 @@ impl LambdaFleet {
         pace: Pace,
         glance: Glance,
     ) -> Self {
-        Self {
-            lambda,
-            tagging,
-            pace,
-            glance,
-            seen: Arc::default(),
-            restless: Mutex::default(),
-        }
+        Self { lambda, tagging, pace, glance, seen: Arc::default(), restless: Mutex::default() }
     }
 
     /// Returns the layers of a function's version or alias, in its order; without one, of `$LATEST`.
@@ -146,25 +139,18 @@ impl LambdaFleet {
 
     async fn step(&self, step: &Step) -> Result<Consumer, FleetError> {
         let function = step.function();
-        let changed = || FleetError::Changed {
-            function: function.clone(),
-        };
+        let changed = || FleetError::Changed { function: function.clone() };
         let known = self.seen(function).ok_or_else(changed)?;
         let known = match step {
-            Step::SetLayer {
-                layer, revision_id, ..
-            } => self.set_layer(known, layer, revision_id).await?,
-            Step::PublishVersion {
-                code_sha256,
-                revision_id,
-                ..
-            } => self.publish(known, code_sha256, revision_id).await?,
-            Step::MoveAlias {
-                alias,
-                version,
-                revision_id,
-                ..
-            } => self.move_alias(known, alias, *version, revision_id).await?,
+            Step::SetLayer { layer, revision_id, .. } => {
+                self.set_layer(known, layer, revision_id).await?
+            }
+            Step::PublishVersion { code_sha256, revision_id, .. } => {
+                self.publish(known, code_sha256, revision_id).await?
+            }
+            Step::MoveAlias { alias, version, revision_id, .. } => {
+                self.move_alias(known, alias, *version, revision_id).await?
+            }
         };
         Ok(self.remember(known))
     }

@@ -37,21 +37,15 @@ impl LambdaFleet {
     /// each consumer that has published versions.
     pub(super) async fn look(&self, target: &LayerVersionArn) -> Result<Vec<Seen>, Fault> {
         let tagged = self.tagged(target.layer_name()).await?;
-        let candidates = self
-            .list()
-            .await?
-            .into_iter()
-            .filter_map(|(function, listed)| {
-                let tags = tagged.get(function.as_str()).cloned();
-                let wanted = tags.is_some() || listed.uses(target.layer());
-                wanted.then_some((function, listed, tags))
-            });
+        let candidates = self.list().await?.into_iter().filter_map(|(function, listed)| {
+            let tags = tagged.get(function.as_str()).cloned();
+            let wanted = tags.is_some() || listed.uses(target.layer());
+            wanted.then_some((function, listed, tags))
+        });
         let looks =
             candidates.map(|(function, listed, tags)| self.one(target, function, listed, tags));
-        let seen: Vec<Option<Seen>> = stream::iter(looks)
-            .buffer_unordered(LOOKS_AT_ONCE)
-            .try_collect()
-            .await?;
+        let seen: Vec<Option<Seen>> =
+            stream::iter(looks).buffer_unordered(LOOKS_AT_ONCE).try_collect().await?;
         Ok(seen.into_iter().flatten().collect())
     }
 
@@ -173,10 +167,7 @@ impl LambdaFleet {
                 let function = FunctionName::parse(found.function_name().unwrap_or_default());
                 // Whoever cannot be named here may use anything.
                 let function = function.map_err(|words| Fault::odd("ListFunctions", words))?;
-                let user = User {
-                    version: number(found.version()),
-                    function,
-                };
+                let user = User { version: number(found.version()), function };
                 let mut ours = layers(found);
                 ours.retain(|arn| arn.layer() == layer);
                 if user.version.is_none() && !ours.is_empty() {
@@ -203,9 +194,7 @@ impl LambdaFleet {
 
     /// Finds the functions that carry an order for this layer, with all their tags.
     async fn tagged(&self, layer: &str) -> Result<HashMap<String, Tags>, Fault> {
-        let filter = TagFilter::builder()
-            .key(format!("freshlayer:{layer}"))
-            .build();
+        let filter = TagFilter::builder().key(format!("freshlayer:{layer}")).build();
         let mut functions = HashMap::new();
         let mut token = None;
         loop {
@@ -252,9 +241,7 @@ impl LambdaFleet {
         listed: &Listed,
         aliases: &[AliasConfiguration],
     ) -> Result<Vec<PublishedVersion>, Fault> {
-        let behind = aliases
-            .iter()
-            .filter_map(|found| number(found.function_version()));
+        let behind = aliases.iter().filter_map(|found| number(found.function_version()));
         let newest = listed.versions.keys().next_back().copied();
         let wanted: BTreeSet<u64> = behind.chain(newest).collect();
         let mut versions = Vec::new();
@@ -263,10 +250,7 @@ impl LambdaFleet {
                 Some(found) => configuration(found),
                 None => configuration(&self.get(function, &number.to_string()).await?),
             };
-            versions.push(PublishedVersion {
-                number,
-                configuration,
-            });
+            versions.push(PublishedVersion { number, configuration });
         }
         Ok(versions)
     }
@@ -280,12 +264,7 @@ impl LambdaFleet {
         let asked = self.lambda.get_function().function_name(function.as_str());
         let found = asked.qualifier(qualifier).send().await;
         let found = found.map_err(Fault::of("GetFunction"))?;
-        let odd = || {
-            Fault::odd(
-                "GetFunction",
-                format!("{function} comes without a configuration"),
-            )
-        };
+        let odd = || Fault::odd("GetFunction", format!("{function} comes without a configuration"));
         found.configuration.ok_or_else(odd)
     }
 }
@@ -325,9 +304,7 @@ fn is_consumer(consumer: &Consumer, layer: &str) -> bool {
         let mut aliases = consumer.aliases.iter();
         aliases.any(|alias| alias.version == version.number)
     });
-    let mut configurations = behind
-        .map(|version| &version.configuration)
-        .chain([&consumer.latest]);
+    let mut configurations = behind.map(|version| &version.configuration).chain([&consumer.latest]);
     configurations.any(|one| one.layers.iter().any(|arn| arn.layer() == layer))
 }
 

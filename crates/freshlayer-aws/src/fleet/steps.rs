@@ -35,30 +35,17 @@ impl LambdaFleet {
             return Err(changed(&function));
         }
         if known.unqualified == Unqualified::LatestPublished && consumer.aliases.is_empty() {
-            return Err(FleetError::Refused {
-                function,
-                reason: ON_INSTANCES.to_owned(),
-            });
+            return Err(FleetError::Refused { function, reason: ON_INSTANCES.to_owned() });
         }
         let wanted = with_layer(&known.layers, layer);
         self.pace.turn().await;
-        let asked = self
-            .lambda
-            .update_function_configuration()
-            .function_name(function.as_str());
-        let sent = asked
-            .set_layers(Some(wanted))
-            .revision_id(revision_id)
-            .send()
-            .await;
+        let asked = self.lambda.update_function_configuration().function_name(function.as_str());
+        let sent = asked.set_layers(Some(wanted)).revision_id(revision_id).send().await;
         if let Err(fault) = sent.map_err(Fault::of("UpdateFunctionConfiguration")) {
             if !fault.is("PreconditionFailedException") {
                 return Err(decide(&function, fault));
             }
-            let found = self
-                .get(&function, LATEST)
-                .await
-                .map_err(|f| decide(&function, f))?;
+            let found = self.get(&function, LATEST).await.map_err(|f| decide(&function, f))?;
             if !layers(&found).contains(layer) {
                 return Err(changed(&function));
             }
@@ -81,15 +68,8 @@ impl LambdaFleet {
             return Ok(known);
         }
         self.pace.turn().await;
-        let asked = self
-            .lambda
-            .publish_version()
-            .function_name(function.as_str());
-        let published = asked
-            .code_sha256(code_sha256)
-            .revision_id(revision_id)
-            .send()
-            .await;
+        let asked = self.lambda.publish_version().function_name(function.as_str());
+        let published = asked.code_sha256(code_sha256).revision_id(revision_id).send().await;
         let published = match published.map_err(Fault::of("PublishVersion")) {
             Ok(published) => published,
             Err(fault) if fault.words().contains("CodeSHA256") => return Err(changed(&function)),
@@ -101,10 +81,7 @@ impl LambdaFleet {
             other(&function, Fault::odd("PublishVersion", words))
         })?;
         let found = self.settled(&function, &number.to_string()).await?;
-        consumer.versions.push(PublishedVersion {
-            number,
-            configuration: configuration(&found),
-        });
+        consumer.versions.push(PublishedVersion { number, configuration: configuration(&found) });
         Ok(known)
     }
 
@@ -131,14 +108,8 @@ impl LambdaFleet {
         // A version whose snapshot failed is listed as any other.
         self.settled(&function, &version.to_string()).await?;
         self.pace.turn().await;
-        let asked = self
-            .lambda
-            .update_alias()
-            .function_name(function.as_str())
-            .name(name);
-        let asked = asked
-            .function_version(version.to_string())
-            .revision_id(revision_id);
+        let asked = self.lambda.update_alias().function_name(function.as_str()).name(name);
+        let asked = asked.function_version(version.to_string()).revision_id(revision_id);
         let moved = match asked.send().await.map_err(Fault::of("UpdateAlias")) {
             Ok(moved) => Some((version, moved.revision_id().unwrap_or_default().to_owned())),
             Err(fault) if fault.is("PreconditionFailedException") => {
@@ -159,16 +130,10 @@ impl LambdaFleet {
         name: &str,
     ) -> Result<(u64, String), FleetError> {
         self.pace.turn().await;
-        let asked = self
-            .lambda
-            .get_alias()
-            .function_name(function.as_str())
-            .name(name);
+        let asked = self.lambda.get_alias().function_name(function.as_str()).name(name);
         let found = asked.send().await.map_err(Fault::of("GetAlias"));
         let found = found.map_err(|fault| decide(function, fault))?;
-        let number = found
-            .function_version()
-            .and_then(|version| version.parse().ok());
+        let number = found.function_version().and_then(|version| version.parse().ok());
         let revision_id = found.revision_id().unwrap_or_default().to_owned();
         Ok((number.unwrap_or_default(), revision_id))
     }
@@ -183,10 +148,7 @@ impl LambdaFleet {
         let started = tokio::time::Instant::now();
         let mut apart = FIRST_LOOK;
         loop {
-            let found = self
-                .get(function, qualifier)
-                .await
-                .map_err(|f| decide(function, f))?;
+            let found = self.get(function, qualifier).await.map_err(|f| decide(function, f))?;
             let working = found.last_update_status() == Some(&LastUpdateStatus::InProgress)
                 || found.state() == Some(&State::Pending);
             let failed = found.last_update_status() == Some(&LastUpdateStatus::Failed)
@@ -195,9 +157,7 @@ impl LambdaFleet {
                 let reason = found.last_update_status_reason().or(found.state_reason());
                 return Err(FleetError::Refused {
                     function: function.clone(),
-                    reason: reason
-                        .unwrap_or("the update failed, without a reason")
-                        .to_owned(),
+                    reason: reason.unwrap_or("the update failed, without a reason").to_owned(),
                 });
             }
             if !working {
@@ -236,25 +196,17 @@ fn with_latest(mut known: Seen, found: &FunctionConfiguration) -> Seen {
 }
 
 fn changed(function: &FunctionName) -> FleetError {
-    FleetError::Changed {
-        function: function.clone(),
-    }
+    FleetError::Changed { function: function.clone() }
 }
 
 fn other(function: &FunctionName, fault: Fault) -> FleetError {
-    FleetError::Other {
-        function: function.clone(),
-        source: fault.into(),
-    }
+    FleetError::Other { function: function.clone(), source: fault.into() }
 }
 
 /// What each of AWS's errors means for a step.
 fn decide(function: &FunctionName, fault: Fault) -> FleetError {
-    const ELSEWHERE: [&str; 3] = [
-        "PreconditionFailedException",
-        "ResourceConflictException",
-        "ResourceNotFoundException",
-    ];
+    const ELSEWHERE: [&str; 3] =
+        ["PreconditionFailedException", "ResourceConflictException", "ResourceNotFoundException"];
     const REFUSALS: [&str; 6] = [
         "AccessDeniedException",
         "CodeStorageExceededException",

@@ -9,9 +9,5 @@ pub(crate) fn run(shell: Shell) -> Done {
     let mut script = Vec::new();
     generate(shell, &mut Arguments::command(), "freshlayer", &mut script);
     let lines = String::from_utf8_lossy(&script).into_owned();
-    Done {
-        exit: Exit::Done,
-        lines: lines.clone(),
-        result: CommandResult::Text(lines),
-    }
+    Done { exit: Exit::Done, lines: lines.clone(), result: CommandResult::Text(lines) }
 }

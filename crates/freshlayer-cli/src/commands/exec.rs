@@ -79,10 +79,7 @@ pub(crate) fn replace_process(opt: &Path, command: &[String]) -> Stopped {
     Stopped::failed(format!("start {program}: {error}"))
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the command gets its own environment back"
-)]
+#[expect(clippy::disallowed_methods, reason = "the command gets its own environment back")]
 /// Puts `bin` and `lib` before the command's own paths, as Lambda does.
 fn with_paths(process: &mut Command, root: &Path) {
     for (variable, folder) in [("PATH", "bin"), ("LD_LIBRARY_PATH", "lib")] {
@@ -112,14 +109,8 @@ fn mount_at_opt(opt: &Path) -> Result<(), String> {
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
         .map_err(failed("private mounts"))?;
-    mount(
-        Some(opt),
-        DEFAULT_ROOT,
-        none,
-        MsFlags::MS_BIND | MsFlags::MS_REC,
-        none,
-    )
-    .map_err(failed("bind mount"))?;
+    mount(Some(opt), DEFAULT_ROOT, none, MsFlags::MS_BIND | MsFlags::MS_REC, none)
+        .map_err(failed("bind mount"))?;
     let read_only = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY;
     mount(none, DEFAULT_ROOT, none, read_only | kept_flags(), none)
         .map_err(failed("read-only mount"))
@@ -152,8 +143,6 @@ fn kept_flags() -> MsFlags {
         (FsFlags::ST_NODIRATIME, MsFlags::MS_NODIRATIME),
         (FsFlags::ST_RELATIME, MsFlags::MS_RELATIME),
     ];
-    let kept = pairs
-        .into_iter()
-        .filter(|(flag, _)| found.flags().contains(*flag));
+    let kept = pairs.into_iter().filter(|(flag, _)| found.flags().contains(*flag));
     kept.map(|(_, flag)| flag).collect()
 }

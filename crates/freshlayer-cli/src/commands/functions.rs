@@ -17,32 +17,17 @@ pub(crate) async fn run(host: &Host, asked: FunctionsCommand) -> Result<Done, St
         "on AWS deploy them as usual; `status` lists those that use a layer",
     )?;
     match asked {
-        FunctionsCommand::Add {
-            name,
-            layers,
-            aliases,
-            tags,
-        } => {
+        FunctionsCommand::Add { name, layers, aliases, tags } => {
             let mut arns = Vec::new();
             for layer in &layers {
                 arns.push(host.layer_version(layer).await?);
             }
-            let tags = tags
-                .iter()
-                .map(|tag| key_and_value(tag))
-                .collect::<Result<_, _>>()?;
-            let new = NewFunction {
-                name: function_name(&name)?,
-                layers: arns,
-                aliases,
-                tags,
-            };
+            let tags = tags.iter().map(|tag| key_and_value(tag)).collect::<Result<_, _>>()?;
+            let new = NewFunction { name: function_name(&name)?, layers: arns, aliases, tags };
             host.fleet().add(new).map_err(|error| stopped(&error))?;
         }
         FunctionsCommand::Remove { name } => {
-            host.fleet()
-                .remove(&function_name(&name)?)
-                .map_err(|error| stopped(&error))?;
+            host.fleet().remove(&function_name(&name)?).map_err(|error| stopped(&error))?;
         }
         FunctionsCommand::List => {}
     }
@@ -52,11 +37,7 @@ pub(crate) async fn run(host: &Host, asked: FunctionsCommand) -> Result<Done, St
         true => "no functions\n".to_owned(),
         false => functions.iter().map(text).collect(),
     };
-    Ok(Done {
-        exit: Exit::Done,
-        lines,
-        result: CommandResult::Functions(functions),
-    })
+    Ok(Done { exit: Exit::Done, lines, result: CommandResult::Functions(functions) })
 }
 
 fn function_name(text: &str) -> Result<FunctionName, Stopped> {
@@ -69,9 +50,7 @@ fn key_and_value(tag: &str) -> Result<(String, String), Stopped> {
         .ok_or_else(|| Stopped::usage(format!("tag: expected KEY=VALUE, found {tag:?}")))?;
     if key.starts_with("freshlayer:") && matches!(Order::parse(value), Order::Unclear(_)) {
         let expected = "expected hold, pin=<release> or a version such as 1";
-        return Err(Stopped::usage(format!(
-            "tag {key}: {expected}, found {value:?}"
-        )));
+        return Err(Stopped::usage(format!("tag {key}: {expected}, found {value:?}")));
     }
     Ok((key.to_owned(), value.to_owned()))
 }
@@ -94,12 +73,7 @@ fn line(function: &Function) -> FunctionLine {
     let aliases = function.aliases.iter().map(|alias| AliasLine {
         name: alias.name.clone(),
         version: alias.version,
-        layers: short(
-            configurations
-                .get(&alias.version)
-                .copied()
-                .unwrap_or_default(),
-        ),
+        layers: short(configurations.get(&alias.version).copied().unwrap_or_default()),
     });
     FunctionLine {
         name: function.name.to_string(),
@@ -110,20 +84,12 @@ fn line(function: &Function) -> FunctionLine {
 }
 
 fn short(layers: &[LayerVersionArn]) -> Vec<String> {
-    layers
-        .iter()
-        .map(|arn| format!("{}:{}", arn.layer_name(), arn.version()))
-        .collect()
+    layers.iter().map(|arn| format!("{}:{}", arn.layer_name(), arn.version())).collect()
 }
 
 fn text(function: &FunctionLine) -> String {
     let mut text = String::new();
-    let _ = writeln!(
-        text,
-        "{:20} $LATEST   {}",
-        function.name,
-        function.layers.join(" ")
-    );
+    let _ = writeln!(text, "{:20} $LATEST   {}", function.name, function.layers.join(" "));
     for (key, value) in &function.tags {
         let _ = writeln!(text, "{:20} tag       {key}={value}", "");
     }

@@ -11,11 +11,8 @@ pub(crate) async fn run(host: &Host, layer: &str) -> Result<Done, Stopped> {
     let history = history(&host.engine().await?, &layer_name(layer)?).await?;
     let mut lines = String::new();
     for line in &history {
-        let versions: Vec<String> = line
-            .layer_versions
-            .iter()
-            .map(|(r, arn)| format!("{r}:{}", arn.version()))
-            .collect();
+        let versions: Vec<String> =
+            line.layer_versions.iter().map(|(r, arn)| format!("{r}:{}", arn.version())).collect();
         let versions = match versions.is_empty() {
             true => "no layer version".to_owned(),
             false => versions.join(" "),
@@ -31,9 +28,5 @@ pub(crate) async fn run(host: &Host, layer: &str) -> Result<Done, Stopped> {
             first_reasons(&line.version_reasons),
         );
     }
-    Ok(Done {
-        exit: Exit::Done,
-        lines,
-        result: CommandResult::History(history),
-    })
+    Ok(Done { exit: Exit::Done, lines, result: CommandResult::History(history) })
 }

@@ -16,15 +16,8 @@ pub(crate) async fn pin(
         false => format!("run `freshlayer refresh {layer}` to move its functions there"),
     };
     let lines = format!("{layer}: pinned to release {}; {next}\n", pinned.seq);
-    let result = CommandResult::Pinned {
-        layer: layer.to_owned(),
-        release: Some(pinned.seq),
-    };
-    Ok(Done {
-        exit: Exit::Done,
-        lines,
-        result,
-    })
+    let result = CommandResult::Pinned { layer: layer.to_owned(), release: Some(pinned.seq) };
+    Ok(Done { exit: Exit::Done, lines, result })
 }
 
 pub(crate) async fn unpin(host: &Host, layer: &str) -> Result<Done, Stopped> {
@@ -33,13 +26,6 @@ pub(crate) async fn unpin(host: &Host, layer: &str) -> Result<Done, Stopped> {
         true => format!("{layer}: unpinned; the next refresh goes on\n"),
         false => format!("{layer}: was not pinned\n"),
     };
-    let result = CommandResult::Pinned {
-        layer: layer.to_owned(),
-        release: None,
-    };
-    Ok(Done {
-        exit: Exit::Done,
-        lines,
-        result,
-    })
+    let result = CommandResult::Pinned { layer: layer.to_owned(), release: None };
+    Ok(Done { exit: Exit::Done, lines, result })
 }

@@ -52,9 +52,8 @@ fn lines(pruned: &Pruned) -> String {
     };
     for release in &pruned.releases {
         let versions = release.layer_versions.iter();
-        let versions: Vec<String> = versions
-            .map(|arn| format!("{}:{}", arn.region(), arn.version()))
-            .collect();
+        let versions: Vec<String> =
+            versions.map(|arn| format!("{}:{}", arn.region(), arn.version())).collect();
         let (seq, versions) = (release.seq, versions.join(" "));
         let _ = writeln!(text, "  release {seq}  {did}  layer version {versions}");
     }

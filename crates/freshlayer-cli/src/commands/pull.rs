@@ -38,11 +38,7 @@ pub(crate) async fn run(
             .map_err(|error| Stopped::failed(format!("copy to {}: {error}", to.display())))?;
         let _ = writeln!(lines, "merged at {}", to.display());
     }
-    Ok(Done {
-        exit: freshlayer::report::Exit::Done,
-        lines,
-        result: CommandResult::Pulled(pulled),
-    })
+    Ok(Done { exit: freshlayer::report::Exit::Done, lines, result: CommandResult::Pulled(pulled) })
 }
 
 fn copy(from: &Path, to: &Path) -> std::io::Result<()> {

@@ -10,17 +10,11 @@ use crate::wiring::Host;
 pub(crate) async fn run(host: &Host, asked: &RefreshArguments) -> Result<Done, Stopped> {
     #[cfg(feature = "aws")]
     if let Some(publisher) = &asked.remote {
-        return Ok(of_reports(
-            crate::remote::refresh(host, publisher, asked).await?,
-        ));
+        return Ok(of_reports(crate::remote::refresh(host, publisher, asked).await?));
     }
     let definitions = host.definitions(&asked.layers)?;
     let engine = host.engine().await?;
-    let retry = if asked.retry_rejected {
-        Retry::Now
-    } else {
-        Retry::OnChange
-    };
+    let retry = if asked.retry_rejected { Retry::Now } else { Retry::OnChange };
     let mut reports = Vec::new();
     for definition in &definitions {
         reports.push(refresh(&engine, definition, retry).await);
@@ -29,16 +23,9 @@ pub(crate) async fn run(host: &Host, asked: &RefreshArguments) -> Result<Done, S
 }
 
 pub(crate) fn of_reports(reports: Vec<Report>) -> Done {
-    let exit = reports
-        .iter()
-        .map(Report::exit)
-        .fold(Exit::Done, Exit::worst);
+    let exit = reports.iter().map(Report::exit).fold(Exit::Done, Exit::worst);
     let lines = reports.iter().map(lines).collect();
-    Done {
-        exit,
-        lines,
-        result: CommandResult::Layers(reports),
-    }
+    Done { exit, lines, result: CommandResult::Layers(reports) }
 }
 
 fn lines(report: &Report) -> String {
@@ -54,17 +41,9 @@ fn lines(report: &Report) -> String {
     if let (Outcome::Refreshed { .. }, Some(release)) = (&report.outcome, &report.release) {
         let reasons = first_reasons(&release.version_reasons);
         let size = bytes(release.zip_bytes);
-        let _ = writeln!(
-            text,
-            "  version {} because {reasons}; zip of {size}",
-            release.version
-        );
+        let _ = writeln!(text, "  version {} because {reasons}; zip of {size}", release.version);
     }
-    for dataset in report
-        .datasets
-        .iter()
-        .filter(|d| d.state != DatasetState::Unchanged)
-    {
+    for dataset in report.datasets.iter().filter(|d| d.state != DatasetState::Unchanged) {
         let state = match dataset.state {
             DatasetState::Unchanged => "unchanged",
             DatasetState::New => "new",
@@ -79,11 +58,7 @@ fn lines(report: &Report) -> String {
         let _ = writeln!(text, "  {} {problem}", level.as_str().unwrap_or_default());
     }
     let spread = Spread::of(&report.consumers);
-    for consumer in report
-        .consumers
-        .iter()
-        .filter(|c| c.state != ConsumerState::Current)
-    {
+    for consumer in report.consumers.iter().filter(|c| c.state != ConsumerState::Current) {
         let _ = writeln!(text, "  {}", consumer_line(consumer, spread));
     }
     text
@@ -130,11 +105,7 @@ pub(crate) fn consumer_line(consumer: &ConsumerReport, spread: Spread) -> String
         Some(arn) => format!("on layer version {}", arn.version()),
         None => "without the layer".to_owned(),
     };
-    let reason = consumer
-        .reason
-        .as_ref()
-        .map(|reason| format!(": {reason}"))
-        .unwrap_or_default();
+    let reason = consumer.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
     let place = match spread {
         Spread::OnePlace => String::new(),
         Spread::Places => format!(" in {}", consumer.place),

@@ -11,9 +11,5 @@ pub(crate) fn run(of: SchemaOf) -> Done {
         SchemaOf::Report => schema_for!(Printed<'_>).to_value(),
     };
     let lines = format!("{schema:#}\n");
-    Done {
-        exit: Exit::Done,
-        lines: lines.clone(),
-        result: CommandResult::Text(lines),
-    }
+    Done { exit: Exit::Done, lines: lines.clone(), result: CommandResult::Text(lines) }
 }

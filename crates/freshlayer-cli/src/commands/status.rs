@@ -14,11 +14,7 @@ pub(crate) async fn run(host: &Host, layers: &[String]) -> Result<Done, Stopped>
         found.push(status(&engine, &definition).await?);
     }
     let lines = found.iter().map(lines).collect();
-    Ok(Done {
-        exit: Exit::Done,
-        lines,
-        result: CommandResult::Status(found),
-    })
+    Ok(Done { exit: Exit::Done, lines, result: CommandResult::Status(found) })
 }
 
 fn lines(status: &LayerStatus) -> String {
@@ -34,18 +30,10 @@ fn lines(status: &LayerStatus) -> String {
         Some(seq) => format!("last stable release {seq}"),
         None => "no stable release yet".to_owned(),
     };
-    let _ = writeln!(
-        text,
-        "{layer}: release {}, version {}, {stable}",
-        release.seq, release.version
-    );
+    let _ =
+        writeln!(text, "{layer}: release {}, version {}, {stable}", release.seq, release.version);
     for dataset in &status.datasets {
-        let _ = writeln!(
-            text,
-            "  dataset {}: {} old",
-            dataset.name,
-            age(dataset.age_secs)
-        );
+        let _ = writeln!(text, "  dataset {}: {} old", dataset.name, age(dataset.age_secs));
     }
     let spread = Spread::of(&status.consumers);
     for consumer in &status.consumers {
@@ -55,22 +43,11 @@ fn lines(status: &LayerStatus) -> String {
         let _ = writeln!(text, "  functions not known in {unknown}");
     }
     if let Some(pin) = &status.pinned {
-        let why = pin
-            .reason
-            .as_ref()
-            .map(|reason| format!(": {reason}"))
-            .unwrap_or_default();
-        let _ = writeln!(
-            text,
-            "  pinned to release {} since {}{why}",
-            pin.seq, pin.at
-        );
+        let why = pin.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        let _ = writeln!(text, "  pinned to release {} since {}{why}", pin.seq, pin.at);
     }
     if let Some(seq) = status.rolling_to {
-        let _ = writeln!(
-            text,
-            "  rollout to release {seq} is not finished; refresh goes on"
-        );
+        let _ = writeln!(text, "  rollout to release {seq} is not finished; refresh goes on");
     }
     rejected(status, &mut text);
     if let Some(lease) = &status.lease {

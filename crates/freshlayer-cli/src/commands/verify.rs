@@ -15,9 +15,5 @@ pub(crate) async fn run(host: &Host, layer: &str, seq: Option<u64>) -> Result<Do
             Some(problem) => writeln!(lines, "  WRONG  {}: {problem}", check.what),
         };
     }
-    Ok(Done {
-        exit: verified.exit(),
-        lines,
-        result: CommandResult::Verified(verified),
-    })
+    Ok(Done { exit: verified.exit(), lines, result: CommandResult::Verified(verified) })
 }

@@ -14,13 +14,7 @@ pub(super) struct Misfit {
 
 pub(super) fn misfits(document: &Spanned<DeTable<'_>>, schema: &Value) -> Vec<Misfit> {
     let mut found = Vec::new();
-    table(
-        document.get_ref(),
-        document.span().start,
-        "",
-        schema,
-        &mut found,
-    );
+    table(document.get_ref(), document.span().start, "", schema, &mut found);
     found
 }
 
@@ -28,15 +22,9 @@ fn table(table: &DeTable<'_>, offset: usize, path: &str, schema: &Value, found: 
     let properties = schema.get("properties").and_then(Value::as_object);
     for (key, item) in table {
         let name: &str = key.get_ref();
-        let below = if path.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{path}.{name}")
-        };
+        let below = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
         let known = properties.and_then(|properties| properties.get(name));
-        let free = schema
-            .get("additionalProperties")
-            .filter(|schema| schema.is_object());
+        let free = schema.get("additionalProperties").filter(|schema| schema.is_object());
         match known.or(free) {
             Some(field) => value(item, &below, unwrapped(field), found),
             None => found.push(Misfit {
@@ -45,22 +33,10 @@ fn table(table: &DeTable<'_>, offset: usize, path: &str, schema: &Value, found: 
             }),
         }
     }
-    for name in schema["required"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-    {
+    for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         if !table.iter().any(|(key, _)| key.get_ref() == name) {
-            let place = if path.is_empty() {
-                String::new()
-            } else {
-                format!(" in `{path}`")
-            };
-            found.push(Misfit {
-                offset,
-                message: format!("`{name}` is missing{place}"),
-            });
+            let place = if path.is_empty() { String::new() } else { format!(" in `{path}`") };
+            found.push(Misfit { offset, message: format!("`{name}` is missing{place}") });
         }
     }
 }
@@ -70,9 +46,8 @@ fn unknown_key(
     name: &str,
     properties: Option<&serde_json::Map<String, Value>>,
 ) -> String {
-    let known: Vec<&str> = properties
-        .map(|map| map.keys().map(String::as_str).collect())
-        .unwrap_or_default();
+    let known: Vec<&str> =
+        properties.map(|map| map.keys().map(String::as_str).collect()).unwrap_or_default();
     let nearest = known
         .iter()
         .map(|candidate| (strsim::jaro_winkler(name, candidate), *candidate))
@@ -92,53 +67,32 @@ fn value(item: &Spanned<DeValue<'_>>, path: &str, schema: &Value, found: &mut Ve
         (DeValue::Table(inner), Some("object")) => table(inner, offset, path, schema, found),
         (DeValue::Array(items), Some("array")) => {
             for (at, item) in items.iter().enumerate() {
-                value(
-                    item,
-                    &format!("{path}[{at}]"),
-                    unwrapped(&schema["items"]),
-                    found,
-                );
+                value(item, &format!("{path}[{at}]"), unwrapped(&schema["items"]), found);
             }
         }
         (DeValue::String(text), Some("string")) => {
             let allowed = allowed_words(schema);
             if !allowed.is_empty() && !allowed.contains(&&**text) {
-                misfit(format!(
-                    "`{path}`: expected {}, found {text:?}",
-                    allowed.join(" or ")
-                ));
+                misfit(format!("`{path}`: expected {}, found {text:?}", allowed.join(" or ")));
             }
         }
         (DeValue::Integer(number), Some("integer")) => {
             if number.as_str().starts_with('-') && schema.get("minimum").is_some() {
-                misfit(format!(
-                    "`{path}`: expected a number from 0, found {number}"
-                ));
+                misfit(format!("`{path}`: expected a number from 0, found {number}"));
             }
         }
         (DeValue::Boolean(_), Some("boolean"))
         | (DeValue::Float(_) | DeValue::Integer(_), Some("number"))
         | (_, None) => {}
         (other, Some(expected)) => {
-            misfit(format!(
-                "`{path}`: expected {expected}, found {}",
-                other.type_str()
-            ));
+            misfit(format!("`{path}`: expected {expected}, found {}", other.type_str()));
         }
     }
 }
 
 fn allowed_words(schema: &Value) -> Vec<&str> {
-    let plain = schema
-        .get("enum")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten();
-    let documented = schema
-        .get("oneOf")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten();
+    let plain = schema.get("enum").and_then(Value::as_array).into_iter().flatten();
+    let documented = schema.get("oneOf").and_then(Value::as_array).into_iter().flatten();
     let documented = documented.filter_map(|member| member.get("const"));
     plain.chain(documented).filter_map(Value::as_str).collect()
 }

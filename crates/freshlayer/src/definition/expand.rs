@@ -11,9 +11,7 @@ pub(super) fn expand(text: &str, variables: &Variables<'_>) -> Result<String, St
     while let Some(start) = rest.find("${") {
         expanded.push_str(&rest[..start]);
         let inside = &rest[start + 2..];
-        let end = inside
-            .find('}')
-            .ok_or_else(|| format!("`${{` is not closed in {text:?}"))?;
+        let end = inside.find('}').ok_or_else(|| format!("`${{` is not closed in {text:?}"))?;
         let (name, default) = match inside[..end].split_once(":-") {
             Some((name, default)) => (name, Some(default)),
             None => (&inside[..end], None),

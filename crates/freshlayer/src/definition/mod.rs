@@ -125,10 +125,7 @@ pub struct SourceUrl {
 impl SourceUrl {
     /// Makes an address that people see as the template.
     pub fn new(template: &str, url: Url) -> Self {
-        Self {
-            template: template.to_owned(),
-            url,
-        }
+        Self { template: template.to_owned(), url }
     }
 
     /// Returns the address to request. It may hold a secret: it goes to the client and nowhere else.
@@ -209,23 +206,13 @@ impl Dataset {
             None => String::new(),
         };
         let select = &self.source.select;
-        fingerprint(&(
-            origin,
-            checksum,
-            &select.globs,
-            select.strip_components,
-            self.format,
-        ))
+        fingerprint(&(origin, checksum, &select.globs, select.strip_components, self.format))
     }
 
     /// Names all that decides whether data is good; a rejection holds only while it is the
     /// same.
     pub fn verdict_fingerprint(&self, limits: &Limits) -> String {
-        fingerprint(&(
-            self.source_fingerprint(),
-            format!("{:?}", self.expect),
-            limits,
-        ))
+        fingerprint(&(self.source_fingerprint(), format!("{:?}", self.expect), limits))
     }
 }
 
@@ -260,30 +247,18 @@ pub fn read_folder(
     folder: &Path,
     variables: &Variables<'_>,
 ) -> Result<Vec<Definition>, Vec<DefinitionProblem>> {
-    let whole = |message: String| {
-        vec![DefinitionProblem {
-            file: folder.to_owned(),
-            line: 1,
-            message,
-        }]
-    };
+    let whole =
+        |message: String| vec![DefinitionProblem { file: folder.to_owned(), line: 1, message }];
     let entries = std::fs::read_dir(folder).map_err(|error| {
-        whole(format!(
-            "expected a folder of layer definitions: {error}; name it with --layers"
-        ))
+        whole(format!("expected a folder of layer definitions: {error}; name it with --layers"))
     })?;
     let mut files: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "toml")
-        })
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
         .collect();
     files.sort();
     if files.is_empty() {
-        return Err(whole(
-            "expected at least one `<layer>.toml`, found none".to_owned(),
-        ));
+        return Err(whole("expected at least one `<layer>.toml`, found none".to_owned()));
     }
     let (mut definitions, mut problems) = (Vec::new(), Vec::new());
     for file in files {
@@ -292,11 +267,7 @@ pub fn read_folder(
             Err(found) => problems.extend(found),
         }
     }
-    if problems.is_empty() {
-        Ok(definitions)
-    } else {
-        Err(problems)
-    }
+    if problems.is_empty() { Ok(definitions) } else { Err(problems) }
 }
 
 /// Reads one definition file.
@@ -309,11 +280,7 @@ pub fn read_file(
 ) -> Result<Definition, Vec<DefinitionProblem>> {
     let text = std::fs::read_to_string(file).map_err(|error| {
         let message = format!("expected a readable UTF-8 file: {error}");
-        vec![DefinitionProblem {
-            file: file.to_owned(),
-            line: 1,
-            message,
-        }]
+        vec![DefinitionProblem { file: file.to_owned(), line: 1, message }]
     })?;
     parse::definition(file, &text, variables)
 }

@@ -11,10 +11,7 @@ use super::raw::RawLayer;
 pub fn definition_schema() -> Value {
     let settings =
         SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
-    settings
-        .into_generator()
-        .into_root_schema_for::<RawLayer>()
-        .to_value()
+    settings.into_generator().into_root_schema_for::<RawLayer>().to_value()
 }
 
 /// Returns the member of an optional schema that is not `null`, or the schema itself.
@@ -23,20 +20,14 @@ pub(super) fn unwrapped(schema: &Value) -> &Value {
         return schema;
     };
     let null = Value::from("null");
-    members
-        .iter()
-        .find(|member| member.get("type") != Some(&null))
-        .unwrap_or(schema)
+    members.iter().find(|member| member.get("type") != Some(&null)).unwrap_or(schema)
 }
 
 /// Returns the one JSON type that a schema admits beside `null`, if it names one.
 pub(super) fn type_name(schema: &Value) -> Option<&str> {
     match schema.get("type")? {
         Value::String(name) => Some(name),
-        Value::Array(names) => names
-            .iter()
-            .filter_map(Value::as_str)
-            .find(|name| *name != "null"),
+        Value::Array(names) => names.iter().filter_map(Value::as_str).find(|name| *name != "null"),
         _ => None,
     }
 }
@@ -63,10 +54,7 @@ fn rows(schema: &Value, prefix: &str, table: &mut String) {
             (false, Some(Value::Null | Value::Object(_)) | None) => String::new(),
             (false, Some(value)) => format!("`{value}`"),
         };
-        let text = field
-            .get("description")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
+        let text = field.get("description").and_then(Value::as_str).unwrap_or_default();
         let (kind, below) = match type_name(inner) {
             Some("array") => (
                 format!("list of {}", type_name(&inner["items"]).unwrap_or("value")),
@@ -76,10 +64,7 @@ fn rows(schema: &Value, prefix: &str, table: &mut String) {
             None => ("any".to_owned(), (inner, String::new())),
         };
         let meaning = text.replace('\n', " ");
-        let _ = writeln!(
-            table,
-            "| `{prefix}{name}` | {kind} | {default} | {meaning} |"
-        );
+        let _ = writeln!(table, "| `{prefix}{name}` | {kind} | {default} | {meaning} |");
         rows(below.0, &below.1, table);
     }
 }

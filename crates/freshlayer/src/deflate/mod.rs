@@ -62,11 +62,7 @@ pub(crate) struct Deflater {
 
 impl Deflater {
     pub(crate) fn new(file: PathBuf) -> Self {
-        Self {
-            file,
-            piece: Vec::new(),
-            crew: None,
-        }
+        Self { file, piece: Vec::new(), crew: None }
     }
 
     /// Waits for the last piece.
@@ -124,11 +120,7 @@ impl Crew {
             })
             .unzip();
         let writer = std::thread::spawn(move || collect(written, &pieces));
-        Self {
-            workers,
-            given: 0,
-            writer: Some(writer),
-        }
+        Self { workers, given: 0, writer: Some(writer) }
     }
 
     fn give(&mut self, piece: Vec<u8>, end: End) -> io::Result<()> {
@@ -144,9 +136,7 @@ impl Crew {
     fn join(&mut self) -> io::Result<Written> {
         self.workers.clear();
         let writer = self.writer.take().ok_or_else(ended_early)?;
-        let written = writer
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        let written = writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         match written.pieces == self.given {
             true => Ok(written),
             false => Err(ended_early()),
@@ -236,10 +226,7 @@ struct Workshop {
 impl Workshop {
     fn new() -> Self {
         let level = CompressionLvl::new(LEVEL).expect("libdeflate has levels 0 to 12");
-        Self {
-            compressor: Compressor::new(level),
-            output: Vec::new(),
-        }
+        Self { compressor: Compressor::new(level), output: Vec::new() }
     }
 
     fn compress(&mut self, input: &[u8], end: End) -> io::Result<Piece> {
@@ -257,10 +244,6 @@ impl Workshop {
             End::Open => open_ended(deflated)
                 .ok_or_else(|| io::Error::other("the compressor's stream has no last block"))?,
         };
-        Ok(Piece {
-            deflated,
-            size_bytes: input.len() as u64,
-            crc32,
-        })
+        Ok(Piece { deflated, size_bytes: input.len() as u64, crc32 })
     }
 }

@@ -5,14 +5,8 @@
 //! and an empty stored block brings the next piece to a byte boundary (what zlib calls a sync flush). To
 //! find the bit, the blocks are walked as an inflater would (RFC 1951), without producing anything.
 
-#![expect(
-    clippy::cast_possible_truncation,
-    reason = "every number here has at most 16 bits"
-)]
-#![expect(
-    clippy::naive_bytecount,
-    reason = "300 code lengths, a few times per piece"
-)]
+#![expect(clippy::cast_possible_truncation, reason = "every number here has at most 16 bits")]
+#![expect(clippy::naive_bytecount, reason = "300 code lengths, a few times per piece")]
 
 /// Where a stream's last block begins, and where its last bit lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,12 +36,7 @@ pub(super) fn open_ended(mut stream: Vec<u8>) -> Option<Vec<u8>> {
 }
 
 fn last_block(stream: &[u8]) -> Option<LastBlock> {
-    let mut bits = Bits {
-        bytes: stream,
-        at: 0,
-        buffer: 0,
-        count: 0,
-    };
+    let mut bits = Bits { bytes: stream, at: 0, buffer: 0, count: 0 };
     loop {
         let header_bit = bits.position();
         let is_last = bits.take(1)? == 1;
@@ -62,10 +51,7 @@ fn last_block(stream: &[u8]) -> Option<LastBlock> {
         }
         if is_last {
             let end_bit = bits.position();
-            return (end_bit <= stream.len() * 8).then_some(LastBlock {
-                header_bit,
-                end_bit,
-            });
+            return (end_bit <= stream.len() * 8).then_some(LastBlock { header_bit, end_bit });
         }
     }
 }
@@ -123,23 +109,15 @@ fn stored(bits: &mut Bits<'_>) -> Option<()> {
     let length = u16::from_le_bytes([header[0], header[1]]);
     let complement = u16::from_le_bytes([header[2], header[3]]);
     let end = start + 4 + usize::from(length);
-    *bits = Bits {
-        bytes: bits.bytes,
-        at: end,
-        buffer: 0,
-        count: 0,
-    };
+    *bits = Bits { bytes: bits.bytes, at: end, buffer: 0, count: 0 };
     (length == !complement && end <= bits.bytes.len()).then_some(())
 }
 
 /// Extra bits behind each length symbol, 257 first. Source: RFC 1951, section 3.2.5.
-const LENGTH_EXTRA: [u32; 29] = [
-    0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0,
-];
+const LENGTH_EXTRA: [u32; 29] =
+    [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0];
 /// The order in which the code lengths of the code lengths stand. Source: section 3.2.7.
-const ORDER: [usize; 19] = [
-    16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15,
-];
+const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 const END_OF_BLOCK: u32 = 256;
 
 /// The most bits that one match takes: two codes of 15, and 5 and 13 extra bits.
@@ -252,10 +230,7 @@ impl Distances {
             // Two symbols share each number of extra bits, but for the first four.
             cell => (cell & 0xff) as u8 + ((cell >> 8) / 2).saturating_sub(1) as u8,
         });
-        Some(Self {
-            bits: bits.collect(),
-            mask: table.mask,
-        })
+        Some(Self { bits: bits.collect(), mask: table.mask })
     }
 
     #[inline]
@@ -295,10 +270,7 @@ fn dynamic_tables(bits: &mut Bits<'_>) -> Option<(Literals, Distances)> {
         lengths.extend(std::iter::repeat_n(value, times as usize));
     }
     let distance_lengths = lengths.get(literal_count..literal_count + distance_count)?;
-    Some((
-        Literals::new(&lengths[..literal_count])?,
-        Distances::new(distance_lengths)?,
-    ))
+    Some((Literals::new(&lengths[..literal_count])?, Distances::new(distance_lengths)?))
 }
 
 /// A Huffman code as a table over the longest code's bits: each cell holds a symbol and its code's length.
@@ -317,11 +289,7 @@ impl Table {
         }
         let size = 1_u32 << longest;
         let mut cells = vec![0; size as usize];
-        for (symbol, &length) in lengths
-            .iter()
-            .enumerate()
-            .filter(|(_, length)| **length > 0)
-        {
+        for (symbol, &length) in lengths.iter().enumerate().filter(|(_, length)| **length > 0) {
             let code = next[usize::from(length)];
             next[usize::from(length)] += 1;
             let length = u32::from(length);
@@ -333,10 +301,7 @@ impl Table {
                 cells[cell as usize] = (symbol as u32) << 8 | length;
             }
         }
-        Some(Self {
-            cells,
-            mask: u64::from(size) - 1,
-        })
+        Some(Self { cells, mask: u64::from(size) - 1 })
     }
 
     /// Finds the first symbol of some bits, and how many it takes.
@@ -359,26 +324,20 @@ mod tests {
         let mut compressor =
             libdeflater::Compressor::new(libdeflater::CompressionLvl::new(5).expect("a level"));
         let mut output = vec![0; compressor.deflate_compress_bound(piece.len())];
-        let length = compressor
-            .deflate_compress(piece, &mut output)
-            .expect("it fits the bound");
+        let length = compressor.deflate_compress(piece, &mut output).expect("it fits the bound");
         output.truncate(length);
         output
     }
 
     fn joined(pieces: &[Vec<u8>]) -> Vec<u8> {
         let (last, before) = pieces.split_last().expect("at least one");
-        let open = before
-            .iter()
-            .flat_map(|p| open_ended(compress(p)).expect("a whole stream"));
+        let open = before.iter().flat_map(|p| open_ended(compress(p)).expect("a whole stream"));
         open.chain(compress(last)).collect()
     }
 
     fn inflated(stream: &[u8]) -> Vec<u8> {
         let mut output = Vec::new();
-        flate2::read::DeflateDecoder::new(stream)
-            .read_to_end(&mut output)
-            .expect("one stream");
+        flate2::read::DeflateDecoder::new(stream).read_to_end(&mut output).expect("one stream");
         output
     }
 

@@ -72,11 +72,8 @@ pub(crate) async fn download(
     let mut pulled = Vec::new();
     for dataset in &definition.datasets {
         let known = known(session.head(), dataset, &definition.limits, live);
-        let request = Request {
-            source: &dataset.source,
-            known: known.as_ref(),
-            limits: &definition.limits,
-        };
+        let request =
+            Request { source: &dataset.source, known: known.as_ref(), limits: &definition.limits };
         let body = match ask(engine, request).await {
             Ok(Fetch::Body(body)) => body,
             Ok(Fetch::Unchanged) => {
@@ -92,12 +89,7 @@ pub(crate) async fn download(
             return Ok(Downloaded::Busy(lease));
         }
         let folder = folder.join(dataset.name.as_str());
-        let pull = Pull {
-            engine,
-            dataset,
-            limits: &definition.limits,
-            folder: &folder,
-        };
+        let pull = Pull { engine, dataset, limits: &definition.limits, folder: &folder };
         pulled.push(pull.run(body, session.head(), stages).await?);
     }
     Ok(Downloaded::Pulled(pulled))
@@ -111,12 +103,7 @@ async fn ask(engine: &Engine, request: Request<'_>) -> Result<Fetch, SourceError
     in_time.unwrap_or_else(|_elapsed| {
         let url = request.source.origin.to_string();
         let reason = format!("no whole answer within {secs} s");
-        Err(SourceError::Unreachable {
-            url,
-            tries: 1,
-            reason,
-            source: None,
-        })
+        Err(SourceError::Unreachable { url, tries: 1, reason, source: None })
     })
 }
 
@@ -139,10 +126,9 @@ fn known(
 fn unchanged(head: &Head, dataset: &Dataset, limits: &Limits) -> Pulled {
     let seen = head.upstream.get(&dataset.name);
     match seen.and_then(|seen| head.rejection(dataset, limits, &seen.digest)) {
-        Some(rejection) => Pulled::Refused(Refused {
-            problems: rejection.problems.clone(),
-            seen: None,
-        }),
+        Some(rejection) => {
+            Pulled::Refused(Refused { problems: rejection.problems.clone(), seen: None })
+        }
         None => Pulled::Unchanged,
     }
 }
@@ -215,36 +201,22 @@ impl Pull<'_> {
         checksums: &[ExpectedChecksum],
         stages: &Stages,
     ) -> Result<Result<Vec<StagedFile>, Vec<Problem>>, Error> {
-        let running = stages.start(
-            self.engine,
-            Stage::Extract,
-            self.dataset.name.as_str(),
-            None,
-        );
+        let running = stages.start(self.engine, Stage::Extract, self.dataset.name.as_str(), None);
         let meter: Meter = stages.meter(&running);
-        let md5 = checksums
-            .iter()
-            .any(|c| matches!(c, ExpectedChecksum::ExtractedMd5(_)));
+        let md5 = checksums.iter().any(|c| matches!(c, ExpectedChecksum::ExtractedMd5(_)));
         let also = if md5 { Also::Md5 } else { Also::Nothing };
         let (dataset, limits) = (self.dataset.clone(), self.limits.clone());
         let (body, folder) = (body.clone(), self.folder.join("files"));
         let extracted =
             blocking(move || extract(&dataset, &limits, &body, &folder, also, &meter)).await?;
         if let Ok(files) = &extracted {
-            stages.finish(
-                self.engine,
-                running,
-                files.iter().map(|file| file.size_bytes).sum(),
-            );
+            stages.finish(self.engine, running, files.iter().map(|file| file.size_bytes).sum());
         }
         Ok(extracted)
     }
 
     fn refused(&self, problems: Vec<Problem>, seen: Option<Seen>) -> Pulled {
-        let problems = problems
-            .into_iter()
-            .map(|problem| problem.of(&self.dataset.name))
-            .collect();
+        let problems = problems.into_iter().map(|problem| problem.of(&self.dataset.name)).collect();
         Pulled::Refused(Refused { problems, seen })
     }
 }
@@ -253,11 +225,7 @@ fn transfer_mismatch(checksums: &[ExpectedChecksum], body: &Staged) -> Option<Pr
     checksums.iter().find_map(|checksum| match checksum {
         ExpectedChecksum::TransferSha256(expected) if *expected != body.sha256 => {
             let expected = format!("SHA-256 {expected} of the download");
-            Some(Problem::fail(
-                Code::ChecksumMismatch,
-                expected,
-                body.sha256.to_string(),
-            ))
+            Some(Problem::fail(Code::ChecksumMismatch, expected, body.sha256.to_string()))
         }
         _ => None,
     })
@@ -266,10 +234,7 @@ fn transfer_mismatch(checksums: &[ExpectedChecksum], body: &Staged) -> Option<Pr
 fn extracted_mismatch(checksums: &[ExpectedChecksum], files: &[StagedFile]) -> Option<Problem> {
     checksums.iter().find_map(|checksum| match checksum {
         ExpectedChecksum::ExtractedMd5(expected) => {
-            let found = files
-                .first()
-                .and_then(|file| file.md5.clone())
-                .unwrap_or_default();
+            let found = files.first().and_then(|file| file.md5.clone()).unwrap_or_default();
             let expected_text = format!("MD5 {expected} of the extracted file");
             (*expected != found)
                 .then(|| Problem::fail(Code::ChecksumMismatch, expected_text, found))

@@ -29,14 +29,8 @@ pub(super) async fn to_file(
     path: &Path,
     meter: &Meter,
 ) -> Result<Streamed, Error> {
-    if let Some(length) = body
-        .length_bytes
-        .filter(|length| *length > limits.download_bytes_max)
-    {
-        return Ok(Streamed::TooLarge(too_large(
-            limits,
-            &format!("{length} bytes announced"),
-        )));
+    if let Some(length) = body.length_bytes.filter(|length| *length > limits.download_bytes_max) {
+        return Ok(Streamed::TooLarge(too_large(limits, &format!("{length} bytes announced"))));
     }
     let mut file = File::create(path).map_err(Error::io("write", path))?;
     let mut sha256 = Sha256::new();
@@ -52,10 +46,7 @@ pub(super) async fn to_file(
         };
         size_bytes += chunk.len() as u64;
         if size_bytes > limits.download_bytes_max {
-            return Ok(Streamed::TooLarge(too_large(
-                limits,
-                "more; the download was stopped",
-            )));
+            return Ok(Streamed::TooLarge(too_large(limits, "more; the download was stopped")));
         }
         if !pace.keeps_up(chunk.len() as u64) {
             return Ok(Streamed::Broken(pace.too_slow(&body.facts.url)));
@@ -65,11 +56,7 @@ pub(super) async fn to_file(
         meter.add(chunk.len());
     }
     let sha256 = Digest::of(sha256);
-    Ok(Streamed::Whole(Staged {
-        file: path.to_owned(),
-        size_bytes,
-        sha256,
-    }))
+    Ok(Streamed::Whole(Staged { file: path.to_owned(), size_bytes, sha256 }))
 }
 
 fn too_large(limits: &Limits, found: &str) -> Problem {
@@ -124,11 +111,6 @@ impl Pace {
 
     fn too_slow(&self, url: &str) -> SourceError {
         let reason = format!("the transfer is too slow or stands still: {}", self.said);
-        SourceError::Unreachable {
-            url: url.to_owned(),
-            tries: 1,
-            reason,
-            source: None,
-        }
+        SourceError::Unreachable { url: url.to_owned(), tries: 1, reason, source: None }
     }
 }

@@ -19,9 +19,7 @@ pub(crate) struct Budget {
 impl Budget {
     /// Makes the budget of a body of a given size.
     pub(crate) fn new(limits: &Limits, body_bytes: u64) -> Self {
-        let by_ratio = body_bytes
-            .saturating_mul(limits.expansion_ratio_max)
-            .max(FREE_BYTES);
+        let by_ratio = body_bytes.saturating_mul(limits.expansion_ratio_max).max(FREE_BYTES);
         // What is passed over counts too: licence texts and other files beside the one that is taken.
         let by_size = limits.unpacked_bytes_max.saturating_mul(2);
         Self {
@@ -43,11 +41,7 @@ impl Budget {
             "at most {} bytes: {} times the body of {} bytes, and twice the {} bytes of a dataset",
             self.bytes_max, self.ratio, self.body_bytes, self.unpacked_bytes_max
         );
-        Err(Problem::fail(
-            Code::ExpansionLimit,
-            expected,
-            "more; unpacking was stopped",
-        ))
+        Err(Problem::fail(Code::ExpansionLimit, expected, "more; unpacking was stopped"))
     }
 }
 
@@ -65,22 +59,14 @@ pub(super) struct Bounded<R> {
 
 impl<R> Bounded<R> {
     pub(super) fn new(inner: R, budget: Budget) -> Self {
-        Self {
-            inner,
-            budget,
-            zeros_at_end: 0,
-        }
+        Self { inner, budget, zeros_at_end: 0 }
     }
 }
 
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
-        let zeros = buffer[..read]
-            .iter()
-            .rev()
-            .take_while(|byte| **byte == 0)
-            .count();
+        let zeros = buffer[..read].iter().rev().take_while(|byte| **byte == 0).count();
         let before = if zeros == read { self.zeros_at_end } else { 0 };
         self.zeros_at_end = before + zeros as u64;
         match self.budget.spend(read as u64) {
@@ -92,9 +78,7 @@ impl<R: Read> Read for Bounded<R> {
 
 /// Says what a failed read of a container means for the data.
 pub(super) fn problem_of(error: &io::Error) -> Problem {
-    let refusal = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<Refusal>());
+    let refusal = error.get_ref().and_then(|inner| inner.downcast_ref::<Refusal>());
     if let Some(Refusal(problem)) = refusal {
         return problem.clone();
     }
@@ -102,9 +86,5 @@ pub(super) fn problem_of(error: &io::Error) -> Problem {
         io::ErrorKind::UnexpectedEof => "an end in the middle: the file is cut short".to_owned(),
         _ => error.to_string(),
     };
-    Problem::fail(
-        Code::ContainerCorrupt,
-        "a container that can be read to its end",
-        found,
-    )
+    Problem::fail(Code::ContainerCorrupt, "a container that can be read to its end", found)
 }

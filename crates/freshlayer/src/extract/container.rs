@@ -61,10 +61,9 @@ pub(super) fn unpack(container: Container, file: File, taker: &mut Taker<'_>) ->
             let decoder = lzma_rust2::XzReader::new_mem_limit(file, true, XZ_MEMORY_KIB_MAX);
             decompressed(decoder, taker)
         }
-        Container::Zstd => decompressed(
-            ZstdFrames::new(BufReader::with_capacity(INPUT_BYTES, file)),
-            taker,
-        ),
+        Container::Zstd => {
+            decompressed(ZstdFrames::new(BufReader::with_capacity(INPUT_BYTES, file)), taker)
+        }
     }
 }
 
@@ -72,13 +71,7 @@ pub(super) fn unpack(container: Container, file: File, taker: &mut Taker<'_>) ->
 fn decompressed(decoder: impl Read + Send, taker: &mut Taker<'_>) -> Result<(), Error> {
     piped(decoder, |pieces| match pieces.peek(512) {
         Ok(start) if sniff(start) == Container::Tar => untar(pieces, taker),
-        Ok(_) => taker.entry(
-            &Entry {
-                name: "",
-                kind: Kind::Only,
-            },
-            pieces,
-        ),
+        Ok(_) => taker.entry(&Entry { name: "", kind: Kind::Only }, pieces),
         Err(error) => Ok(taker.refuse(problem_of(&error))),
     })
 }

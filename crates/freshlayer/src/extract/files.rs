@@ -195,12 +195,8 @@ impl<'a> Taker<'a> {
             if let Err(problem) = self.spend(read as u64) {
                 return Ok(self.refuse(problem.at(shown(name))));
             }
-            output
-                .write_all(&buffer[..read])
-                .map_err(Error::io("write", &file))?;
-            compressor
-                .write_all(&buffer[..read])
-                .map_err(Error::io("write", &stream))?;
+            output.write_all(&buffer[..read]).map_err(Error::io("write", &file))?;
+            compressor.write_all(&buffer[..read]).map_err(Error::io("write", &stream))?;
             sha256.update(&buffer[..read]);
             if self.also == Also::Md5 {
                 md5.update(&buffer[..read]);
@@ -210,15 +206,7 @@ impl<'a> Taker<'a> {
         let md5 = (self.also == Also::Md5).then(|| hex(&md5.finalize()));
         let sha256 = Digest::of(sha256);
         let deflated = compressor.finish().map_err(Error::io("write", &stream))?;
-        let staged = StagedFile {
-            path,
-            mode,
-            size_bytes,
-            sha256,
-            md5,
-            file,
-            deflated,
-        };
+        let staged = StagedFile { path, mode, size_bytes, sha256, md5, file, deflated };
         self.taken.push((name.to_owned(), staged));
         Ok(())
     }
@@ -263,11 +251,7 @@ impl<'a> Taker<'a> {
             };
             self.refuse(Problem::fail(Code::SelectNone, expected, found));
         } else if self.taken.len() > 1 && self.dataset.format != Format::Archive {
-            let names = self
-                .taken
-                .iter()
-                .take(NAMES_SHOWN_MAX)
-                .map(|(name, _)| name.as_str());
+            let names = self.taken.iter().take(NAMES_SHOWN_MAX).map(|(name, _)| name.as_str());
             let names: Vec<&str> = names.collect();
             let found = format!("{} files: {}", self.taken.len(), names.join(", "));
             let expected = "one file; name it with `source.select`";
@@ -289,11 +273,7 @@ fn mode_of(kind: Kind) -> &'static str {
 }
 
 fn shown(name: &str) -> &str {
-    if name.is_empty() {
-        "the compressed stream"
-    } else {
-        name
-    }
+    if name.is_empty() { "the compressed stream" } else { name }
 }
 
 /// Builds the set of globs; none means all. They were checked when the definition was read.

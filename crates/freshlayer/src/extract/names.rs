@@ -21,9 +21,7 @@ impl Names {
     /// Takes a file's name, or says what it collides with.
     pub(crate) fn take(&mut self, path: &OptPath) -> Result<(), Problem> {
         let path = path.as_str();
-        let folders = path
-            .match_indices('/')
-            .map(|(at, _)| (&path[..at], Kind::Folder));
+        let folders = path.match_indices('/').map(|(at, _)| (&path[..at], Kind::Folder));
         let names: Vec<_> = folders.chain([(path, Kind::File)]).collect();
         for &(name, kind) in &names {
             if let Some((other, other_kind)) = self.seen.get(&name.to_lowercase()) {
@@ -31,9 +29,7 @@ impl Names {
             }
         }
         for (name, kind) in names {
-            self.seen
-                .entry(name.to_lowercase())
-                .or_insert((name.to_owned(), kind));
+            self.seen.entry(name.to_lowercase()).or_insert((name.to_owned(), kind));
         }
         Ok(())
     }
@@ -44,11 +40,7 @@ fn collision(name: &str, kind: Kind, other: &str, other_kind: Kind) -> Result<()
         (Kind::Folder, Kind::Folder) if name == other => Ok(()),
         (Kind::File, Kind::File) if name == other => {
             let expected = "each name once";
-            Err(Problem::fail(
-                Code::EntryDuplicate,
-                expected,
-                format!("{name} twice"),
-            ))
+            Err(Problem::fail(Code::EntryDuplicate, expected, format!("{name} twice")))
         }
         _ if name != other => {
             let expected = "names that differ in more than case";
@@ -57,11 +49,7 @@ fn collision(name: &str, kind: Kind, other: &str, other_kind: Kind) -> Result<()
         }
         _ => {
             let expected = "a name to be a file or a folder";
-            Err(Problem::fail(
-                Code::EntryFolder,
-                expected,
-                format!("{name} as both"),
-            ))
+            Err(Problem::fail(Code::EntryFolder, expected, format!("{name} as both")))
         }
     }
 }

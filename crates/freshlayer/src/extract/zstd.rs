@@ -18,11 +18,7 @@ enum Frame {
 
 impl<R: BufRead> ZstdFrames<R> {
     pub(super) fn new(source: R) -> Self {
-        Self {
-            source,
-            decoder: FrameDecoder::new(),
-            frame: Frame::Between,
-        }
+        Self { source, decoder: FrameDecoder::new(), frame: Frame::Between }
     }
 
     /// Opens the next frame; `false` at the end of the file.
@@ -37,10 +33,7 @@ impl<R: BufRead> ZstdFrames<R> {
                     length,
                     ..
                 })) => {
-                    io::copy(
-                        &mut self.source.by_ref().take(length.into()),
-                        &mut io::sink(),
-                    )?;
+                    io::copy(&mut self.source.by_ref().take(length.into()), &mut io::sink())?;
                 }
                 Err(error) => return Err(io::Error::other(error.to_string())),
             }
@@ -98,10 +91,7 @@ mod tests {
         let file = [frame(b"first, "), skipped, frame(b"second")].concat();
         assert_eq!(read(&file).expect("two sound frames"), b"first, second");
         assert!(read(&file[..file.len() - 1]).is_err(), "a cut frame");
-        assert!(
-            read(&[&file[..], b"noise"].concat()).is_err(),
-            "noise behind the last frame"
-        );
+        assert!(read(&[&file[..], b"noise"].concat()).is_err(), "noise behind the last frame");
         let mut flipped = frame(&b"some words that are long enough ".repeat(20));
         let middle = flipped.len() / 2;
         flipped[middle] ^= 1;

@@ -31,13 +31,7 @@ pub(super) fn inspect(dataset: &Dataset, files: &[StagedFile]) -> Findings {
     let executables = files.iter().filter(|file| file.mode == EXECUTABLE);
     let profile = Profile {
         counts: [("entries".to_owned(), files.len() as u64)].into(),
-        shape: executables
-            .map(|file| format!("executable {}", file.path))
-            .collect(),
+        shape: executables.map(|file| format!("executable {}", file.path)).collect(),
     };
-    Findings {
-        problems,
-        profile,
-        ..Findings::default()
-    }
+    Findings { problems, profile, ..Findings::default() }
 }

@@ -23,10 +23,7 @@ mod tests {
     use super::*;
 
     fn profile(count: u64) -> Profile {
-        Profile {
-            counts: [("rows".to_owned(), count)].into(),
-            ..Profile::default()
-        }
+        Profile { counts: [("rows".to_owned(), count)].into(), ..Profile::default() }
     }
 
     #[test]

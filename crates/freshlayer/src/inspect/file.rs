@@ -20,9 +20,7 @@ pub(super) fn inspect(dataset: &Dataset, file: &StagedFile) -> Result<Findings, 
         .map_err(Error::io("read", &file.file))?;
     if start != *magic {
         let expected = format!("a start of {}", hex(magic));
-        findings
-            .problems
-            .push(Problem::fail(Code::Magic, expected, hex(&start)));
+        findings.problems.push(Problem::fail(Code::Magic, expected, hex(&start)));
     }
     Ok(findings)
 }

@@ -69,37 +69,22 @@ pub(crate) fn inspect(
         _ => Findings::default(),
     };
     problems.append(&mut findings.problems);
-    let tomorrow = now
-        .saturating_add(SignedDuration::from_hours(24))
-        .unwrap_or(Timestamp::MAX);
+    let tomorrow = now.saturating_add(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MAX);
     if let Some(built) = findings.built.filter(|built| *built > tomorrow) {
         let expected = format!("a build not after {tomorrow}");
-        problems.push(Problem::fail(
-            Code::FutureBuild,
-            expected,
-            format!("one of {built}"),
-        ));
+        problems.push(Problem::fail(Code::FutureBuild, expected, format!("one of {built}")));
     }
     // A server's clock may be wrong; the data's own word counts more.
-    let changed = candidate
-        .upstream
-        .last_modified
-        .filter(|changed| *changed <= tomorrow);
+    let changed = candidate.upstream.last_modified.filter(|changed| *changed <= tomorrow);
     let built = findings.built.or(changed);
-    findings
-        .profile
-        .counts
-        .insert("bytes".to_owned(), size_bytes);
+    findings.profile.counts.insert("bytes".to_owned(), size_bytes);
     problems.extend(age(&candidate, built, live, now));
     if let Some(live) = live {
         let most = candidate.dataset.expect.drift_percent_max;
         problems.extend(drift::drift(&live.profile, &findings.profile, most));
     }
     let name = candidate.dataset.name.clone();
-    let problems: Vec<Problem> = problems
-        .into_iter()
-        .map(|problem| problem.of(&name))
-        .collect();
+    let problems: Vec<Problem> = problems.into_iter().map(|problem| problem.of(&name)).collect();
     let passed = problems.iter().all(|problem| problem.level == Level::Warn);
     let proven = passed.then(|| proven(candidate, findings, built));
     Ok(Inspected { proven, problems })
@@ -128,10 +113,7 @@ fn proven(candidate: Candidate, findings: Findings, built: Option<Timestamp>) ->
         mode: file.mode,
         deflated: file.deflated,
     });
-    Proven {
-        snapshot,
-        files: files.collect(),
-    }
+    Proven { snapshot, files: files.collect() }
 }
 
 fn manifest_file(file: &StagedFile) -> freshlayer_reader::File {
@@ -153,11 +135,7 @@ fn sizes(candidate: &Candidate, size_bytes: u64) -> Vec<Problem> {
         return Vec::new();
     }
     let expected = format!("{} to {} bytes", band.start(), band.end());
-    vec![Problem::fail(
-        Code::SizeBand,
-        expected,
-        format!("{size_bytes} bytes"),
-    )]
+    vec![Problem::fail(Code::SizeBand, expected, format!("{size_bytes} bytes"))]
 }
 
 fn age(
@@ -180,11 +158,7 @@ fn age(
         let oldest = now.saturating_sub(SignedDuration::from_hours(24 * i64::from(days)));
         if oldest.is_ok_and(|oldest| built < oldest) {
             let expected = format!("a build of the last {days} days");
-            problems.push(Problem::fail(
-                Code::BuildTooOld,
-                expected,
-                format!("one of {built}"),
-            ));
+            problems.push(Problem::fail(Code::BuildTooOld, expected, format!("one of {built}")));
         }
     }
     problems

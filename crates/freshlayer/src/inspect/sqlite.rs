@@ -61,28 +61,20 @@ pub(super) fn inspect(
     if !start.starts_with(HEADER) || start.len() < 100 {
         let expected = "a SQLite database: its 16 header bytes";
         let found = format!("a start of {}", first_bytes(&start));
-        findings
-            .problems
-            .push(Problem::fail(Code::WrongType, expected, found));
+        findings.problems.push(Problem::fail(Code::WrongType, expected, found));
         return Ok(findings);
     }
     if start[18..20] == WAL {
         findings.rewritten = Some(without_wal(file)?);
         let expected = "a rollback journal: WAL cannot be read on a read-only file system";
-        findings.problems.push(Problem::warn(
-            Code::SqliteWal,
-            expected,
-            "WAL mode; converted",
-        ));
+        findings.problems.push(Problem::warn(Code::SqliteWal, expected, "WAL mode; converted"));
     }
     if let Some(problem) = size(&start, file.size_bytes) {
         findings.problems.push(problem);
         return Ok(findings);
     }
     if let Err(error) = queries(dataset, file, limits, &mut findings) {
-        findings
-            .problems
-            .push(problem_of(&error, limits, "the database"));
+        findings.problems.push(problem_of(&error, limits, "the database"));
     }
     Ok(findings)
 }
@@ -92,20 +84,12 @@ pub(super) fn inspect(
 fn without_wal(file: &StagedFile) -> Result<StagedFile, Error> {
     let path = &file.file;
     let fault = |error| Error::io("convert", path)(error);
-    let output = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(path)
-        .map_err(fault)?;
+    let output = OpenOptions::new().read(true).write(true).open(path).map_err(fault)?;
     output.write_all_at(&ROLLBACK, VERSIONS_AT).map_err(fault)?;
     drop(output);
     let sha256 = sha256_of(path).map_err(fault)?;
     let deflated = deflate_file(path, deflated_beside(path)).map_err(fault)?;
-    Ok(StagedFile {
-        sha256,
-        deflated,
-        ..file.clone()
-    })
+    Ok(StagedFile { sha256, deflated, ..file.clone() })
 }
 
 /// Compares the file's size with what its header says.
@@ -172,54 +156,40 @@ fn judge(
     }
     let tables = tables(connection)?;
     if tables.is_empty() {
-        findings
-            .problems
-            .push(Problem::fail(Code::Empty, "at least one table", "none"));
+        findings.problems.push(Problem::fail(Code::Empty, "at least one table", "none"));
     }
     for (table, columns) in &expect.tables {
         findings.problems.extend(missing(&tables, table, columns));
     }
     let mut rows = BTreeMap::new();
     for (table, columns) in &tables {
-        let shape = columns
-            .iter()
-            .map(|(column, kind)| format!("column {table}.{column} {kind}"));
+        let shape = columns.iter().map(|(column, kind)| format!("column {table}.{column} {kind}"));
         findings.profile.shape.extend(shape);
         let count = format!("SELECT count(*) FROM {}", quoted(table));
         let count: i64 = connection.query_row(&count, [], |row| row.get(0))?;
         rows.insert(table, u64::try_from(count).unwrap_or(0));
     }
     // Single tables of sound databases double or halve; the sum of their rows is what drifts slowly.
-    findings
-        .profile
-        .counts
-        .insert("rows".to_owned(), rows.values().sum());
+    findings.profile.counts.insert("rows".to_owned(), rows.values().sum());
     for (table, rows_min) in &expect.rows_min {
         let found = rows.get(table);
         if found.is_none_or(|rows| rows < rows_min) {
             let found = found.map_or("no such table".to_owned(), ToString::to_string);
             let expected = format!("at least {rows_min} rows");
-            findings
-                .problems
-                .push(Problem::fail(Code::SqliteRows, expected, found).at(table));
+            findings.problems.push(Problem::fail(Code::SqliteRows, expected, found).at(table));
         }
     }
     let probes = expect.probes.iter();
-    findings
-        .problems
-        .extend(probes.filter_map(|probe| ask(connection, probe, limits).err()));
+    findings.problems.extend(probes.filter_map(|probe| ask(connection, probe, limits).err()));
     Ok(())
 }
 
 fn quick_check(connection: &Connection) -> rusqlite::Result<Vec<Problem>> {
     let mut statement = connection.prepare(&format!("PRAGMA quick_check({FINDINGS_MAX})"))?;
-    let found: Vec<String> = statement
-        .query_map([], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
+    let found: Vec<String> =
+        statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     let bad = found.into_iter().filter(|line| line != "ok");
-    Ok(bad
-        .map(|line| Problem::fail(Code::SqliteCorrupt, "quick_check: ok", line))
-        .collect())
+    Ok(bad.map(|line| Problem::fail(Code::SqliteCorrupt, "quick_check: ok", line)).collect())
 }
 
 /// A table's name, with its columns and their types.
@@ -245,17 +215,11 @@ fn tables(connection: &Connection) -> rusqlite::Result<Vec<Table>> {
 
 fn missing(tables: &[Table], table: &str, columns: &[String]) -> Vec<Problem> {
     let Some((_, found)) = tables.iter().find(|(name, _)| name == table) else {
-        let names: Vec<&str> = tables
-            .iter()
-            .map(|(name, _)| name.as_str())
-            .take(10)
-            .collect();
+        let names: Vec<&str> = tables.iter().map(|(name, _)| name.as_str()).take(10).collect();
         let found = format!("tables {}", names.join(", "));
         return vec![Problem::fail(Code::SqliteTable, "a table", found).at(table)];
     };
-    let lacking = columns
-        .iter()
-        .filter(|column| !found.iter().any(|(name, _)| name == *column));
+    let lacking = columns.iter().filter(|column| !found.iter().any(|(name, _)| name == *column));
     lacking
         .map(|column| {
             let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
@@ -302,11 +266,7 @@ fn problem_of(error: &rusqlite::Error, limits: &Limits, location: &str) -> Probl
         let expected = format!("all checks within {} s", limits.sqlite_secs_max);
         return Problem::fail(Code::SqliteTime, expected, "more; it was stopped").at(location);
     }
-    Problem::fail(
-        Code::SqliteCorrupt,
-        "a database that can be read",
-        error.to_string(),
-    )
+    Problem::fail(Code::SqliteCorrupt, "a database that can be read", error.to_string())
 }
 
 fn quoted(name: &str) -> String {

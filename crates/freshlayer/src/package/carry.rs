@@ -33,45 +33,25 @@ pub(crate) fn carry(
     let mut archive = ZipArchive::new(BufReader::with_capacity(INPUT_BYTES, file))
         .map_err(|error| fault(error.to_string()))?;
     let mut files = Vec::new();
-    let mut carried = Snapshot {
-        path: path.clone(),
-        files: Vec::new(),
-        ..snapshot.clone()
-    };
+    let mut carried = Snapshot { path: path.clone(), files: Vec::new(), ..snapshot.clone() };
     for (number, recorded) in snapshot.files.iter().enumerate() {
         let sha256 = digest(&mut archive, &recorded.path, &fault)?;
         if sha256.as_str() != recorded.sha256 {
-            let problem = format!(
-                "expected {} for {}, found {sha256}",
-                recorded.sha256, recorded.path
-            );
+            let problem =
+                format!("expected {} for {}, found {sha256}", recorded.sha256, recorded.path);
             return Err(fault(problem));
         }
         let target = folder.join(number.to_string());
         let deflated = copy(&mut archive, &recorded.path, target, &fault)?;
-        let path = own_path(&moved(
-            &recorded.path,
-            snapshot.path.as_str(),
-            path.as_str(),
-        ))?;
-        carried.files.push(freshlayer_reader::File {
-            path: path.to_string(),
-            ..recorded.clone()
-        });
+        let path = own_path(&moved(&recorded.path, snapshot.path.as_str(), path.as_str()))?;
+        carried.files.push(freshlayer_reader::File { path: path.to_string(), ..recorded.clone() });
         files.push(LayerFile {
             path,
-            mode: if recorded.mode == "0755" {
-                "0755"
-            } else {
-                "0644"
-            },
+            mode: if recorded.mode == "0755" { "0755" } else { "0644" },
             deflated,
         });
     }
-    Ok(Proven {
-        snapshot: carried,
-        files,
-    })
+    Ok(Proven { snapshot: carried, files })
 }
 
 fn moved(file: &str, from: &str, to: &str) -> String {
@@ -85,12 +65,9 @@ fn digest(
     name: &str,
     fault: &dyn Fn(String) -> Error,
 ) -> Result<Digest, Error> {
-    let entry = archive
-        .by_name(name)
-        .map_err(|error| fault(error.to_string()))?;
-    let hashed = piped(entry, |pieces| {
-        hash_through(pieces, |error| fault(error.to_string()), |_| Ok(()))
-    });
+    let entry = archive.by_name(name).map_err(|error| fault(error.to_string()))?;
+    let hashed =
+        piped(entry, |pieces| hash_through(pieces, |error| fault(error.to_string()), |_| Ok(())));
     Ok(hashed?.sha256)
 }
 
@@ -103,9 +80,7 @@ fn copy(
 ) -> Result<Deflated, Error> {
     let index = archive.index_for_name(name);
     let index = index.ok_or_else(|| fault(format!("{name} is missing")))?;
-    let mut entry = archive
-        .by_index_raw(index)
-        .map_err(|error| fault(error.to_string()))?;
+    let mut entry = archive.by_index_raw(index).map_err(|error| fault(error.to_string()))?;
     if entry.compression() != CompressionMethod::Deflated {
         let problem = format!("expected {name} deflated, found {}", entry.compression());
         return Err(fault(problem));

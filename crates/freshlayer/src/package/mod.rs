@@ -44,10 +44,8 @@ pub(crate) fn assemble(proven: Vec<Proven>) -> Result<Assembled, Vec<Problem>> {
     }
     files.sort_by(|a, b| a.path.as_str().cmp(b.path.as_str()));
     let mut names = Names::default();
-    let mut problems: Vec<Problem> = files
-        .iter()
-        .filter_map(|file| names.take(&file.path).err())
-        .collect();
+    let mut problems: Vec<Problem> =
+        files.iter().filter_map(|file| names.take(&file.path).err()).collect();
     let size_bytes: u64 = files.iter().map(|file| file.deflated.size_bytes).sum();
     // Leaves room for the manifest, so that the refusal comes before the work.
     let most = LAYER_BYTES_MAX - 1024 - 256 * files.len() as u64;
@@ -60,11 +58,7 @@ pub(crate) fn assemble(proven: Vec<Proven>) -> Result<Assembled, Vec<Problem>> {
         return Err(problems);
     }
     let content = content_digest(&snapshots);
-    Ok(Assembled {
-        snapshots,
-        files,
-        content,
-    })
+    Ok(Assembled { snapshots, files, content })
 }
 
 /// Writes the zip of a release. Its bytes follow from the record and the files alone.
@@ -94,17 +88,11 @@ pub(crate) fn package(
     });
     entries.sort_by(|a, b| a.path.cmp(&b.path));
     let (sha256, size_bytes) = zip_file::write(&path, &entries, meter)?;
-    Ok(LayerZip {
-        path,
-        sha256,
-        size_bytes,
-    })
+    Ok(LayerZip { path, sha256, size_bytes })
 }
 
 /// Checks a path that comes from a record of our own before it is used on this machine.
 fn own_path(text: &str) -> Result<OptPath, Error> {
-    OptPath::parse(text).map_err(|problem| Error::Proof {
-        what: "a file's path".to_owned(),
-        problem,
-    })
+    OptPath::parse(text)
+        .map_err(|problem| Error::Proof { what: "a file's path".to_owned(), problem })
 }

@@ -32,35 +32,20 @@ pub fn prove(
     let mut said: Vec<Unpacked> = Vec::new();
     for file in manifest.datasets.iter().flat_map(|dataset| &dataset.files) {
         let sha256 = Digest::parse(&file.sha256).map_err(|problem| fault(zip, &problem))?;
-        said.push(Unpacked {
-            path: file.path.clone(),
-            mode: file.mode.clone(),
-            sha256,
-        });
+        said.push(Unpacked { path: file.path.clone(), mode: file.mode.clone(), sha256 });
     }
     said.sort_by(|a, b| a.path.cmp(&b.path));
     let own = freshlayer_reader::manifest_path(layer.as_str());
-    let data = found
-        .files
-        .iter()
-        .filter(|file| Path::new(&file.path) != own);
+    let data = found.files.iter().filter(|file| Path::new(&file.path) != own);
     if !data.eq(said.iter()) {
-        let differs = found
-            .files
-            .iter()
-            .find(|file| Path::new(&file.path) != own && !said.contains(file));
+        let differs =
+            found.files.iter().find(|file| Path::new(&file.path) != own && !said.contains(file));
         let name = differs.map_or("a file is missing", |file| file.path.as_str());
-        return Err(fault(
-            zip,
-            &format!("expected the files of the manifest, found: {name}"),
-        ));
+        return Err(fault(zip, &format!("expected the files of the manifest, found: {name}")));
     }
     for dataset in &manifest.datasets {
         open(&opened, &dataset.name, dataset.format).map_err(|error| {
-            fault(
-                zip,
-                &format!("dataset {}: {}", dataset.name, crate::error::chain(&error)),
-            )
+            fault(zip, &format!("dataset {}: {}", dataset.name, crate::error::chain(&error)))
         })?;
     }
     Ok((manifest.clone(), found.size_bytes))
@@ -91,14 +76,9 @@ fn unpack(zip: &Path, folder: &Path, progress: &dyn Fn(usize)) -> Result<Found, 
     let file = File::open(zip).map_err(Error::io("open", zip))?;
     let mut archive = zip::ZipArchive::new(BufReader::with_capacity(INPUT_BYTES, file))
         .map_err(|error| fault(zip, &error))?;
-    let mut found = Found {
-        files: Vec::new(),
-        size_bytes: 0,
-    };
+    let mut found = Found { files: Vec::new(), size_bytes: 0 };
     for index in 0..archive.len() {
-        let entry = archive
-            .by_index(index)
-            .map_err(|error| fault(zip, &error))?;
+        let entry = archive.by_index(index).map_err(|error| fault(zip, &error))?;
         let name = entry.name().map_err(|error| fault(zip, &error))?;
         let path = own_path(&name)?;
         let mode = format!("{:04o}", entry.unix_mode().unwrap_or(0) & 0o7777);
@@ -114,11 +94,7 @@ fn unpack(zip: &Path, folder: &Path, progress: &dyn Fn(usize)) -> Result<Found, 
                 .map_err(Error::io("make executable", &target))?;
         }
         found.size_bytes += size_bytes;
-        found.files.push(Unpacked {
-            path: path.to_string(),
-            mode,
-            sha256,
-        });
+        found.files.push(Unpacked { path: path.to_string(), mode, sha256 });
     }
     found.files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(found)
@@ -143,8 +119,5 @@ fn copy(
 
 fn fault(zip: &Path, problem: &impl ToString) -> Error {
     let name = zip.file_name().unwrap_or_default().to_string_lossy();
-    Error::Proof {
-        what: format!("the zip {name}"),
-        problem: problem.to_string(),
-    }
+    Error::Proof { what: format!("the zip {name}"), problem: problem.to_string() }
 }

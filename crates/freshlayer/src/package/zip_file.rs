@@ -133,10 +133,7 @@ fn local_header(entry: &Written) -> Vec<u8> {
 }
 
 /// The fields that a local header and the directory have in common, up to the name's length.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "a path is at most 1,024 bytes long"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "a path is at most 1,024 bytes long")]
 fn shared_fields(header: &mut Vec<u8>, entry: &Written) {
     for field in [NAMES_ARE_UTF8, DEFLATED, DOS_TIME, DOS_DATE] {
         header.extend(field.to_le_bytes());

@@ -70,9 +70,7 @@ impl FunctionName {
     pub fn parse(name: &str) -> Result<Self, String> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if name.is_empty() || name.len() > 64 || !name.chars().all(allowed) {
-            return Err(format!(
-                "expected 1 to 64 of a-z A-Z 0-9 - _, found {name:?}"
-            ));
+            return Err(format!("expected 1 to 64 of a-z A-Z 0-9 - _, found {name:?}"));
         }
         Ok(Self(name.to_owned()))
     }

@@ -31,10 +31,7 @@ impl Region {
     pub fn places(&self) -> impl Iterator<Item = (Place, Arc<dyn Fleet>)> {
         let region = self.registry.region();
         self.fleets.iter().map(move |(account, fleet)| {
-            let place = Place {
-                region: region.clone(),
-                account: account.clone(),
-            };
+            let place = Place { region: region.clone(), account: account.clone() };
             (place, Arc::clone(fleet))
         })
     }

@@ -25,13 +25,8 @@ impl Seen<'_> {
         }
         let key = Key::blob(&release.zip_sha256);
         let deleted = engine.ports.store.delete(&key).await;
-        deleted.map_err(|source| Error::Store {
-            key: key.to_string(),
-            source,
-        })?;
-        session
-            .change(|head| drop(head.leaving.remove(&release.seq)))
-            .await
+        deleted.map_err(|source| Error::Store { key: key.to_string(), source })?;
+        session.change(|head| drop(head.leaving.remove(&release.seq))).await
     }
 
     /// Deletes a version of the release that a lost reply left behind, and that may refer to its zip.

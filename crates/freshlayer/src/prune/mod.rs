@@ -80,10 +80,7 @@ impl Pruned {
 
     /// Says that a layer could not be pruned, and why.
     pub fn failed(layer: &LayerName, mode: Prune, error: &Error) -> Self {
-        Self {
-            failures: vec![chain(error)],
-            ..Self::nothing(layer, mode)
-        }
+        Self { failures: vec![chain(error)], ..Self::nothing(layer, mode) }
     }
 
     /// Returns how a process with this result ends.
@@ -182,8 +179,7 @@ async fn go(
     let Some(versions) = session.head().leaving.get(&seq).cloned() else {
         return Ok(None);
     };
-    seen.delete(engine, session, regions, &release, &versions)
-        .await?;
+    seen.delete(engine, session, regions, &release, &versions).await?;
     Ok(Some(described))
 }
 

@@ -44,9 +44,7 @@ impl<'a> Seen<'a> {
         regions: &[Region],
         keep: usize,
     ) -> Result<Self, Error> {
-        let names = regions
-            .iter()
-            .map(|region| region.registry.region().clone());
+        let names = regions.iter().map(|region| region.registry.region().clone());
         let mut seen = Self {
             definition,
             keep,
@@ -64,10 +62,8 @@ impl<'a> Seen<'a> {
             })
         });
         for look in join_all(looks).await {
-            let look = look.map_err(|source| Error::Fleet {
-                layer: definition.layer.clone(),
-                source,
-            })?;
+            let look =
+                look.map_err(|source| Error::Fleet { layer: definition.layer.clone(), source })?;
             seen.looked.insert(look.layer);
             seen.in_use.extend(look.in_use);
             seen.pinned.extend(look.pinned);
@@ -113,29 +109,17 @@ impl<'a> Seen<'a> {
         let mut newest = head.versions.keys().rev().take(self.keep);
         let marks = [
             (is(head.current), "it is the current one"),
-            (
-                is(head.pin.as_ref().map(|pin| pin.seq)),
-                "the layer is pinned to it",
-            ),
+            (is(head.pin.as_ref().map(|pin| pin.seq)), "the layer is pinned to it"),
             (is(head.stable), "it is the stable one"),
             (is(head.fallback()), "a rollback leads to it"),
-            (
-                is(rollout.map(|rollout| rollout.to)),
-                "a rollout leads to it",
-            ),
-            (
-                is(rollout.and_then(|rollout| rollout.from)),
-                "a rollout comes from it",
-            ),
+            (is(rollout.map(|rollout| rollout.to)), "a rollout leads to it"),
+            (is(rollout.and_then(|rollout| rollout.from)), "a rollout comes from it"),
             (
                 told.any(|told| versions.values().any(|arn| arn == told)),
                 "a Region was told to use it",
             ),
             (self.pinned.contains(&seq), "a function's tag pins it"),
-            (
-                newest.any(|newest| *newest == seq),
-                "it is one of the newest",
-            ),
+            (newest.any(|newest| *newest == seq), "it is one of the newest"),
         ];
         if let Some((_, mark)) = marks.iter().find(|(holds, _)| *holds) {
             return Some((*mark).to_owned());
@@ -146,9 +130,7 @@ impl<'a> Seen<'a> {
         if let Some(reason) = versions.values().find_map(|arn| self.open.get(arn)) {
             return Some(reason.clone());
         }
-        let region = versions
-            .keys()
-            .find(|region| !self.regions.contains(*region))?;
+        let region = versions.keys().find(|region| !self.regions.contains(*region))?;
         let words = "the definition does not name that Region any more, so nobody looks there";
         Some(format!("it is published in {region}; {words}"))
     }
@@ -178,19 +160,15 @@ async fn look_at(
     let name = LayerName::parse(layer.layer_name())?;
     let consumers = fleet.observe(&layer).await.map_err(blind)?;
     let named = fleet.in_use(&layer).await.map_err(blind)?;
-    let pins = consumers
-        .iter()
-        .filter_map(|consumer| match order(consumer, &name)? {
-            Order::Pin(seq) => Some(seq),
-            _ => None,
-        });
+    let pins = consumers.iter().filter_map(|consumer| match order(consumer, &name)? {
+        Order::Pin(seq) => Some(seq),
+        _ => None,
+    });
     let users = named.into_iter();
     Ok(Look {
         layer: layer.layer().to_owned(),
         pinned: pins.collect(),
-        in_use: users
-            .map(|(arn, user)| (arn, format!("{user} in {place}")))
-            .collect(),
+        in_use: users.map(|(arn, user)| (arn, format!("{user} in {place}"))).collect(),
     })
 }
 
@@ -217,7 +195,5 @@ pub(super) async fn stranger(
         "*" => "everyone".to_owned(),
         who => who.to_owned(),
     };
-    Some(format!(
-        "{who} may use it, and those functions are not seen"
-    ))
+    Some(format!("{who} may use it, and those functions are not seen"))
 }

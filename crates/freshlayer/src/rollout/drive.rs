@@ -158,15 +158,8 @@ pub(super) struct Drive {
 
 impl Drive {
     pub(super) fn new(place: Place, fleet: Arc<dyn Fleet>, found: Found) -> Self {
-        let Found {
-            desired,
-            observed,
-            plan,
-        } = found;
-        let before = observed
-            .iter()
-            .map(|c| (c.function.clone(), c.clone()))
-            .collect();
+        let Found { desired, observed, plan } = found;
+        let before = observed.iter().map(|c| (c.function.clone(), c.clone())).collect();
         Self {
             place,
             fleet,
@@ -191,9 +184,7 @@ impl Drive {
         }
         let steps = std::mem::take(&mut self.plan.steps);
         let (mut round, mut stale) = (Round::Idle, false);
-        let open = steps
-            .iter()
-            .filter(|step| !self.stuck.contains_key(step.function()));
+        let open = steps.iter().filter(|step| !self.stuck.contains_key(step.function()));
         let fleet = &self.fleet;
         let answers: Vec<(&Step, Result<Consumer, FleetError>)> = stream::iter(open)
             .take_while(|_| ready(!engine.is_out_of_time()))
@@ -210,8 +201,7 @@ impl Drive {
                     let times = self.changed.entry(function.clone()).or_default();
                     *times += 1;
                     if *times == CHANGES_MAX {
-                        self.stuck
-                            .insert(function, Stuck::ForNow(RESTLESS.to_owned()));
+                        self.stuck.insert(function, Stuck::ForNow(RESTLESS.to_owned()));
                     }
                 }
                 Err(FleetError::Refused { function, reason }) => {
@@ -234,29 +224,19 @@ impl Drive {
     }
 
     fn replace(&mut self, consumer: Consumer) {
-        if let Some(known) = self
-            .observed
-            .iter_mut()
-            .find(|c| c.function == consumer.function)
-        {
+        if let Some(known) = self.observed.iter_mut().find(|c| c.function == consumer.function) {
             *known = consumer;
         }
     }
 
     pub(super) fn finish(self) -> Gone {
-        let consumers: Vec<ConsumerReport> = self
-            .observed
-            .iter()
-            .map(|consumer| self.report(consumer))
-            .collect();
+        let consumers: Vec<ConsumerReport> =
+            self.observed.iter().map(|consumer| self.report(consumer)).collect();
         let journal = consumers.iter().map(|report| {
             let before = self.before.get(&report.function);
             let note = ConsumerNote {
                 from: before.and_then(|consumer| self.serving(consumer)),
-                outcome: report
-                    .reason
-                    .clone()
-                    .unwrap_or_else(|| word(report.state).to_owned()),
+                outcome: report.reason.clone().unwrap_or_else(|| word(report.state).to_owned()),
             };
             (report.function.clone(), note)
         });
@@ -313,9 +293,7 @@ impl Drive {
         let version = alias.and_then(|a| consumer.versions.iter().find(|v| v.number == a.version));
         let configuration = version.map_or(&consumer.latest, |version| &version.configuration);
         let mut layers = configuration.layers.iter();
-        layers
-            .find(|arn| arn.layer() == self.desired.target.layer())
-            .cloned()
+        layers.find(|arn| arn.layer() == self.desired.target.layer()).cloned()
     }
 }
 

@@ -32,10 +32,7 @@ impl Order {
 
 /// Reads a function's order for a layer, if it has one.
 pub fn order(consumer: &Consumer, layer: &LayerName) -> Option<Order> {
-    consumer
-        .tags
-        .get(&tag(layer))
-        .map(|text| Order::parse(text))
+    consumer.tags.get(&tag(layer)).map(|text| Order::parse(text))
 }
 
 /// Returns the key of the tag by which a function gives orders about a layer.

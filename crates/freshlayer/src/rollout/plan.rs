@@ -66,26 +66,17 @@ fn next(desired: &Desired, consumer: &Consumer) -> (Option<Step>, Standing) {
             ));
         }
         Some(Order::Follow(wanted)) if !wanted.matches(&desired.version) => {
-            return stays(format!(
-                "its tag asks for {wanted}; the data is {}",
-                desired.version
-            ));
+            return stays(format!("its tag asks for {wanted}; the data is {}", desired.version));
         }
         Some(Order::Pin(seq)) => match desired.releases.get(&seq) {
             Some(target) => target,
             None => {
-                return held(format!(
-                    "its tag pins release {seq}, which has no layer version"
-                ));
+                return held(format!("its tag pins release {seq}, which has no layer version"));
             }
         },
         Some(Order::Follow(_)) | None => &desired.target,
     };
-    let look = Look {
-        consumer,
-        target,
-        opted_in,
-    };
+    let look = Look { consumer, target, opted_in };
     let (step, standing) = look.next();
     match standing {
         Standing::Current if target != &desired.target => {
@@ -118,9 +109,8 @@ impl Look<'_> {
             .filter(|(_, version)| !version.configuration.layers.contains(self.target))
             .collect();
         // An alias that serves other code or settings than $LATEST cannot follow without shipping them.
-        let (free, stuck): (Vec<_>, Vec<_>) = behind
-            .iter()
-            .partition(|(_, version)| self.differs_in_our_layer_only(version));
+        let (free, stuck): (Vec<_>, Vec<_>) =
+            behind.iter().partition(|(_, version)| self.differs_in_our_layer_only(version));
         if let Some(step) = free.first().map(|(alias, _)| self.toward(alias)) {
             return (Some(step), Standing::Moving);
         }
@@ -149,10 +139,7 @@ impl Look<'_> {
     }
 
     fn has_our_layer(&self, configuration: &Configuration) -> bool {
-        configuration
-            .layers
-            .iter()
-            .any(|arn| arn.layer() == self.target.layer())
+        configuration.layers.iter().any(|arn| arn.layer() == self.target.layer())
     }
 
     /// Tells whether releasing `$LATEST` would change nothing but our layer: not the code, not the settings,
@@ -173,9 +160,7 @@ impl Look<'_> {
     /// The layers in their order, with a blank where ours stands.
     fn places<'c>(&self, configuration: &'c Configuration) -> Vec<Option<&'c LayerVersionArn>> {
         let layers = configuration.layers.iter();
-        layers
-            .map(|arn| Some(arn).filter(|arn| arn.layer() != self.target.layer()))
-            .collect()
+        layers.map(|arn| Some(arn).filter(|arn| arn.layer() != self.target.layer())).collect()
     }
 
     fn others<'c>(&self, configuration: &'c Configuration) -> Vec<&'c LayerVersionArn> {

@@ -28,10 +28,7 @@ pub(super) struct Found {
 
 impl Survey {
     pub(crate) fn nothing_to_do(&self) -> bool {
-        let mut found = self
-            .looks
-            .iter()
-            .filter_map(|look| look.found.as_ref().ok());
+        let mut found = self.looks.iter().filter_map(|look| look.found.as_ref().ok());
         found.all(|found| found.plan.steps.is_empty())
     }
 }
@@ -63,15 +60,9 @@ async fn look(head: &Head, release: &Release, regions: &[Region], closely: Close
     let places = regions.iter().flat_map(Region::places);
     let looks = places.map(|(place, fleet)| async move {
         let found = look_at(head, release, &place.region, fleet.as_ref(), closely).await;
-        Look {
-            place,
-            fleet,
-            found,
-        }
+        Look { place, fleet, found }
     });
-    Survey {
-        looks: join_all(looks).await,
-    }
+    Survey { looks: join_all(looks).await }
 }
 
 async fn look_at(
@@ -90,11 +81,7 @@ async fn look_at(
         false => fleet.observe(&desired.target).await.map_err(told)?,
     };
     let plan = plan(&desired, &observed);
-    Ok(Found {
-        desired,
-        observed,
-        plan,
-    })
+    Ok(Found { desired, observed, plan })
 }
 
 pub(super) fn fault(desired: &Desired, source: PortError) -> String {

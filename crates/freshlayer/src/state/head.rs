@@ -239,11 +239,6 @@ impl Head {
         before
             .filter(|seq| *seq < current && self.versions.contains_key(seq))
             .max()
-            .or_else(|| {
-                self.versions
-                    .range(..current)
-                    .next_back()
-                    .map(|(seq, _)| *seq)
-            })
+            .or_else(|| self.versions.range(..current).next_back().map(|(seq, _)| *seq))
     }
 }

@@ -23,17 +23,12 @@ fn parse<T: serde::de::DeserializeOwned>(key: &Key, bytes: &[u8]) -> Result<T, E
     struct Numbered {
         format: u32,
     }
-    let corrupt = |problem: String| Error::State {
-        key: key.to_string(),
-        problem,
-    };
+    let corrupt = |problem: String| Error::State { key: key.to_string(), problem };
     let numbered: Numbered =
         serde_json::from_slice(bytes).map_err(|error| corrupt(error.to_string()))?;
     if numbered.format != STATE_FORMAT {
         let found = numbered.format;
-        return Err(corrupt(format!(
-            "expected state format {STATE_FORMAT}, found {found}"
-        )));
+        return Err(corrupt(format!("expected state format {STATE_FORMAT}, found {found}")));
     }
     serde_json::from_slice(bytes).map_err(|error| corrupt(error.to_string()))
 }

@@ -100,9 +100,7 @@ impl Release {
 
     /// Returns the record of one dataset.
     pub fn snapshot(&self, dataset: &DatasetName) -> Option<&Snapshot> {
-        self.snapshots
-            .iter()
-            .find(|snapshot| snapshot.dataset == *dataset)
+        self.snapshots.iter().find(|snapshot| snapshot.dataset == *dataset)
     }
 }
 
@@ -122,10 +120,7 @@ fn manifest_dataset(snapshot: &Snapshot) -> Dataset {
 pub fn content_digest(snapshots: &[Snapshot]) -> Digest {
     let mut hasher = sha2::Sha256::new();
     for snapshot in snapshots {
-        hasher.update(format!(
-            "{} {} {}\n",
-            snapshot.dataset, snapshot.format, snapshot.path
-        ));
+        hasher.update(format!("{} {} {}\n", snapshot.dataset, snapshot.format, snapshot.path));
         for file in &snapshot.files {
             hasher.update(format!("{} {} {}\n", file.mode, file.sha256, file.path));
         }

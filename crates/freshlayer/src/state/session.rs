@@ -31,12 +31,7 @@ impl<'a> Session<'a> {
     /// [`Error::Store`], and [`Error::State`] where the head cannot be understood.
     pub async fn open(engine: &'a Engine, layer: &LayerName) -> Result<Self, Error> {
         let (head, etag) = read_head(engine, layer).await?;
-        Ok(Self {
-            engine,
-            layer: layer.clone(),
-            head,
-            etag,
-        })
+        Ok(Self { engine, layer: layer.clone(), head, etag })
     }
 
     /// Returns the head as it was last read or written.
@@ -92,10 +87,7 @@ impl<'a> Session<'a> {
             }
             let expires = now.saturating_add(self.engine.lease).unwrap_or(now);
             let mut next = self.head.clone();
-            next.lease = Some(Lease {
-                owner: self.engine.owner.clone(),
-                expires,
-            });
+            next.lease = Some(Lease { owner: self.engine.owner.clone(), expires });
             if self.write(next).await? {
                 return Ok(Leased::Ours);
             }
@@ -105,10 +97,7 @@ impl<'a> Session<'a> {
 
     /// Tells whether this run has the lease.
     pub(crate) fn holds_lease(&self) -> bool {
-        self.head
-            .lease
-            .as_ref()
-            .is_some_and(|lease| lease.owner == self.engine.owner)
+        self.head.lease.as_ref().is_some_and(|lease| lease.owner == self.engine.owner)
     }
 
     /// Gives the lease back, with a last change.
@@ -136,9 +125,7 @@ impl<'a> Session<'a> {
     pub(crate) async fn change(&mut self, mut change: impl FnMut(&mut Head)) -> Result<(), Error> {
         for _ in 0..WRITES_MAX {
             if !self.holds_lease() {
-                return Err(Error::LeaseLost {
-                    layer: self.layer.clone(),
-                });
+                return Err(Error::LeaseLost { layer: self.layer.clone() });
             }
             let mut next = self.head.clone();
             change(&mut next);
@@ -169,20 +156,13 @@ impl<'a> Session<'a> {
     async fn write(&mut self, next: Head) -> Result<bool, Error> {
         let (store, key) = (self.engine.ports.store.as_ref(), Key::head(&self.layer));
         let bytes = print(&next);
-        let fault = |source| Error::Store {
-            key: key.to_string(),
-            source,
-        };
+        let fault = |source| Error::Store { key: key.to_string(), source };
         let etag = match &self.etag {
             Some(etag) => match store.replace(&key, etag, &bytes).await.map_err(fault)? {
                 Replaced::Replaced(etag) => Some(etag),
                 Replaced::Lost => None,
             },
-            None => match store
-                .create(&key, Payload::Bytes(&bytes))
-                .await
-                .map_err(fault)?
-            {
+            None => match store.create(&key, Payload::Bytes(&bytes)).await.map_err(fault)? {
                 Created::Created(etag) => Some(etag),
                 Created::Exists => None,
             },
@@ -196,20 +176,14 @@ impl<'a> Session<'a> {
     }
 
     fn contended(&self) -> Error {
-        Error::Contended {
-            layer: self.layer.clone(),
-            writes: WRITES_MAX,
-        }
+        Error::Contended { layer: self.layer.clone(), writes: WRITES_MAX }
     }
 }
 
 async fn read_head(engine: &Engine, layer: &LayerName) -> Result<(Head, Option<Etag>), Error> {
     let key = Key::head(layer);
     let stored = engine.ports.store.read(&key).await;
-    match stored.map_err(|source| Error::Store {
-        key: key.to_string(),
-        source,
-    })? {
+    match stored.map_err(|source| Error::Store { key: key.to_string(), source })? {
         Some(stored) => Ok((parse(&key, &stored.bytes)?, Some(stored.etag))),
         None => Ok((Head::new(layer.clone()), None)),
     }
@@ -226,10 +200,7 @@ pub async fn read_release(
 ) -> Result<Option<Release>, Error> {
     let key = Key::release(layer, seq);
     let stored = store.read(&key).await;
-    match stored.map_err(|source| Error::Store {
-        key: key.to_string(),
-        source,
-    })? {
+    match stored.map_err(|source| Error::Store { key: key.to_string(), source })? {
         Some(stored) => Ok(Some(parse(&key, &stored.bytes)?)),
         None => Ok(None),
     }
@@ -241,10 +212,7 @@ impl Release {
         let key = Key::release(&self.layer, self.seq);
         let bytes = print(self);
         let created = store.create(&key, Payload::Bytes(&bytes)).await;
-        match created.map_err(|source| Error::Store {
-            key: key.to_string(),
-            source,
-        })? {
+        match created.map_err(|source| Error::Store { key: key.to_string(), source })? {
             Created::Created(_) => Ok(None),
             Created::Exists => read_release(store, &self.layer, self.seq).await,
         }

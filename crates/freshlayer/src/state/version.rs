@@ -21,10 +21,7 @@ const REASONS_MAX: usize = 100;
 pub fn decide(previous: Option<(&Version, &[Snapshot])>, next: &[Snapshot]) -> Decision {
     let Some((version, previous)) = previous else {
         let reasons = vec!["first release".to_owned()];
-        return Decision {
-            version: Version::new(1, 0, 0),
-            reasons,
-        };
+        return Decision { version: Version::new(1, 0, 0), reasons };
     };
     let lost = differences(previous, next, "is gone");
     if !lost.is_empty() {
@@ -86,11 +83,7 @@ mod tests {
             path: OptPath::parse(path).expect("valid"),
             digest: Digest::of(sha2::Sha256::new()),
             files: Vec::new(),
-            upstream: UpstreamFacts {
-                url: String::new(),
-                etag: None,
-                last_modified: None,
-            },
+            upstream: UpstreamFacts { url: String::new(), etag: None, last_modified: None },
             built: None,
             fetched: Timestamp::UNIX_EPOCH,
             profile: Profile {
@@ -113,12 +106,7 @@ mod tests {
             (vec![], "2.0.0"),
         ] {
             let decision = decide(Some((&previous, &before)), &next);
-            assert_eq!(
-                decision.version.to_string(),
-                expected,
-                "{:?}",
-                decision.reasons
-            );
+            assert_eq!(decision.version.to_string(), expected, "{:?}", decision.reasons);
         }
         assert_eq!(decide(None, &before).version, Version::new(1, 0, 0));
     }

@@ -54,28 +54,15 @@ impl Parser<'_> {
             );
             self.problem(&["account", at, "role_arn"], message);
         }
-        Some(MemberAccount {
-            id,
-            role_arn: raw.role_arn.clone(),
-        })
+        Some(MemberAccount { id, role_arn: raw.role_arn.clone() })
     }
 
     pub(super) fn terms(&mut self, raw: RawPublish, destinations: &Destinations) -> Terms {
         let license = raw.license.as_deref().unwrap_or_default();
         let bounds = [
-            (
-                "license",
-                license.chars().count(),
-                LICENSE_CHARS_MAX,
-                "characters",
-            ),
+            ("license", license.chars().count(), LICENSE_CHARS_MAX, "characters"),
             ("runtimes", raw.runtimes.len(), RUNTIMES_MAX, "runtimes"),
-            (
-                "architectures",
-                raw.architectures.len(),
-                ARCHITECTURES_MAX,
-                "architectures",
-            ),
+            ("architectures", raw.architectures.len(), ARCHITECTURES_MAX, "architectures"),
         ];
         for (key, found, most, what) in bounds {
             if found > most {

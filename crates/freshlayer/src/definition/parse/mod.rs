@@ -31,13 +31,7 @@ pub(super) fn definition(
     variables: &Variables<'_>,
 ) -> Result<Definition, Vec<DefinitionProblem>> {
     let (document, syntax) = DeTable::parse_recoverable(text);
-    let mut parser = Parser {
-        file,
-        text,
-        document,
-        variables,
-        problems: Vec::new(),
-    };
+    let mut parser = Parser { file, text, document, variables, problems: Vec::new() };
     for error in syntax {
         let offset = error.span().map_or(0, |span| span.start);
         parser.problem_at(offset, error.message().to_owned());
@@ -72,14 +66,8 @@ struct Parser<'a> {
 
 impl Parser<'_> {
     fn problem_at(&mut self, offset: usize, message: String) {
-        let line = 1 + self.text[..offset.min(self.text.len())]
-            .matches('\n')
-            .count();
-        self.problems.push(DefinitionProblem {
-            file: self.file.to_owned(),
-            line,
-            message,
-        });
+        let line = 1 + self.text[..offset.min(self.text.len())].matches('\n').count();
+        self.problems.push(DefinitionProblem { file: self.file.to_owned(), line, message });
     }
 
     fn sorted(mut self) -> Vec<DefinitionProblem> {
@@ -88,11 +76,7 @@ impl Parser<'_> {
     }
 
     fn problem(&mut self, path: &[&str], message: impl std::fmt::Display) {
-        let keys: Vec<&str> = path
-            .iter()
-            .copied()
-            .filter(|s| s.parse::<u32>().is_err())
-            .collect();
+        let keys: Vec<&str> = path.iter().copied().filter(|s| s.parse::<u32>().is_err()).collect();
         let text = format!("`{}`: {message}", keys.join("."));
         self.problem_at(locate(&self.document, path), text);
     }
@@ -103,12 +87,7 @@ impl Parser<'_> {
     }
 
     fn layer(mut self, raw: RawLayer) -> Result<Definition, Vec<DefinitionProblem>> {
-        let stem = self
-            .file
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let stem = self.file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let layer = LayerName::parse(&stem).map_err(|e| format!("the file's name: {e}"));
         let layer = self.noted(&[], layer);
         self.limits(&raw.limits);
@@ -178,9 +157,7 @@ impl Parser<'_> {
     ) -> Option<Dataset> {
         let format = Format::from(raw.format);
         let name = self.noted(&["dataset", at, "name"], DatasetName::parse(&raw.name));
-        let path = raw
-            .path
-            .unwrap_or_else(|| default_path(layer, &raw.name, format));
+        let path = raw.path.unwrap_or_else(|| default_path(layer, &raw.name, format));
         let path = self.noted(&["dataset", at, "path"], OptPath::parse(&path));
         if path.as_ref().is_some_and(OptPath::is_reserved) {
             let message = "`freshlayer/` holds the manifests; choose another folder";
@@ -188,21 +165,11 @@ impl Parser<'_> {
         }
         let source = self.source(at, format, &raw.source);
         let expect = self.expect(at, format, raw.expect, limits);
-        Some(Dataset {
-            name: name?,
-            format,
-            path: path?,
-            source: source?,
-            expect: expect?,
-        })
+        Some(Dataset { name: name?, format, path: path?, source: source?, expect: expect? })
     }
 
     fn source(&mut self, at: &str, format: Format, raw: &RawSource) -> Option<SourceSpec> {
-        let given = [
-            raw.https.is_some(),
-            raw.maxmind.is_some(),
-            raw.file.is_some(),
-        ];
+        let given = [raw.https.is_some(), raw.maxmind.is_some(), raw.file.is_some()];
         if given.into_iter().filter(|given| *given).count() != 1 {
             let message = "expected exactly one of `https`, `maxmind` and `file`";
             self.problem(&["dataset", at, "source"], message);
@@ -212,10 +179,7 @@ impl Parser<'_> {
         let select = self.select(at, format, raw);
         let origin = if let Some(text) = &raw.https {
             let url = self.url(&["dataset", at, "source", "https"], text, raw.plain_http)?;
-            Origin::Https {
-                url,
-                plain_http: raw.plain_http,
-            }
+            Origin::Https { url, plain_http: raw.plain_http }
         } else if let Some(edition) = &raw.maxmind {
             let host = raw.host.as_deref().unwrap_or(MAXMIND_HOST);
             let host = self.url(&["dataset", at, "source", "host"], host, raw.plain_http)?;
@@ -223,23 +187,14 @@ impl Parser<'_> {
                 let message = "a maxmind source brings its own checksum; remove this one";
                 self.problem(&["dataset", at, "source"], message);
             }
-            Origin::Maxmind {
-                edition: edition.clone(),
-                host,
-            }
+            Origin::Maxmind { edition: edition.clone(), host }
         } else {
             let path = expand(raw.file.as_deref().unwrap_or_default(), self.variables);
             let path = self.noted(&["dataset", at, "source", "file"], path)?;
             let folder = self.file.parent().unwrap_or(Path::new(""));
-            Origin::File {
-                path: absolute(folder.join(path)),
-            }
+            Origin::File { path: absolute(folder.join(path)) }
         };
-        Some(SourceSpec {
-            origin,
-            checksum: checksum.ok()?,
-            select: select?,
-        })
+        Some(SourceSpec { origin, checksum: checksum.ok()?, select: select? })
     }
 
     fn checksum(&mut self, at: &str, raw: &RawSource) -> Result<Option<ChecksumSpec>, Noted> {
@@ -268,18 +223,16 @@ impl Parser<'_> {
             globs.push(format!("*/{edition}.mmdb"));
         }
         let path = ["dataset", at, "source", "select"];
-        let valid: Vec<Option<Glob>> = globs
-            .iter()
-            .map(|glob| self.noted(&path, Glob::new(glob)))
-            .collect();
+        let valid: Vec<Option<Glob>> =
+            globs.iter().map(|glob| self.noted(&path, Glob::new(glob))).collect();
         if raw.strip_components > 0 && format != Format::Archive {
             let message = "goes with format `archive` only; name the file with `select`";
             self.problem(&["dataset", at, "source", "strip_components"], message);
         }
-        valid.iter().all(Option::is_some).then_some(Select {
-            globs,
-            strip_components: raw.strip_components,
-        })
+        valid
+            .iter()
+            .all(Option::is_some)
+            .then_some(Select { globs, strip_components: raw.strip_components })
     }
 
     fn url(&mut self, path: &[&str], template: &str, plain: PlainHttp) -> Option<SourceUrl> {
@@ -315,10 +268,8 @@ impl Parser<'_> {
         for (key, given, formats) in given_keys(&raw) {
             if given && !formats.contains(&format) {
                 let formats: Vec<String> = formats.iter().map(ToString::to_string).collect();
-                let message = format!(
-                    "goes with format {}; this dataset is {format}",
-                    formats.join(" and ")
-                );
+                let message =
+                    format!("goes with format {}; this dataset is {format}", formats.join(" and "));
                 self.problem(&["dataset", at, "expect", key], message);
             }
         }
@@ -367,10 +318,7 @@ impl Parser<'_> {
                     _ => continue,
                 },
             };
-            self.problem(
-                &["dataset", at, "expect", "probes", &number.to_string()],
-                fault,
-            );
+            self.problem(&["dataset", at, "expect", "probes", &number.to_string()], fault);
         }
     }
 
@@ -387,11 +335,7 @@ fn given_keys(raw: &RawExpect) -> [(&'static str, bool, &'static [Format]); 8] {
     use Format::{Archive, File, Mmdb, Sqlite};
     [
         ("database_type", raw.database_type.is_some(), &[Mmdb]),
-        (
-            "nodes_min",
-            raw.nodes_min != RawExpect::default().nodes_min,
-            &[Mmdb],
-        ),
+        ("nodes_min", raw.nodes_min != RawExpect::default().nodes_min, &[Mmdb]),
         ("probes", !raw.probes.is_empty(), &[Mmdb, Sqlite]),
         ("tables", !raw.tables.is_empty(), &[Sqlite]),
         ("rows_min", !raw.rows_min.is_empty(), &[Sqlite]),
@@ -422,9 +366,7 @@ fn absolute(path: PathBuf) -> PathBuf {
 fn bytes_of_hex(text: &str) -> Result<Vec<u8>, String> {
     let digits: Vec<u8> = text.bytes().filter(|byte| *byte != b' ').collect();
     let pairs = digits.chunks(2).map(|pair| {
-        let pair = std::str::from_utf8(pair)
-            .ok()
-            .filter(|pair| pair.len() == 2)?;
+        let pair = std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2)?;
         u8::from_str_radix(pair, 16).ok()
     });
     pairs

@@ -37,16 +37,11 @@ const TYPES: [(&str, Kind); 24] = [
 ];
 
 pub(super) fn judge(database_type: &str, shape: &Shape) -> Vec<Problem> {
-    if !FAMILIES
-        .iter()
-        .any(|family| database_type.starts_with(family))
-    {
+    if !FAMILIES.iter().any(|family| database_type.starts_with(family)) {
         return Vec::new();
     }
     let wrong = shape.fields.iter().filter_map(|((path, kind), offset)| {
-        let (_, expected) = TYPES
-            .iter()
-            .find(|(field, _)| ends_with_field(path, field))?;
+        let (_, expected) = TYPES.iter().find(|(field, _)| ends_with_field(path, field))?;
         (kind != expected).then(|| {
             Problem::fail(Code::MmdbFieldType, expected.to_string(), kind.to_string())
                 .at(format!("field {path}, first at data offset {offset}"))
@@ -56,6 +51,5 @@ pub(super) fn judge(database_type: &str, shape: &Shape) -> Vec<Problem> {
 }
 
 fn ends_with_field(path: &str, field: &str) -> bool {
-    path.strip_suffix(field)
-        .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    path.strip_suffix(field).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }

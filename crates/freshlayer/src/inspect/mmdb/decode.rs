@@ -5,11 +5,7 @@ use std::fmt;
 /// Why data cannot be decoded.
 #[derive(Debug)]
 pub(super) enum Fault {
-    Broken {
-        offset: usize,
-        expected: &'static str,
-        found: String,
-    },
+    Broken { offset: usize, expected: &'static str, found: String },
     Work,
 }
 
@@ -72,17 +68,9 @@ pub(super) enum Value {
     /// The value stands elsewhere.
     Pointer { to: usize, next: usize },
     /// A map or an array of so many items, the first at `next`.
-    Items {
-        kind: Kind,
-        count: usize,
-        next: usize,
-    },
+    Items { kind: Kind, count: usize, next: usize },
     /// A scalar, from `start` to `next`.
-    Scalar {
-        kind: Kind,
-        start: usize,
-        next: usize,
-    },
+    Scalar { kind: Kind, start: usize, next: usize },
 }
 
 /// Decodes the head of the value at an offset and checks that all of it lies inside the data.
@@ -112,11 +100,7 @@ pub(super) fn value(data: &[u8], offset: usize) -> Result<Value, Fault> {
             let found = || format!("{size}");
             let kind = Kind::Boolean;
             return match size {
-                0 | 1 => Ok(Value::Scalar {
-                    kind,
-                    start: at,
-                    next: at,
-                }),
+                0 | 1 => Ok(Value::Scalar { kind, start: at, next: at }),
                 _ => Err(broken(offset, "a boolean of 0 or 1", found())),
             };
         }
@@ -124,34 +108,18 @@ pub(super) fn value(data: &[u8], offset: usize) -> Result<Value, Fault> {
         _ => return Err(broken(offset, "a value's type", format!("type {tag}"))),
     };
     if !sizes.contains(&size) {
-        return Err(broken(
-            offset,
-            "a size that fits the type",
-            format!("{kind} of {size} bytes"),
-        ));
+        return Err(broken(offset, "a size that fits the type", format!("{kind} of {size} bytes")));
     }
     match at.checked_add(size).filter(|next| *next <= data.len()) {
-        Some(next) => Ok(Value::Scalar {
-            kind,
-            start: at,
-            next,
-        }),
-        None => Err(broken(
-            offset,
-            "a value inside the data",
-            format!("{size} bytes more"),
-        )),
+        Some(next) => Ok(Value::Scalar { kind, start: at, next }),
+        None => Err(broken(offset, "a value inside the data", format!("{size} bytes more"))),
     }
 }
 
 fn items(data: &[u8], kind: Kind, count: usize, next: usize) -> Result<Value, Fault> {
     // Each item takes at least a byte, so a count that the data cannot hold is a lie.
     if count > data.len() - next {
-        return Err(broken(
-            next,
-            "items inside the data",
-            format!("{count} of them"),
-        ));
+        return Err(broken(next, "items inside the data", format!("{count} of them")));
     }
     Ok(Value::Items { kind, count, next })
 }
@@ -175,11 +143,7 @@ fn pointer(data: &[u8], control: u8, mut at: usize) -> Result<Value, Fault> {
     };
     match to < data.len() {
         true => Ok(Value::Pointer { to, next: at }),
-        false => Err(broken(
-            offset,
-            "a pointer into the data",
-            format!("to {to}"),
-        )),
+        false => Err(broken(offset, "a pointer into the data", format!("to {to}"))),
     }
 }
 
@@ -195,20 +159,12 @@ fn size(data: &[u8], control: u8, at: &mut usize) -> Result<usize, Fault> {
 
 fn byte(data: &[u8], at: &mut usize) -> Result<u8, Fault> {
     let byte = *data.get(*at).ok_or_else(|| {
-        broken(
-            *at,
-            "a value inside the data",
-            format!("the end at {}", data.len()),
-        )
+        broken(*at, "a value inside the data", format!("the end at {}", data.len()))
     })?;
     *at += 1;
     Ok(byte)
 }
 
 pub(super) fn broken(offset: usize, expected: &'static str, found: String) -> Fault {
-    Fault::Broken {
-        offset,
-        expected,
-        found,
-    }
+    Fault::Broken { offset, expected, found }
 }

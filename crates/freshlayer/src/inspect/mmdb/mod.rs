@@ -44,13 +44,9 @@ fn judge(dataset: &Dataset, bytes: &[u8], limits: &Limits) -> Findings {
     let mut findings = Findings::default();
     let Some(metadata_at) = metadata_start(bytes) else {
         let expected = "a MaxMind DB: its metadata marker in the last 128 KiB";
-        let found = format!(
-            "no marker; the file starts with {}",
-            super::sqlite::first_bytes(bytes)
-        );
-        findings
-            .problems
-            .push(Problem::fail(Code::WrongType, expected, found));
+        let found =
+            format!("no marker; the file starts with {}", super::sqlite::first_bytes(bytes));
+        findings.problems.push(Problem::fail(Code::WrongType, expected, found));
         return findings;
     };
     let reader = match Reader::from_source(bytes) {
@@ -77,12 +73,7 @@ fn judge(dataset: &Dataset, bytes: &[u8], limits: &Limits) -> Findings {
     let (paths, shape) = std::thread::scope(|scope| {
         let paths = scope.spawn(|| tree.judge_paths());
         let shape = shape::shape(&tree, limits.decoded_values_max);
-        (
-            paths
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-            shape,
-        )
+        (paths.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), shape)
     });
     findings.problems.extend(paths.err());
     let shape = match shape {
@@ -96,12 +87,8 @@ fn judge(dataset: &Dataset, bytes: &[u8], limits: &Limits) -> Findings {
         let problem = Problem::fail(Code::Empty, "at least one record", "a tree without data");
         findings.problems.push(problem);
     }
-    findings
-        .problems
-        .extend(contract::judge(&metadata.database_type, &shape));
-    findings
-        .problems
-        .extend(probe::judge(&reader, &dataset.expect.probes));
+    findings.problems.extend(contract::judge(&metadata.database_type, &shape));
+    findings.problems.extend(probe::judge(&reader, &dataset.expect.probes));
     findings.profile = profile(metadata, &shape);
     findings
 }
@@ -109,9 +96,7 @@ fn judge(dataset: &Dataset, bytes: &[u8], limits: &Limits) -> Findings {
 fn metadata_start(bytes: &[u8]) -> Option<usize> {
     let from = bytes.len().saturating_sub(METADATA_BYTES_MAX);
     let tail = &bytes[from..];
-    let at = tail
-        .windows(MARKER.len())
-        .rposition(|window| window == MARKER)?;
+    let at = tail.windows(MARKER.len()).rposition(|window| window == MARKER)?;
     Some(from + at + MARKER.len())
 }
 
@@ -122,11 +107,7 @@ fn judge_metadata(dataset: &Dataset, metadata: &Metadata) -> Vec<Problem> {
         && *expected != metadata.database_type
     {
         let found = metadata.database_type.clone();
-        problems.push(Problem::fail(
-            Code::MmdbDatabaseType,
-            expected.clone(),
-            found,
-        ));
+        problems.push(Problem::fail(Code::MmdbDatabaseType, expected.clone(), found));
     }
     if u64::from(metadata.node_count) < expect.nodes_min {
         let expected = format!("at least {} nodes", expect.nodes_min);
@@ -142,12 +123,10 @@ fn judge_metadata(dataset: &Dataset, metadata: &Metadata) -> Vec<Problem> {
 
 fn problem_of(fault: &Fault, limits: &Limits) -> Problem {
     match fault {
-        Fault::Broken {
-            offset,
-            expected,
-            found,
-        } => Problem::fail(Code::MmdbRecord, *expected, found.clone())
-            .at(format!("data offset {offset}")),
+        Fault::Broken { offset, expected, found } => {
+            Problem::fail(Code::MmdbRecord, *expected, found.clone())
+                .at(format!("data offset {offset}"))
+        }
         Fault::Work => {
             let expected = format!("at most {} decoded values", limits.decoded_values_max);
             Problem::fail(Code::MmdbWork, expected, "more; decoding was stopped")
@@ -157,16 +136,10 @@ fn problem_of(fault: &Fault, limits: &Limits) -> Problem {
 
 fn profile(metadata: &Metadata, shape: &shape::Shape) -> Profile {
     let mut profile = Profile::default();
-    profile
-        .counts
-        .insert("nodes".to_owned(), u64::from(metadata.node_count));
+    profile.counts.insert("nodes".to_owned(), u64::from(metadata.node_count));
     profile.counts.insert("records".to_owned(), shape.records);
-    profile
-        .shape
-        .insert(format!("database_type {}", metadata.database_type));
-    profile
-        .shape
-        .insert(format!("ip_version {}", metadata.ip_version));
+    profile.shape.insert(format!("database_type {}", metadata.database_type));
+    profile.shape.insert(format!("ip_version {}", metadata.ip_version));
     profile.shape.extend(shape.lines());
     profile
 }

@@ -9,10 +9,7 @@ use crate::problem::{Code, Problem};
 
 /// Asks known questions the way a consumer does.
 pub(super) fn judge(reader: &Reader<&[u8]>, probes: &[Probe]) -> Vec<Problem> {
-    probes
-        .iter()
-        .filter_map(|probe| ask(reader, probe).err())
-        .collect()
+    probes.iter().filter_map(|probe| ask(reader, probe).err()).collect()
 }
 
 fn ask(reader: &Reader<&[u8]>, probe: &Probe) -> Result<(), Problem> {
@@ -26,9 +23,7 @@ fn ask(reader: &Reader<&[u8]>, probe: &Probe) -> Result<(), Problem> {
         let location = format!("{ip} {path}");
         Problem::fail(Code::Probe, wanted.clone(), found).at(location.trim_end())
     };
-    let address: IpAddr = ip
-        .parse()
-        .map_err(|_| fault(format!("{ip} is no address")))?;
+    let address: IpAddr = ip.parse().map_err(|_| fault(format!("{ip} is no address")))?;
     let record = reader
         .lookup(address)
         .and_then(|found| found.decode::<Value>())
@@ -42,10 +37,8 @@ fn ask(reader: &Reader<&[u8]>, probe: &Probe) -> Result<(), Problem> {
 }
 
 fn follow<'a>(record: &'a Value, path: &str) -> Option<&'a Value> {
-    path.split('.')
-        .filter(|part| !part.is_empty())
-        .try_fold(record, |value, part| match value {
-            Value::Array(items) => items.get(part.parse::<usize>().ok()?),
-            _ => value.get(part),
-        })
+    path.split('.').filter(|part| !part.is_empty()).try_fold(record, |value, part| match value {
+        Value::Array(items) => items.get(part.parse::<usize>().ok()?),
+        _ => value.get(part),
+    })
 }

@@ -44,9 +44,7 @@ pub(super) struct Shape {
 impl Shape {
     /// Returns a line per field and kind, for the profile.
     pub(super) fn lines(&self) -> impl Iterator<Item = String> {
-        self.fields
-            .keys()
-            .map(|(path, kind)| format!("field {path} {kind}"))
+        self.fields.keys().map(|(path, kind)| format!("field {path} {kind}"))
     }
 
     fn join(&mut self, other: Self) {
@@ -76,10 +74,7 @@ pub(super) fn shape(tree: &Tree<'_>, values_max: u64) -> Result<Shape, Fault> {
         let parts: Vec<_> = parts.collect();
         let mut whole = Shape::default();
         for part in parts {
-            whole.join(
-                part.join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?,
-            );
+            whole.join(part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
         }
         Ok(whole)
     })
@@ -121,11 +116,7 @@ impl<'a> Walk<'a> {
             return Ok(());
         }
         let expected = "a record of at most 65,536 values, what readers decode";
-        Err(broken(
-            offset,
-            expected,
-            "more, or a circle of pointers".to_owned(),
-        ))
+        Err(broken(offset, expected, "more, or a circle of pointers".to_owned()))
     }
 
     /// Walks a value that stands in a field; returns where the next one begins, and how many values this one
@@ -207,21 +198,14 @@ impl<'a> Walk<'a> {
             _ => (*at, None),
         };
         if let Some(behind) = behind {
-            let known = self.fields[field as usize]
-                .by_place
-                .iter()
-                .find(|(p, _)| *p == place);
+            let known = self.fields[field as usize].by_place.iter().find(|(p, _)| *p == place);
             if let Some((_, child)) = known {
                 *at = behind;
                 return Ok(*child);
             }
         }
         match value(self.data, place)? {
-            Value::Scalar {
-                kind: Kind::Text,
-                start,
-                next,
-            } => {
+            Value::Scalar { kind: Kind::Text, start, next } => {
                 let key = text(self.data, start, next)?;
                 let child = self.child(field, key);
                 let by_place = &mut self.fields[field as usize].by_place;
@@ -231,11 +215,7 @@ impl<'a> Walk<'a> {
                 *at = behind.unwrap_or(next);
                 Ok(child)
             }
-            other => Err(broken(
-                place,
-                "a key that is a string",
-                format!("{other:?}"),
-            )),
+            other => Err(broken(place, "a key that is a string", format!("{other:?}"))),
         }
     }
 
@@ -246,10 +226,7 @@ impl<'a> Walk<'a> {
         let name = self.fields.len() < FIELDS_MAX && key.len() <= KEY_BYTES_MAX;
         let key = if name { key } else { ANY_KEY };
         let fresh = u32::try_from(self.fields.len()).unwrap_or(u32::MAX);
-        let child = *self.fields[field as usize]
-            .children
-            .entry(key)
-            .or_insert(fresh);
+        let child = *self.fields[field as usize].children.entry(key).or_insert(fresh);
         if child == fresh {
             self.fields.push(Field::default());
         }
@@ -261,10 +238,7 @@ impl<'a> Walk<'a> {
     }
 
     fn into_shape(self, records: u64) -> Shape {
-        let mut shape = Shape {
-            records,
-            ..Shape::default()
-        };
+        let mut shape = Shape { records, ..Shape::default() };
         self.list(0, "", &mut shape);
         shape
     }
@@ -279,11 +253,7 @@ impl<'a> Walk<'a> {
         }
         for (key, child) in &here.children {
             let key = String::from_utf8_lossy(key);
-            let dot = if path.is_empty() || key == "[]" {
-                ""
-            } else {
-                "."
-            };
+            let dot = if path.is_empty() || key == "[]" { "" } else { "." };
             let below = format!("{path}{dot}{key}");
             if below.len() <= PATH_BYTES_MAX {
                 self.list(*child, &below, shape);

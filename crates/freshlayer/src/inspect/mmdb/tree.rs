@@ -33,10 +33,7 @@ struct Order {
 
 impl Order {
     fn new(count: usize) -> Self {
-        Self {
-            depths: vec![0; count],
-            back: Vec::new(),
-        }
+        Self { depths: vec![0; count], back: Vec::new() }
     }
 
     #[inline]
@@ -58,10 +55,7 @@ impl Order {
         let deeper = |&(from, to): &(usize, usize)| self.depths[to] > self.depths[from];
         self.back.len() < BACK_MAX
             && self.back.iter().all(deeper)
-            && self
-                .depths
-                .iter()
-                .all(|&depth| usize::from(depth) < depth_max)
+            && self.depths.iter().all(|&depth| usize::from(depth) < depth_max)
     }
 }
 
@@ -80,11 +74,7 @@ pub(super) fn read<'a>(
         return Err(Problem::fail(Code::MmdbTree, expected, found));
     }
     let data = &bytes[data_start..data_end];
-    let nodes = Nodes {
-        bytes: &bytes[..count * node_bytes],
-        node_bytes,
-        count,
-    };
+    let nodes = Nodes { bytes: &bytes[..count * node_bytes], node_bytes, count };
     let mut starts = vec![0; data.len() / 64 + 1];
     let mut order = Order::new(count);
     for node in 0..count {
@@ -102,13 +92,7 @@ pub(super) fn read<'a>(
         }
     }
     let depth_max = if metadata.ip_version == 4 { 32 } else { 128 };
-    Ok(Tree {
-        data,
-        nodes,
-        depth_max,
-        starts,
-        order,
-    })
+    Ok(Tree { data, nodes, depth_max, starts, order })
 }
 
 impl Tree<'_> {
@@ -118,16 +102,13 @@ impl Tree<'_> {
         parts: usize,
     ) -> impl Iterator<Item = impl Iterator<Item = usize> + Send> {
         let words = self.starts.len().div_ceil(parts.max(1));
-        self.starts
-            .chunks(words.max(1))
-            .enumerate()
-            .map(move |(part, starts)| {
-                let first = part * words;
-                starts.iter().enumerate().flat_map(move |(at, &bits)| {
-                    let word = first + at;
-                    set_bits(bits).map(move |bit| word * 64 + bit)
-                })
+        self.starts.chunks(words.max(1)).enumerate().map(move |(part, starts)| {
+            let first = part * words;
+            starts.iter().enumerate().flat_map(move |(at, &bits)| {
+                let word = first + at;
+                set_bits(bits).map(move |bit| word * 64 + bit)
             })
+        })
     }
 
     /// Walks from the root and finds circles, and paths with more bits than an address has.
@@ -136,12 +117,7 @@ impl Tree<'_> {
             return Ok(());
         }
         let heights = vec![UNSEEN; self.nodes.count];
-        Walk {
-            nodes: self.nodes,
-            depth_max: self.depth_max,
-            heights,
-        }
-        .run()
+        Walk { nodes: self.nodes, depth_max: self.depth_max, heights }.run()
     }
 }
 
@@ -242,12 +218,7 @@ impl Walk<'_> {
 
     fn enter(&mut self, node: usize) -> Frame {
         self.heights[node] = ON_PATH;
-        Frame {
-            node,
-            records: self.nodes.records(node),
-            next: 0,
-            height: 0,
-        }
+        Frame { node, records: self.nodes.records(node), next: 0, height: 0 }
     }
 }
 
@@ -268,17 +239,9 @@ mod tests {
                 bytes.extend(u32::try_from(to).expect("small").to_be_bytes());
             }
         }
-        let nodes = Nodes {
-            bytes: &bytes,
-            node_bytes: 8,
-            count: edges.len(),
-        };
+        let nodes = Nodes { bytes: &bytes, node_bytes: 8, count: edges.len() };
         let heights = vec![UNSEEN; edges.len()];
-        let mut walk = Walk {
-            nodes,
-            depth_max: DEPTH_MAX,
-            heights,
-        };
+        let mut walk = Walk { nodes, depth_max: DEPTH_MAX, heights };
         (order, walk.run())
     }
 
@@ -293,13 +256,7 @@ mod tests {
                 nodes
                     .map(|(node, steps)| steps.map(|step| place(node * 3 / 2, step)))
                     .map(|edges| {
-                        edges.map(|to| {
-                            if to < count {
-                                to
-                            } else {
-                                usize::from(u16::MAX)
-                            }
-                        })
+                        edges.map(|to| if to < count { to } else { usize::from(u16::MAX) })
                     })
                     .collect()
             })
