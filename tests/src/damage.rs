@@ -35,7 +35,6 @@ use Entry::{File, Special};
 ///
 /// # Panics
 /// For a name that is no case.
-#[expect(clippy::too_many_lines, reason = "a table: one row per case")]
 pub fn body(case: &str) -> Option<Vec<u8>> {
     let mmdb = Mmdb::later(1);
     let database = mmdb.bytes();

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use freshlayer::definition::{Definition, Origin, read_file};
 use freshlayer::ports::{Event, Events, Fetch, Ports, Request, Source, SourceError};
 use freshlayer::report::Report;
+use freshlayer::state::Owner;
 use freshlayer::{Engine, LayerName, Retry};
 use freshlayer_http::{Credentials, HttpSource, Secret, Settings};
 use freshlayer_local::{
@@ -161,7 +162,7 @@ pub fn engine(host: &Path) -> Engine {
     let settings = Settings { maxmind, pause: Duration::from_millis(5) };
     let http = HttpSource::new(settings).expect("the client can be made");
     let peers = ProcessPeers::of_this_machine();
-    let owner = peers.own_name();
+    let owner = Owner { name: peers.own_name(), lease: Duration::from_mins(15) };
     let ports = Ports {
         source: Arc::new(Sources { http }),
         store: Arc::new(FolderStore::new(host.join("state"))),
@@ -170,7 +171,7 @@ pub fn engine(host: &Path) -> Engine {
         peers: Arc::new(peers),
         events: Arc::new(Deaf),
     };
-    Engine { ports, work: host.join("work"), owner, lease: Duration::from_mins(15), until: None }
+    Engine { ports, work: host.join("work"), owner, deadline: None }
 }
 
 fn registry(host: &Path) -> FolderRegistry {

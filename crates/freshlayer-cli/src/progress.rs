@@ -53,12 +53,11 @@ impl Progress {
         }
     }
 
-    fn finish(&self, stage: Stage, subject: &str, size_bytes: u64, duration: Duration) {
+    fn finish(&self, stage: Stage, subject: &str, said: &str, duration: Duration) {
         if let Some(Bar { bar, .. }) = self.bars.lock().ok().and_then(|mut b| b.remove(&stage)) {
             bar.finish_and_clear();
         }
-        let size = if size_bytes == 0 { String::new() } else { bytes(size_bytes) };
-        eprintln!("  {stage:9} {subject:24} {size:>10} {:>8.3} s", duration.as_secs_f64());
+        eprintln!("  {stage:9} {subject:24} {said:>10} {:>8.3} s", duration.as_secs_f64());
     }
 }
 
@@ -83,8 +82,14 @@ impl Events for Progress {
                 self.advance(*stage, *bytes);
             }
             Event::Started { .. } | Event::Progress { .. } => {}
-            Event::Finished { stage, subject, bytes, duration } => {
-                self.finish(*stage, subject, *bytes, *duration);
+            Event::Finished { stage, subject, bytes: 0, duration } => {
+                self.finish(*stage, subject, "", *duration);
+            }
+            Event::Finished { stage, subject, bytes: count, duration } => {
+                self.finish(*stage, subject, &bytes(*count), *duration);
+            }
+            Event::Stopped { stage, subject, duration } => {
+                self.finish(*stage, subject, "stopped", *duration);
             }
         }
     }

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use freshlayer::report::Report;
-use freshlayer::state::{Head, Session};
+use freshlayer::state::Head;
 use freshlayer::{Engine, LayerName};
 use serde_json::{Value, json};
 
@@ -56,7 +56,7 @@ async fn watch(engine: &Engine, layers: &[LayerName], stages: Stages) -> Infalli
     let mut said: BTreeMap<&LayerName, String> = BTreeMap::new();
     loop {
         for layer in layers {
-            let Ok(session) = Session::open(engine, layer).await else {
+            let Ok(session) = engine.session(layer).await else {
                 continue;
             };
             let now = standing(session.head());

@@ -13,7 +13,7 @@ use crate::progress::Progress;
 use crate::sources::Sources;
 use freshlayer::definition::{Definition, read_file, read_folder};
 use freshlayer::ports::{FunctionName, Ports, Regions, Store};
-use freshlayer::state::Session;
+use freshlayer::state::Owner;
 use freshlayer::{Engine, LayerName, LayerVersionArn, Pulled, Wanted};
 use freshlayer_http::{Credentials, HttpSource, Secret, Settings};
 use freshlayer_local::{
@@ -78,7 +78,7 @@ impl Host {
             .map_err(|error| Stopped::failed(format!("make the HTTP client: {error}")))?;
         let peers = ProcessPeers::of_this_machine();
         sweep(&self.work, &peers);
-        let owner = peers.own_name();
+        let owner = Owner { name: peers.own_name(), lease: LEASE };
         let (store, regions) = self.state_and_regions().await?;
         let ports = Ports {
             source: Arc::new(Sources { http, file: FileSource }),
@@ -88,7 +88,7 @@ impl Host {
             peers: Arc::new(peers),
             events: Arc::new(Progress::new(self.style)),
         };
-        Ok(Engine { ports, work: self.work.clone(), owner, lease: LEASE, until: None })
+        Ok(Engine { ports, work: self.work.clone(), owner, deadline: None })
     }
 
     #[cfg_attr(
@@ -219,7 +219,7 @@ impl Host {
         }
         let layer = layer_name(text)?;
         let engine = self.engine().await?;
-        let session = Session::open(&engine, &layer).await.map_err(Stopped::from)?;
+        let session = engine.session(&layer).await.map_err(Stopped::from)?;
         let head = session.head();
         let home = engine.home().await;
         let version = head.desired().and_then(|seq| head.version(seq, home.registry.region()));

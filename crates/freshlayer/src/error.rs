@@ -36,6 +36,14 @@ pub enum Error {
         /// What was expected and found.
         problem: String,
     },
+    /// The store lacks the zip that a release names.
+    #[error("find the zip of release {release}: {key} is missing")]
+    ZipMissing {
+        /// The release.
+        release: u64,
+        /// The object.
+        key: String,
+    },
     /// The head was written by others at every try.
     #[error("write the head of layer `{layer}`: lost {writes} races in a row; run again")]
     Contended {

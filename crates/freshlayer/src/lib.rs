@@ -2,61 +2,58 @@
 //! variable and no wall clock; adapters bring those in through [`ports`].
 //!
 //! ```text
-//! definition ── download ── extract ── gather(inspect) ── release(package) ── publish ── settle(rollout)
-//!    what        Source     folders      problems            one zip          Registry      Fleet
-//!                                        or proof          Store: record    Store: head    pure plan
+//! operations ── refresh, roll back, pin, prune, verify …: one file per thing that is asked for
+//!   rollout  ── observe, plan (pure), act, until every function is where it belongs      Fleet
+//!   release  ── make the zip, prove it, publish it, bring every Region to it             Registry
+//!   intake   ── download, extract, inspect: from an upstream to proven snapshots         Source
+//!   ground   ── definition, formats, ports, state, report, progress                      Store
 //! ```
 //!
-//! [`refresh()`] is the whole of it. Each stage takes what the stage before it made, so a stage that is left
-//! out does not compile.
+//! Each wing uses only the ones below it. [`refresh()`] is the whole of it: each stage takes what the stage before it
+//! made, so a stage that is left out does not compile.
 
-mod catch_up;
+// What is wanted.
 pub mod definition;
-mod deflate;
-mod download;
+
+// The ground: names and bounds, seams, bytes, records, words.
 mod engine;
 mod error;
-mod extract;
-mod gather;
-mod hashing;
-mod history;
-mod inspect;
+mod formats;
 mod limits;
 mod names;
 mod opt_path;
-mod orders;
-mod package;
-mod pipe;
 pub mod ports;
 mod problem;
-mod prune;
-mod publish;
-mod pull;
-mod refresh;
-mod release;
+mod progress;
 pub mod report;
-pub mod rollout;
-mod settle;
 pub mod state;
-mod status;
-mod verify;
+
+// From an upstream to proven snapshots.
+mod intake;
+
+// From snapshots to layer versions.
+mod release;
+
+// From layer versions to functions.
+pub mod rollout;
+
+// What is asked for.
+mod operations;
 
 #[cfg(feature = "faults")]
 pub mod faults;
 
 pub use engine::{Engine, RUN_FOLDER_PREFIX};
 pub use error::{Error, chain};
+pub use formats::hashing::sha256_of;
 pub use freshlayer_reader::manifest_path;
-pub use hashing::sha256_of;
-pub use history::{HistoryLine, history};
 pub use limits::{LAYER_BYTES_MAX, Limits};
 pub use names::{AccountId, DatasetName, Digest, LayerName, LayerVersionArn, Place, RegionName};
+pub use operations::{
+    Check, HistoryLine, Kept, LayerStatus, Pinned, Prune, Pruned, PrunedRelease, Pulled, Retry,
+    Verified, Wanted, advance, history, pin, prune, pull, pull_version, refresh, rollback, status,
+    unpin, verify,
+};
 pub use opt_path::OptPath;
-pub use orders::{Pinned, pin, rollback, unpin};
-pub use package::prove;
 pub use problem::{Code, Level, Problem};
-pub use prune::{Kept, Prune, Pruned, PrunedRelease, prune};
-pub use pull::{Pulled, Wanted, pull, pull_version};
-pub use refresh::{Retry, advance, refresh};
-pub use status::{LayerStatus, status};
-pub use verify::{Check, Verified, verify};
+pub use release::package::prove;

@@ -11,18 +11,25 @@ use serde_json::{Value, json};
 /// The namespace of all metrics.
 const NAMESPACE: &str = "freshlayer";
 
-/// Writes finished stages to the log.
+/// Writes stages to the log when they end.
 pub(crate) struct Log;
 
 impl Events for Log {
     fn emit(&self, event: &Event) {
-        if let Event::Finished { stage, subject, bytes, duration } = event {
-            let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-            line(&json!({
-                "level": "INFO", "message": format!("{stage} {subject}"), "stage": stage.to_string(),
-                "subject": subject, "duration_ms": duration_ms, "size_bytes": bytes,
-            }));
-        }
+        let (level, words, stage, subject, bytes, duration) = match event {
+            Event::Finished { stage, subject, bytes, duration } => {
+                ("INFO", "", stage, subject, Some(bytes), duration)
+            }
+            Event::Stopped { stage, subject, duration } => {
+                ("WARN", " stopped", stage, subject, None, duration)
+            }
+            Event::Started { .. } | Event::Progress { .. } => return,
+        };
+        let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        line(&json!({
+            "level": level, "message": format!("{stage} {subject}{words}"), "stage": stage.to_string(),
+            "subject": subject, "duration_ms": duration_ms, "size_bytes": bytes,
+        }));
     }
 }
 

@@ -26,8 +26,8 @@ pub(crate) struct Share {
 impl Share {
     pub(crate) fn of(engine: &Engine) -> Self {
         let now = engine.ports.clock.now();
-        let ends = engine.until.and_then(|until| {
-            let half = until.duration_since(now) / 2;
+        let ends = engine.deadline.and_then(|deadline| {
+            let half = deadline.duration_since(now) / 2;
             now.checked_add(half).ok()
         });
         Self { ends }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use freshlayer::definition::{Definition, read_folder};
 use freshlayer::ports::{Peers, Ports};
 use freshlayer::report::{Exit, Report};
+use freshlayer::state::Owner;
 use freshlayer::{
     Engine, LayerName, advance, history, pin, refresh, rollback, status, unpin, verify,
 };
@@ -67,8 +68,7 @@ impl Publisher {
             peers: Arc::new(Strangers),
             events: Arc::new(Log),
         };
-        let engine =
-            Engine { ports, work: PathBuf::from(WORK), owner: owner(), lease: LEASE, until: None };
+        let engine = Engine { ports, work: PathBuf::from(WORK), owner: owner(), deadline: None };
         Ok(Self { engine, definitions, onward: Onward::new(aws, settings.wake_role) })
     }
 
@@ -81,7 +81,7 @@ impl Publisher {
         let run = Run {
             publisher: self,
             engine: Engine {
-                until: timestamp(deadline.saturating_sub(millis(SETTLING))),
+                deadline: timestamp(deadline.saturating_sub(millis(SETTLING))),
                 ..self.engine.clone()
             },
             function_arn: event.context.invoked_function_arn,
@@ -194,9 +194,11 @@ impl Run<'_> {
 }
 
 /// Names this execution environment: its next event takes up the lease of an event that ran out of time.
-fn owner() -> String {
+fn owner() -> Owner {
     let part = |name| read(name).unwrap_or_default();
-    format!("{} {}", part("AWS_LAMBDA_FUNCTION_NAME"), part("AWS_LAMBDA_LOG_STREAM_NAME"))
+    let name =
+        format!("{} {}", part("AWS_LAMBDA_FUNCTION_NAME"), part("AWS_LAMBDA_LOG_STREAM_NAME"));
+    Owner { name, lease: LEASE }
 }
 
 /// Nothing is known of other execution environments: their leases run out.

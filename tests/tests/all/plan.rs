@@ -67,7 +67,6 @@ fn word(consumer: &Consumer) -> String {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table: one row per situation")]
 #[expect(clippy::cloned_ref_to_slice_refs, reason = "rows of a table look alike")]
 fn each_situation_has_its_next_step() {
     let (old, new, foreign) = (arn("geo", 2), arn("geo", 3), arn("other", 9));

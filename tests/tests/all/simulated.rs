@@ -7,6 +7,7 @@ use std::time::Duration;
 use freshlayer::definition::{Definition, read_file};
 use freshlayer::ports::{Peers, Ports};
 use freshlayer::report::{ConsumerState, Exit, Report};
+use freshlayer::state::Owner;
 use freshlayer::{Engine, LayerVersionArn, Retry, pin, refresh, rollback};
 use freshlayer_aws::{Glance, Pace};
 use freshlayer_local::{FileSource, SystemClock};
@@ -86,9 +87,8 @@ impl World {
                 events: Arc::new(Deaf),
             },
             work: self.folder.path().join("work"),
-            owner: owner.to_owned(),
-            lease: Duration::from_mins(16),
-            until: None,
+            owner: Owner { name: owner.to_owned(), lease: Duration::from_mins(16) },
+            deadline: None,
         }
     }
 

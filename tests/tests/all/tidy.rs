@@ -50,6 +50,32 @@ const DOUBLED: [(&str, &str); 5] = [
     ("syn", "procedural macros on their way from 2 to 3; nothing at run time"),
 ];
 
+/// The engine's wings, lowest first. A module may use its own wing and those before it.
+const WINGS: [(&str, &[&str]); 5] = [
+    (
+        "ground",
+        &[
+            "definition",
+            "engine",
+            "error",
+            "formats",
+            "limits",
+            "names",
+            "opt_path",
+            "ports",
+            "problem",
+            "progress",
+            "report",
+            "schema",
+            "state",
+        ],
+    ),
+    ("intake", &["intake"]),
+    ("release", &["release"]),
+    ("rollout", &["rollout"]),
+    ("operations", &["operations"]),
+];
+
 const FILE_LINES_MAX: usize = 600;
 const ARCHITECTURE_LINES_MAX: usize = 150;
 
@@ -124,6 +150,38 @@ fn arrows_point_one_way() {
             aws.is_none() || ["freshlayer-aws", "freshlayer-tests"].contains(&name),
             "{name} must not name {aws:?}"
         );
+    }
+}
+
+/// The wing of a module of the engine, as its place in [`WINGS`].
+fn wing(module: &str) -> usize {
+    let found = WINGS.iter().position(|(_, modules)| modules.contains(&module));
+    found.unwrap_or_else(|| panic!("module {module} of the engine belongs to no wing"))
+}
+
+/// The modules of the engine that a text names by `crate::`.
+fn named(text: &str) -> impl Iterator<Item = &str> {
+    text.split("crate::").skip(1).filter_map(|rest| {
+        let end = rest.find(|c: char| !c.is_ascii_lowercase() && c != '_').unwrap_or(rest.len());
+        Some(&rest[..end]).filter(|_| rest[end..].starts_with("::"))
+    })
+}
+
+#[test]
+fn the_wings_of_the_engine_stand_in_one_line() {
+    let source = workspace().join("crates/freshlayer/src");
+    for file in tracked(&["crates/freshlayer/src/*.rs", "crates/freshlayer/src/**/*.rs"]) {
+        let below = file.strip_prefix(&source).expect("it lies there").with_extension("");
+        let own = below.iter().next().expect("a file has a name").to_string_lossy().into_owned();
+        if ["lib", "faults"].contains(&own.as_str()) {
+            continue;
+        }
+        let text = std::fs::read_to_string(&file).expect("readable");
+        for module in named(&text) {
+            let (here, there) = (wing(&own), wing(module));
+            let words = "uses a wing above its own:";
+            assert!(there <= here, "{} {words} crate::{module}", below.display());
+        }
     }
 }
 

@@ -72,6 +72,15 @@ pub enum Event {
         /// How long it took.
         duration: Duration,
     },
+    /// A stage ended without its result: the run goes on without it, or fails.
+    Stopped {
+        /// The stage.
+        stage: Stage,
+        /// What it worked on.
+        subject: String,
+        /// How long it ran.
+        duration: Duration,
+    },
 }
 
 /// Takes the events of a run.

@@ -6,10 +6,11 @@ use futures_util::{StreamExt as _, stream};
 
 use super::plan::{Desired, Plan, Standing, plan};
 use super::survey::{Found, Survey, fault};
-use crate::engine::{Engine, Stages};
+use crate::engine::Engine;
 use crate::error::{Error, chain};
 use crate::names::Place;
 use crate::ports::{Consumer, Fleet, FleetError, FunctionName, Stage, Step};
+use crate::progress::Stages;
 use crate::report::{ConsumerReport, ConsumerState};
 use crate::state::{ConsumerNote, Leased, Session};
 
@@ -95,7 +96,7 @@ pub(crate) async fn drive(
         }
     }
     if busy {
-        let running = stages.start(engine, Stage::Rollout, session.head().layer.as_str(), None);
+        let running = stages.start(Stage::Rollout, session.head().layer.as_str(), None);
         for _ in 0..ROUNDS_MAX {
             // Each write to the head may have brought a person's order with it.
             if session.head().desired() != Some(wanted) {
@@ -110,7 +111,7 @@ pub(crate) async fn drive(
                 break;
             }
         }
-        stages.finish(engine, running, 0);
+        running.done(0);
     }
     gone.places.extend(drives.into_iter().map(Drive::finish));
     gone.places.sort_by(|a, b| a.place.cmp(&b.place));

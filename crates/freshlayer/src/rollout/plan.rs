@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use semver::Version;
 
-use super::orders::{Order, order, tag};
+use super::tag::{Order, order, tag};
 use crate::names::{LayerName, LayerVersionArn};
 use crate::ports::{Alias, Configuration, Consumer, FunctionName, PublishedVersion, Step};
 

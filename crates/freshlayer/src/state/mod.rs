@@ -4,12 +4,14 @@ mod head;
 mod release;
 mod session;
 mod version;
+mod zip;
 
 pub use head::{ConsumerNote, Head, Journal, Lease, Pin, Rejection, Rollout, Seen, Told};
 pub use release::{Profile, Release, Snapshot, content_digest};
 pub(crate) use session::Leased;
-pub use session::{Session, read_release};
+pub use session::{Owner, Session, read_release};
 pub use version::{Decision, decide};
+pub(crate) use zip::{LayerZip, prove_zip};
 
 use crate::error::Error;
 use crate::ports::Key;

@@ -1,15 +1,26 @@
+use std::time::Duration;
+
 use super::{Head, Lease, Release, parse, print};
-use crate::engine::Engine;
 use crate::error::Error;
 use crate::names::LayerName;
-use crate::ports::{Created, Etag, Key, Payload, Replaced, Store};
+use crate::ports::{Created, Etag, Key, Payload, Ports, Replaced, Store};
 
 /// Tries to write a head against other writers before giving up; each loss means that another one won.
 const WRITES_MAX: u32 = 10;
 
+/// A publisher, as its leases name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// Its name; [`crate::ports::Peers`] knows it.
+    pub name: String,
+    /// How long a lease lasts. It must exceed the longest run: Lambda ends one after 900 seconds.
+    pub lease: Duration,
+}
+
 /// One run's view of a layer's head: read once, then changed only by replace-if-unchanged.
 pub struct Session<'a> {
-    engine: &'a Engine,
+    ports: &'a Ports,
+    owner: &'a Owner,
     layer: LayerName,
     head: Head,
     etag: Option<Etag>,
@@ -29,9 +40,13 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// [`Error::Store`], and [`Error::State`] where the head cannot be understood.
-    pub async fn open(engine: &'a Engine, layer: &LayerName) -> Result<Self, Error> {
-        let (head, etag) = read_head(engine, layer).await?;
-        Ok(Self { engine, layer: layer.clone(), head, etag })
+    pub async fn open(
+        ports: &'a Ports,
+        owner: &'a Owner,
+        layer: &LayerName,
+    ) -> Result<Self, Error> {
+        let (head, etag) = read_head(ports.store.as_ref(), layer).await?;
+        Ok(Self { ports, owner, layer: layer.clone(), head, etag })
     }
 
     /// Returns the head as it was last read or written.
@@ -66,7 +81,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// As [`Session::current_release`].
     pub async fn record(&self, seq: u64) -> Result<Release, Error> {
-        let found = read_release(self.engine.ports.store.as_ref(), &self.layer, seq).await?;
+        let found = read_release(self.ports.store.as_ref(), &self.layer, seq).await?;
         found.ok_or_else(|| Error::State {
             key: Key::release(&self.layer, seq).to_string(),
             problem: "the head names this release, and its record is missing".to_owned(),
@@ -76,18 +91,18 @@ impl<'a> Session<'a> {
     /// Takes the lease, or learns who has it. A lease that ran out or whose owner is gone is taken over.
     pub(crate) async fn lease(&mut self) -> Result<Leased, Error> {
         for _ in 0..WRITES_MAX {
-            let now = self.engine.ports.clock.now();
+            let now = self.ports.clock.now();
             if let Some(lease) = &self.head.lease {
-                let free = lease.owner == self.engine.owner
+                let free = lease.owner == self.owner.name
                     || lease.expires <= now
-                    || self.engine.ports.peers.is_gone(&lease.owner);
+                    || self.ports.peers.is_gone(&lease.owner);
                 if !free {
                     return Ok(Leased::Theirs(lease.clone()));
                 }
             }
-            let expires = now.saturating_add(self.engine.lease).unwrap_or(now);
+            let expires = now.saturating_add(self.owner.lease).unwrap_or(now);
             let mut next = self.head.clone();
-            next.lease = Some(Lease { owner: self.engine.owner.clone(), expires });
+            next.lease = Some(Lease { owner: self.owner.name.clone(), expires });
             if self.write(next).await? {
                 return Ok(Leased::Ours);
             }
@@ -97,7 +112,7 @@ impl<'a> Session<'a> {
 
     /// Tells whether this run has the lease.
     pub(crate) fn holds_lease(&self) -> bool {
-        self.head.lease.as_ref().is_some_and(|lease| lease.owner == self.engine.owner)
+        self.head.lease.as_ref().is_some_and(|lease| lease.owner == self.owner.name)
     }
 
     /// Gives the lease back, with a last change.
@@ -154,7 +169,7 @@ impl<'a> Session<'a> {
     /// Writes a head over the one that was read; `false` where someone else was first, and then the head
     /// is read again. A reply that was lost is seen by what stands there.
     async fn write(&mut self, next: Head) -> Result<bool, Error> {
-        let (store, key) = (self.engine.ports.store.as_ref(), Key::head(&self.layer));
+        let (store, key) = (self.ports.store.as_ref(), Key::head(&self.layer));
         let bytes = print(&next);
         let fault = |source| Error::Store { key: key.to_string(), source };
         let etag = match &self.etag {
@@ -171,7 +186,7 @@ impl<'a> Session<'a> {
             (self.head, self.etag) = (next, Some(etag));
             return Ok(true);
         }
-        (self.head, self.etag) = read_head(self.engine, &self.layer).await?;
+        (self.head, self.etag) = read_head(store, &self.layer).await?;
         Ok(self.head == next)
     }
 
@@ -180,9 +195,9 @@ impl<'a> Session<'a> {
     }
 }
 
-async fn read_head(engine: &Engine, layer: &LayerName) -> Result<(Head, Option<Etag>), Error> {
+async fn read_head(store: &dyn Store, layer: &LayerName) -> Result<(Head, Option<Etag>), Error> {
     let key = Key::head(layer);
-    let stored = engine.ports.store.read(&key).await;
+    let stored = store.read(&key).await;
     match stored.map_err(|source| Error::Store { key: key.to_string(), source })? {
         Some(stored) => Ok((parse(&key, &stored.bytes)?, Some(stored.etag))),
         None => Ok((Head::new(layer.clone()), None)),

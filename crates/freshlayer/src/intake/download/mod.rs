@@ -1,0 +1,258 @@
+//! From a definition to files on disk: ask each upstream, take what is new, unpack it.
+
+mod stream;
+
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sha2::Digest as _;
+
+use crate::definition::{Dataset, Definition};
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::formats::pipe::blocking;
+use crate::intake::extract::{Also, Staged, StagedFile, extract};
+use crate::limits::Limits;
+use crate::names::Digest;
+use crate::ports::{
+    Body, ExpectedChecksum, Fetch, Request, SourceError, Stage, UpstreamFacts, Validators,
+};
+use crate::problem::{Code, Problem};
+use crate::progress::{Meter, Stages};
+use crate::state::{Head, Lease, Leased, Release, Seen, Session};
+
+/// What one upstream gave.
+pub(crate) enum Pulled {
+    /// What the live release has already.
+    Unchanged,
+    /// Something that is already known to be bad, now or in an earlier run.
+    Refused(Refused),
+    /// New files.
+    Fresh(Box<Candidate>),
+    /// Nothing: it could not be asked, or broke off.
+    Failed(SourceError),
+}
+
+/// Data that is not released.
+pub(crate) struct Refused {
+    /// What is wrong with it.
+    pub(crate) problems: Vec<Problem>,
+    /// What to remember, so that it is not downloaded again; nothing where another download of the same
+    /// bytes may well be good (a checksum that lags behind, a body over the limit).
+    pub(crate) seen: Option<Seen>,
+}
+
+/// A snapshot on disk that nobody has judged yet.
+pub(crate) struct Candidate {
+    pub(crate) dataset: Dataset,
+    pub(crate) files: Vec<StagedFile>,
+    pub(crate) digest: Digest,
+    pub(crate) upstream: UpstreamFacts,
+    pub(crate) fetched: Timestamp,
+    pub(crate) seen: Seen,
+}
+
+/// What all upstreams of a layer gave, in the order of the definition.
+pub(crate) enum Downloaded {
+    /// One answer per dataset.
+    Pulled(Vec<Pulled>),
+    /// Something is new, and another publisher is at it.
+    Busy(Lease),
+}
+
+/// Asks every upstream of a layer. The lease is taken when the first one has something new, and not before:
+/// a run that finds nothing new writes nothing.
+pub(crate) async fn download(
+    engine: &Engine,
+    session: &mut Session<'_>,
+    definition: &Definition,
+    live: Option<&Release>,
+    folder: &Path,
+    stages: &Stages,
+) -> Result<Downloaded, Error> {
+    let mut pulled = Vec::new();
+    for dataset in &definition.datasets {
+        let known = known(session.head(), dataset, &definition.limits, live);
+        let request =
+            Request { source: &dataset.source, known: known.as_ref(), limits: &definition.limits };
+        let body = match ask(engine, request).await {
+            Ok(Fetch::Body(body)) => body,
+            Ok(Fetch::Unchanged) => {
+                pulled.push(unchanged(session.head(), dataset, &definition.limits));
+                continue;
+            }
+            Err(error) => {
+                pulled.push(Pulled::Failed(error));
+                continue;
+            }
+        };
+        if let Leased::Theirs(lease) = session.lease().await? {
+            return Ok(Downloaded::Busy(lease));
+        }
+        let folder = folder.join(dataset.name.as_str());
+        let pull = Pull { engine, dataset, limits: &definition.limits, folder: &folder };
+        pulled.push(pull.run(body, session.head(), stages).await?);
+    }
+    Ok(Downloaded::Pulled(pulled))
+}
+
+/// Asks one upstream, within the time that a download may take.
+async fn ask(engine: &Engine, request: Request<'_>) -> Result<Fetch, SourceError> {
+    let secs = request.limits.download_secs_max;
+    let answer = engine.ports.source.fetch(request);
+    let in_time = tokio::time::timeout(Duration::from_secs(secs), answer).await;
+    in_time.unwrap_or_else(|_elapsed| {
+        let url = request.source.origin.to_string();
+        let reason = format!("no whole answer within {secs} s");
+        Err(SourceError::Unreachable { url, tries: 1, reason, source: None })
+    })
+}
+
+/// Returns the validators to ask with: only where "unchanged" would mean that nothing is to be done.
+fn known(
+    head: &Head,
+    dataset: &Dataset,
+    limits: &Limits,
+    live: Option<&Release>,
+) -> Option<Validators> {
+    let seen = head.upstream.get(&dataset.name)?;
+    let same_source = seen.fingerprint == dataset.source_fingerprint();
+    let live = live.and_then(|release| release.snapshot(&dataset.name));
+    let serving = live.is_some_and(|snapshot| snapshot.digest == seen.digest);
+    let refused = head.rejection(dataset, limits, &seen.digest).is_some();
+    let usable = same_source && (serving || refused) && !seen.validators.is_empty();
+    usable.then(|| seen.validators.clone())
+}
+
+fn unchanged(head: &Head, dataset: &Dataset, limits: &Limits) -> Pulled {
+    let seen = head.upstream.get(&dataset.name);
+    match seen.and_then(|seen| head.rejection(dataset, limits, &seen.digest)) {
+        Some(rejection) => {
+            Pulled::Refused(Refused { problems: rejection.problems.clone(), seen: None })
+        }
+        None => Pulled::Unchanged,
+    }
+}
+
+/// The download of one dataset.
+struct Pull<'a> {
+    engine: &'a Engine,
+    dataset: &'a Dataset,
+    limits: &'a Limits,
+    folder: &'a Path,
+}
+
+impl Pull<'_> {
+    async fn run(&self, body: Body, head: &Head, stages: &Stages) -> Result<Pulled, Error> {
+        std::fs::create_dir_all(self.folder).map_err(Error::io("make the folder", self.folder))?;
+        let (validators, facts) = (body.validators.clone(), body.facts.clone());
+        let checksums = body.checksums.clone();
+        let body = match self.transfer(body, stages).await? {
+            stream::Streamed::Whole(body) => body,
+            stream::Streamed::TooLarge(problem) => return Ok(self.refused(vec![problem], None)),
+            stream::Streamed::Broken(error) => return Ok(Pulled::Failed(error)),
+        };
+        let seen = |digest: &Digest| Seen {
+            fingerprint: self.dataset.source_fingerprint(),
+            validators: validators.clone(),
+            digest: digest.clone(),
+        };
+        if let Some(problem) = transfer_mismatch(&checksums, &body) {
+            return Ok(self.refused(vec![problem], None));
+        }
+        if let Some(known) = head.rejection(self.dataset, self.limits, &body.sha256) {
+            return Ok(self.refused(known.problems.clone(), Some(seen(&body.sha256))));
+        }
+        let files = match self.unpack(&body, &checksums, stages).await? {
+            Ok(files) => files,
+            Err(problems) => return Ok(self.refused(problems, Some(seen(&body.sha256)))),
+        };
+        if let Some(problem) = extracted_mismatch(&checksums, &files) {
+            return Ok(self.refused(vec![problem], None));
+        }
+        let digest = snapshot_digest(&files);
+        if let Some(known) = head.rejection(self.dataset, self.limits, &digest) {
+            return Ok(self.refused(known.problems.clone(), Some(seen(&digest))));
+        }
+        Ok(Pulled::Fresh(Box::new(Candidate {
+            dataset: self.dataset.clone(),
+            files,
+            seen: seen(&digest),
+            digest,
+            upstream: facts,
+            fetched: self.engine.ports.clock.now(),
+        })))
+    }
+
+    async fn transfer(&self, body: Body, stages: &Stages) -> Result<stream::Streamed, Error> {
+        let name = self.dataset.name.as_str();
+        let running = stages.start(Stage::Download, name, body.length_bytes);
+        let meter = running.meter();
+        let file = self.folder.join("body");
+        let streamed = stream::to_file(body, self.limits, &file, &meter).await?;
+        if let stream::Streamed::Whole(body) = &streamed {
+            running.done(body.size_bytes);
+        }
+        Ok(streamed)
+    }
+
+    async fn unpack(
+        &self,
+        body: &Staged,
+        checksums: &[ExpectedChecksum],
+        stages: &Stages,
+    ) -> Result<Result<Vec<StagedFile>, Vec<Problem>>, Error> {
+        let running = stages.start(Stage::Extract, self.dataset.name.as_str(), None);
+        let meter: Meter = running.meter();
+        let md5 = checksums.iter().any(|c| matches!(c, ExpectedChecksum::ExtractedMd5(_)));
+        let also = if md5 { Also::Md5 } else { Also::Nothing };
+        let (dataset, limits) = (self.dataset.clone(), self.limits.clone());
+        let (body, folder) = (body.clone(), self.folder.join("files"));
+        let extracted =
+            blocking(move || extract(&dataset, &limits, &body, &folder, also, &meter)).await?;
+        if let Ok(files) = &extracted {
+            running.done(files.iter().map(|file| file.size_bytes).sum());
+        }
+        Ok(extracted)
+    }
+
+    fn refused(&self, problems: Vec<Problem>, seen: Option<Seen>) -> Pulled {
+        let problems = problems.into_iter().map(|problem| problem.of(&self.dataset.name)).collect();
+        Pulled::Refused(Refused { problems, seen })
+    }
+}
+
+fn transfer_mismatch(checksums: &[ExpectedChecksum], body: &Staged) -> Option<Problem> {
+    checksums.iter().find_map(|checksum| match checksum {
+        ExpectedChecksum::TransferSha256(expected) if *expected != body.sha256 => {
+            let expected = format!("SHA-256 {expected} of the download");
+            Some(Problem::fail(Code::ChecksumMismatch, expected, body.sha256.to_string()))
+        }
+        _ => None,
+    })
+}
+
+fn extracted_mismatch(checksums: &[ExpectedChecksum], files: &[StagedFile]) -> Option<Problem> {
+    checksums.iter().find_map(|checksum| match checksum {
+        ExpectedChecksum::ExtractedMd5(expected) => {
+            let found = files.first().and_then(|file| file.md5.clone()).unwrap_or_default();
+            let expected_text = format!("MD5 {expected} of the extracted file");
+            (*expected != found)
+                .then(|| Problem::fail(Code::ChecksumMismatch, expected_text, found))
+        }
+        ExpectedChecksum::TransferSha256(_) => None,
+    })
+}
+
+/// Names a snapshot: the SHA-256 of its one file, or of the list of an archive's files.
+fn snapshot_digest(files: &[StagedFile]) -> Digest {
+    if let [file] = files {
+        return file.sha256.clone();
+    }
+    let mut hasher = sha2::Sha256::new();
+    for file in files {
+        hasher.update(format!("{} {} {}\n", file.mode, file.sha256, file.path));
+    }
+    Digest::of(hasher)
+}

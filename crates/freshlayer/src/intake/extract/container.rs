@@ -1,0 +1,159 @@
+//! Containers are recognised by content, never by name.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+
+use super::budget::{Bounded, problem_of};
+use super::files::{Entry, Kind, Taker};
+use super::zstd::ZstdFrames;
+use crate::error::Error;
+use crate::formats::pipe::{INPUT_BYTES, piped};
+use crate::problem::{Code, Problem};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Container {
+    Gzip,
+    Zstd,
+    Xz,
+    Tar,
+    Zip,
+    None,
+}
+
+/// A tar ends with zero blocks; one is the least that any writer leaves.
+const TAR_END_BYTES: u64 = 512;
+/// Where a tar header says `ustar`, and where that ends.
+const USTAR: std::ops::Range<usize> = 257..262;
+
+/// The dictionary that `xz -9` asks for is half of this; a header may ask for 4 GiB.
+const XZ_MEMORY_KIB_MAX: u32 = 131_072;
+
+fn sniff(start: &[u8]) -> Container {
+    match start {
+        [0x1f, 0x8b, ..] => Container::Gzip,
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Container::Zstd,
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Container::Xz,
+        [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Container::Zip,
+        _ if start.get(USTAR) == Some(b"ustar") => Container::Tar,
+        _ => Container::None,
+    }
+}
+
+pub(super) fn recognise(file: &mut File) -> io::Result<Container> {
+    let mut start = Vec::with_capacity(512);
+    file.by_ref().take(512).read_to_end(&mut start)?;
+    file.seek(SeekFrom::Start(0))?;
+    Ok(sniff(&start))
+}
+
+/// Hands every file of a container to the taker.
+pub(super) fn unpack(container: Container, file: File, taker: &mut Taker<'_>) -> Result<(), Error> {
+    match container {
+        Container::Zip => unzip(file, taker),
+        Container::Tar | Container::None => untar(file, taker),
+        Container::Gzip => {
+            let decoder =
+                flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(INPUT_BYTES, file));
+            decompressed(decoder, taker)
+        }
+        Container::Xz => {
+            let file = BufReader::with_capacity(INPUT_BYTES, file);
+            let decoder = lzma_rust2::XzReader::new_mem_limit(file, true, XZ_MEMORY_KIB_MAX);
+            decompressed(decoder, taker)
+        }
+        Container::Zstd => {
+            decompressed(ZstdFrames::new(BufReader::with_capacity(INPUT_BYTES, file)), taker)
+        }
+    }
+}
+
+/// Inflates on a thread of its own, while this one hashes and writes.
+fn decompressed(decoder: impl Read + Send, taker: &mut Taker<'_>) -> Result<(), Error> {
+    piped(decoder, |pieces| match pieces.peek(512) {
+        Ok(start) if sniff(start) == Container::Tar => untar(pieces, taker),
+        Ok(_) => taker.entry(&Entry { name: "", kind: Kind::Only }, pieces),
+        Err(error) => Ok(taker.refuse(problem_of(&error))),
+    })
+}
+
+fn untar(reader: impl Read, taker: &mut Taker<'_>) -> Result<(), Error> {
+    let bounded = Bounded::new(reader, taker.budget());
+    let mut archive = tar::Archive::new(bounded);
+    let entries = match archive.entries() {
+        Ok(entries) => entries,
+        Err(error) => return Ok(taker.refuse(problem_of(&error))),
+    };
+    for entry in entries {
+        let mut entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => return Ok(taker.refuse(problem_of(&error))),
+        };
+        if !taker.count_entry() {
+            return Ok(());
+        }
+        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let mode = entry.header().mode().unwrap_or(0);
+        let kind = match entry.header().entry_type() {
+            tar::EntryType::Regular | tar::EntryType::Continuous => Kind::File { mode },
+            tar::EntryType::Directory | tar::EntryType::XGlobalHeader => Kind::Folder,
+            tar::EntryType::Symlink | tar::EntryType::Link => Kind::Link,
+            _ => Kind::Special,
+        };
+        taker.entry(&Entry { name: &name, kind }, &mut entry)?;
+    }
+    // The checksum of a compressed stream stands behind its last byte: a cut one is found there.
+    let mut rest = archive.into_inner();
+    match io::copy(&mut rest, &mut io::sink()) {
+        Err(error) => taker.refuse(problem_of(&error)),
+        Ok(_) if rest.zeros_at_end < TAR_END_BYTES => {
+            let expected = "a tar with its end marker";
+            let found = "none: the file is cut short";
+            taker.refuse(Problem::fail(Code::ContainerCorrupt, expected, found));
+        }
+        Ok(_) => {}
+    }
+    Ok(())
+}
+
+fn unzip(file: File, taker: &mut Taker<'_>) -> Result<(), Error> {
+    let corrupt = |error: zip::result::ZipError| {
+        let expected = "a zip that can be read to its end";
+        Problem::fail(Code::ContainerCorrupt, expected, error.to_string())
+    };
+    let mut archive = match zip::ZipArchive::new(BufReader::with_capacity(INPUT_BYTES, file)) {
+        Ok(archive) => archive,
+        Err(error) => return Ok(taker.refuse(corrupt(error))),
+    };
+    for index in 0..archive.len() {
+        if !taker.count_entry() {
+            return Ok(());
+        }
+        let mut entry = match archive.by_index(index) {
+            Ok(entry) => entry,
+            Err(error) => {
+                taker.refuse(corrupt(error).at(format!("entry {index}")));
+                continue;
+            }
+        };
+        let name = String::from_utf8_lossy(entry.name_raw()).into_owned();
+        let kind = if entry.is_symlink() {
+            Kind::Link
+        } else if entry.is_dir() {
+            Kind::Folder
+        } else {
+            file_kind(entry.unix_mode().unwrap_or(0o644))
+        };
+        taker.entry(&Entry { name: &name, kind }, &mut entry)?;
+    }
+    Ok(())
+}
+
+/// A zip made on Unix may carry any file type in its mode.
+fn file_kind(mode: u32) -> Kind {
+    const TYPE_BITS: u32 = 0o170_000;
+    const REGULAR: u32 = 0o100_000;
+    match mode & TYPE_BITS {
+        0 | REGULAR => Kind::File { mode },
+        _ => Kind::Special,
+    }
+}

@@ -1,0 +1,301 @@
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use freshlayer_reader::Format;
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use md5::Md5;
+use sha2::{Digest as _, Sha256};
+
+use super::budget::problem_of;
+use super::{Also, Budget, Names};
+use crate::definition::Dataset;
+use crate::error::Error;
+use crate::formats::deflate::{Deflated, Deflater};
+use crate::limits::Limits;
+use crate::names::{Digest, hex};
+use crate::opt_path::OptPath;
+use crate::problem::{Code, Problem};
+use crate::progress::Meter;
+
+/// The mode of a file that cannot be run.
+pub(crate) const PLAIN: &str = "0644";
+/// The mode of a file that can.
+pub(crate) const EXECUTABLE: &str = "0755";
+
+const BUFFER_BYTES: usize = 256 * 1024;
+/// How many names a problem lists.
+const NAMES_SHOWN_MAX: usize = 5;
+
+/// One file of a dataset on disk, and what it will be under `/opt`.
+#[derive(Debug, Clone)]
+pub(crate) struct StagedFile {
+    pub(crate) path: OptPath,
+    pub(crate) mode: &'static str,
+    pub(crate) size_bytes: u64,
+    pub(crate) sha256: Digest,
+    pub(crate) md5: Option<String>,
+    pub(crate) file: PathBuf,
+    /// The same bytes, ready for a zip.
+    pub(crate) deflated: Deflated,
+}
+
+/// One entry of a container.
+pub(super) struct Entry<'a> {
+    pub(super) name: &'a str,
+    pub(super) kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    File {
+        mode: u32,
+    },
+    Folder,
+    Link,
+    Special,
+    /// The one stream of a compressed file that is no archive.
+    Only,
+}
+
+/// Decides which entries are taken, and writes them.
+pub(super) struct Taker<'a> {
+    dataset: &'a Dataset,
+    limits: &'a Limits,
+    folder: &'a Path,
+    also: Also,
+    budget: Budget,
+    meter: &'a Meter,
+    select: GlobSet,
+    names: Names,
+    entries: u64,
+    size_bytes: u64,
+    passed_over: Vec<String>,
+    taken: Vec<(String, StagedFile)>,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Taker<'a> {
+    pub(super) fn new(
+        dataset: &'a Dataset,
+        limits: &'a Limits,
+        folder: &'a Path,
+        also: Also,
+        budget: Budget,
+        meter: &'a Meter,
+    ) -> Self {
+        Self {
+            dataset,
+            limits,
+            folder,
+            also,
+            budget,
+            meter,
+            select: glob_set(&dataset.source.select.globs),
+            names: Names::default(),
+            entries: 0,
+            size_bytes: 0,
+            passed_over: Vec::new(),
+            taken: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    pub(super) fn budget(&self) -> Budget {
+        self.budget.clone()
+    }
+
+    pub(super) fn refuse(&mut self, problem: Problem) {
+        self.problems.push(problem.of(&self.dataset.name));
+    }
+
+    /// Counts an entry; `false` once there are too many.
+    pub(super) fn count_entry(&mut self) -> bool {
+        self.entries += 1;
+        let most = self.limits.entries_max;
+        if self.entries > most {
+            let expected = format!("at most {most} entries");
+            self.refuse(Problem::fail(Code::EntryLimit, expected, "more"));
+        }
+        self.entries <= most
+    }
+
+    pub(super) fn entry(&mut self, entry: &Entry<'_>, reader: &mut dyn Read) -> Result<(), Error> {
+        let name = entry.name.strip_prefix("./").unwrap_or(entry.name);
+        if entry.kind == Kind::Folder {
+            return Ok(());
+        }
+        if entry.kind != Kind::Only && !self.select.is_match(name) {
+            if self.passed_over.len() < NAMES_SHOWN_MAX {
+                self.passed_over.push(name.to_owned());
+            }
+            return Ok(());
+        }
+        match self.place(name, entry.kind) {
+            Ok(Some(path)) => self.write(name, path, mode_of(entry.kind), reader),
+            Ok(None) => Ok(()),
+            Err(problem) => Ok(self.refuse(problem)),
+        }
+    }
+
+    /// Says where an entry lands: nowhere for one that is stripped away whole.
+    fn place(&mut self, name: &str, kind: Kind) -> Result<Option<OptPath>, Problem> {
+        match kind {
+            Kind::Link => {
+                let expected = "plain files: Lambda fails on links in layers";
+                return Err(Problem::fail(Code::EntryLink, expected, "a link").at(name));
+            }
+            Kind::Special => {
+                let found = "a device, pipe or sparse file";
+                return Err(Problem::fail(Code::EntrySpecial, "plain files", found).at(name));
+            }
+            Kind::File { .. } | Kind::Folder | Kind::Only => {}
+        }
+        let bad_name = |found: String| {
+            Problem::fail(Code::EntryPath, "a name inside the dataset's folder", found).at(name)
+        };
+        if kind != Kind::Only {
+            OptPath::parse(name).map_err(bad_name)?;
+        }
+        if self.dataset.format != Format::Archive {
+            return Ok(Some(self.dataset.path.clone()));
+        }
+        let strip = self.dataset.source.select.strip_components;
+        let kept: Vec<&str> = name.split('/').skip(strip).collect();
+        if kept.is_empty() {
+            return Ok(None);
+        }
+        let below = OptPath::parse(&kept.join("/")).map_err(bad_name)?;
+        let path = self.dataset.path.join(&below);
+        self.names.take(&path)?;
+        Ok(Some(path))
+    }
+
+    fn write(
+        &mut self,
+        name: &str,
+        path: OptPath,
+        mode: &'static str,
+        reader: &mut dyn Read,
+    ) -> Result<(), Error> {
+        let file = self.folder.join(self.taken.len().to_string());
+        let mut output = File::create(&file).map_err(Error::io("write", &file))?;
+        let stream = deflated_beside(&file);
+        let mut compressor = Deflater::new(stream.clone());
+        let (mut sha256, mut md5) = (Sha256::new(), Md5::new());
+        let mut size_bytes = 0;
+        let mut buffer = vec![0; BUFFER_BYTES];
+        loop {
+            let read = match reader.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error) => return Ok(self.refuse(problem_of(&error).at(shown(name)))),
+            };
+            size_bytes += read as u64;
+            if let Err(problem) = self.spend(read as u64) {
+                return Ok(self.refuse(problem.at(shown(name))));
+            }
+            output.write_all(&buffer[..read]).map_err(Error::io("write", &file))?;
+            compressor.write_all(&buffer[..read]).map_err(Error::io("write", &stream))?;
+            sha256.update(&buffer[..read]);
+            if self.also == Also::Md5 {
+                md5.update(&buffer[..read]);
+            }
+            self.meter.add(read);
+        }
+        let md5 = (self.also == Also::Md5).then(|| hex(&md5.finalize()));
+        let sha256 = Digest::of(sha256);
+        let deflated = compressor.finish().map_err(Error::io("write", &stream))?;
+        let staged = StagedFile { path, mode, size_bytes, sha256, md5, file, deflated };
+        self.taken.push((name.to_owned(), staged));
+        Ok(())
+    }
+
+    fn spend(&mut self, bytes: u64) -> Result<(), Problem> {
+        self.budget.spend(bytes)?;
+        self.size_bytes += bytes;
+        let most = self.limits.unpacked_bytes_max;
+        if self.size_bytes > most {
+            let expected = format!("at most {most} bytes for the dataset");
+            return Err(Problem::fail(
+                Code::ExpansionLimit,
+                expected,
+                "more; unpacking was stopped",
+            ));
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(mut self) -> Result<Vec<StagedFile>, Vec<Problem>> {
+        if self.problems.is_empty() {
+            self.judge_selection();
+        }
+        if !self.problems.is_empty() {
+            return Err(self.problems);
+        }
+        let mut files: Vec<StagedFile> = self.taken.into_iter().map(|(_, file)| file).collect();
+        files.sort_by(|a, b| a.path.as_str().cmp(b.path.as_str()));
+        Ok(files)
+    }
+
+    fn judge_selection(&mut self) {
+        let globs = &self.dataset.source.select.globs;
+        let expected = match globs.is_empty() {
+            true => "a file".to_owned(),
+            false => format!("a file that matches {}", globs.join(" or ")),
+        };
+        if self.taken.is_empty() {
+            let found = match self.passed_over.is_empty() {
+                true => "no file".to_owned(),
+                false => format!("only {}", self.passed_over.join(", ")),
+            };
+            self.refuse(Problem::fail(Code::SelectNone, expected, found));
+        } else if self.taken.len() > 1 && self.dataset.format != Format::Archive {
+            let names = self.taken.iter().take(NAMES_SHOWN_MAX).map(|(name, _)| name.as_str());
+            let names: Vec<&str> = names.collect();
+            let found = format!("{} files: {}", self.taken.len(), names.join(", "));
+            let expected = "one file; name it with `source.select`";
+            self.refuse(Problem::fail(Code::SelectMany, expected, found));
+        }
+    }
+}
+
+/// Names the file that holds another one's bytes compressed.
+pub(crate) fn deflated_beside(file: &Path) -> PathBuf {
+    file.with_extension("deflate")
+}
+
+fn mode_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::File { mode } if mode & 0o100 != 0 => EXECUTABLE,
+        _ => PLAIN,
+    }
+}
+
+fn shown(name: &str) -> &str {
+    if name.is_empty() { "the compressed stream" } else { name }
+}
+
+/// Builds the set of globs; none means all. They were checked when the definition was read.
+fn glob_set(globs: &[String]) -> GlobSet {
+    let mut set = GlobSetBuilder::new();
+    let all = ["**".to_owned()];
+    for glob in if globs.is_empty() { &all } else { globs } {
+        if let Ok(glob) = GlobBuilder::new(glob).literal_separator(true).build() {
+            set.add(glob);
+        }
+    }
+    set.build().unwrap_or_default()
+}
+
+pub(super) fn md5_of(path: &Path) -> Result<String, Error> {
+    let mut file = File::open(path).map_err(Error::io("open", path))?;
+    let mut md5 = Md5::new();
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        match file.read(&mut buffer).map_err(Error::io("read", path))? {
+            0 => return Ok(hex(&md5.finalize())),
+            read => md5.update(&buffer[..read]),
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Brings a release's zip, or any layer version's, to this machine, proved.
+
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use futures_util::TryStreamExt as _;
+
+use crate::definition::{Destinations, Select, SourceSpec};
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::limits::Limits;
+use crate::names::{LayerName, LayerVersionArn, RegionName};
+use crate::ports::{Fetch, Located, PortError, Region, Request, SourceError};
+use crate::state::prove_zip;
+
+/// A release on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pulled {
+    /// The release.
+    pub seq: u64,
+    /// Its zip; its name is its SHA-256.
+    pub zip: PathBuf,
+}
+
+/// Which release of a layer is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// The one that consumers shall be on.
+    Current,
+    /// The one that this layer version of the host's Region carries.
+    LayerVersion(u64),
+}
+
+/// Downloads a release's zip into a folder, where it is not there already.
+///
+/// # Errors
+/// [`Error::Order`] where there is no such release, [`Error::Proof`] where the zip is not the recorded one,
+/// and the store's errors.
+pub async fn pull(
+    engine: &Engine,
+    layer: &LayerName,
+    wanted: Wanted,
+    cache: &Path,
+) -> Result<Pulled, Error> {
+    let session = engine.session(layer).await?;
+    let head = session.head();
+    let home = engine.home().await;
+    let region = home.registry.region();
+    let seq = match wanted {
+        Wanted::Current => head.desired().ok_or_else(|| {
+            Error::Order(format!(
+                "layer `{layer}` has no version yet: run `freshlayer refresh {layer}` first"
+            ))
+        })?,
+        Wanted::LayerVersion(number) => {
+            let mut releases = head.versions.iter();
+            let carries = |version: &&LayerVersionArn| version.version() == number;
+            let found =
+                releases.find(|(_, regions)| regions.get(region).as_ref().is_some_and(carries));
+            let (seq, _) = found.ok_or_else(|| {
+                Error::Order(format!(
+                    "no release of layer `{layer}` is version {number} in {region}"
+                ))
+            })?;
+            *seq
+        }
+    };
+    let release = session.release(seq).await?;
+    let zip = cache.join(format!("{}.zip", release.zip_sha256));
+    if !zip.exists() {
+        std::fs::create_dir_all(cache).map_err(Error::io("make the folder", cache))?;
+        let folder =
+            TempDir::with_prefix_in("pull-", cache).map_err(Error::io("write in", cache))?;
+        let fresh = folder.path().join("layer.zip");
+        release.fetch_zip(engine.ports.store.as_ref(), &fresh).await?;
+        std::fs::rename(&fresh, &zip).map_err(Error::io("move", &fresh))?;
+    }
+    Ok(Pulled { seq, zip })
+}
+
+/// Downloads the zip of any layer version that this account may read into a folder, where it is not there
+/// already; its name is its SHA-256.
+///
+/// # Errors
+/// [`Error::Order`] where there is no such version, [`Error::Proof`] where the zip is not the one that the
+/// registry names, and what registry and source say.
+pub async fn pull_version(
+    engine: &Engine,
+    arn: &LayerVersionArn,
+    cache: &Path,
+) -> Result<PathBuf, Error> {
+    let fault = |source: PortError| Error::LayerVersion { arn: arn.clone(), source };
+    let region = region_of(engine, arn).await.map_err(|e| fault(e.into()))?;
+    let located = region.registry.locate(arn).await.map_err(fault)?;
+    let located =
+        located.ok_or_else(|| Error::Order(format!("Layer version {arn} does not exist.")))?;
+    let zip = cache.join(format!("{}.zip", located.sha256));
+    if zip.exists() {
+        return Ok(zip);
+    }
+    std::fs::create_dir_all(cache).map_err(Error::io("make the folder", cache))?;
+    let folder = TempDir::with_prefix_in("pull-", cache).map_err(Error::io("write in", cache))?;
+    let fresh = folder.path().join("layer.zip");
+    fetch(engine, &located, &fresh).await.map_err(|error| fault(error.into()))?;
+    prove_zip(&fresh, &located.sha256, &format!("the zip of layer version {arn}"))?;
+    std::fs::rename(&fresh, &zip).map_err(Error::io("move", &fresh))?;
+    Ok(zip)
+}
+
+async fn region_of(engine: &Engine, arn: &LayerVersionArn) -> Result<Region, String> {
+    let destinations =
+        Destinations { regions: vec![RegionName::parse(arn.region())?], ..Destinations::default() };
+    let mut regions = engine.ports.regions.of(&destinations).await;
+    Ok(regions.swap_remove(0))
+}
+
+async fn fetch(engine: &Engine, located: &Located, file: &Path) -> Result<(), SourceError> {
+    let source =
+        SourceSpec { origin: located.origin.clone(), checksum: None, select: Select::default() };
+    let limits = Limits::default();
+    let request = Request { source: &source, known: None, limits: &limits };
+    let Fetch::Body(mut body) = engine.ports.source.fetch(request).await? else {
+        return Err(SourceError::Setup("it answers that nothing changed".to_owned()));
+    };
+    let written =
+        |error: std::io::Error| SourceError::Setup(format!("write {}: {error}", file.display()));
+    let mut output = std::fs::File::create(file).map_err(written)?;
+    while let Some(chunk) = body.chunks.try_next().await? {
+        std::io::Write::write_all(&mut output, &chunk).map_err(written)?;
+    }
+    Ok(())
+}
