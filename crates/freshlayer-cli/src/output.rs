@@ -174,7 +174,7 @@ impl Stopped {
 impl From<freshlayer::Error> for Stopped {
     fn from(error: freshlayer::Error) -> Self {
         let exit = match error {
-            freshlayer::Error::Order(_) => Exit::Usage,
+            freshlayer::Error::NotPossible(_) => Exit::Usage,
             _ => Exit::Failed,
         };
         Self { exit, message: freshlayer::chain(&error), problems: Vec::new() }

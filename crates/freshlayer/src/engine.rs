@@ -1,12 +1,14 @@
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tempfile::TempDir;
 
-use crate::definition::Destinations;
+use crate::definition::{Definition, Destinations};
 use crate::error::Error;
 use crate::names::LayerName;
 use crate::ports::{Ports, Region};
+use crate::progress::Stages;
 use crate::state::{Owner, Session};
 
 /// How the temporary folders of runs begin, so that leftovers of killed ones are known; the owner's name
@@ -24,6 +26,27 @@ pub struct Engine {
     pub owner: Owner,
     /// When no further function is begun with; the report then says when to go on.
     pub deadline: Option<Timestamp>,
+    /// How closely a run that finds nothing new looks at the functions.
+    pub attention: Attention,
+    /// How long a run waits before it tries again what failed for now; as many times as there are pauses.
+    pub retry_pauses: Vec<Duration>,
+}
+
+/// How closely a run that finds nothing new looks at the functions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attention {
+    /// At everything: a person asks.
+    Whole,
+    /// At `$LATEST` and tags, and at everything once a day: a schedule asks.
+    Glance,
+}
+
+/// What every stage of a run takes.
+#[derive(Clone, Copy)]
+pub(crate) struct Run<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) definition: &'a Definition,
+    pub(crate) stages: &'a Stages,
 }
 
 impl Engine {

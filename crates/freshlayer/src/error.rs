@@ -44,6 +44,19 @@ pub enum Error {
         /// The object.
         key: String,
     },
+    /// An object was written by a newer freshlayer.
+    #[error(
+        "read the state at {key}: it has format {found}, and this freshlayer knows formats up to {known}; upgrade \
+         freshlayer"
+    )]
+    StateNewer {
+        /// The object.
+        key: String,
+        /// Its format.
+        found: u64,
+        /// The newest format that is known.
+        known: u32,
+    },
     /// The head was written by others at every try.
     #[error("write the head of layer `{layer}`: lost {writes} races in a row; run again")]
     Contended {
@@ -104,9 +117,9 @@ pub enum Error {
         /// What the operating system said.
         source: std::io::Error,
     },
-    /// The order names something that is not there.
+    /// The command names something that does not exist, or asks for what is not possible now.
     #[error("{0}")]
-    Order(String),
+    NotPossible(String),
 }
 
 impl Error {

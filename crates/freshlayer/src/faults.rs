@@ -13,9 +13,9 @@ use async_trait::async_trait;
 use crate::definition::Destinations;
 use crate::names::{LayerName, LayerVersionArn, RegionName};
 use crate::ports::{
-    Consumer, Created, Etag, Event, Events, Fetch, Fleet, FleetError, Key, LayerVersion, Located,
-    Payload, PortError, Ports, Promotion, Publication, Region, Regions, Registry, Replaced,
-    Request, Source, SourceError, Step, Store, Stored, User,
+    Consumer, Created, Etag, Event, Events, Fetch, Fleet, FleetError, Glimpse, Key, LayerVersion,
+    ListedVersion, Located, Payload, PortError, Ports, Promotion, Publication, Region, Regions,
+    Registry, Replaced, Request, Source, SourceError, Step, Store, Stored, User,
 };
 
 /// What happens at a call.
@@ -173,12 +173,8 @@ impl Registry for Struck<dyn Registry> {
         self.inner.region()
     }
 
-    async fn find(
-        &self,
-        layer: &LayerName,
-        description: &str,
-    ) -> Result<Option<LayerVersion>, PortError> {
-        struck!(self, "registry.find", |e| e, self.inner.find(layer, description))
+    async fn versions(&self, layer: &LayerName) -> Result<Vec<ListedVersion>, PortError> {
+        struck!(self, "registry.versions", |e| e, self.inner.versions(layer))
     }
 
     async fn publish(&self, publication: Publication<'_>) -> Result<LayerVersion, PortError> {
@@ -212,8 +208,8 @@ impl Fleet for Struck<dyn Fleet> {
         struck!(self, "fleet.observe", |e| e, self.inner.observe(target))
     }
 
-    async fn is_settled(&self, target: &LayerVersionArn) -> Result<bool, PortError> {
-        struck!(self, "fleet.is_settled", |e| e, self.inner.is_settled(target))
+    async fn glance(&self, target: &LayerVersionArn) -> Result<Glimpse, PortError> {
+        struck!(self, "fleet.glance", |e| e, self.inner.glance(target))
     }
 
     async fn in_use(

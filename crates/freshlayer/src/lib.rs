@@ -43,16 +43,17 @@ mod operations;
 #[cfg(feature = "faults")]
 pub mod faults;
 
-pub use engine::{Engine, RUN_FOLDER_PREFIX};
+pub use engine::{Attention, Engine, RUN_FOLDER_PREFIX};
 pub use error::{Error, chain};
 pub use formats::hashing::sha256_of;
 pub use freshlayer_reader::manifest_path;
 pub use limits::{LAYER_BYTES_MAX, Limits};
 pub use names::{AccountId, DatasetName, Digest, LayerName, LayerVersionArn, Place, RegionName};
 pub use operations::{
-    Check, HistoryLine, Kept, LayerStatus, Pinned, Prune, Pruned, PrunedRelease, Pulled, Retry,
-    Verified, Wanted, advance, history, pin, prune, pull, pull_version, refresh, rollback, status,
-    unpin, verify,
+    Back, Check, HistoryLine, Kept, LayerStatus, Pinned, Prune, Pruned, PrunedRelease, Pulled,
+    Retry, Verified, Wanted, WayBack, adopt, advance, break_lease, freeze, give_lease_back,
+    history, pin, prune, pull, pull_version, refresh, rollback, status, unfreeze, unpin, verify,
+    way_back,
 };
 pub use opt_path::OptPath;
 pub use problem::{Code, Level, Problem};

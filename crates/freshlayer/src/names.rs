@@ -207,6 +207,16 @@ impl LayerVersionArn {
         Ok(Self { text: text.to_owned(), version_at, version })
     }
 
+    /// Takes an entry of a function's layer list. AWS's own layers have a form without a version; such an entry is
+    /// kept as it is, with version 0, and is equal to no layer of ours.
+    pub fn listed(text: &str) -> Self {
+        Self::parse(text).unwrap_or_else(|_| Self {
+            text: text.to_owned(),
+            version_at: text.len(),
+            version: 0,
+        })
+    }
+
     /// Returns the whole ARN.
     pub fn as_str(&self) -> &str {
         &self.text

@@ -47,7 +47,7 @@ pub(crate) fn done(command: &str, exit: Exit, name: &str, result: Value) -> Valu
 
 pub(crate) fn failed(error: &freshlayer::Error) -> Diagnostic {
     let exit = match error {
-        freshlayer::Error::Order(_) => Exit::Usage,
+        freshlayer::Error::NotPossible(_) => Exit::Usage,
         _ => Exit::Failed,
     };
     diagnostic(exit, freshlayer::chain(error))

@@ -46,22 +46,31 @@ pub struct Terms {
 /// A processor architecture, in Lambda's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub enum Architecture {
-    #[doc(hidden)]
+    /// Intel and AMD, 64 bit.
     #[serde(rename = "x86_64")]
     X86,
-    #[doc(hidden)]
+    /// ARM, 64 bit (Graviton).
     #[serde(rename = "arm64")]
     Arm,
+}
+
+impl fmt::Display for Architecture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::X86 => "x86_64",
+            Self::Arm => "arm64",
+        })
+    }
 }
 
 /// Who keeps the zip of a layer version.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ZipStorage {
-    #[doc(hidden)]
+    /// Lambda keeps a copy, within the account's code storage.
     #[default]
     Copy,
-    #[doc(hidden)]
+    /// The state bucket keeps it, and Lambda refers to it.
     Reference,
 }
 

@@ -41,6 +41,8 @@ pub struct Definition {
     pub terms: Terms,
     /// The bounds of its refresh.
     pub limits: Limits,
+    /// Whether a layer is taken over that has versions which freshlayer did not make.
+    pub adopt: bool,
 }
 
 /// One dataset as a person wants it.

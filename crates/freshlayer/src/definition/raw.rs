@@ -22,6 +22,10 @@ pub(super) struct RawLayer {
     /// The bounds of a refresh.
     #[serde(default)]
     pub(super) limits: Limits,
+    /// Whether a layer of this name is taken over that has versions which freshlayer did not make: their functions
+    /// move, too. Without it such a layer is held. `rollback LAYER --to before` is the way back.
+    #[serde(default)]
+    pub(super) adopt: bool,
     /// AWS: the Regions that the layer is published in and functions are rolled in. Default: the publisher's.
     #[serde(default)]
     pub(super) regions: Vec<String>,

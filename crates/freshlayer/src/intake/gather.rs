@@ -1,69 +1,87 @@
 //! Judges what the upstreams gave. What is bad does not hold back what is good.
 
-use std::collections::BTreeMap;
+use jiff::{SignedDuration, Timestamp};
 
-use crate::definition::{Dataset, Definition};
-use crate::engine::Engine;
+use crate::definition::Dataset;
+use crate::engine::Run;
 use crate::error::{Error, chain};
 use crate::formats::pipe::blocking;
 use crate::intake::download::{Candidate, Pulled, Refused};
 use crate::intake::inspect::{Proven, inspect};
-use crate::names::{DatasetName, Digest, RegionName};
-use crate::ports::{Stage, UpstreamFacts};
+use crate::names::{DatasetName, Digest};
+use crate::ports::{SourceError, Stage, UpstreamFacts};
 use crate::problem::{Code, Problem};
-use crate::progress::Stages;
 use crate::report::{DatasetReport, DatasetState};
-use crate::state::{Head, Rejection, Release, Seen};
+use crate::state::{Head, Rejection, Release, SeenUpstream};
 
-/// What the upstreams of a layer gave, judged.
+/// What the upstreams of a layer gave.
 #[derive(Default)]
-pub(crate) struct Gathered {
+pub(crate) struct Brought {
     /// New snapshots that passed.
     pub(crate) proven: Vec<Proven>,
+    /// What is to be told and remembered.
+    pub(crate) ledger: Ledger,
+}
+
+/// What a run tells and remembers of the upstreams.
+#[derive(Default)]
+pub(crate) struct Ledger {
     /// What the report says of each dataset.
     pub(crate) datasets: Vec<DatasetReport>,
     /// All problems of all datasets.
     pub(crate) problems: Vec<Problem>,
     /// Upstreams that could not be asked.
     pub(crate) failures: Vec<String>,
-    /// The release that came of it, if one did.
-    pub(crate) released: Option<(u64, String)>,
-    /// The Regions that did not take it, and why.
-    pub(crate) unpublished: BTreeMap<RegionName, String>,
-    accepted: Vec<(DatasetName, Seen)>,
-    rejected: Vec<(Seen, Rejection)>,
-    keeps: Keeps,
+    /// What the head learns.
+    pub(crate) lessons: Lessons,
 }
 
-/// Whether the new snapshots are the live ones now, so that their validators may be asked by.
+/// What the head learns of the upstreams.
+#[derive(Default)]
+pub(crate) struct Lessons {
+    accepted: Vec<(DatasetName, SeenUpstream)>,
+    seen: Vec<(DatasetName, SeenUpstream)>,
+    rejected: Vec<(SeenUpstream, Rejection)>,
+    /// Until when the account's downloads are used up.
+    pub(crate) quota_until: Option<Timestamp>,
+}
+
+/// Whether the new snapshots are stored as a release, so that their validators may be asked by.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Keeps {
-    Accepted,
+pub(crate) enum Accepted {
+    /// They are, or their content is that of the live release.
+    Yes,
+    /// They are not.
     #[default]
-    RejectedOnly,
+    No,
 }
 
-impl Gathered {
-    /// Notes that the new snapshots went live, or are the same as the live ones.
-    pub(crate) fn keep(&mut self) {
-        self.keeps = Keeps::Accepted;
-    }
-
-    pub(crate) fn same_content(&mut self) {
-        self.keep();
-        for dataset in self.datasets.iter_mut().filter(|d| d.state == DatasetState::New) {
-            dataset.state = DatasetState::SameContent;
+impl Lessons {
+    /// Writes what was learned into the head.
+    pub(crate) fn write(&self, head: &mut Head, accepted: Accepted) {
+        if accepted == Accepted::Yes {
+            for (dataset, seen) in &self.accepted {
+                head.saw(dataset.clone(), seen.clone());
+            }
         }
-    }
-
-    /// Writes what was learned about the upstreams into the head.
-    pub(crate) fn remember(&self, head: &mut Head) {
-        if self.keeps == Keeps::Accepted {
-            head.upstream.extend(self.accepted.iter().cloned());
+        for (dataset, seen) in &self.seen {
+            head.saw(dataset.clone(), seen.clone());
         }
         for (seen, rejection) in &self.rejected {
-            head.upstream.insert(rejection.dataset.clone(), seen.clone());
+            head.saw(rejection.dataset.clone(), seen.clone());
             head.reject(rejection.clone());
+        }
+        if let Some(until) = self.quota_until {
+            head.quota_reached(until);
+        }
+    }
+}
+
+impl Ledger {
+    /// Tells that the new snapshots have the content of the live release.
+    pub(crate) fn same_content(&mut self) {
+        for dataset in self.datasets.iter_mut().filter(|d| d.state == DatasetState::New) {
+            dataset.state = DatasetState::SameContent;
         }
     }
 
@@ -73,50 +91,47 @@ impl Gathered {
 }
 
 /// What everything that came is held against.
-pub(crate) struct Against<'a> {
-    pub(crate) engine: &'a Engine,
-    pub(crate) definition: &'a Definition,
+pub(crate) struct Baseline<'a> {
+    pub(crate) run: &'a Run<'a>,
     pub(crate) head: &'a Head,
     pub(crate) live: Option<&'a Release>,
 }
 
 /// Inspects every candidate, and sorts everything that came.
-pub(crate) async fn gather(
-    against: &Against<'_>,
-    pulled: Vec<Pulled>,
-    stages: &Stages,
-) -> Result<Gathered, Error> {
-    let mut gathered = Gathered::default();
-    for (dataset, pulled) in against.definition.datasets.iter().zip(pulled) {
+pub(crate) async fn gather(baseline: &Baseline<'_>, pulled: Vec<Pulled>) -> Result<Brought, Error> {
+    let mut brought = Brought::default();
+    for (dataset, pulled) in baseline.run.definition.datasets.iter().zip(pulled) {
+        let ledger = &mut brought.ledger;
         match pulled {
-            Pulled::Unchanged => gathered.note(&dataset.name, DatasetState::Unchanged, None),
-            Pulled::Failed(source) => {
-                let error = Error::Source { dataset: dataset.name.clone(), source };
-                gathered.failures.push(chain(&error));
-                gathered.note(&dataset.name, DatasetState::Failed, None);
+            Pulled::Unchanged => ledger.note(&dataset.name, DatasetState::Unchanged, None),
+            Pulled::Failed(source) => baseline.fail(dataset, source, ledger),
+            Pulled::Refused(refused) => baseline.refuse(dataset, refused, None, ledger),
+            Pulled::Fresh(candidate) => {
+                let proven = baseline.judge(*candidate, ledger).await?;
+                brought.proven.extend(proven);
             }
-            Pulled::Refused(refused) => against.refuse(dataset, refused, None, &mut gathered),
-            Pulled::Fresh(candidate) => against.judge(*candidate, &mut gathered, stages).await?,
         }
     }
-    Ok(gathered)
+    Ok(brought)
 }
 
-impl Against<'_> {
+impl Baseline<'_> {
+    fn now(&self) -> Timestamp {
+        self.run.engine.ports.clock.now()
+    }
+
     async fn judge(
         &self,
         candidate: Candidate,
-        gathered: &mut Gathered,
-        stages: &Stages,
-    ) -> Result<(), Error> {
+        ledger: &mut Ledger,
+    ) -> Result<Option<Proven>, Error> {
         let dataset = candidate.dataset.clone();
         let upstream = Some(candidate.upstream.clone());
         let seen = candidate.seen.clone();
         let size_bytes = candidate.files.iter().map(|file| file.size_bytes).sum();
-        let running = stages.start(Stage::Inspect, dataset.name.as_str(), None);
+        let running = self.run.stages.start(Stage::Inspect, dataset.name.as_str(), None);
         let live = self.live.and_then(|release| release.snapshot(&dataset.name)).cloned();
-        let limits = self.definition.limits.clone();
-        let now = self.engine.ports.clock.now();
+        let (limits, now) = (self.run.definition.limits.clone(), self.now());
         let inspected = blocking(move || inspect(candidate, live.as_ref(), &limits, now)).await?;
         running.done(size_bytes);
         let Some(proven) = inspected.proven else {
@@ -124,44 +139,62 @@ impl Against<'_> {
             let final_word = inspected.problems.iter().all(|p| p.code != Code::SqliteTime);
             let seen = final_word.then_some(seen);
             let refused = Refused { problems: inspected.problems, seen };
-            return Ok(self.refuse(&dataset, refused, upstream, gathered));
+            self.refuse(&dataset, refused, upstream, ledger);
+            return Ok(None);
         };
         // Inspection may have converted the file, and then its digest is a new one.
         let digest: Digest = proven.snapshot.digest.clone();
-        let seen = Seen { digest, ..seen };
-        if let Some(known) = self.known(&dataset, &seen.digest) {
-            let refused = Refused { problems: known.problems.clone(), seen: Some(seen) };
-            return Ok(self.refuse(&dataset, refused, upstream, gathered));
+        let seen = SeenUpstream { digest, ..seen };
+        let fingerprint = dataset.verdict_fingerprint(&self.run.definition.limits);
+        if let Some(problems) = self.head.refusal(&dataset.name, &fingerprint, &seen.digest) {
+            self.refuse(&dataset, Refused { problems, seen: Some(seen) }, upstream, ledger);
+            return Ok(None);
         }
-        gathered.note(&dataset.name, DatasetState::New, upstream);
-        gathered.accepted.push((dataset.name.clone(), seen));
-        gathered.proven.push(proven);
-        gathered.problems.extend(inspected.problems);
-        Ok(())
+        ledger.note(&dataset.name, DatasetState::New, upstream);
+        ledger.lessons.accepted.push((dataset.name.clone(), seen));
+        ledger.problems.extend(inspected.problems);
+        Ok(Some(proven))
     }
 
-    fn known(&self, dataset: &Dataset, digest: &Digest) -> Option<&Rejection> {
-        self.head.rejection(dataset, &self.definition.limits, digest)
+    fn fail(&self, dataset: &Dataset, source: SourceError, ledger: &mut Ledger) {
+        if let SourceError::QuotaReached { .. } = source {
+            ledger.lessons.quota_until = Some(next_day(self.now()));
+        }
+        let error = Error::Source { dataset: dataset.name.clone(), source };
+        ledger.failures.push(chain(&error));
+        ledger.note(&dataset.name, DatasetState::Failed, None);
     }
 
+    /// Notes a refusal. What a person rolled back is no verdict, and is remembered elsewhere.
     fn refuse(
         &self,
         dataset: &Dataset,
         refused: Refused,
         upstream: Option<UpstreamFacts>,
-        gathered: &mut Gathered,
+        ledger: &mut Ledger,
     ) {
         let Refused { problems, seen } = refused;
-        gathered.note(&dataset.name, DatasetState::Rejected, upstream);
-        gathered.problems.extend(problems.iter().cloned());
+        ledger.note(&dataset.name, DatasetState::Rejected, upstream);
+        ledger.problems.extend(problems.iter().cloned());
         let Some(seen) = seen else { return };
+        if problems.iter().any(|problem| problem.code == Code::RolledBack) {
+            ledger.lessons.seen.push((dataset.name.clone(), seen));
+            return;
+        }
         let rejection = Rejection {
             dataset: dataset.name.clone(),
             digest: seen.digest.clone(),
-            fingerprint: dataset.verdict_fingerprint(&self.definition.limits),
-            at: self.engine.ports.clock.now(),
+            fingerprint: dataset.verdict_fingerprint(&self.run.definition.limits),
+            at: self.now(),
             problems,
         };
-        gathered.rejected.push((seen, rejection));
+        ledger.lessons.rejected.push((seen, rejection));
     }
+}
+
+/// MaxMind counts downloads per day; the day's end in UTC is the earliest that another try may succeed.
+fn next_day(now: Timestamp) -> Timestamp {
+    let day = SignedDuration::from_hours(24);
+    let into_day = now.as_second().rem_euclid(day.as_secs());
+    now.checked_add(SignedDuration::from_secs(day.as_secs() - into_day)).unwrap_or(now)
 }

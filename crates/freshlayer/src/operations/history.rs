@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::names::{LayerName, LayerVersionArn, RegionName};
+use crate::state::read_release;
 
 /// One release in a layer's history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -31,20 +32,22 @@ pub struct HistoryLine {
 /// Lists a layer's releases, newest first.
 ///
 /// # Errors
-/// [`Error::Order`] where the layer has no history, and the store's errors.
+/// [`Error::NotPossible`] where the layer has no history, and the store's errors.
 pub async fn history(engine: &Engine, layer: &LayerName) -> Result<Vec<HistoryLine>, Error> {
     let session = engine.session(layer).await?;
     let head = session.head();
-    if head.newest == 0 {
-        return Err(Error::Order(format!("layer `{layer}` has no release yet")));
+    if head.newest() == 0 {
+        return Err(Error::NotPossible(format!("layer `{layer}` has no release yet")));
     }
     let mut lines = Vec::new();
-    for seq in (1..=head.newest).rev() {
-        let release = session.release(seq).await?;
+    for seq in (1..=head.newest()).rev() {
+        let Some(release) = read_release(engine.ports.store.as_ref(), layer, seq).await? else {
+            continue;
+        };
         let marks = [
-            ("current", head.current == Some(seq)),
-            ("stable", head.stable == Some(seq)),
-            ("pinned", head.pin.as_ref().is_some_and(|pin| pin.seq == seq)),
+            ("current", head.current() == Some(seq)),
+            ("stable", head.stable() == Some(seq)),
+            ("pinned", head.pinned().is_some_and(|pin| pin.release == seq)),
         ];
         lines.push(HistoryLine {
             seq,
@@ -52,7 +55,7 @@ pub async fn history(engine: &Engine, layer: &LayerName) -> Result<Vec<HistoryLi
             version_reasons: release.version_reasons,
             created: release.created,
             zip_bytes: release.zip_bytes,
-            layer_versions: head.versions.get(&seq).cloned().unwrap_or_default(),
+            layer_versions: head.versions().get(&seq).cloned().unwrap_or_default(),
             marks: marks.iter().filter(|(_, is)| *is).map(|(m, _)| (*m).to_owned()).collect(),
         });
     }

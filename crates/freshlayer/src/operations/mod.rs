@@ -1,17 +1,23 @@
 //! One file or folder per thing that a person or a schedule asks for.
 
+mod adopt;
+mod freeze;
 mod history;
-mod orders;
+mod pin;
 mod prune;
 mod pull;
 mod refresh;
+mod rollback;
 mod status;
 mod verify;
 
+pub use adopt::adopt;
+pub use freeze::{break_lease, freeze, give_lease_back, unfreeze};
 pub use history::{HistoryLine, history};
-pub use orders::{Pinned, pin, rollback, unpin};
+pub use pin::{Pinned, pin, unpin};
 pub use prune::{Kept, Prune, Pruned, PrunedRelease, prune};
 pub use pull::{Pulled, Wanted, pull, pull_version};
 pub use refresh::{Retry, advance, refresh};
+pub use rollback::{Back, WayBack, rollback, way_back};
 pub use status::{LayerStatus, status};
 pub use verify::{Check, Verified, verify};

@@ -4,14 +4,12 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use futures_util::TryStreamExt as _;
-
-use crate::definition::{Destinations, Select, SourceSpec};
+use crate::definition::Destinations;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::limits::Limits;
 use crate::names::{LayerName, LayerVersionArn, RegionName};
-use crate::ports::{Fetch, Located, PortError, Region, Request, SourceError};
+use crate::ports::{PortError, Region};
+use crate::release::recover::fetch;
 use crate::state::prove_zip;
 
 /// A release on this machine.
@@ -35,7 +33,7 @@ pub enum Wanted {
 /// Downloads a release's zip into a folder, where it is not there already.
 ///
 /// # Errors
-/// [`Error::Order`] where there is no such release, [`Error::Proof`] where the zip is not the recorded one,
+/// [`Error::NotPossible`] where there is no such release, [`Error::Proof`] where the zip is not the recorded one,
 /// and the store's errors.
 pub async fn pull(
     engine: &Engine,
@@ -49,17 +47,17 @@ pub async fn pull(
     let region = home.registry.region();
     let seq = match wanted {
         Wanted::Current => head.desired().ok_or_else(|| {
-            Error::Order(format!(
+            Error::NotPossible(format!(
                 "layer `{layer}` has no version yet: run `freshlayer refresh {layer}` first"
             ))
         })?,
         Wanted::LayerVersion(number) => {
-            let mut releases = head.versions.iter();
+            let mut releases = head.versions().iter();
             let carries = |version: &&LayerVersionArn| version.version() == number;
             let found =
                 releases.find(|(_, regions)| regions.get(region).as_ref().is_some_and(carries));
             let (seq, _) = found.ok_or_else(|| {
-                Error::Order(format!(
+                Error::NotPossible(format!(
                     "no release of layer `{layer}` is version {number} in {region}"
                 ))
             })?;
@@ -83,7 +81,7 @@ pub async fn pull(
 /// already; its name is its SHA-256.
 ///
 /// # Errors
-/// [`Error::Order`] where there is no such version, [`Error::Proof`] where the zip is not the one that the
+/// [`Error::NotPossible`] where there is no such version, [`Error::Proof`] where the zip is not the one that the
 /// registry names, and what registry and source say.
 pub async fn pull_version(
     engine: &Engine,
@@ -93,8 +91,8 @@ pub async fn pull_version(
     let fault = |source: PortError| Error::LayerVersion { arn: arn.clone(), source };
     let region = region_of(engine, arn).await.map_err(|e| fault(e.into()))?;
     let located = region.registry.locate(arn).await.map_err(fault)?;
-    let located =
-        located.ok_or_else(|| Error::Order(format!("Layer version {arn} does not exist.")))?;
+    let located = located
+        .ok_or_else(|| Error::NotPossible(format!("Layer version {arn} does not exist.")))?;
     let zip = cache.join(format!("{}.zip", located.sha256));
     if zip.exists() {
         return Ok(zip);
@@ -113,21 +111,4 @@ async fn region_of(engine: &Engine, arn: &LayerVersionArn) -> Result<Region, Str
         Destinations { regions: vec![RegionName::parse(arn.region())?], ..Destinations::default() };
     let mut regions = engine.ports.regions.of(&destinations).await;
     Ok(regions.swap_remove(0))
-}
-
-async fn fetch(engine: &Engine, located: &Located, file: &Path) -> Result<(), SourceError> {
-    let source =
-        SourceSpec { origin: located.origin.clone(), checksum: None, select: Select::default() };
-    let limits = Limits::default();
-    let request = Request { source: &source, known: None, limits: &limits };
-    let Fetch::Body(mut body) = engine.ports.source.fetch(request).await? else {
-        return Err(SourceError::Setup("it answers that nothing changed".to_owned()));
-    };
-    let written =
-        |error: std::io::Error| SourceError::Setup(format!("write {}: {error}", file.display()));
-    let mut output = std::fs::File::create(file).map_err(written)?;
-    while let Some(chunk) = body.chunks.try_next().await? {
-        std::io::Write::write_all(&mut output, &chunk).map_err(written)?;
-    }
-    Ok(())
 }

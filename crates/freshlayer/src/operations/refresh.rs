@@ -1,16 +1,18 @@
 //! The whole refresh of one layer, on one screen.
 
 use crate::definition::Definition;
-use crate::engine::Engine;
+use crate::engine::{Engine, Run};
 use crate::error::{Error, chain};
-use crate::intake::download::{Downloaded, download};
-use crate::intake::gather::{Against, Gathered, gather};
+use crate::intake::download::{Downloaded, Pulled, download};
+use crate::intake::gather::{Accepted, Baseline, Brought, gather};
 use crate::progress::Stages;
-use crate::release::make::{complete, make_release};
+use crate::release::foreign::foreign;
+use crate::release::make::{Base, Completion, complete, make_release, rearranged};
 use crate::release::publish::publish;
-use crate::report::{Outcome, Report};
-use crate::rollout::converge::{busy, promote, settle};
-use crate::state::{Leased, Session};
+use crate::release::recover::zip_of;
+use crate::report::{Outcome, Report, Why};
+use crate::rollout::{Converge, Outset, busy};
+use crate::state::{LayerZip, Leased, Ordered, Release, Session};
 
 /// Whether data that was rejected before is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,9 +27,10 @@ pub enum Retry {
 /// consumers. Says what it did and why; an error is an outcome of the report, too.
 pub async fn refresh(engine: &Engine, definition: &Definition, retry: Retry) -> Report {
     let stages = Stages::new(&engine.ports, &definition.layer);
+    let run = Run { engine, definition, stages: &stages };
     let result = match engine.session(&definition.layer).await {
         Ok(mut session) => {
-            let done = run(engine, &mut session, definition, retry, &stages).await;
+            let done = refresh_layer(run, &mut session, retry).await;
             session.end(done).await
         }
         Err(error) => Err(error),
@@ -39,10 +42,11 @@ pub async fn refresh(engine: &Engine, definition: &Definition, retry: Retry) -> 
 /// asked.
 pub async fn advance(engine: &Engine, definition: &Definition) -> Report {
     let stages = Stages::new(&engine.ports, &definition.layer);
+    let run = Run { engine, definition, stages: &stages };
     let result = match engine.session(&definition.layer).await {
         Ok(mut session) => {
-            let nothing = Gathered::default();
-            let done = settle(engine, &mut session, definition, nothing, &stages).await;
+            let outset = Outset::default();
+            let done = Converge { run, session: &mut session, outset }.converge().await;
             session.end(done).await
         }
         Err(error) => Err(error),
@@ -50,52 +54,156 @@ pub async fn advance(engine: &Engine, definition: &Definition) -> Report {
     reported(definition, result, stages)
 }
 
-fn reported(definition: &Definition, result: Result<Report, Error>, stages: Stages) -> Report {
+pub(super) fn reported(
+    definition: &Definition,
+    result: Result<Report, Error>,
+    stages: Stages,
+) -> Report {
     let mut report = result.unwrap_or_else(|error| {
-        let reason = chain(&error);
-        Report::of(definition.layer.clone(), Outcome::Failed { reason })
+        let why = Why::Error { error: chain(&error) };
+        Report::of(definition.layer.clone(), Outcome::failed(why))
     });
     report.stages = stages.into_reports();
     report
 }
 
-async fn run(
-    engine: &Engine,
+async fn refresh_layer(
+    run: Run<'_>,
     session: &mut Session<'_>,
-    definition: &Definition,
     retry: Retry,
-    stages: &Stages,
 ) -> Result<Report, Error> {
-    if session.head().pin.is_some() {
-        return settle(engine, session, definition, Gathered::default(), stages).await;
+    let mut outset = Outset::default();
+    if is_told_to_stay(session) {
+        return Converge { run, session, outset }.converge().await;
     }
-    if retry == Retry::Now && !session.head().rejected.is_empty() {
-        session.order(|head| Ok(head.rejected.clear())).await?;
+    if session.head().versions().is_empty()
+        && let Some(why) = foreign(&run, session.head()).await?
+    {
+        return Ok(Report::of(run.definition.layer.clone(), Outcome::held(why)));
     }
-    let live = session.current_release().await?;
-    let live = live.as_ref();
-    let folder = engine.run_folder()?;
-
-    let pulled = match download(engine, session, definition, live, folder.path(), stages).await? {
+    if retry == Retry::Now {
+        session.order(|head| Ok(head.forget_rejections())).await?;
+    }
+    let folder = run.engine.run_folder()?;
+    let pulled = match download(&run, session, folder.path()).await? {
         Downloaded::Pulled(pulled) => pulled,
-        Downloaded::Busy(lease) => return Ok(busy(&definition.layer, &lease)),
+        Downloaded::Busy(lease) => return Ok(busy(&run.definition.layer, &lease)),
     };
-    let against = Against { engine, definition, head: session.head(), live };
-    let mut gathered = gather(&against, pulled, stages).await?;
-    let complete = complete(engine, definition, live, &mut gathered, folder.path()).await?;
-    if let Some(assembled) = complete {
-        if let Leased::Theirs(lease) = session.lease().await? {
-            return Ok(busy(&definition.layer, &lease));
+    let (live, stored) = base(&run, session, &pulled).await?;
+    let baseline = Baseline { run: &run, head: session.head(), live: live.as_ref() };
+    let Brought { proven, ledger } = gather(&baseline, pulled).await?;
+    outset.ledger = ledger;
+
+    let base = Base { live: live.as_ref(), stored: stored.as_ref() };
+    let made = match complete(&run, session.head(), base, proven, folder.path()).await? {
+        Completion::Nothing => None,
+        Completion::SameContent => {
+            outset.ledger.same_content();
+            outset.accepted = Accepted::Yes;
+            None
         }
-        let (release, zip) =
-            make_release(engine, session, live, assembled, &gathered, folder.path(), stages)
-                .await?;
-        // Packaging and storing may have taken longer than the lease.
-        if let Leased::Theirs(lease) = session.lease().await? {
-            return Ok(busy(&definition.layer, &lease));
+        Completion::Refused(problems) => {
+            outset.ledger.problems.extend(problems);
+            None
         }
-        let published = publish(engine, definition, &release, &zip, stages).await?;
-        promote(engine, session, &release, &published, &mut gathered).await?;
+        Completion::Stored(release) => Some(Made::Stored(release)),
+        Completion::Assembled(assembled) => Some(Made::New(assembled)),
+    };
+    let Some(made) = made else {
+        return Converge { run, session, outset }.converge().await;
+    };
+    if let Leased::Theirs(lease) = session.lease().await? {
+        return Ok(busy(&run.definition.layer, &lease));
     }
-    settle(engine, session, definition, gathered, stages).await
+    let (release, zip) = match made {
+        Made::New(assembled) => {
+            let problems = &outset.ledger.problems;
+            make_release(&run, session, live.as_ref(), assembled, problems, folder.path()).await?
+        }
+        Made::Stored(release) => {
+            let file = folder.path().join("stored.zip");
+            let zip = zip_of(run.engine, run.definition, session.head(), &release, &file).await?;
+            (*release, zip)
+        }
+    };
+    // Packaging and storing may have taken longer than the lease.
+    if let Leased::Theirs(lease) = session.lease().await? {
+        return Ok(busy(&run.definition.layer, &lease));
+    }
+    publish_and_promote(&run, session, &release, &zip, &mut outset).await?;
+    Converge { run, session, outset }.converge().await
+}
+
+/// What becomes the next release.
+enum Made {
+    New(crate::release::package::Assembled),
+    Stored(Box<Release>),
+}
+
+fn is_told_to_stay(session: &Session<'_>) -> bool {
+    let head = session.head();
+    head.pinned().is_some() || head.frozen().is_some() || head.is_handed_back().is_some()
+}
+
+/// Reads the releases that new data is judged against and completed from, where there is new data.
+async fn base(
+    run: &Run<'_>,
+    session: &Session<'_>,
+    pulled: &[Pulled],
+) -> Result<(Option<Release>, Option<Release>), Error> {
+    let head = session.head();
+    let fresh = pulled.iter().any(|pulled| matches!(pulled, Pulled::Fresh(_)));
+    let stored = head.unpublished().map(|unpublished| unpublished.release);
+    if !fresh && stored.is_none() && !rearranged(run.definition, head.outline()) {
+        return Ok((None, None));
+    }
+    let stored = match stored {
+        Some(release) => Some(session.release(release).await?),
+        None => None,
+    };
+    Ok((session.current_release().await?, stored))
+}
+
+/// Publishes a release, and makes it the one that consumers shall be on. Where no Region takes it the head remembers
+/// that it is stored, so that the next run publishes it without a download.
+async fn publish_and_promote(
+    run: &Run<'_>,
+    session: &mut Session<'_>,
+    release: &Release,
+    zip: &LayerZip,
+    outset: &mut Outset,
+) -> Result<(), Error> {
+    let (lessons, now) = (&outset.ledger.lessons, run.engine.ports.clock.now());
+    let published = match publish(run, session.head(), release, zip).await {
+        Ok(published) => published,
+        Err(error) => {
+            let remember = |head: &mut crate::state::Head| {
+                head.not_published(release);
+                lessons.write(head, Accepted::Yes);
+            };
+            session.change(remember).await?;
+            return Err(error);
+        }
+    };
+    let (adopt, by) = (run.definition.adopt, run.engine.owner.name.clone());
+    let order = Ordered { at: now, by, reason: None };
+    session
+        .change(|head| {
+            head.published(release.seq, published.versions.clone());
+            lessons.write(head, Accepted::Yes);
+            if adopt {
+                head.adopt(&order);
+            }
+            // A person may have rolled back meanwhile what this release carries.
+            if !head.carries_left_behind(release) {
+                head.promote(release, now);
+            }
+        })
+        .await?;
+    outset.accepted = Accepted::Yes;
+    if session.head().current() == Some(release.seq) {
+        outset.released = Some((release.seq, release.version.to_string()));
+    }
+    outset.unpublished = published.failures;
+    Ok(())
 }

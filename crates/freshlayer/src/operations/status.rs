@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -5,12 +7,11 @@ use serde::Serialize;
 use crate::definition::Definition;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::names::{DatasetName, LayerName};
+use crate::names::{DatasetName, Digest, LayerName};
 use crate::problem::Problem;
-use crate::report::{ConsumerReport, ReleaseReport};
-use crate::rollout::converge::release_report;
-use crate::rollout::{standing, survey};
-use crate::state::{Pin, Rejection};
+use crate::report::{ConsumerReport, ReleaseReport, Why, minute};
+use crate::rollout::{Known, Places, Target, outline_report, plan};
+use crate::state::{Freeze, Head, LeftBehind, Ordered, Pin};
 
 /// How a layer stands.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -19,7 +20,7 @@ pub struct LayerStatus {
     pub layer: LayerName,
     /// The release that consumers shall be on; absent before the first one.
     pub release: Option<ReleaseReport>,
-    /// The last release that every consumer reached.
+    /// The last release that every movable consumer has reached.
     pub stable: Option<u64>,
     /// Age of each dataset in seconds, by the upstream's build time or else the download's.
     pub datasets: Vec<DatasetAge>,
@@ -29,6 +30,10 @@ pub struct LayerStatus {
     pub unknown: Vec<String>,
     /// A person's order to stay on a release.
     pub pinned: Option<Pin>,
+    /// A person's order that nothing moves.
+    pub frozen: Option<Freeze>,
+    /// A person's order to go back to what functions used before the layer was adopted.
+    pub handed_back: Option<Ordered>,
     /// The release of a rollout that is not finished.
     pub rolling_to: Option<u64>,
     /// Why the upstream's newest data is not released.
@@ -51,46 +56,69 @@ pub struct DatasetAge {
 /// # Errors
 /// The store's and the host's errors.
 pub async fn status(engine: &Engine, definition: &Definition) -> Result<LayerStatus, Error> {
-    let layer = &definition.layer;
-    let session = engine.session(layer).await?;
+    let session = engine.session(&definition.layer).await?;
     let head = session.head();
     let mut status = LayerStatus {
-        layer: layer.clone(),
+        layer: definition.layer.clone(),
         release: None,
-        stable: head.stable,
+        stable: head.stable(),
         datasets: Vec::new(),
         consumers: Vec::new(),
         unknown: Vec::new(),
-        pinned: head.pin.clone(),
-        rolling_to: head.rollout.as_ref().map(|rollout| rollout.to),
-        rejected: Vec::new(),
-        lease: head.lease.as_ref().map(|lease| format!("{} until {}", lease.owner, lease.expires)),
+        pinned: head.pinned().cloned(),
+        frozen: head.frozen().cloned(),
+        handed_back: head.is_handed_back().cloned(),
+        rolling_to: head.rollout().map(|rollout| rollout.to),
+        rejected: refused(head),
+        lease: head.lease().map(|lease| format!("{} until {}", lease.owner, minute(lease.expires))),
     };
-    let newest = |known: &&Rejection| {
-        head.upstream.get(&known.dataset).is_some_and(|seen| seen.digest == known.digest)
-    };
-    let rejected = head.rejected.iter().filter(newest);
-    status.rejected = rejected.flat_map(|rejection| rejection.problems.clone()).collect();
-    let Some(seq) = head.desired() else {
+    let Some(target) = Target::of(&session).await? else {
         return Ok(status);
     };
-    let release = session.release(seq).await?;
     let now = engine.ports.clock.now();
-    status.datasets = release
-        .snapshots
-        .iter()
-        .map(|snapshot| DatasetAge {
-            name: snapshot.dataset.clone(),
-            age_secs: age_secs(now, snapshot.built_or_fetched()),
-        })
-        .collect();
+    let ages = target.outline.snapshots.iter().map(|snapshot| DatasetAge {
+        name: snapshot.dataset.clone(),
+        age_secs: age_secs(now, snapshot.built_or_fetched()),
+    });
+    status.datasets = ages.collect();
+    status.release = Some(outline_report(head, &target.outline));
     let regions = engine.ports.regions.of(&definition.destinations).await;
-    let unknown;
-    (status.consumers, unknown) = standing(survey(head, &release, &regions).await);
-    status.unknown =
-        unknown.into_iter().map(|(place, reason)| format!("{place}: {reason}")).collect();
-    status.release = Some(release_report(head, &release));
+    let places = Places::of(head, target.outline.seq, &regions);
+    let mut world = places.observe(head, target.outline.seq).await;
+    let strays = places.look_closely(&mut world).await;
+    let intent = target.intent(&session, definition).await?;
+    let (plan, moved) = (plan(&intent, &world, None, now), BTreeSet::new());
+    let known =
+        Known { world: &world, plan: &plan, strays: &strays, moved: &moved, left: Why::NextRun };
+    status.consumers = known.consumers();
+    let unknown = world.places.iter().filter_map(|view| {
+        let reason = view.consumers.as_ref().err()?;
+        Some(format!("{}: {reason}", view.place))
+    });
+    status.unknown = unknown.collect();
+    if status.is_where_it_belongs() {
+        status.rolling_to = None;
+    }
     Ok(status)
+}
+
+impl LayerStatus {
+    /// A rollout is told of only while some function is still on its way.
+    fn is_where_it_belongs(&self) -> bool {
+        let on_the_way = self.consumers.iter().any(ConsumerReport::is_on_its_way);
+        self.unknown.is_empty() && !on_the_way
+    }
+}
+
+/// Why the newest data of each upstream is not released.
+fn refused(head: &Head) -> Vec<Problem> {
+    let newest = |dataset: &DatasetName, digest: &Digest| {
+        head.upstream(dataset).is_some_and(|seen| seen.digest == *digest)
+    };
+    let verdicts = head.rejected().iter().filter(|known| newest(&known.dataset, &known.digest));
+    let left = head.left_behind().iter().filter(|left| newest(&left.dataset, &left.digest));
+    let verdicts = verdicts.flat_map(|verdict| verdict.problems.clone());
+    verdicts.chain(left.map(LeftBehind::problem)).collect()
 }
 
 fn age_secs(now: Timestamp, then: Timestamp) -> i64 {

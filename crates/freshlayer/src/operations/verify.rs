@@ -45,7 +45,7 @@ impl Verified {
 /// manifest, each dataset through the consumer's reader, and what the registry holds.
 ///
 /// # Errors
-/// [`Error::Order`] where there is no such release, and the store's errors.
+/// [`Error::NotPossible`] where there is no such release, and the store's errors.
 pub async fn verify(
     engine: &Engine,
     definition: &Definition,
@@ -53,18 +53,18 @@ pub async fn verify(
 ) -> Result<Verified, Error> {
     let layer = &definition.layer;
     let session = engine.session(layer).await?;
-    let none = || Error::Order(format!("layer `{layer}` has no release to verify"));
+    let none = || Error::NotPossible(format!("layer `{layer}` has no release to verify"));
     let seq = seq.or(session.head().desired()).ok_or_else(none)?;
-    if seq == 0 || seq > session.head().newest {
-        return Err(Error::Order(format!("layer `{layer}` has no release {seq}")));
+    if seq == 0 || seq > session.head().newest() {
+        return Err(Error::NotPossible(format!("layer `{layer}` has no release {seq}")));
     }
-    if !session.head().versions.contains_key(&seq) {
+    if !session.head().versions().contains_key(&seq) {
         let problem = format!(
             "release {seq} of layer `{layer}` has no layer version: it was pruned, or never published"
         );
-        return Err(Error::Order(problem));
+        return Err(Error::NotPossible(problem));
     }
-    let release = session.record(seq).await?;
+    let release = session.release(seq).await?;
     let mut checks = zip_checks(engine, &release).await?;
     for region in engine.ports.regions.of(&definition.destinations).await {
         let region = region.registry.as_ref();

@@ -6,19 +6,19 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::PortError;
+use crate::definition::Architecture;
 use crate::names::LayerVersionArn;
 
-/// The functions of one Region of one account.
+/// The functions of one Region of one account. It brings facts and does steps; it decides nothing.
 ///
 /// # Contract
-/// - `observe` lists every function that uses any version of the layer in `$LATEST` or behind an alias,
-///   and every function with the tag `freshlayer:<layer>`.
-/// - `apply` does one step if the function is still as it was observed (its revision id), and answers with
-///   the function as it is then. It changes nothing but what the step names (I5). A step that is already
-///   done answers as done.
-/// - A function that someone else changed meanwhile gives [`FleetError::Changed`], and nothing is written.
-/// - `in_use` leaves out nothing that Lambda would miss: published versions count, whether an alias leads there
-///   or not.
+/// - `observe` lists every function that uses any version of the layer in `$LATEST` or in a published version, and every
+///   function with the tag `freshlayer:<layer>`. It may leave out what only a closer look tells ([`Consumer::look`]).
+///   The list may lag behind what was changed a moment ago.
+/// - `apply` does one step if the function is still as it was observed (its revision id), and answers with the function
+///   as it is then. It changes nothing but what the step names (I5). A step that is already done answers as done.
+/// - A function that was changed meanwhile gives [`FleetError::Changed`], and nothing is written.
+/// - `in_use` reports every reference: `$LATEST` and all published versions, with or without an alias.
 #[async_trait]
 pub trait Fleet: Send + Sync {
     /// Lists the consumers of the layer that this is a version of.
@@ -27,16 +27,11 @@ pub trait Fleet: Send + Sync {
     /// What the adapter says.
     async fn observe(&self, target: &LayerVersionArn) -> Result<Vec<Consumer>, PortError>;
 
-    /// Tells, at the smallest cost, whether nobody uses another version of the layer than this one in
-    /// `$LATEST`. Aliases and tags are not looked at. `false` says nothing; it is the answer of a host where a
-    /// whole look costs no more.
+    /// Tells at the smallest cost what may have changed since the last look: `$LATEST` and tags.
     ///
     /// # Errors
     /// What the adapter says.
-    async fn is_settled(&self, target: &LayerVersionArn) -> Result<bool, PortError> {
-        let _unseen = target;
-        Ok(false)
-    }
+    async fn glance(&self, target: &LayerVersionArn) -> Result<Glimpse, PortError>;
 
     /// Lists the versions of a layer that any function names, in `$LATEST` or in any published version, each with one
     /// that names it. The layer is that of the version which is handed in.
@@ -53,6 +48,15 @@ pub trait Fleet: Send + Sync {
     /// # Errors
     /// [`FleetError`].
     async fn apply(&self, step: &Step) -> Result<Consumer, FleetError>;
+}
+
+/// What a glance tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Glimpse {
+    /// How many functions use another version of the layer in `$LATEST`.
+    pub elsewhere: usize,
+    /// The tag `freshlayer:<layer>` of each function that has it.
+    pub tags: BTreeMap<FunctionName, String>,
 }
 
 /// A function's name: 1 to 64 of `a-z A-Z 0-9 - _`, as the Lambda API takes it.
@@ -127,12 +131,59 @@ pub struct Consumer {
     pub latest: Configuration,
     /// `$LATEST`'s revision id.
     pub revision_id: String,
-    /// The published versions that aliases point to, and the newest one.
+    /// What a caller without a qualifier gets.
+    pub unqualified: Unqualified,
+    /// The processor architectures that it runs on; empty where the host does not say.
+    pub architectures: Vec<Architecture>,
+    /// The published versions, oldest first.
     pub versions: Vec<PublishedVersion>,
-    /// The aliases.
-    pub aliases: Vec<Alias>,
-    /// The tags, of which `freshlayer:…` are orders to us.
+    /// What only a closer look tells; absent where only a list was read.
+    pub look: Option<Look>,
+    /// The tags, of which `freshlayer:…` are for us.
     pub tags: BTreeMap<String, String>,
+}
+
+impl Consumer {
+    /// Returns the aliases, as far as they are known.
+    pub fn aliases(&self) -> &[Alias] {
+        self.look.as_ref().map(|look| &look.aliases[..]).unwrap_or_default()
+    }
+
+    /// Returns a published version.
+    pub fn version(&self, number: u64) -> Option<&PublishedVersion> {
+        self.versions.iter().find(|version| version.number == number)
+    }
+}
+
+/// What only a closer look at a function tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Look {
+    /// How the last update of `$LATEST` ended.
+    pub update: Update,
+    /// The aliases that point to published versions.
+    pub aliases: Vec<Alias>,
+}
+
+/// How the last update of `$LATEST` ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Update {
+    /// What is configured is served.
+    #[default]
+    Done,
+    /// It still runs: what was served before is served.
+    Running,
+    /// It failed: what was served before is served, and what is configured is not. With the host's reason.
+    Failed(String),
+}
+
+/// What a caller without a qualifier gets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Unqualified {
+    /// `$LATEST`.
+    #[default]
+    Latest,
+    /// On Managed Instances: `$LATEST.PUBLISHED`, which only a publish changes.
+    LatestPublished,
 }
 
 /// A function's code and settings, reduced to what a decision needs.
@@ -142,7 +193,7 @@ pub struct Configuration {
     pub code_sha256: String,
     /// A digest over all settings but the layers.
     pub settings_sha256: String,
-    /// The layers, in their order.
+    /// All layers, in their order.
     pub layers: Vec<LayerVersionArn>,
 }
 
@@ -153,6 +204,9 @@ pub struct PublishedVersion {
     pub number: u64,
     /// What it froze.
     pub configuration: Configuration,
+    /// The description that it was published with.
+    #[serde(default)]
+    pub description: String,
 }
 
 /// A name that points to a published version.
@@ -164,17 +218,42 @@ pub struct Alias {
     pub version: u64,
     /// Its own revision id.
     pub revision_id: String,
+    /// Whether another version gets a part of its calls.
+    #[serde(default)]
+    pub routing: Routing,
+}
+
+/// Where the calls of an alias go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Routing {
+    /// All to its version.
+    #[default]
+    Whole,
+    /// A part to another version.
+    Split {
+        /// The other version.
+        version: u64,
+        /// Its part of the calls, in percent. Lambda itself routes 100 % to the old version while provisioned
+        /// concurrency for the new one gets ready.
+        percent: u8,
+    },
 }
 
 /// One idempotent change of one function, with the precondition under which it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// Puts our layer's version into `$LATEST`'s layer list, in its place, or behind the others.
-    SetLayer {
+    /// Reads what only a closer look tells. Changes nothing.
+    Look {
         /// The function.
         function: FunctionName,
-        /// The version that is wanted.
-        layer: LayerVersionArn,
+    },
+    /// Writes `$LATEST`'s layer list.
+    SetLayers {
+        /// The function.
+        function: FunctionName,
+        /// The whole list.
+        layers: Vec<LayerVersionArn>,
         /// The revision id that was observed.
         revision_id: String,
     },
@@ -186,6 +265,8 @@ pub enum Step {
         code_sha256: String,
         /// The revision id that was observed.
         revision_id: String,
+        /// What the version is described with.
+        description: String,
     },
     /// Points an alias to another version.
     MoveAlias {
@@ -198,15 +279,24 @@ pub enum Step {
         /// The alias's revision id that was observed.
         revision_id: String,
     },
+    /// Deletes a published version that no alias points to.
+    RetireVersion {
+        /// The function.
+        function: FunctionName,
+        /// The version.
+        version: u64,
+    },
 }
 
 impl Step {
     /// Returns the function that the step changes.
     pub fn function(&self) -> &FunctionName {
         match self {
-            Self::SetLayer { function, .. }
+            Self::Look { function }
+            | Self::SetLayers { function, .. }
             | Self::PublishVersion { function, .. }
-            | Self::MoveAlias { function, .. } => function,
+            | Self::MoveAlias { function, .. }
+            | Self::RetireVersion { function, .. } => function,
         }
     }
 }

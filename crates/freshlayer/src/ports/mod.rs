@@ -14,10 +14,13 @@ use std::sync::Arc;
 pub use clock::{Clock, Peers};
 pub use events::{Event, Events, Stage};
 pub use fleet::{
-    Alias, Configuration, Consumer, Fleet, FleetError, FunctionName, PublishedVersion, Step, User,
+    Alias, Configuration, Consumer, Fleet, FleetError, FunctionName, Glimpse, Look,
+    PublishedVersion, Routing, Step, Unqualified, Update, User,
 };
 pub use regions::{Region, Regions};
-pub use registry::{LayerVersion, Located, Promotion, Publication, Registry, Signature};
+pub use registry::{
+    LayerVersion, ListedVersion, Located, Promotion, Publication, Registry, Signature,
+};
 pub use source::{
     Body, ExpectedChecksum, Fetch, Request, Source, SourceError, UpstreamFacts, Validators,
 };

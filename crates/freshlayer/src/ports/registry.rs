@@ -14,25 +14,21 @@ use crate::names::{Digest, LayerName, LayerVersionArn, RegionName};
 /// # Contract
 /// - Versions of a layer are numbered 1, 2, 3…; numbers are never used again, versions never change.
 /// - `publish` is not idempotent, as Lambda's is not: two calls make two versions. The caller looks with
-///   `find` before, and after a lost reply.
-/// - `find` sees every completed publish of this account, newest first by number.
-/// - `delete` is idempotent. Functions that have the version keep running, and cannot be changed while they name it:
-///   the caller knows that none does.
-/// - `promote` is idempotent. It only adds readers: who was let in stays in for that version.
+///   `versions` before, and after a lost reply.
+/// - `versions` sees every completed publish of this account; the list may lag for some seconds.
+/// - `delete` is idempotent. Functions that use a deleted version keep running, but Lambda rejects every later update
+///   of them. The caller must make sure that no function uses it.
+/// - `promote` is idempotent. It only adds readers: access that was granted to a version stays.
 #[async_trait]
 pub trait Registry: Send + Sync {
     /// Returns the Region's name, as it stands in state and reports.
     fn region(&self) -> &RegionName;
 
-    /// Finds the newest version that was published with this description.
+    /// Lists all versions of a layer of this account, newest first.
     ///
     /// # Errors
     /// What the adapter says.
-    async fn find(
-        &self,
-        layer: &LayerName,
-        description: &str,
-    ) -> Result<Option<LayerVersion>, PortError>;
+    async fn versions(&self, layer: &LayerName) -> Result<Vec<ListedVersion>, PortError>;
 
     /// Makes a new version.
     ///
@@ -100,7 +96,7 @@ pub struct Promotion<'a> {
 pub struct Publication<'a> {
     /// The layer.
     pub layer: &'a LayerName,
-    /// At most 256 characters; holds the content digest by which [`Registry::find`] finds it.
+    /// At most 256 characters; holds the content digest by which it is found in [`Registry::versions`].
     pub description: &'a str,
     /// The zip on this machine.
     pub zip: &'a Path,
@@ -113,10 +109,19 @@ pub struct Publication<'a> {
 /// Whether a layer version is signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signature {
-    #[doc(hidden)]
+    /// It is not.
     Unsigned,
-    #[doc(hidden)]
+    /// AWS Signer signed its zip.
     Signed,
+}
+
+/// A layer version as a list has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedVersion {
+    /// Its ARN.
+    pub arn: LayerVersionArn,
+    /// The description that it was published with.
+    pub description: String,
 }
 
 /// One layer version.

@@ -63,6 +63,11 @@ impl Key {
         Self(format!("layers/{layer}/releases/{seq}.json"))
     }
 
+    /// A rollout with its journal.
+    pub fn rollout(layer: &LayerName, number: u64) -> Self {
+        Self(format!("layers/{layer}/rollouts/{number}.json"))
+    }
+
     /// A layer's zip, by its own SHA-256.
     pub fn blob(sha256: &Digest) -> Self {
         Self(format!("blobs/{sha256}.zip"))

@@ -1,24 +1,26 @@
-//! Brings every Region to the release that consumers shall be on: publishes it where it is missing, lets the
-//! readers in, and says that it is the one to use. Failures of one Region do not hold back the others.
+//! Brings every Region to the release that consumers shall be on: publishes it in every Region that lacks it, grants
+//! access to the readers, and writes the version to use. Failures of one Region do not hold back the others.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
 
 use crate::definition::Definition;
-use crate::engine::Engine;
+use crate::engine::Run;
 use crate::error::{Error, chain};
 use crate::names::{AccountId, LayerVersionArn, RegionName};
 use crate::ports::{Promotion, Region};
 use crate::progress::Stages;
-use crate::release::publish::{fault, publish_in};
-use crate::state::LayerZip;
-use crate::state::{Head, Lease, Leased, Release, Session, Told};
+use crate::release::foreign::foreign_to;
+use crate::release::publish::{Failures, publish_in};
+use crate::release::recover::zip_of;
+use crate::report::{Reason, Why};
+use crate::state::{Announced, Cause, Head, LayerZip, Lease, Leased, Outline, Release, Session};
 
 /// How far the Regions are.
 pub(crate) enum Caught {
     /// Each Region has the release, or its failure stands here.
-    Up(BTreeMap<RegionName, String>),
+    Up(Failures),
     /// Another publisher works on the layer.
     Busy(Lease),
 }
@@ -26,24 +28,30 @@ pub(crate) enum Caught {
 /// What shall be in every Region.
 pub(crate) struct Wanted<'a> {
     pub(crate) definition: &'a Definition,
-    pub(crate) release: &'a Release,
+    pub(crate) outline: &'a Outline,
     pub(crate) regions: &'a [Region],
     /// Regions that failed in this run already, and why: the next run tries them again.
-    pub(crate) given_up: &'a BTreeMap<RegionName, String>,
+    pub(crate) given_up: &'a Failures,
+}
+
+/// What a missing version is published from.
+struct Stored {
+    release: Release,
+    zip: LayerZip,
 }
 
 /// How far one Region came.
 struct Reached {
     version: Option<LayerVersionArn>,
-    failure: Option<Error>,
+    failure: Option<Reason>,
 }
 
 pub(crate) async fn catch_up(
-    engine: &Engine,
+    run: &Run<'_>,
     session: &mut Session<'_>,
     wanted: &Wanted<'_>,
-    stages: &Stages,
 ) -> Result<Caught, Error> {
+    let engine = run.engine;
     let mut failures = wanted.given_up.clone();
     let behind = wanted.behind(session.head());
     if behind.is_empty() {
@@ -54,57 +62,53 @@ pub(crate) async fn catch_up(
     }
     let folder = engine.run_folder()?;
     let head = session.head();
-    let known = |region: &Region| {
-        let region = region.registry.region();
-        head.version(wanted.release.seq, region).cloned()
-    };
-    let zip = match behind.iter().any(|region| known(region).is_none()) {
-        true => {
-            let file = folder.path().join("layer.zip");
-            Some(wanted.release.fetch_zip(engine.ports.store.as_ref(), &file).await)
-        }
+    let known =
+        |region: &Region| head.version(wanted.outline.seq, region.registry.region()).cloned();
+    let stored = match behind.iter().any(|region| known(region).is_none()) {
+        true => Some(wanted.stored(run, session, &folder.path().join("layer.zip")).await),
         false => None,
     };
-    let steps =
-        behind.iter().map(|region| wanted.reach(region, known(region), zip.as_ref(), stages));
+    let steps = behind
+        .iter()
+        .map(|region| wanted.reach(head, region, known(region), stored.as_ref(), run.stages));
     let reached = join_all(steps).await;
     let now = engine.ports.clock.now();
-    let told: Vec<(RegionName, &Reached)> =
+    let reached: Vec<(RegionName, &Reached)> =
         behind.iter().map(|region| region.registry.region().clone()).zip(&reached).collect();
     session
         .change(|head| {
-            for (region, reached) in &told {
+            for (region, reached) in &reached {
                 wanted.write_down(head, region, reached);
             }
             // Functions there may have been waiting for nothing but this.
-            let anybody = told.iter().any(|(_, reached)| reached.failure.is_none());
-            if anybody && head.rollout.is_none() && head.desired() == Some(wanted.release.seq) {
-                head.roll(wanted.release.seq, now);
+            let anybody = reached.iter().any(|(_, reached)| reached.failure.is_none());
+            if anybody && head.rollout().is_none() && head.desired() == Some(wanted.outline.seq) {
+                head.roll(wanted.outline.seq, Cause::CatchUp, "", now);
             }
         })
         .await?;
-    for (region, reached) in &told {
-        if let Some(error) = &reached.failure {
-            failures.insert(region.clone(), chain(error));
+    for (region, reached) in &reached {
+        if let Some(reason) = &reached.failure {
+            failures.insert(region.clone(), reason.clone());
         }
     }
     Ok(Caught::Up(failures))
 }
 
 impl Wanted<'_> {
-    /// The Regions that lack the release, or were not told all of it.
+    /// The Regions that lack the release, or whose readers or parameters are not those that are wanted.
     fn behind(&self, head: &Head) -> Vec<&Region> {
         let regions = self.regions.iter().filter(|region| {
             let name = region.registry.region();
-            let version = head.version(self.release.seq, name);
-            let told = version.is_some_and(|version| {
-                head.told.get(name).is_some_and(|told| {
-                    told.version == *version
-                        && told.readers.is_superset(&self.definition.terms.readers)
-                        && told.accounts.is_superset(&self.accounts())
+            let version = head.version(self.outline.seq, name);
+            let is_announced = version.is_some_and(|version| {
+                head.announced().get(name).is_some_and(|announced| {
+                    announced.version == *version
+                        && announced.readers.is_superset(&self.definition.terms.readers)
+                        && announced.accounts.is_superset(&self.accounts())
                 })
             });
-            !told && !self.given_up.contains_key(name)
+            !is_announced && !self.given_up.contains_key(name)
         });
         regions.collect()
     }
@@ -114,55 +118,78 @@ impl Wanted<'_> {
         accounts.map(|account| account.id.clone()).collect()
     }
 
+    async fn stored(
+        &self,
+        run: &Run<'_>,
+        session: &Session<'_>,
+        file: &std::path::Path,
+    ) -> Result<Stored, Error> {
+        let release = session.release(self.outline.seq).await?;
+        let zip = zip_of(run.engine, run.definition, session.head(), &release, file).await?;
+        Ok(Stored { release, zip })
+    }
+
     async fn reach(
         &self,
+        head: &Head,
         region: &Region,
         known: Option<LayerVersionArn>,
-        zip: Option<&Result<LayerZip, Error>>,
+        stored: Option<&Result<Stored, Error>>,
         stages: &Stages,
     ) -> Reached {
-        let (terms, release) = (&self.definition.terms, self.release);
-        let version = match (known, zip) {
+        let version = match (known, stored) {
             (Some(arn), _) => Ok(arn),
-            (None, Some(Ok(zip))) => {
-                publish_in(region, terms, release, zip, stages).await.map(|version| version.arn)
-            }
-            (None, Some(Err(error))) => Err(Error::Proof {
-                what: format!("the stored zip of release {}", release.seq),
-                problem: chain(error),
-            }),
+            (None, Some(Ok(stored))) => self.publish(head, region, stored, stages).await,
+            (None, Some(Err(error))) => Err(Why::Error { error: chain(error) }.into()),
             (None, None) => unreachable!("the zip is fetched where a version is missing"),
         };
         let arn = match version {
             Ok(arn) => arn,
-            Err(error) => {
-                return Reached { version: None, failure: Some(error) };
-            }
+            Err(reason) => return Reached { version: None, failure: Some(reason) },
         };
         let promotion = Promotion {
-            layer: &release.layer,
+            layer: head.layer(),
             arn: &arn,
-            version: &release.version,
-            readers: &terms.readers,
+            version: &self.outline.version,
+            readers: &self.definition.terms.readers,
         };
-        let promoted = region.registry.promote(promotion).await;
-        let failure = promoted.map_err(fault(release, "promote")).err();
+        let failure = region.registry.promote(promotion).await.err().map(|source| {
+            let (action, layer) = ("promote", head.layer().clone());
+            let error = Error::Registry { action, layer, source };
+            Reason::from(Why::Error { error: chain(&error) })
+        });
         Reached { version: Some(arn), failure }
+    }
+
+    async fn publish(
+        &self,
+        head: &Head,
+        region: &Region,
+        stored: &Stored,
+        stages: &Stages,
+    ) -> Result<LayerVersionArn, Reason> {
+        let failed = |error: &Error| Reason::from(Why::Error { error: chain(error) });
+        let foreign = foreign_to(self.definition, head, region).await;
+        if let Some(why) = foreign.map_err(|error| failed(&error))? {
+            return Err(why.into());
+        }
+        let terms = &self.definition.terms;
+        let made = publish_in(region, terms, &stored.release, &stored.zip, stages).await;
+        made.map(|version| version.arn).map_err(|error| failed(&error))
     }
 
     fn write_down(&self, head: &mut Head, region: &RegionName, reached: &Reached) {
         let Some(version) = &reached.version else {
             return;
         };
-        let versions = head.versions.entry(self.release.seq).or_default();
-        versions.insert(region.clone(), version.clone());
+        head.published(self.outline.seq, [(region.clone(), version.clone())].into());
         if reached.failure.is_none() {
-            let told = Told {
+            let announced = Announced {
                 version: version.clone(),
                 readers: self.definition.terms.readers.clone(),
                 accounts: self.accounts(),
             };
-            head.told.insert(region.clone(), told);
+            head.announce(region.clone(), announced);
         }
     }
 }

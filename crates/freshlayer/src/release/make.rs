@@ -2,37 +2,70 @@
 
 use std::path::{Path, PathBuf};
 
+use super::recover::zip_of;
 use crate::definition::{Dataset, Definition};
-use crate::engine::Engine;
+use crate::engine::Run;
 use crate::error::Error;
 use crate::formats::pipe::blocking;
-use crate::intake::gather::Gathered;
 use crate::intake::inspect::{LayerFile, Proven};
 use crate::ports::{Key, Payload, Stage, Store};
-use crate::problem::Level;
+use crate::problem::{Level, Problem};
 use crate::progress::Stages;
 use crate::release::package::{Assembled, assemble, carry, package, prove};
-use crate::state::LayerZip;
-use crate::state::{Release, STATE_FORMAT, Session, Snapshot, decide, read_release};
+use crate::state::{
+    Head, LayerZip, Outline, RELEASE_FORMAT, Release, Session, Snapshot, decide, read_release,
+};
 
 /// How many abandoned records are passed over before giving up: a crash leaves one at most.
 const ABANDONED_MAX: u64 = 100;
 
-/// Completes the new snapshots with those of the live release, without a download.
-///
-/// `None` where there is nothing to release: nothing is new, a dataset was never good yet, the content is the live one,
-/// or something that serves would be lost for a dataset that is not good.
-pub(crate) async fn complete(
-    engine: &Engine,
-    definition: &Definition,
-    live: Option<&Release>,
-    gathered: &mut Gathered,
-    folder: &Path,
-) -> Result<Option<Assembled>, Error> {
-    if gathered.proven.is_empty() && !rearranged(definition, live) {
-        return Ok(None);
+/// What the new snapshots come to, with those that are carried.
+pub(crate) enum Completion {
+    /// Nothing to release: nothing is new, a dataset was never good yet, or something that serves would be lost for a
+    /// dataset that is not good.
+    Nothing,
+    /// The content of the live release.
+    SameContent,
+    /// The content of a release that is stored already, and that no Region took yet.
+    Stored(Box<Release>),
+    /// A layer.
+    Assembled(Assembled),
+    /// No layer: what speaks against it.
+    Refused(Vec<Problem>),
+}
+
+/// What new snapshots are completed from.
+#[derive(Clone, Copy)]
+pub(crate) struct Base<'a> {
+    /// The release that serves.
+    pub(crate) live: Option<&'a Release>,
+    /// The release that is stored, and that no Region took yet.
+    pub(crate) stored: Option<&'a Release>,
+}
+
+impl<'a> Base<'a> {
+    fn newest(self) -> Option<&'a Release> {
+        self.stored.or(self.live)
     }
-    let mut new = std::mem::take(&mut gathered.proven);
+}
+
+/// Completes the new snapshots with those of the newest release, without a download.
+pub(crate) async fn complete(
+    run: &Run<'_>,
+    head: &Head,
+    base: Base<'_>,
+    proven: Vec<Proven>,
+    folder: &Path,
+) -> Result<Completion, Error> {
+    let definition = run.definition;
+    let newest = base.newest();
+    if proven.is_empty() && !rearranged(definition, newest.map(Release::outline).as_ref()) {
+        return Ok(match base.stored {
+            Some(stored) => Completion::Stored(Box::new(stored.clone())),
+            None => Completion::Nothing,
+        });
+    }
+    let mut new = proven;
     let mut parts: Vec<Proven> = Vec::new();
     for dataset in &definition.datasets {
         if let Some(at) = new.iter().position(|p| p.snapshot.dataset == dataset.name) {
@@ -41,59 +74,65 @@ pub(crate) async fn complete(
         }
         // A first release needs every dataset; one that comes later must not hold back the others, but nothing is
         // taken away before what stands in its place is good.
-        let Some(live) = live else { return Ok(None) };
-        let Some(snapshot) = carried(live, dataset) else {
-            match loses(definition, live) {
-                true => return Ok(None),
+        let Some(newest) = newest else { return Ok(Completion::Nothing) };
+        let Some(snapshot) = carried(newest, dataset) else {
+            match loses(definition, newest) {
+                true => return Ok(Completion::Nothing),
                 false => continue,
             }
         };
-        let zip = live_zip(engine, live, folder).await?;
+        let zip = base_zip(run, head, newest, folder).await?;
         let (snapshot, path) = (snapshot.clone(), dataset.path.clone());
         let into = folder.join(format!("carried-{}", dataset.name));
         parts.push(blocking(move || carry(&zip, &snapshot, &path, &into)).await?);
     }
-    match assemble(parts) {
-        Ok(assembled) if live.is_some_and(|live| live.content == assembled.content) => {
-            gathered.same_content();
-            Ok(None)
-        }
-        Ok(assembled) => Ok(Some(assembled)),
-        Err(problems) => {
-            gathered.problems.extend(problems);
-            Ok(None)
-        }
-    }
+    let has = |release: Option<&Release>, assembled: &Assembled| {
+        release.is_some_and(|release| release.content == assembled.content)
+    };
+    Ok(match assemble(parts) {
+        Err(problems) => Completion::Refused(problems),
+        Ok(assembled) if has(base.live, &assembled) => Completion::SameContent,
+        Ok(assembled) => match base.stored.filter(|stored| has(Some(stored), &assembled)) {
+            Some(stored) => Completion::Stored(Box::new(stored.clone())),
+            None => Completion::Assembled(assembled),
+        },
+    })
 }
 
-/// What the live release has of a dataset, in the format that is wanted now.
-fn carried<'a>(live: &'a Release, dataset: &Dataset) -> Option<&'a Snapshot> {
-    let snapshot = live.snapshot(&dataset.name);
+/// What a release has of a dataset, in the format that is wanted now.
+fn carried<'a>(newest: &'a Release, dataset: &Dataset) -> Option<&'a Snapshot> {
+    let snapshot = newest.snapshot(&dataset.name);
     snapshot.filter(|snapshot| snapshot.format == dataset.format)
 }
 
-/// Tells whether the live release has something that the definition leaves out or wants in another format.
-fn loses(definition: &Definition, live: &Release) -> bool {
+/// Tells whether a release has something that the definition leaves out or wants in another format.
+fn loses(definition: &Definition, newest: &Release) -> bool {
     let kept = definition.datasets.iter();
-    let kept = kept.filter(|dataset| carried(live, dataset).is_some());
-    kept.count() < live.snapshots.len()
+    let kept = kept.filter(|dataset| carried(newest, dataset).is_some());
+    kept.count() < newest.snapshots.len()
 }
 
-/// Tells whether the definition wants less than the live release carries, or other places for it.
-fn rearranged(definition: &Definition, live: Option<&Release>) -> bool {
-    let Some(live) = live else { return false };
-    let wanted = definition.datasets.iter().filter(|wanted| live.snapshot(&wanted.name).is_some());
+/// Tells whether the definition wants less than a release carries, or other places for it.
+pub(crate) fn rearranged(definition: &Definition, newest: Option<&Outline>) -> bool {
+    let Some(newest) = newest else { return false };
+    let wanted =
+        definition.datasets.iter().filter(|wanted| newest.snapshot(&wanted.name).is_some());
     let wanted = wanted.map(|dataset| (&dataset.name, &dataset.path));
-    !wanted.eq(live.snapshots.iter().map(|snapshot| (&snapshot.dataset, &snapshot.path)))
+    !wanted.eq(newest.snapshots.iter().map(|snapshot| (&snapshot.dataset, &snapshot.path)))
 }
 
-/// Brings the live release's zip to this machine, once per run.
-async fn live_zip(engine: &Engine, live: &Release, folder: &Path) -> Result<PathBuf, Error> {
-    let path = folder.join("live.zip");
+/// Brings the zip of the release that is carried from to this machine, once per run.
+async fn base_zip(
+    run: &Run<'_>,
+    head: &Head,
+    newest: &Release,
+    folder: &Path,
+) -> Result<PathBuf, Error> {
+    let path = folder.join("base.zip");
     if path.exists() {
         return Ok(path);
     }
-    Ok(live.fetch_zip(engine.ports.store.as_ref(), &path).await?.path)
+    Ok(zip_of(run.engine, run.definition, head, newest, &path).await?.path)
 }
 
 /// Packages a release, proves its zip, and records both.
@@ -101,21 +140,21 @@ async fn live_zip(engine: &Engine, live: &Release, folder: &Path) -> Result<Path
 /// Guarantees: a run that crashed after the record was written is found by its number and content, and
 /// leads to the same release and the same bytes.
 pub(crate) async fn make_release(
-    engine: &Engine,
+    run: &Run<'_>,
     session: &Session<'_>,
     live: Option<&Release>,
     assembled: Assembled,
-    gathered: &Gathered,
+    problems: &[Problem],
     folder: &Path,
-    stages: &Stages,
 ) -> Result<(Release, LayerZip), Error> {
+    let Run { engine, stages, .. } = *run;
     let store = engine.ports.store.as_ref();
-    let layer = &session.head().layer;
+    let layer = session.head().layer();
     let Assembled { snapshots, files, content } = assembled;
-    let highest = read_release(store, layer, session.head().newest).await?;
-    let mut draft = draft(engine, session, live, highest.as_ref(), snapshots, gathered);
+    let highest = read_release(store, layer, session.head().newest()).await?;
+    let mut draft = draft(run, session, live, highest.as_ref(), snapshots, problems);
     draft.content = content;
-    let first = session.head().newest + 1;
+    let first = session.head().newest() + 1;
     for seq in first..first + ABANDONED_MAX {
         let recorded = read_release(store, layer, seq).await?;
         draft.seq = seq;
@@ -150,22 +189,22 @@ pub(crate) async fn make_release(
 }
 
 fn draft(
-    engine: &Engine,
+    run: &Run<'_>,
     session: &Session<'_>,
     live: Option<&Release>,
     newest: Option<&Release>,
     snapshots: Vec<Snapshot>,
-    gathered: &Gathered,
+    problems: &[Problem],
 ) -> Release {
     // After a rollback the shape is judged against what serves, and the number goes on from the newest.
     let highest = live.into_iter().chain(newest).map(|release| &release.version).max();
     let previous = highest.zip(live.map(|live| &live.snapshots[..]));
     let decision = decide(previous, &snapshots);
     let nothing = crate::names::Digest::of(<sha2::Sha256 as sha2::Digest>::new());
-    let warnings = gathered.problems.iter().filter(|problem| problem.level == Level::Warn);
+    let warnings = problems.iter().filter(|problem| problem.level == Level::Warn);
     Release {
-        format: STATE_FORMAT,
-        layer: session.head().layer.clone(),
+        format: RELEASE_FORMAT,
+        layer: session.head().layer().clone(),
         seq: 0,
         version: decision.version,
         version_reasons: decision.reasons,
@@ -173,7 +212,7 @@ fn draft(
         zip_sha256: nothing,
         zip_bytes: 0,
         unzipped_bytes: 0,
-        created: engine.ports.clock.now(),
+        created: run.engine.ports.clock.now(),
         snapshots,
         warnings: warnings.cloned().collect(),
     }

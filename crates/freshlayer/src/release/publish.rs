@@ -4,20 +4,24 @@ use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 
-use crate::definition::{Definition, Terms};
-use crate::engine::Engine;
+use super::foreign::foreign_to;
+use crate::definition::Terms;
+use crate::engine::Run;
 use crate::error::{Error, chain};
-use crate::names::{LayerVersionArn, RegionName};
+use crate::names::{LayerName, RegionName};
 use crate::ports::{LayerVersion, PortError, Publication, Region, Registry, Signature, Stage};
 use crate::progress::Stages;
-use crate::state::LayerZip;
-use crate::state::Release;
+use crate::report::{Reason, Why};
+use crate::state::{Head, LayerZip, Release, Versions};
+
+/// Why some Regions do not have a release.
+pub(crate) type Failures = BTreeMap<RegionName, Reason>;
 
 /// Where a release was published, and where not.
 #[derive(Default)]
 pub(crate) struct Published {
-    pub(crate) versions: BTreeMap<RegionName, LayerVersionArn>,
-    pub(crate) failures: BTreeMap<RegionName, String>,
+    pub(crate) versions: Versions,
+    pub(crate) failures: Failures,
 }
 
 /// Says which release a layer version is; the registry is searched by it. Lambda takes 256 characters.
@@ -26,28 +30,41 @@ pub(crate) fn description(release: &Release) -> String {
     format!("freshlayer {layer} {version} release {seq} content {content}")
 }
 
+/// Tells by the description of a layer version, or of a function's version, whether freshlayer made it.
+pub(crate) fn made_by_freshlayer(description: &str, layer: &LayerName) -> bool {
+    let rest = description.strip_prefix("freshlayer ");
+    let rest = rest.and_then(|rest| rest.strip_prefix(layer.as_str()));
+    rest.is_some_and(|rest| rest.starts_with(' '))
+}
+
 /// Publishes a new release in all its Regions at once.
 ///
 /// # Errors
 /// What the first Region said, where none took it.
 pub(crate) async fn publish(
-    engine: &Engine,
-    definition: &Definition,
+    run: &Run<'_>,
+    head: &Head,
     release: &Release,
     zip: &LayerZip,
-    stages: &Stages,
 ) -> Result<Published, Error> {
+    let Run { engine, definition, stages } = *run;
     let regions = engine.ports.regions.of(&definition.destinations).await;
     let mut published = Published::default();
     let mut first = None;
-    let made =
-        regions.iter().map(|region| publish_in(region, &definition.terms, release, zip, stages));
+    let made = regions.iter().map(|region| async move {
+        match foreign_to(definition, head, region).await? {
+            Some(why) => Ok(Err(why)),
+            None => publish_in(region, &definition.terms, release, zip, stages).await.map(Ok),
+        }
+    });
     for (region, made) in regions.iter().zip(join_all(made).await) {
         let region = region.registry.region().clone();
         match made {
-            Ok(version) => drop(published.versions.insert(region, version.arn)),
+            Ok(Ok(version)) => drop(published.versions.insert(region, version.arn)),
+            Ok(Err(why)) => drop(published.failures.insert(region, why.into())),
             Err(error) => {
-                published.failures.insert(region, chain(&error));
+                let why = Why::Error { error: chain(&error) };
+                published.failures.insert(region, why.into());
                 first.get_or_insert(error);
             }
         }
@@ -91,7 +108,7 @@ async fn find_or_make(
         let wanted = terms.signing_profile.is_none() || version.signature == Signature::Signed;
         version.sha256 == zip.sha256 && wanted
     };
-    let found = registry.find(layer, &description).await;
+    let found = find(registry, layer, &description).await;
     let found = found.map_err(fault(release, "look for a version of"))?;
     if let Some(version) = found.filter(same) {
         return Ok(version);
@@ -107,9 +124,22 @@ async fn find_or_make(
         Ok(version) => Ok(version),
         Err(error) => {
             // The reply may be lost and the version made: look before giving up.
-            let found = registry.find(layer, &description).await.ok().flatten();
+            let found = find(registry, layer, &description).await.ok().flatten();
             found.filter(same).ok_or_else(|| fault(release, "publish")(error))
         }
+    }
+}
+
+/// Finds the newest layer version with a description.
+pub(crate) async fn find(
+    registry: &dyn Registry,
+    layer: &LayerName,
+    description: &str,
+) -> Result<Option<LayerVersion>, PortError> {
+    let listed = registry.versions(layer).await?;
+    match listed.into_iter().find(|version| version.description == description) {
+        Some(version) => registry.read_back(&version.arn).await,
+        None => Ok(None),
     }
 }
 

@@ -1,5 +1,8 @@
 //! What a run says of itself: one schema for people's lines, `--json` and records.
 
+mod outcome;
+mod why;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -10,36 +13,9 @@ use crate::names::{DatasetName, LayerName, LayerVersionArn, Place, RegionName};
 use crate::ports::{FunctionName, Stage, UpstreamFacts};
 use crate::problem::Problem;
 
-/// The outcome of a run, as a value.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-pub enum Outcome {
-    /// Nothing new, and nothing to do.
-    Unchanged {
-        /// Why.
-        reason: String,
-    },
-    /// Consumers were moved, to a new release or to the one that they should have been on.
-    Refreshed {
-        /// What changed.
-        reason: String,
-    },
-    /// New data was refused; the last good release keeps serving.
-    Rejected {
-        /// Why, in one sentence; the problems say the rest.
-        reason: String,
-    },
-    /// Something waits: for a person, another publisher, or a consumer that could not be moved.
-    Held {
-        /// For what.
-        reason: String,
-    },
-    /// The run could not be finished; the last good release keeps serving.
-    Failed {
-        /// The error with its causes.
-        reason: String,
-    },
-}
+pub use outcome::Outcome;
+pub(crate) use outcome::{Facts, outcome};
+pub use why::{Reason, Why, minute};
 
 /// What a run did with one layer, and why.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -59,6 +35,9 @@ pub struct Report {
     pub places: Vec<PlaceReport>,
     /// What became of each consumer.
     pub consumers: Vec<ConsumerReport>,
+    /// What the last whole look at the functions found, where this run did not look at all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_look: Option<LastLook>,
     /// When to look again before the next schedule, where something is on its way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
@@ -129,7 +108,7 @@ pub struct PlaceReport {
     pub layer_version: Option<LayerVersionArn>,
     /// Why it is not done; the others go on.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub failure: Option<String>,
+    pub failure: Option<Reason>,
 }
 
 /// One consumer in a report.
@@ -146,7 +125,19 @@ pub struct ConsumerReport {
     pub layer_version: Option<LayerVersionArn>,
     /// Why, where it is not simply moved.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    pub reason: Option<Reason>,
+}
+
+/// What a whole look at the functions found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LastLook {
+    /// When.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// How many functions use the layer.
+    pub consumers: usize,
+    /// How many of them were not where they should be.
+    pub behind: usize,
 }
 
 /// What became of a consumer.
@@ -165,6 +156,20 @@ pub enum ConsumerState {
     Held,
     /// It could not be moved.
     Failed,
+}
+
+impl ConsumerState {
+    /// Returns the state in one word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Current => "current",
+            Self::Behind => "behind",
+            Self::Moved => "moved",
+            Self::Ordered => "ordered",
+            Self::Held => "held",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// One stage in a report.
@@ -238,6 +243,7 @@ impl Report {
             problems: Vec::new(),
             places: Vec::new(),
             consumers: Vec::new(),
+            last_look: None,
             wake_at: None,
             stages: Vec::new(),
         }
@@ -245,17 +251,37 @@ impl Report {
 
     /// Tells whether the next run may get further without a person.
     pub fn is_on_its_way(&self) -> bool {
-        let behind = |consumer: &ConsumerReport| consumer.state == ConsumerState::Behind;
-        self.consumers.iter().any(behind)
+        self.consumers.iter().any(ConsumerReport::is_on_its_way)
+    }
+
+    /// Returns how many functions are not where they should be, by this run or else by the last whole look.
+    pub fn behind(&self) -> usize {
+        match &self.last_look {
+            Some(look) => look.behind,
+            None => self.consumers.iter().filter(|consumer| consumer.waits()).count(),
+        }
     }
 
     /// Returns how a process with this report ends.
     pub fn exit(&self) -> Exit {
-        match self.outcome {
-            Outcome::Unchanged { .. } | Outcome::Refreshed { .. } => Exit::Done,
-            Outcome::Rejected { .. } => Exit::Rejected,
-            Outcome::Held { .. } => Exit::Held,
-            Outcome::Failed { .. } => Exit::Failed,
+        self.outcome.exit()
+    }
+}
+
+impl ConsumerReport {
+    /// Tells whether the function is not where it should be.
+    pub fn waits(&self) -> bool {
+        use ConsumerState::{Behind, Failed, Held};
+        matches!(self.state, Behind | Held | Failed)
+    }
+
+    /// Tells whether the next run may get further with the function without a person.
+    pub fn is_on_its_way(&self) -> bool {
+        let refused = self.reason.as_ref().is_some_and(|r| matches!(r.why, Why::Refused { .. }));
+        match self.state {
+            ConsumerState::Behind => true,
+            ConsumerState::Failed => !refused,
+            _ => false,
         }
     }
 }

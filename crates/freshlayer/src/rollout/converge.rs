@@ -1,247 +1,536 @@
-//! Ends a run: makes a release current, moves the consumers, writes down what was learned, and says so.
+//! The level-triggered loop at the end of every run: observe, plan, act, until every function is where it belongs; then
+//! write down what was learned, and say so.
 
-use jiff::SignedDuration;
+use std::collections::BTreeSet;
 
-use crate::definition::Definition;
-use crate::engine::Engine;
+use jiff::{SignedDuration, Timestamp};
+
+use super::act::{Act, Strays, Stuck, View};
+use super::goal::{Target, frozen};
+use super::observe::Places;
+use super::plan::{Foreign, Intent, Next, Plan, World, plan};
+use super::standing::{Known, places, serving};
+use super::tag::tag;
+use crate::engine::{Attention, Run};
 use crate::error::Error;
-use crate::intake::gather::Gathered;
-use crate::names::LayerName;
-use crate::problem::{Code, Level};
-use crate::progress::Stages;
+use crate::intake::gather::{Accepted, Ledger};
+use crate::names::{LayerName, Place};
+use crate::ports::{FunctionName, Region, Stage};
 use crate::release::catch_up::{Caught, Wanted, catch_up};
-use crate::release::publish::Published;
-use crate::report::{ConsumerState, DatasetState, Outcome, PlaceReport, ReleaseReport, Report};
-use crate::rollout::{Driven, drive, glance};
-use crate::state::{Head, Lease, Leased, Release, Session, Snapshot};
+use crate::release::publish::Failures;
+use crate::report::{
+    ConsumerReport, ConsumerState, Facts, LastLook, Outcome, PlaceReport, Reason, ReleaseReport,
+    Report, Why, outcome,
+};
+use crate::state::{
+    Aim, ConsumerNote, Head, Lease, Leased, Looked, Ordered, Outline, Rollout, Session,
+};
 
 /// How long after a run that ran out of time the next one begins.
 const BREATH: SignedDuration = SignedDuration::from_mins(1);
+/// How long after a failure that passes the next run begins; each later one waits twice as long.
+const AFTER_FAILURE: SignedDuration = SignedDuration::from_mins(5);
+/// How often failures that pass cause a run of their own; then they wait for the schedule.
+const FAILURE_RUNS_MAX: u32 = 6;
+/// How old a whole look may be before the schedule looks at everything again.
+const LOOK_AGE_MAX: SignedDuration = SignedDuration::from_hours(24);
+/// How often a run plans anew for one target. Most runs plan twice: for the steps, and for what is left.
+const ROUNDS_MAX: usize = 12;
+/// How many orders a run follows one after the other.
+const ORDERS_MAX: usize = 4;
 
-/// Makes a published release the one that consumers shall be on.
-pub(crate) async fn promote(
-    engine: &Engine,
-    session: &mut Session<'_>,
-    release: &Release,
-    published: &Published,
-    gathered: &mut Gathered,
-) -> Result<(), Error> {
-    let now = engine.ports.clock.now();
-    gathered.keep();
-    gathered.released = Some((release.seq, release.version.to_string()));
-    session
-        .change(|head| {
-            let versions = head.versions.entry(release.seq).or_default();
-            versions.extend(published.versions.clone());
-            gathered.remember(head);
-            head.promote(release, now);
+/// What the stages before brought.
+#[derive(Default)]
+pub(crate) struct Outset {
+    pub(crate) ledger: Ledger,
+    pub(crate) accepted: Accepted,
+    /// The release that this run promoted, with its data version.
+    pub(crate) released: Option<(u64, String)>,
+    /// The Regions that did not take it, and why.
+    pub(crate) unpublished: Failures,
+}
+
+/// A run on its way to where consumers shall be.
+pub(crate) struct Converge<'r, 's, 'p> {
+    pub(crate) run: Run<'r>,
+    pub(crate) session: &'s mut Session<'p>,
+    pub(crate) outset: Outset,
+}
+
+/// How far the consumers came towards one target.
+struct Came {
+    intent: Intent,
+    world: World,
+    plan: Plan,
+    strays: Strays,
+    moved: BTreeSet<(Place, FunctionName)>,
+    rollout: Option<Rollout>,
+    steps: usize,
+    failures: Failures,
+}
+
+/// What a turn towards one target came to.
+enum Turn {
+    Came(Box<Came>),
+    /// A glance showed that nothing changed.
+    Unchanged(LastLook),
+    Busy(Lease),
+}
+
+impl Converge<'_, '_, '_> {
+    /// Brings every Region to the release, moves the consumers to where they shall be, and gives the lease back. A run
+    /// that has nothing to move and nothing to remember writes nothing.
+    pub(crate) async fn converge(mut self) -> Result<Report, Error> {
+        let layer = self.session.head().layer().clone();
+        for _ in 0..ORDERS_MAX {
+            let Some(target) = Target::of(self.session).await? else {
+                self.write_lessons().await?;
+                return Ok(self.report(None, Vec::new(), Vec::new(), None));
+            };
+            let came = match self.turn(&target).await? {
+                Turn::Came(came) => came,
+                Turn::Busy(lease) => return Ok(busy(&layer, &lease)),
+                Turn::Unchanged(look) => {
+                    self.write_lessons().await?;
+                    let places = self.glanced(&target).await;
+                    return Ok(self.report(Some(&target.outline), places, Vec::new(), Some(look)));
+                }
+            };
+            let ordered = self.session.head().aim() != Some(target.aim);
+            if ordered && !self.run.engine.is_out_of_time() {
+                continue;
+            }
+            return self.end(&target, *came).await;
+        }
+        Err(Error::Contended { layer, writes: u32::try_from(ORDERS_MAX).unwrap_or(u32::MAX) })
+    }
+
+    /// Goes towards one target until nothing is left to do, a person orders otherwise, or time is over.
+    async fn turn(&mut self, target: &Target) -> Result<Turn, Error> {
+        let Run { engine, definition, stages } = self.run;
+        let regions = engine.ports.regions.of(&definition.destinations).await;
+        let failures = match self.catch_up(target, &regions).await? {
+            Caught::Up(failures) => failures,
+            Caught::Busy(lease) => return Ok(Turn::Busy(lease)),
+        };
+        let release = target.outline.seq;
+        let here = Places::of(self.session.head(), release, &regions);
+        if let Some(look) = self.glance(&here).await {
+            return Ok(Turn::Unchanged(look));
+        }
+        let mut came = Came {
+            intent: target.intent(self.session, definition).await?,
+            world: here.observe(self.session.head(), release).await,
+            rollout: self.session.rollout().await?,
+            plan: Plan::default(),
+            strays: Strays::new(),
+            moved: BTreeSet::new(),
+            steps: 0,
+            failures,
+        };
+        let mut pauses = engine.retry_pauses.iter();
+        let mut running = None;
+        for _ in 0..ROUNDS_MAX {
+            let now = engine.ports.clock.now();
+            came.plan = plan(&came.intent, &came.world, came.rollout.as_ref(), now);
+            if came.plan.next != Next::Act || came.is_stuck() {
+                break;
+            }
+            if let Leased::Theirs(lease) = self.session.lease().await? {
+                return Ok(Turn::Busy(lease));
+            }
+            // Taking the lease may have brought a person's order with it.
+            if self.is_ordered_otherwise(target) {
+                break;
+            }
+            let layer = self.session.head().layer().to_string();
+            running.get_or_insert_with(|| stages.start(Stage::Rollout, &layer, None));
+            self.take_over(&mut came, &here).await?;
+            self.write_before(&mut came).await?;
+            let act = Act {
+                engine,
+                intent: &came.intent,
+                places: &here,
+                rollout: came.rollout.as_ref(),
+                aim: Some(target.aim),
+            };
+            let acted =
+                act.act(self.session, &came.plan, &mut came.world, &mut came.strays).await?;
+            came.steps += acted.steps;
+            came.moved.extend(acted.moved);
+            if !self.session.holds_lease() {
+                return Err(Error::LeaseLost { layer: came.intent.layer });
+            }
+            came.intent.frozen = frozen(self.session.head());
+            if self.is_ordered_otherwise(target) || engine.is_out_of_time() {
+                break;
+            }
+            if acted.view == View::Fresh && !came.fails_for_now() {
+                continue;
+            }
+            let Some(pause) = pauses.next() else { break };
+            tokio::time::sleep(*pause).await;
+            came.strays.retain(|_, stuck| matches!(stuck, Stuck::Refused(_)));
+            came.world = here.observe(self.session.head(), release).await;
+        }
+        came.plan =
+            plan(&came.intent, &came.world, came.rollout.as_ref(), engine.ports.clock.now());
+        if let Some(running) = running {
+            running.done(0);
+        }
+        Ok(Turn::Came(Box::new(came)))
+    }
+
+    fn is_ordered_otherwise(&self, target: &Target) -> bool {
+        let head = self.session.head();
+        head.aim() != Some(target.aim) || head.frozen().is_some()
+    }
+
+    async fn catch_up(&mut self, target: &Target, regions: &[Region]) -> Result<Caught, Error> {
+        let is_frozen = self.session.head().frozen().is_some();
+        if target.aim == Aim::Before || is_frozen {
+            return Ok(Caught::Up(Failures::new()));
+        }
+        let wanted = Wanted {
+            definition: self.run.definition,
+            outline: &target.outline,
+            regions,
+            given_up: &self.outset.unpublished,
+        };
+        catch_up(&self.run, self.session, &wanted).await
+    }
+
+    /// Where the last rollout is finished, a schedule's run is content with a glance that shows no change, until the
+    /// last whole look is a day old.
+    async fn glance(&self, here: &Places) -> Option<LastLook> {
+        let head = self.session.head();
+        let looked = head.looked().filter(|_| head.rollout().is_none())?;
+        let age = self.run.engine.ports.clock.now().duration_since(looked.at);
+        let may = self.run.engine.attention == Attention::Glance && age < LOOK_AGE_MAX;
+        if !may || !here.unchanged_since(looked).await {
+            return None;
+        }
+        let Looked { at, consumers, behind, .. } = *looked;
+        Some(LastLook { at, consumers, behind })
+    }
+
+    async fn glanced(&self, target: &Target) -> Vec<PlaceReport> {
+        let destinations = &self.run.definition.destinations;
+        let regions = self.run.engine.ports.regions.of(destinations).await;
+        let head = self.session.head();
+        let all = regions.iter().flat_map(Region::places).map(|(place, _)| PlaceReport {
+            layer_version: head.version(target.outline.seq, &place.region).cloned(),
+            place,
+            failure: None,
+        });
+        all.collect()
+    }
+
+    /// Where functions move off versions that freshlayer did not make, the rollout's journal is a way back: the head
+    /// names it, and where each function stands is looked at before anything moves.
+    async fn take_over(&mut self, came: &mut Came, here: &Places) -> Result<(), Error> {
+        let foreign = came.world.places.iter().any(|view| !view.foreign.is_empty());
+        let adopts = came.intent.foreign == Foreign::Adopted && foreign;
+        let Some(rollout) = came.rollout.as_ref().filter(|_| adopts) else { return Ok(()) };
+        let number = rollout.number;
+        let known = self.session.head().adopted().is_some_and(|a| a.rollouts.contains(&number));
+        if !known {
+            let (at, by) = (self.run.engine.ports.clock.now(), self.run.engine.owner.name.clone());
+            let order = Ordered { at, by, reason: None };
+            self.session
+                .change(|head| {
+                    head.adopt(&order);
+                    head.takes_over(number);
+                })
+                .await?;
+        }
+        here.look_closely(&mut came.world).await;
+        Ok(())
+    }
+
+    /// Notes where each function stands before it is moved: the journal comes before the act.
+    async fn write_before(&mut self, came: &mut Came) -> Result<(), Error> {
+        let Some(rollout) = &mut came.rollout else { return Ok(()) };
+        let mut is_new = false;
+        for placed in &came.plan.steps {
+            let function = placed.step.function();
+            if rollout.note(&placed.place, function).is_some() {
+                continue;
+            }
+            let view = came.world.places.iter().find(|view| view.place == placed.place);
+            let consumer = came.world.consumer(&placed.place, function);
+            let from = view.zip(consumer).and_then(|(view, consumer)| serving(view, consumer));
+            let note =
+                ConsumerNote { from: from.cloned(), outcome: "moving".to_owned(), done: false };
+            rollout.write(&placed.place, function, note);
+            is_new = true;
+        }
+        match is_new {
+            true => self.session.write_rollout(rollout).await,
+            false => Ok(()),
+        }
+    }
+
+    /// Writes down what became of every consumer, ends the rollout where nothing is left, and gives the lease back.
+    async fn end(&mut self, target: &Target, mut came: Came) -> Result<Report, Error> {
+        let now = self.run.engine.ports.clock.now();
+        let left = match self.run.engine.is_out_of_time() {
+            true => Why::OutOfTime,
+            false => Why::NextRun,
+        };
+        let (strays, moved) = (&came.strays, &came.moved);
+        let known = Known { world: &came.world, plan: &came.plan, strays, moved, left };
+        let consumers = known.consumers();
+        let head = self.session.head();
+        let version = |place: &Place| head.version(target.outline.seq, &place.region).cloned();
+        let failure = |place: &Place| came.failures.get(&place.region).cloned();
+        let places = places(&came.world, version, failure);
+        let end = End::of(&places, &consumers);
+        if came.is_worth_a_note(&end)
+            && self.session.head().rollout().is_some()
+            && let Leased::Theirs(lease) = self.session.lease().await?
+        {
+            return Ok(busy(self.session.head().layer(), &lease));
+        }
+        let wake_at = came.wake_at(&end, &self.outset, now);
+        let looked = Looked {
+            at: now,
+            consumers: consumers.len(),
+            behind: consumers.iter().filter(|consumer| consumer.waits()).count(),
+            tags: came.world.tags(&tag(&came.intent.layer)),
+        };
+        self.write_down(target, &mut came, &consumers, &end, looked).await?;
+        let mut report = self.report(Some(&target.outline), places, consumers, None);
+        report.wake_at = wake_at;
+        Ok(report)
+    }
+
+    async fn write_down(
+        &mut self,
+        target: &Target,
+        came: &mut Came,
+        consumers: &[ConsumerReport],
+        end: &End,
+        looked: Looked,
+    ) -> Result<(), Error> {
+        if !self.session.holds_lease() {
+            return self.write_look(looked).await;
+        }
+        let open = self.session.head().rollout().map(|open| open.number);
+        let still = came.rollout.as_mut().filter(|rollout| open == Some(rollout.number));
+        if let Some(rollout) = still {
+            note_all(rollout, consumers, end, looked.at);
+            self.session.write_rollout(rollout).await?;
+        }
+        let (ledger, accepted) = (&self.outset.ledger, self.outset.accepted);
+        let is_open = |head: &Head| head.rollout().map(|open| open.number) == open;
+        self.session
+            .release_lease(|head| {
+                ledger.lessons.write(head, accepted);
+                head.look(looked.clone());
+                let Aim::Release(release) = target.aim else { return };
+                if end.there > 0 {
+                    head.serves(release);
+                }
+                if !is_open(head) || head.frozen().is_some() {
+                    return;
+                }
+                head.journal_moved();
+                if end.reached {
+                    head.reached();
+                }
+                if end.converged {
+                    head.close_rollout();
+                }
+            })
+            .await?;
+        if target.aim == Aim::Before && end.converged {
+            self.session
+                .order(|head| {
+                    if is_open(head) {
+                        head.close_rollout();
+                    }
+                    Ok(())
+                })
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// A schedule's run remembers its whole look, so that the next ones may be content with a glance.
+    async fn write_look(&mut self, looked: Looked) -> Result<(), Error> {
+        if self.run.engine.attention == Attention::Glance {
+            let write = |head: &mut Head| Ok(head.look(looked.clone()));
+            self.session.order(write).await?;
+        }
+        self.write_lessons().await
+    }
+
+    /// Writes what was learned of the upstreams, where the lease is held or it must not be lost.
+    async fn write_lessons(&mut self) -> Result<(), Error> {
+        let (lessons, accepted) = (&self.outset.ledger.lessons, self.outset.accepted);
+        if self.session.holds_lease() {
+            return self.session.release_lease(|head| lessons.write(head, accepted)).await;
+        }
+        match lessons.quota_until {
+            Some(until) => self.session.order(|head| Ok(head.quota_reached(until))).await,
+            None => Ok(()),
+        }
+    }
+
+    fn report(
+        &mut self,
+        release: Option<&Outline>,
+        places: Vec<PlaceReport>,
+        consumers: Vec<ConsumerReport>,
+        last_look: Option<LastLook>,
+    ) -> Report {
+        let Outset { ledger, released, .. } = std::mem::take(&mut self.outset);
+        let head = self.session.head();
+        let outcome = outcome(&Facts {
+            serving: head.desired(),
+            released,
+            failures: &ledger.failures,
+            datasets: &ledger.datasets,
+            problems: &ledger.problems,
+            places: &places,
+            consumers: &consumers,
+            order: order(head),
+        });
+        Report {
+            layer: head.layer().clone(),
+            outcome,
+            release: release.map(|outline| outline_report(head, outline)),
+            datasets: ledger.datasets,
+            problems: ledger.problems,
+            places,
+            consumers,
+            last_look,
+            wake_at: None,
+            stages: Vec::new(),
+        }
+    }
+}
+
+impl Came {
+    /// Tells whether only functions are left that this run does not get any further with.
+    fn is_stuck(&self) -> bool {
+        let key = |placed: &super::Placed| (placed.place.clone(), placed.step.function().clone());
+        self.plan.steps.iter().all(|placed| self.strays.contains_key(&key(placed)))
+    }
+
+    fn fails_for_now(&self) -> bool {
+        self.strays.values().any(|stuck| match stuck {
+            Stuck::ForNow(why) => !matches!(why, Why::NotRetired { .. }),
+            Stuck::Refused(_) => false,
         })
-        .await?;
-    gathered.unpublished.clone_from(&published.failures);
-    Ok(())
+    }
+
+    /// Tells whether an open rollout has to be written, also where no step was done.
+    fn is_worth_a_note(&self, end: &End) -> bool {
+        let tries = self.rollout.as_ref().map_or(0, |rollout| rollout.tries);
+        end.converged || (end.behind + end.failed_for_now > 0 && tries < FAILURE_RUNS_MAX)
+    }
+
+    /// Says when to go on before the next schedule. A run that made no progress is not repeated at once.
+    fn wake_at(&mut self, end: &End, outset: &Outset, now: Timestamp) -> Option<Timestamp> {
+        let progress = self.steps > 0 || outset.released.is_some();
+        if end.behind > 0 && progress {
+            return now.checked_add(BREATH).ok();
+        }
+        let rollout = self.rollout.as_mut().filter(|_| end.failed_for_now + end.behind > 0)?;
+        if rollout.tries >= FAILURE_RUNS_MAX || self.intent.frozen.is_some() {
+            return None;
+        }
+        let pause = AFTER_FAILURE * (1 << rollout.tries);
+        rollout.tries += 1;
+        now.checked_add(pause).ok()
+    }
 }
 
-/// Brings every Region to the release, moves the consumers to where they shall be, and gives the lease back. A
-/// run that has nothing to move and nothing to remember writes nothing.
-pub(crate) async fn settle(
-    engine: &Engine,
-    session: &mut Session<'_>,
-    definition: &Definition,
-    gathered: Gathered,
-    stages: &Stages,
-) -> Result<Report, Error> {
-    let layer = session.head().layer.clone();
-    let Some(seq) = session.head().desired() else {
-        if session.holds_lease() {
-            session.release_lease(|head| gathered.remember(head)).await?;
-        }
-        return Ok(report(session.head(), None, gathered, None));
-    };
-    let release = session.release(seq).await?;
-    let regions = engine.ports.regions.of(&definition.destinations).await;
-    let wanted = Wanted {
-        definition,
-        release: &release,
-        regions: &regions,
-        given_up: &gathered.unpublished,
-    };
-    let failures = match catch_up(engine, session, &wanted, stages).await? {
-        Caught::Up(failures) => failures,
-        Caught::Busy(lease) => return Ok(busy(&layer, &lease)),
-    };
-    let survey = glance(session.head(), &release, &regions).await;
-    if !survey.nothing_to_do()
-        && let Leased::Theirs(lease) = session.lease().await?
-    {
-        return Ok(busy(&layer, &lease));
-    }
-    let mut driven = drive(engine, session, seq, survey, stages).await?;
-    for gone in &mut driven.places {
-        if let Some(failure) = failures.get(&gone.place.region) {
-            gone.failure = Some(failure.clone());
-        }
-    }
-    let finishes = driven.converged() && session.head().rollout.is_some();
-    if finishes && let Leased::Theirs(lease) = session.lease().await? {
-        return Ok(busy(&layer, &lease));
-    }
-    if session.holds_lease() {
-        session.release_lease(|head| write_down(head, seq, &gathered, &driven)).await?;
-    }
-    // A run that got nowhere would get nowhere again: that is the schedule's to find out.
-    let reordered = session.head().desired() != Some(seq);
-    let got_somewhere = driven.moved() > 0 || gathered.released.is_some() || reordered;
-    let mut report = report(session.head(), Some(&release), gathered, Some(driven));
-    if got_somewhere && report.is_on_its_way() {
-        report.wake_at = engine.ports.clock.now().checked_add(BREATH).ok();
-    }
-    Ok(report)
+/// How a rollout stands at the end of a run.
+struct End {
+    /// Functions that are on the release.
+    there: usize,
+    /// Functions that are on their way.
+    behind: usize,
+    /// Functions that another try may move.
+    failed_for_now: usize,
+    /// Every consumer is where it should be or where a person ordered it to stay.
+    converged: bool,
+    /// The rollout has reached everyone it can: no function is still moving, and every other one waits for a person.
+    /// One place or function that fails does not keep a release from being stable, unless more fail than arrive.
+    reached: bool,
 }
 
-fn write_down(head: &mut Head, seq: u64, gathered: &Gathered, driven: &Driven) {
-    gathered.remember(head);
-    let Some(rollout) = head.rollout.as_mut().filter(|rollout| rollout.to == seq) else {
-        return;
-    };
-    for gone in &driven.places {
-        let journal = rollout.journal.entry(gone.place.to_string()).or_default();
-        journal.extend(gone.journal.clone());
+impl End {
+    fn of(places: &[PlaceReport], consumers: &[ConsumerReport]) -> Self {
+        let count = |states: &[ConsumerState]| {
+            consumers.iter().filter(|consumer| states.contains(&consumer.state)).count()
+        };
+        let there = count(&[ConsumerState::Current, ConsumerState::Moved]);
+        let behind = count(&[ConsumerState::Behind]);
+        let failed = consumers.iter().filter(|c| c.state == ConsumerState::Failed);
+        let failed_for_now = failed.filter(|consumer| consumer.is_on_its_way()).count();
+        let well = places.iter().filter(|place| place.failure.is_none()).count();
+        let nobody = consumers.is_empty() && well == places.len();
+        Self {
+            there,
+            behind,
+            failed_for_now,
+            converged: well == places.len() && !consumers.iter().any(ConsumerReport::waits),
+            reached: well > 0 && behind == 0 && failed_for_now <= there && (nobody || there > 0),
+        }
     }
-    if driven.reached() {
-        head.reached();
+}
+
+/// Writes into the journal what became of every consumer.
+fn note_all(rollout: &mut Rollout, consumers: &[ConsumerReport], end: &End, now: Timestamp) {
+    for consumer in consumers {
+        let outcome = match &consumer.reason {
+            Some(reason) => reason.text.clone(),
+            None => consumer.state.word().to_owned(),
+        };
+        let done = matches!(consumer.state, ConsumerState::Current | ConsumerState::Moved);
+        let note = ConsumerNote { from: consumer.layer_version.clone(), outcome, done };
+        rollout.write(&consumer.place, &consumer.function, note);
     }
-    if driven.converged() {
-        head.rollout = None;
+    if end.converged {
+        rollout.ended = Some(now);
     }
+}
+
+/// A person's order that keeps the layer where it is.
+fn order(head: &Head) -> Option<Why> {
+    if let Some(why) = frozen(head) {
+        return Some(why);
+    }
+    if let Some(Ordered { at, by, .. }) = head.is_handed_back().cloned() {
+        return Some(Why::HandedBack { by, at });
+    }
+    let pin = head.pinned()?.clone();
+    Some(Why::Pinned { release: pin.release, at: pin.at, by: pin.by, reason: pin.reason })
 }
 
 /// Another publisher works on the layer: look again when its lease ends.
 pub(crate) fn busy(layer: &LayerName, lease: &Lease) -> Report {
-    let Lease { owner, expires } = lease;
-    let reason = format!("publisher {owner} works on this layer, until {expires} at the latest");
+    let Lease { owner, expires } = lease.clone();
+    let reason = Reason::from(Why::Busy { owner, until: expires });
     let report = Report::of(layer.clone(), Outcome::Held { reason });
-    Report { wake_at: Some(*expires), ..report }
+    Report { wake_at: Some(expires), ..report }
 }
 
-fn report(
-    head: &Head,
-    release: Option<&Release>,
-    gathered: Gathered,
-    driven: Option<Driven>,
-) -> Report {
-    let outcome = outcome(head, &gathered, driven.as_ref());
-    Report {
-        layer: head.layer.clone(),
-        outcome,
-        release: release.map(|release| release_report(head, release)),
-        datasets: gathered.datasets,
-        problems: gathered.problems,
-        places: places(head, driven.as_ref()),
-        consumers: driven.map(|driven| driven.consumers().cloned().collect()).unwrap_or_default(),
-        wake_at: None,
-        stages: Vec::new(),
-    }
-}
-
-fn places(head: &Head, driven: Option<&Driven>) -> Vec<PlaceReport> {
-    let seq = head.desired().unwrap_or_default();
-    let gone = driven.into_iter().flat_map(|driven| &driven.places);
-    let reports = gone.map(|gone| PlaceReport {
-        layer_version: head.version(seq, &gone.place.region).cloned(),
-        place: gone.place.clone(),
-        failure: gone.failure.clone(),
-    });
-    reports.collect()
-}
-
-/// Says which places failed; where there is only one it needs no name.
-fn place_failures(driven: Option<&Driven>) -> Option<String> {
-    let places = &driven?.places;
-    let failed = places.iter().filter_map(|gone| Some((&gone.place, gone.failure.as_ref()?)));
-    let said: Vec<String> = match places.len() {
-        1 => failed.map(|(_, failure)| failure.clone()).collect(),
-        _ => failed.map(|(place, failure)| format!("{place}: {failure}")).collect(),
-    };
-    let rest = match places.len() - said.len() {
-        0 => "the next run goes on".to_owned(),
-        done => format!("{done} of {} places are done, the next run goes on", places.len()),
-    };
-    (!said.is_empty()).then(|| format!("{}; {rest}", said.join("; ")))
-}
-
-/// Says how the run ended. What needs a person comes first.
-fn outcome(head: &Head, gathered: &Gathered, driven: Option<&Driven>) -> Outcome {
-    let serving = match head.desired() {
-        Some(seq) => format!("release {seq} keeps serving"),
-        None => "there is no release yet".to_owned(),
-    };
-    if !gathered.failures.is_empty() {
-        let failures = gathered.failures.join("; ");
-        let tail = match &gathered.released {
-            Some((seq, _)) => format!("the rest is released as {seq}"),
-            None => serving,
-        };
-        return Outcome::Failed { reason: format!("{failures}; {tail}") };
-    }
-    if let Some(reason) = place_failures(driven) {
-        return Outcome::Failed { reason };
-    }
-    let failing = || gathered.problems.iter().filter(|problem| problem.level == Level::Fail);
-    if failing().count() > 0 && failing().all(|problem| problem.code == Code::RolledBack) {
-        let reason = format!("the upstream still has what a person rolled back; {serving}");
-        return Outcome::Held { reason };
-    }
-    let refused = gathered.problems.iter().any(|p| p.level == Level::Fail);
-    if refused || gathered.datasets.iter().any(|d| d.state == DatasetState::Rejected) {
-        let tail = match &gathered.released {
-            Some((seq, _)) => format!("the rest is released as {seq}"),
-            None => serving,
-        };
-        return Outcome::Rejected { reason: format!("the upstream's data is not good; {tail}") };
-    }
-    let waiting: usize = driven.map_or(0, |d| {
-        use ConsumerState::{Behind, Failed, Held};
-        [Behind, Failed, Held].map(|state| d.count(state)).iter().sum()
-    });
-    let total = driven.map_or(0, |driven| driven.consumers().count());
-    if waiting > 0 {
-        return Outcome::Held { reason: format!("{waiting} of {total} functions were not moved") };
-    }
-    if let Some(pin) = &head.pin {
-        let why = pin.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-        let reason = format!("pinned to release {} since {}{why}; unpin to go on", pin.seq, pin.at);
-        return Outcome::Held { reason };
-    }
-    let moved = driven.map_or(0, Driven::moved);
-    let functions = match total {
-        0 => "no function uses it yet".to_owned(),
-        _ => format!("{moved} of {total} functions moved"),
-    };
-    match (&gathered.released, moved) {
-        (Some((seq, version)), _) => {
-            let reason = format!("release {seq}, version {version}; {functions}");
-            Outcome::Refreshed { reason }
-        }
-        (None, 0) => Outcome::Unchanged { reason: "nothing new".to_owned() },
-        (None, _) => {
-            Outcome::Refreshed { reason: format!("nothing new; {functions} to where they belong") }
-        }
-    }
-}
-
-pub(crate) fn release_report(head: &Head, release: &Release) -> ReleaseReport {
+/// Says what a release is.
+pub(crate) fn outline_report(head: &Head, outline: &Outline) -> ReleaseReport {
+    let snapshots = &outline.snapshots;
     ReleaseReport {
-        seq: release.seq,
-        version: release.version.to_string(),
-        version_reasons: release.version_reasons.clone(),
-        oldest_data: release.snapshots.iter().map(Snapshot::built_or_fetched).min(),
-        upstream_modified: release
-            .snapshots
-            .iter()
-            .filter_map(|snapshot| snapshot.upstream.last_modified)
-            .min(),
-        layer_versions: head.versions.get(&release.seq).cloned().unwrap_or_default(),
-        zip_bytes: release.zip_bytes,
-        unzipped_bytes: release.unzipped_bytes,
+        seq: outline.seq,
+        version: outline.version.to_string(),
+        version_reasons: outline.version_reasons.clone(),
+        oldest_data: snapshots.iter().map(|snapshot| snapshot.built_or_fetched()).min(),
+        upstream_modified: snapshots.iter().filter_map(|snapshot| snapshot.last_modified).min(),
+        layer_versions: head.versions().get(&outline.seq).cloned().unwrap_or_default(),
+        zip_bytes: outline.zip_bytes,
+        unzipped_bytes: outline.unzipped_bytes,
     }
 }

@@ -1,14 +1,16 @@
-//! Moves consumers: observe, plan (pure), do the steps, observe what they answer, until nothing is left.
+//! Moves consumers: observe, plan (pure), do the steps, until every function is where it belongs.
 
-pub(crate) mod converge;
-mod drive;
+mod act;
+mod converge;
+mod goal;
+mod observe;
 mod plan;
 mod standing;
-mod survey;
 mod tag;
 
-pub(crate) use drive::{Driven, drive};
-pub use plan::{Desired, Plan, Standing, plan};
-pub(crate) use standing::standing;
-pub(crate) use survey::{glance, survey};
-pub use tag::{Order, order};
+pub(crate) use converge::{Converge, Outset, busy, outline_report};
+pub(crate) use goal::Target;
+pub(crate) use observe::Places;
+pub use plan::{Foreign, Goal, Intent, Next, PlaceView, Placed, Plan, Standing, World, plan};
+pub(crate) use standing::Known;
+pub use tag::TagRule;

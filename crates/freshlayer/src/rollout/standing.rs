@@ -1,28 +1,92 @@
-use super::drive::Drive;
-use super::survey::Survey;
-use crate::names::Place;
-use crate::ports::FunctionName;
-use crate::report::{ConsumerReport, ConsumerState};
+//! Where every consumer stands, in the words of the report: a pure function of what is known.
 
-/// Says where every consumer stands, without doing anything; and what could not be asked.
-pub(crate) fn standing(survey: Survey) -> (Vec<ConsumerReport>, Vec<(Place, String)>) {
-    let (mut consumers, mut unknown) = (Vec::new(), Vec::new());
-    for look in survey.looks {
-        let found = match look.found {
-            Ok(found) => found,
-            Err(reason) => {
-                unknown.push((look.place, reason));
-                continue;
-            }
-        };
-        let steps = found.plan.steps.iter();
-        let moving: Vec<FunctionName> = steps.map(|step| step.function().clone()).collect();
-        let mut here = Drive::new(look.place, look.fleet, found).finish().consumers;
-        for consumer in here.iter_mut().filter(|c| moving.contains(&c.function)) {
-            consumer.state = ConsumerState::Behind;
-            consumer.reason = Some("the next refresh moves it".to_owned());
-        }
-        consumers.append(&mut here);
+use std::collections::BTreeSet;
+
+use super::act::{Strays, Stuck};
+use super::plan::{PlaceView, Plan, Standing, World};
+use crate::names::{LayerVersionArn, Place};
+use crate::ports::{Consumer, FunctionName};
+use crate::report::{ConsumerReport, ConsumerState, PlaceReport, Reason, Why};
+
+/// What is known after a run, or before one.
+pub(crate) struct Known<'a> {
+    pub(crate) world: &'a World,
+    pub(crate) plan: &'a Plan,
+    pub(crate) strays: &'a Strays,
+    /// The functions that this run moved.
+    pub(crate) moved: &'a BTreeSet<(Place, FunctionName)>,
+    /// Why a function that has steps left does not have them done.
+    pub(crate) left: Why,
+}
+
+impl Known<'_> {
+    /// Says where every consumer stands.
+    pub(crate) fn consumers(&self) -> Vec<ConsumerReport> {
+        let views = self.world.places.iter();
+        let all = views.flat_map(|view| {
+            let consumers = view.consumers.iter().flatten();
+            consumers.map(|consumer| self.consumer(view, consumer))
+        });
+        all.collect()
     }
-    (consumers, unknown)
+
+    fn consumer(&self, view: &PlaceView, consumer: &Consumer) -> ConsumerReport {
+        let key = (view.place.clone(), consumer.function.clone());
+        let (state, why) = self.state(&key);
+        ConsumerReport {
+            place: key.0,
+            function: key.1,
+            state,
+            layer_version: serving(view, consumer).cloned(),
+            reason: why.map(Reason::from),
+        }
+    }
+
+    fn state(&self, key: &(Place, FunctionName)) -> (ConsumerState, Option<Why>) {
+        let there = match self.moved.contains(key) {
+            true => ConsumerState::Moved,
+            false => ConsumerState::Current,
+        };
+        match (self.strays.get(key), self.plan.standings.get(key)) {
+            (Some(Stuck::ForNow(why @ Why::NotRetired { .. })), _) => (there, Some(why.clone())),
+            (Some(Stuck::Refused(why) | Stuck::ForNow(why)), _) => {
+                (ConsumerState::Failed, Some(why.clone()))
+            }
+            (None, Some(Standing::Held(why))) => (ConsumerState::Held, Some(why.clone())),
+            (None, Some(Standing::Ordered(why))) => (ConsumerState::Ordered, Some(why.clone())),
+            (None, Some(Standing::Waiting(why))) => (ConsumerState::Behind, Some(why.clone())),
+            (None, Some(Standing::Moving) | None) => {
+                (ConsumerState::Behind, Some(self.left.clone()))
+            }
+            (None, Some(Standing::Current)) => (there, None),
+        }
+    }
+}
+
+/// Says how far each place is.
+pub(crate) fn places(
+    world: &World,
+    version: impl Fn(&Place) -> Option<LayerVersionArn>,
+    failure: impl Fn(&Place) -> Option<Reason>,
+) -> Vec<PlaceReport> {
+    let mut reports: Vec<PlaceReport> = world
+        .places
+        .iter()
+        .map(|view| PlaceReport {
+            layer_version: version(&view.place),
+            failure: failure(&view.place).or_else(|| view.consumers.as_ref().err().cloned()),
+            place: view.place.clone(),
+        })
+        .collect();
+    reports.sort_by(|a, b| a.place.cmp(&b.place));
+    reports
+}
+
+/// The layer version that callers get: behind the first alias, or in `$LATEST`.
+pub(crate) fn serving<'c>(view: &PlaceView, consumer: &'c Consumer) -> Option<&'c LayerVersionArn> {
+    let layer = view.version.as_ref()?.layer();
+    let alias = consumer.aliases().first();
+    let version = alias.and_then(|alias| consumer.version(alias.version));
+    let configuration = version.map_or(&consumer.latest, |version| &version.configuration);
+    configuration.layers.iter().find(|arn| arn.layer() == layer)
 }

@@ -3,9 +3,9 @@ use semver::VersionReq;
 use crate::names::LayerName;
 use crate::ports::Consumer;
 
-/// What a function's tag `freshlayer:<layer>` orders.
+/// What a function's tag `freshlayer:<layer>` asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Order {
+pub enum TagRule {
     /// Follow every release, or those whose data version matches.
     Follow(VersionReq),
     /// Stay on what is there.
@@ -16,7 +16,7 @@ pub enum Order {
     Unclear(String),
 }
 
-impl Order {
+impl TagRule {
     /// Reads a tag's value.
     pub fn parse(text: &str) -> Self {
         let text = text.trim();
@@ -28,14 +28,14 @@ impl Order {
             (_, None) => VersionReq::parse(text).map_or_else(|_| unclear(), Self::Follow),
         }
     }
+
+    /// Reads what a function's tag asks for, if it has one for the layer.
+    pub fn of(consumer: &Consumer, layer: &LayerName) -> Option<Self> {
+        consumer.tags.get(&tag(layer)).map(|text| Self::parse(text))
+    }
 }
 
-/// Reads a function's order for a layer, if it has one.
-pub fn order(consumer: &Consumer, layer: &LayerName) -> Option<Order> {
-    consumer.tags.get(&tag(layer)).map(|text| Order::parse(text))
-}
-
-/// Returns the key of the tag by which a function gives orders about a layer.
+/// Returns the key of the tag by which a function says what it wants of a layer.
 pub(crate) fn tag(layer: &LayerName) -> String {
     format!("freshlayer:{layer}")
 }

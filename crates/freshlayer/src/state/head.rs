@@ -1,63 +1,59 @@
+//! A layer's head: its fields are private, and it changes by named transitions only.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Release, STATE_FORMAT};
-use crate::definition::{Dataset, Reader};
-use crate::limits::Limits;
+use super::orders::{Adopted, Freeze, LeftBehind, Ordered, Pin};
+use super::outline::Outline;
+use super::rollout::{Cause, OpenRollout};
+use super::{HEAD_FORMAT, Release};
+use crate::definition::Reader;
 use crate::names::{AccountId, DatasetName, Digest, LayerName, LayerVersionArn, RegionName};
-use crate::ports::{FunctionName, Validators};
+use crate::ports::Validators;
 use crate::problem::Problem;
 
-/// How many rejections a head remembers (I11).
-const REMEMBERED_MAX: usize = 100;
+/// How many verdicts a head remembers (I11). A person's orders are kept apart, and are not counted.
+const VERDICTS_MAX: usize = 100;
+/// How many stable releases a head remembers.
+const STABLE_MAX: usize = 100;
 
-/// A layer's only mutable object.
+/// The layer versions of one release, by Region.
+pub type Versions = BTreeMap<RegionName, LayerVersionArn>;
+
+/// A layer's only small mutable object.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Head {
-    /// Number of the state format.
-    pub format: u32,
-    /// The layer.
-    pub layer: LayerName,
-    /// The newest release number that was given out.
-    pub newest: u64,
-    /// The release that consumers shall be on.
-    pub current: Option<u64>,
-    /// A copy of that release's record, so that a run which finds nothing new reads one object.
-    pub record: Option<Release>,
-    /// The last release that every consumer reached that could.
-    pub stable: Option<u64>,
-    /// The stable releases before it, oldest first; a rollback takes off what it leaves behind.
-    #[serde(default)]
-    pub stable_before: Vec<u64>,
-    /// Layer versions by release and Region.
-    #[serde(default)]
-    pub versions: BTreeMap<u64, BTreeMap<RegionName, LayerVersionArn>>,
-    /// Releases that are being deleted: the layer versions that are left of each. Nobody is led to these any more.
-    #[serde(default)]
-    pub leaving: BTreeMap<u64, BTreeMap<RegionName, LayerVersionArn>>,
-    /// What each Region was last told to use.
-    #[serde(default)]
-    pub told: BTreeMap<RegionName, Told>,
-    /// What was last seen of each upstream.
-    #[serde(default)]
-    pub upstream: BTreeMap<DatasetName, Seen>,
-    /// Rejected snapshots and downloads.
-    #[serde(default)]
-    pub rejected: Vec<Rejection>,
-    /// A person's order to stay.
-    pub pin: Option<Pin>,
-    /// The rollout that is not finished.
-    pub rollout: Option<Rollout>,
-    /// Who works on the layer.
-    pub lease: Option<Lease>,
+    format: u32,
+    layer: LayerName,
+    newest: u64,
+    current: Option<u64>,
+    outline: Option<Outline>,
+    stable: Option<u64>,
+    stable_before: Vec<u64>,
+    served: BTreeSet<u64>,
+    versions: BTreeMap<u64, Versions>,
+    deleting: BTreeMap<u64, Versions>,
+    announced: BTreeMap<RegionName, Announced>,
+    upstream: BTreeMap<DatasetName, SeenUpstream>,
+    quota_until: Option<Timestamp>,
+    rejected: Vec<Rejection>,
+    left_behind: Vec<LeftBehind>,
+    unpublished: Option<Unpublished>,
+    pin: Option<Pin>,
+    freeze: Option<Freeze>,
+    handed_back: Option<Ordered>,
+    adopted: Option<Adopted>,
+    rollouts: u64,
+    rollout: Option<OpenRollout>,
+    looked: Option<Looked>,
+    lease: Option<Lease>,
 }
 
 /// What a Region was told: which version to use, and who may.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
+pub struct Announced {
     /// The version.
     pub version: LayerVersionArn,
     /// Who may use it, beside its own account.
@@ -69,7 +65,7 @@ pub struct Told {
 
 /// The last state of an upstream that was downloaded whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Seen {
+pub struct SeenUpstream {
     /// The source's definition at that time; with another one the validators say nothing.
     pub fingerprint: String,
     /// What names the state in the upstream's words.
@@ -78,7 +74,7 @@ pub struct Seen {
     pub digest: Digest,
 }
 
-/// Why a digest is not released.
+/// A verdict: why a digest is not released.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rejection {
     /// The dataset.
@@ -93,42 +89,26 @@ pub struct Rejection {
     pub problems: Vec<Problem>,
 }
 
-/// A person's order to stay on a release.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Pin {
+/// A release that is recorded and stored, and that no Region took yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unpublished {
     /// The release.
-    pub seq: u64,
+    pub release: u64,
+    /// The digest of each of its snapshots.
+    pub digests: BTreeMap<DatasetName, Digest>,
+}
+
+/// What the last whole look at the functions found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Looked {
     /// When.
-    #[schemars(with = "String")]
     pub at: Timestamp,
-    /// Why, in the person's words.
-    pub reason: Option<String>,
-}
-
-/// A rollout with its journal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rollout {
-    /// The release that consumers come from.
-    pub from: Option<u64>,
-    /// The release that consumers go to.
-    pub to: u64,
-    /// When it began.
-    pub started: Timestamp,
-    /// What became of each consumer so far, place by place.
-    #[serde(default, rename = "places")]
-    pub journal: Journal,
-}
-
-/// What became of each consumer, by place (`eu-west-1`, `eu-west-1 of 123456789012`) and function.
-pub type Journal = BTreeMap<String, BTreeMap<FunctionName, ConsumerNote>>;
-
-/// What became of one consumer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ConsumerNote {
-    /// The layer version that it was on when the rollout met it.
-    pub from: Option<LayerVersionArn>,
-    /// `moved`, or why not.
-    pub outcome: String,
+    /// How many functions use the layer.
+    pub consumers: usize,
+    /// How many of them were not where they should be.
+    pub behind: usize,
+    /// A digest over the functions' tags for this layer.
+    pub tags: String,
 }
 
 /// The right to change a layer for a while.
@@ -140,99 +120,194 @@ pub struct Lease {
     pub expires: Timestamp,
 }
 
+/// Where consumers shall be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aim {
+    /// On this release.
+    Release(u64),
+    /// On what they used before the layer was adopted.
+    Before,
+}
+
+/// What a head says.
 impl Head {
     /// Makes the head of a layer that has no release yet.
     pub fn new(layer: LayerName) -> Self {
         Self {
-            format: STATE_FORMAT,
+            format: HEAD_FORMAT,
             layer,
             newest: 0,
             current: None,
-            record: None,
+            outline: None,
             stable: None,
             stable_before: Vec::new(),
-            told: BTreeMap::new(),
+            served: BTreeSet::new(),
             versions: BTreeMap::new(),
-            leaving: BTreeMap::new(),
+            deleting: BTreeMap::new(),
+            announced: BTreeMap::new(),
             upstream: BTreeMap::new(),
+            quota_until: None,
             rejected: Vec::new(),
+            left_behind: Vec::new(),
+            unpublished: None,
             pin: None,
+            freeze: None,
+            handed_back: None,
+            adopted: None,
+            rollouts: 0,
             rollout: None,
+            looked: None,
             lease: None,
         }
     }
 
+    /// Returns the layer.
+    pub fn layer(&self) -> &LayerName {
+        &self.layer
+    }
+
+    /// Returns the newest release number that was given out.
+    pub fn newest(&self) -> u64 {
+        self.newest
+    }
+
+    /// Returns the newest release that was promoted, or the one that a person went back to.
+    pub fn current(&self) -> Option<u64> {
+        self.current
+    }
+
+    /// Returns what a run that finds nothing new needs to know of the current release.
+    pub fn outline(&self) -> Option<&Outline> {
+        self.outline.as_ref()
+    }
+
+    /// Returns the last release that every movable consumer has reached.
+    pub fn stable(&self) -> Option<u64> {
+        self.stable
+    }
+
     /// Returns the release that consumers shall be on, a pin before anything else.
     pub fn desired(&self) -> Option<u64> {
-        self.pin.as_ref().map(|pin| pin.seq).or(self.current)
+        self.pin.as_ref().map(|pin| pin.release).or(self.current)
+    }
+
+    /// Returns where consumers shall be.
+    pub fn aim(&self) -> Option<Aim> {
+        match &self.handed_back {
+            Some(_) => Some(Aim::Before),
+            None => self.desired().map(Aim::Release),
+        }
+    }
+
+    /// Returns the layer versions of each release.
+    pub fn versions(&self) -> &BTreeMap<u64, Versions> {
+        &self.versions
+    }
+
+    /// Returns the releases that are being deleted, with the layer versions that are left of each.
+    pub fn deleting(&self) -> &BTreeMap<u64, Versions> {
+        &self.deleting
     }
 
     /// Returns the layer version of a release in a Region.
-    pub fn version(&self, seq: u64, region: &RegionName) -> Option<&LayerVersionArn> {
-        self.versions.get(&seq)?.get(region)
+    pub fn version(&self, release: u64, region: &RegionName) -> Option<&LayerVersionArn> {
+        self.versions.get(&release)?.get(region)
     }
 
-    /// Returns why data is not released, unless the expectations or limits changed since.
-    pub fn rejection(
+    /// Tells whether a layer version is one of ours, by the state.
+    pub fn made(&self, version: &LayerVersionArn) -> bool {
+        let mut known = self.versions.values().chain(self.deleting.values());
+        known.any(|versions| versions.values().any(|arn| arn == version))
+    }
+
+    /// Returns what each Region was told to use.
+    pub fn announced(&self) -> &BTreeMap<RegionName, Announced> {
+        &self.announced
+    }
+
+    /// Returns the last state of an upstream that was downloaded whole.
+    pub fn upstream(&self, dataset: &DatasetName) -> Option<&SeenUpstream> {
+        self.upstream.get(dataset)
+    }
+
+    /// Returns until when the account's downloads are used up.
+    pub fn quota_until(&self) -> Option<Timestamp> {
+        self.quota_until
+    }
+
+    /// Returns the verdicts.
+    pub fn rejected(&self) -> &[Rejection] {
+        &self.rejected
+    }
+
+    /// Returns the data that a person rolled back.
+    pub fn left_behind(&self) -> &[LeftBehind] {
+        &self.left_behind
+    }
+
+    /// Returns the release that no Region took yet.
+    pub fn unpublished(&self) -> Option<&Unpublished> {
+        self.unpublished.as_ref()
+    }
+
+    /// Returns a person's order to stay on a release.
+    pub fn pinned(&self) -> Option<&Pin> {
+        self.pin.as_ref()
+    }
+
+    /// Returns a person's order that nothing moves.
+    pub fn frozen(&self) -> Option<&Freeze> {
+        self.freeze.as_ref()
+    }
+
+    /// Returns a person's order to hand the functions back to what they used before.
+    pub fn is_handed_back(&self) -> Option<&Ordered> {
+        self.handed_back.as_ref()
+    }
+
+    /// Returns when and by whom the layer was adopted.
+    pub fn adopted(&self) -> Option<&Adopted> {
+        self.adopted.as_ref()
+    }
+
+    /// Returns the rollout that is not finished.
+    pub fn rollout(&self) -> Option<&OpenRollout> {
+        self.rollout.as_ref()
+    }
+
+    /// Returns how many rollouts there were.
+    pub fn rollouts(&self) -> u64 {
+        self.rollouts
+    }
+
+    /// Returns what the last whole look at the functions found.
+    pub fn looked(&self) -> Option<&Looked> {
+        self.looked.as_ref()
+    }
+
+    /// Returns who works on the layer.
+    pub fn lease(&self) -> Option<&Lease> {
+        self.lease.as_ref()
+    }
+
+    /// Returns why data is not released: a person rolled it back, or a verdict under the same expectations and limits.
+    pub fn refusal(
         &self,
-        dataset: &Dataset,
-        limits: &Limits,
+        dataset: &DatasetName,
+        fingerprint: &str,
         digest: &Digest,
-    ) -> Option<&Rejection> {
-        let fingerprint = dataset.verdict_fingerprint(limits);
-        self.rejected.iter().find(|known| {
-            known.dataset == dataset.name
-                && known.digest == *digest
-                && known.fingerprint == fingerprint
-        })
-    }
-
-    /// Remembers a rejection; the oldest ones are forgotten.
-    pub fn reject(&mut self, rejection: Rejection) {
-        self.rejected
-            .retain(|known| known.dataset != rejection.dataset || known.digest != rejection.digest);
-        self.rejected.push(rejection);
-        let surplus = self.rejected.len().saturating_sub(REMEMBERED_MAX);
-        self.rejected.drain(..surplus);
-    }
-
-    /// Makes a release the one that consumers shall be on, and opens its rollout.
-    pub fn promote(&mut self, release: &Release, now: Timestamp) {
-        let to = release.seq;
-        self.newest = self.newest.max(to);
-        self.stable_before.retain(|before| *before < to);
-        if self.stable.is_some_and(|stable| stable > to) {
-            self.stable = None;
+    ) -> Option<Vec<Problem>> {
+        if let Some(left) = self.left_behind.iter().find(|left| left.is(dataset, digest)) {
+            return Some(vec![left.problem()]);
         }
-        self.current = Some(to);
-        self.record = Some(release.clone());
-        self.roll(to, now);
-    }
-
-    /// Opens a rollout: from now on consumers are looked at until every one is there.
-    pub fn roll(&mut self, to: u64, now: Timestamp) {
-        self.rollout = Some(Rollout {
-            from: self.stable.filter(|from| *from != to),
-            to,
-            started: now,
-            journal: BTreeMap::new(),
+        let verdict = self.rejected.iter().find(|known| {
+            known.dataset == *dataset && known.digest == *digest && known.fingerprint == fingerprint
         });
-    }
-
-    /// Notes that every consumer that can be moved reached the rollout's release.
-    pub fn reached(&mut self) {
-        let Some(to) = self.rollout.as_ref().map(|rollout| rollout.to) else {
-            return;
-        };
-        if let Some(before) = self.stable.replace(to).filter(|before| *before < to) {
-            self.stable_before.push(before);
-            let surplus = self.stable_before.len().saturating_sub(REMEMBERED_MAX);
-            self.stable_before.drain(..surplus);
-        }
+        verdict.map(|verdict| verdict.problems.clone())
     }
 
     /// Returns the release that a rollback without a number leads to: the last stable one before the current, or
-    /// where there was none the newest before it.
+    /// where there was none the newest published before it.
     pub fn fallback(&self) -> Option<u64> {
         let current = self.current?;
         let before = self.stable_before.iter().chain(&self.stable).copied();
@@ -240,5 +315,240 @@ impl Head {
             .filter(|seq| *seq < current && self.versions.contains_key(seq))
             .max()
             .or_else(|| self.versions.range(..current).next_back().map(|(seq, _)| *seq))
+    }
+
+    /// Returns the releases between two, both left out, that functions were on.
+    pub fn served_between(&self, earlier: u64, later: u64) -> Vec<u64> {
+        let between = self.served.range(earlier + 1..later.max(earlier + 1)).copied();
+        between.filter(|seq| self.versions.contains_key(seq)).collect()
+    }
+}
+
+/// What the publisher changes, holding the lease.
+impl Head {
+    /// Notes layer versions of a release.
+    pub(crate) fn published(&mut self, release: u64, versions: Versions) {
+        self.newest = self.newest.max(release);
+        self.versions.entry(release).or_default().extend(versions);
+    }
+
+    /// Notes that a layer version does not exist any more.
+    pub(crate) fn lost(&mut self, release: u64, region: &RegionName) {
+        if let Some(versions) = self.versions.get_mut(&release) {
+            versions.remove(region);
+        }
+        self.announced.remove(region);
+    }
+
+    /// Notes that a release is recorded and stored, and that no Region took it: its number is given out.
+    pub(crate) fn not_published(&mut self, release: &Release) {
+        self.newest = self.newest.max(release.seq);
+        let digests = release.snapshots.iter().map(|s| (s.dataset.clone(), s.digest.clone()));
+        self.unpublished = Some(Unpublished { release: release.seq, digests: digests.collect() });
+    }
+
+    /// Makes a release the one that consumers shall be on, and opens its rollout.
+    pub(crate) fn promote(&mut self, release: &Release, now: Timestamp) {
+        self.go_to(release);
+        self.unpublished = None;
+        self.roll(release.seq, Cause::NewRelease, "", now);
+    }
+
+    fn go_to(&mut self, release: &Release) {
+        let to = release.seq;
+        self.newest = self.newest.max(to);
+        self.stable_before.retain(|before| *before < to);
+        if self.stable.is_some_and(|stable| stable > to) {
+            self.stable = None;
+        }
+        self.current = Some(to);
+        self.outline = Some(release.outline());
+    }
+
+    /// Opens a rollout: from now on consumers are looked at until every one is there.
+    pub(crate) fn roll(&mut self, to: u64, cause: Cause, by: &str, now: Timestamp) {
+        self.rollouts += 1;
+        self.rollout = Some(OpenRollout {
+            number: self.rollouts,
+            from: self.stable.filter(|from| *from != to),
+            to,
+            cause,
+            by: by.to_owned(),
+            started: now,
+            journal: None,
+        });
+    }
+
+    /// Notes that functions are on a release.
+    pub(crate) fn serves(&mut self, release: u64) {
+        self.served.insert(release);
+        self.served.retain(|seq| self.versions.contains_key(seq));
+    }
+
+    /// Notes that every consumer that can be moved has reached the rollout's release.
+    pub(crate) fn reached(&mut self) {
+        let Some(to) = self.rollout.as_ref().map(|rollout| rollout.to) else {
+            return;
+        };
+        if let Some(before) = self.stable.replace(to).filter(|before| *before < to) {
+            self.stable_before.push(before);
+            let surplus = self.stable_before.len().saturating_sub(STABLE_MAX);
+            self.stable_before.drain(..surplus);
+        }
+    }
+
+    /// Closes the rollout.
+    pub(crate) fn close_rollout(&mut self) {
+        self.rollout = None;
+    }
+
+    /// Notes that the journal which an earlier format kept in the head lies in the rollout's own object.
+    pub(crate) fn journal_moved(&mut self) {
+        if let Some(rollout) = &mut self.rollout {
+            rollout.journal = None;
+        }
+    }
+
+    /// Notes what a Region was told.
+    pub(crate) fn announce(&mut self, region: RegionName, announced: Announced) {
+        self.announced.insert(region, announced);
+    }
+
+    /// Takes a release away from all that refers to it, before its layer versions are deleted.
+    pub(crate) fn start_deleting(&mut self, release: u64, versions: Versions) {
+        self.versions.remove(&release);
+        self.served.remove(&release);
+        self.deleting.insert(release, versions);
+    }
+
+    /// Notes that nothing is left of a release but its record.
+    pub(crate) fn deleted(&mut self, release: u64) {
+        self.deleting.remove(&release);
+    }
+
+    /// Notes the last whole state of an upstream.
+    pub(crate) fn saw(&mut self, dataset: DatasetName, seen: SeenUpstream) {
+        self.upstream.insert(dataset, seen);
+    }
+
+    /// Notes that the account's downloads are used up for a while.
+    pub(crate) fn quota_reached(&mut self, until: Timestamp) {
+        self.quota_until = Some(until);
+    }
+
+    /// Remembers a verdict; the oldest ones are forgotten.
+    pub(crate) fn reject(&mut self, rejection: Rejection) {
+        self.rejected
+            .retain(|known| known.dataset != rejection.dataset || known.digest != rejection.digest);
+        self.rejected.push(rejection);
+        let surplus = self.rejected.len().saturating_sub(VERDICTS_MAX);
+        self.rejected.drain(..surplus);
+    }
+
+    /// Notes what a whole look at the functions found.
+    pub(crate) fn look(&mut self, looked: Looked) {
+        self.looked = Some(looked);
+    }
+
+    /// Gives the layer to a publisher for a while.
+    pub(crate) fn lease_to(&mut self, owner: &str, expires: Timestamp) {
+        self.lease = Some(Lease { owner: owner.to_owned(), expires });
+    }
+
+    /// Takes the lease away, and returns it.
+    pub(crate) fn end_lease(&mut self) -> Option<Lease> {
+        self.lease.take()
+    }
+}
+
+/// What a person orders; no lease is needed.
+impl Head {
+    /// Goes to another release, and keeps the data of the one that is left from coming back.
+    pub(crate) fn roll_back(&mut self, from: Option<&Release>, target: &Release, order: &Ordered) {
+        let snapshots =
+            from.into_iter().flat_map(|from| from.snapshots.iter().map(move |s| (from.seq, s)));
+        for (left, snapshot) in snapshots {
+            let kept = target.snapshot(&snapshot.dataset);
+            if kept.is_some_and(|kept| kept.digest == snapshot.digest) {
+                continue;
+            }
+            let left = LeftBehind::new(snapshot, left, target.seq, order);
+            self.left_behind.retain(|known| !known.is(&left.dataset, &left.digest));
+            self.left_behind.push(left);
+        }
+        // What a person goes to is what the person wants.
+        let wanted = |dataset: &DatasetName, digest: &Digest| {
+            target.snapshot(dataset).is_some_and(|snapshot| snapshot.digest == *digest)
+        };
+        self.left_behind.retain(|known| !wanted(&known.dataset, &known.digest));
+        self.rejected.retain(|known| !wanted(&known.dataset, &known.digest));
+        self.unpublished = None;
+        self.handed_back = None;
+        self.go_to(target);
+        self.served.retain(|seq| *seq <= target.seq);
+        self.roll(target.seq, Cause::Rollback, &order.by, order.at);
+    }
+
+    /// Stays on a release until unpinned.
+    pub(crate) fn pin(&mut self, pin: Pin) {
+        let (release, by, at) = (pin.release, pin.by.clone(), pin.at);
+        self.pin = Some(pin);
+        self.roll(release, Cause::Pin, &by, at);
+    }
+
+    /// Takes back a pin and an order to hand the functions back.
+    pub(crate) fn unpin(&mut self, order: &Ordered) {
+        self.pin = None;
+        self.handed_back = None;
+        if let Some(current) = self.current {
+            self.roll(current, Cause::Unpin, &order.by, order.at);
+        }
+    }
+
+    /// Lets nothing move until unfrozen.
+    pub(crate) fn freeze(&mut self, freeze: Freeze) {
+        self.freeze = Some(freeze);
+    }
+
+    /// Takes a freeze back.
+    pub(crate) fn unfreeze(&mut self) {
+        self.freeze = None;
+    }
+
+    /// Takes the layer over with the versions that freshlayer did not make.
+    pub(crate) fn adopt(&mut self, order: &Ordered) {
+        if self.adopted.is_none() {
+            let (at, by) = (order.at, order.by.clone());
+            self.adopted = Some(Adopted { at, by, rollouts: BTreeSet::new() });
+        }
+    }
+
+    /// Notes that a rollout moves functions off versions that freshlayer did not make: its journal is a way back.
+    pub(crate) fn takes_over(&mut self, rollout: u64) {
+        if let Some(adopted) = &mut self.adopted {
+            adopted.rollouts.insert(rollout);
+        }
+    }
+
+    /// Hands the functions back to what they used before the layer was adopted.
+    pub(crate) fn hand_back(&mut self, order: Ordered) {
+        let (by, at) = (order.by.clone(), order.at);
+        self.handed_back = Some(order);
+        if let Some(to) = self.desired() {
+            self.roll(to, Cause::HandBack, &by, at);
+        }
+    }
+
+    /// Forgets verdicts and rollbacks: what they kept away is tried again.
+    pub(crate) fn forget_rejections(&mut self) {
+        self.rejected.clear();
+        self.left_behind.clear();
+    }
+
+    /// Tells whether a release carries data that a person rolled back.
+    pub(crate) fn carries_left_behind(&self, release: &Release) -> bool {
+        release.snapshots.iter().any(|snapshot| {
+            self.left_behind.iter().any(|left| left.is(&snapshot.dataset, &snapshot.digest))
+        })
     }
 }

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use super::{Head, Lease, Release, parse, print};
+use super::format::{parse, print};
+use super::{HEAD_FORMAT, Head, Lease, RELEASE_FORMAT, ROLLOUT_FORMAT, Release, Rollout};
 use crate::error::Error;
 use crate::names::LayerName;
 use crate::ports::{Created, Etag, Key, Payload, Ports, Replaced, Store};
@@ -59,28 +60,17 @@ impl<'a> Session<'a> {
     /// # Errors
     /// [`Error::Store`], and [`Error::State`] where the record is missing or cannot be understood.
     pub async fn current_release(&self) -> Result<Option<Release>, Error> {
-        match self.head.current {
+        match self.head.current() {
             Some(seq) => Ok(Some(self.release(seq).await?)),
             None => Ok(None),
         }
     }
 
-    /// Returns a release that must exist.
+    /// Reads the record of a release that must exist.
     ///
     /// # Errors
     /// As [`Session::current_release`].
     pub async fn release(&self, seq: u64) -> Result<Release, Error> {
-        match &self.head.record {
-            Some(record) if record.seq == seq => Ok(record.clone()),
-            _ => self.record(seq).await,
-        }
-    }
-
-    /// Reads a release's record from the store, even where the head has a copy.
-    ///
-    /// # Errors
-    /// As [`Session::current_release`].
-    pub async fn record(&self, seq: u64) -> Result<Release, Error> {
         let found = read_release(self.ports.store.as_ref(), &self.layer, seq).await?;
         found.ok_or_else(|| Error::State {
             key: Key::release(&self.layer, seq).to_string(),
@@ -92,7 +82,7 @@ impl<'a> Session<'a> {
     pub(crate) async fn lease(&mut self) -> Result<Leased, Error> {
         for _ in 0..WRITES_MAX {
             let now = self.ports.clock.now();
-            if let Some(lease) = &self.head.lease {
+            if let Some(lease) = self.head.lease() {
                 let free = lease.owner == self.owner.name
                     || lease.expires <= now
                     || self.ports.peers.is_gone(&lease.owner);
@@ -102,7 +92,7 @@ impl<'a> Session<'a> {
             }
             let expires = now.saturating_add(self.owner.lease).unwrap_or(now);
             let mut next = self.head.clone();
-            next.lease = Some(Lease { owner: self.owner.name.clone(), expires });
+            next.lease_to(&self.owner.name, expires);
             if self.write(next).await? {
                 return Ok(Leased::Ours);
             }
@@ -112,7 +102,7 @@ impl<'a> Session<'a> {
 
     /// Tells whether this run has the lease.
     pub(crate) fn holds_lease(&self) -> bool {
-        self.head.lease.as_ref().is_some_and(|lease| lease.owner == self.owner.name)
+        self.head.lease().is_some_and(|lease| lease.owner == self.owner.name)
     }
 
     /// Gives the lease back, with a last change.
@@ -122,7 +112,7 @@ impl<'a> Session<'a> {
     ) -> Result<(), Error> {
         self.change(|head| {
             change(head);
-            head.lease = None;
+            head.end_lease();
         })
         .await
     }
@@ -159,7 +149,61 @@ impl<'a> Session<'a> {
         for _ in 0..WRITES_MAX {
             let mut next = self.head.clone();
             change(&mut next)?;
-            if self.write(next).await? {
+            if next == self.head || self.write(next).await? {
+                return Ok(());
+            }
+        }
+        Err(self.contended())
+    }
+
+    /// Reads the head again: an order may have come.
+    pub(crate) async fn read_again(&mut self) -> Result<(), Error> {
+        (self.head, self.etag) = read_head(self.ports.store.as_ref(), &self.layer).await?;
+        Ok(())
+    }
+
+    /// Reads the object of the open rollout; one that is not written yet begins empty.
+    pub(crate) async fn rollout(&self) -> Result<Option<Rollout>, Error> {
+        let Some(open) = self.head.rollout() else {
+            return Ok(None);
+        };
+        let found = self.read_rollout(open.number).await?;
+        let found = found.filter(|found| found.started == open.started && found.to == open.to);
+        Ok(Some(found.unwrap_or_else(|| Rollout::of(&self.layer, open))))
+    }
+
+    /// Reads a rollout's object, if it was written.
+    ///
+    /// # Errors
+    /// As [`Session::current_release`].
+    pub async fn read_rollout(&self, number: u64) -> Result<Option<Rollout>, Error> {
+        let key = Key::rollout(&self.layer, number);
+        let stored = self.ports.store.read(&key).await;
+        match stored.map_err(|source| Error::Store { key: key.to_string(), source })? {
+            Some(stored) => Ok(Some(parse(&key, &stored.bytes, ROLLOUT_FORMAT)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Writes a rollout's object. The lease is held, so nobody else does.
+    pub(crate) async fn write_rollout(&self, rollout: &Rollout) -> Result<(), Error> {
+        let key = Key::rollout(&self.layer, rollout.number);
+        let fault = |source| Error::Store { key: key.to_string(), source };
+        let (store, bytes) = (self.ports.store.as_ref(), print(rollout));
+        for _ in 0..WRITES_MAX {
+            let stored = store.read(&key).await.map_err(fault)?;
+            let done = match stored {
+                Some(stored) if stored.bytes == bytes => true,
+                Some(stored) => {
+                    let replaced = store.replace(&key, &stored.etag, &bytes).await;
+                    matches!(replaced.map_err(fault)?, Replaced::Replaced(_))
+                }
+                None => {
+                    let created = store.create(&key, Payload::Bytes(&bytes)).await;
+                    matches!(created.map_err(fault)?, Created::Created(_))
+                }
+            };
+            if done {
                 return Ok(());
             }
         }
@@ -199,7 +243,7 @@ async fn read_head(store: &dyn Store, layer: &LayerName) -> Result<(Head, Option
     let key = Key::head(layer);
     let stored = store.read(&key).await;
     match stored.map_err(|source| Error::Store { key: key.to_string(), source })? {
-        Some(stored) => Ok((parse(&key, &stored.bytes)?, Some(stored.etag))),
+        Some(stored) => Ok((parse(&key, &stored.bytes, HEAD_FORMAT)?, Some(stored.etag))),
         None => Ok((Head::new(layer.clone()), None)),
     }
 }
@@ -216,7 +260,7 @@ pub async fn read_release(
     let key = Key::release(layer, seq);
     let stored = store.read(&key).await;
     match stored.map_err(|source| Error::Store { key: key.to_string(), source })? {
-        Some(stored) => Ok(Some(parse(&key, &stored.bytes)?)),
+        Some(stored) => Ok(Some(parse(&key, &stored.bytes, RELEASE_FORMAT)?)),
         None => Ok(None),
     }
 }

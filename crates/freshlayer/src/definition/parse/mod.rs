@@ -112,6 +112,7 @@ impl Parser<'_> {
                 destinations,
                 terms,
                 limits: raw.limits,
+                adopt: raw.adopt,
             }),
             _ => Err(self.sorted()),
         }

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use sha2::Digest as _;
+use tokio::time::Instant;
 
-use crate::definition::{Dataset, Definition};
-use crate::engine::Engine;
+use crate::definition::{Dataset, Origin};
+use crate::engine::{Engine, Run};
 use crate::error::Error;
 use crate::formats::pipe::blocking;
 use crate::intake::extract::{Also, Staged, StagedFile, extract};
@@ -19,8 +20,8 @@ use crate::ports::{
     Body, ExpectedChecksum, Fetch, Request, SourceError, Stage, UpstreamFacts, Validators,
 };
 use crate::problem::{Code, Problem};
-use crate::progress::{Meter, Stages};
-use crate::state::{Head, Lease, Leased, Release, Seen, Session};
+use crate::progress::Meter;
+use crate::state::{Head, Lease, Leased, SeenUpstream, Session};
 
 /// What one upstream gave.
 pub(crate) enum Pulled {
@@ -40,7 +41,7 @@ pub(crate) struct Refused {
     pub(crate) problems: Vec<Problem>,
     /// What to remember, so that it is not downloaded again; nothing where another download of the same
     /// bytes may well be good (a checksum that lags behind, a body over the limit).
-    pub(crate) seen: Option<Seen>,
+    pub(crate) seen: Option<SeenUpstream>,
 }
 
 /// A snapshot on disk that nobody has judged yet.
@@ -50,7 +51,7 @@ pub(crate) struct Candidate {
     pub(crate) digest: Digest,
     pub(crate) upstream: UpstreamFacts,
     pub(crate) fetched: Timestamp,
-    pub(crate) seen: Seen,
+    pub(crate) seen: SeenUpstream,
 }
 
 /// What all upstreams of a layer gave, in the order of the definition.
@@ -64,22 +65,25 @@ pub(crate) enum Downloaded {
 /// Asks every upstream of a layer. The lease is taken when the first one has something new, and not before:
 /// a run that finds nothing new writes nothing.
 pub(crate) async fn download(
-    engine: &Engine,
+    run: &Run<'_>,
     session: &mut Session<'_>,
-    definition: &Definition,
-    live: Option<&Release>,
     folder: &Path,
-    stages: &Stages,
 ) -> Result<Downloaded, Error> {
+    let Run { engine, definition, .. } = *run;
     let mut pulled = Vec::new();
     for dataset in &definition.datasets {
-        let known = known(session.head(), dataset, &definition.limits, live);
-        let request =
-            Request { source: &dataset.source, known: known.as_ref(), limits: &definition.limits };
-        let body = match ask(engine, request).await {
+        let limits = &definition.limits;
+        if let Some(error) = spent(session.head(), dataset, engine.ports.clock.now()) {
+            pulled.push(Pulled::Failed(error));
+            continue;
+        }
+        let known = known(session.head(), dataset, limits);
+        let request = Request { source: &dataset.source, known: known.as_ref(), limits };
+        let end = Instant::now() + time_left(engine, limits);
+        let body = match ask(engine, request, end).await {
             Ok(Fetch::Body(body)) => body,
             Ok(Fetch::Unchanged) => {
-                pulled.push(unchanged(session.head(), dataset, &definition.limits));
+                pulled.push(unchanged(session.head(), dataset, limits));
                 continue;
             }
             Err(error) => {
@@ -91,69 +95,88 @@ pub(crate) async fn download(
             return Ok(Downloaded::Busy(lease));
         }
         let folder = folder.join(dataset.name.as_str());
-        let pull = Pull { engine, dataset, limits: &definition.limits, folder: &folder };
-        pulled.push(pull.run(body, session.head(), stages).await?);
+        let pull = Pull { run, dataset, limits, folder: &folder, end };
+        pulled.push(pull.pull(body, session.head()).await?);
     }
     Ok(Downloaded::Pulled(pulled))
 }
 
+/// A daily limit that was reached holds until the day is over, in later runs, too: another try would count.
+fn spent(head: &Head, dataset: &Dataset, now: Timestamp) -> Option<SourceError> {
+    let Origin::Maxmind { .. } = dataset.source.origin else { return None };
+    let is_spent = head.quota_until().is_some_and(|until| now < until);
+    is_spent.then(|| SourceError::QuotaReached { url: dataset.source.origin.to_string() })
+}
+
+/// How long one download may take with its retries: the limit, and no longer than the run has.
+fn time_left(engine: &Engine, limits: &Limits) -> Duration {
+    let limit = Duration::from_secs(limits.download_secs_max);
+    let Some(deadline) = engine.deadline else { return limit };
+    let left = deadline.duration_since(engine.ports.clock.now());
+    limit.min(Duration::try_from(left).unwrap_or_default())
+}
+
 /// Asks one upstream, within the time that a download may take.
-async fn ask(engine: &Engine, request: Request<'_>) -> Result<Fetch, SourceError> {
-    let secs = request.limits.download_secs_max;
-    let answer = engine.ports.source.fetch(request);
-    let in_time = tokio::time::timeout(Duration::from_secs(secs), answer).await;
-    in_time.unwrap_or_else(|_elapsed| {
+async fn ask(engine: &Engine, request: Request<'_>, end: Instant) -> Result<Fetch, SourceError> {
+    let started = Instant::now();
+    let answer = tokio::time::timeout_at(end, engine.ports.source.fetch(request)).await;
+    answer.unwrap_or_else(|_elapsed| {
         let url = request.source.origin.to_string();
-        let reason = format!("no whole answer within {secs} s");
+        let reason = format!("no whole answer within {} s", started.elapsed().as_secs());
         Err(SourceError::Unreachable { url, tries: 1, reason, source: None })
     })
 }
 
-/// Returns the validators to ask with: only where "unchanged" would mean that nothing is to be done.
-fn known(
-    head: &Head,
-    dataset: &Dataset,
-    limits: &Limits,
-    live: Option<&Release>,
-) -> Option<Validators> {
-    let seen = head.upstream.get(&dataset.name)?;
+/// Returns the validators to ask with: only where "unchanged" would mean that nothing is to be downloaded.
+fn known(head: &Head, dataset: &Dataset, limits: &Limits) -> Option<Validators> {
+    let seen = head.upstream(&dataset.name)?;
     let same_source = seen.fingerprint == dataset.source_fingerprint();
-    let live = live.and_then(|release| release.snapshot(&dataset.name));
-    let serving = live.is_some_and(|snapshot| snapshot.digest == seen.digest);
-    let refused = head.rejection(dataset, limits, &seen.digest).is_some();
-    let usable = same_source && (serving || refused) && !seen.validators.is_empty();
+    let serving = head.outline().and_then(|outline| outline.snapshot(&dataset.name));
+    let serving = serving.is_some_and(|snapshot| snapshot.digest == seen.digest);
+    let stored = head.unpublished().and_then(|stored| stored.digests.get(&dataset.name));
+    let stored = stored == Some(&seen.digest);
+    let refused = refusal(head, dataset, limits, &seen.digest).is_some();
+    let usable = same_source && (serving || stored || refused) && !seen.validators.is_empty();
     usable.then(|| seen.validators.clone())
 }
 
+fn refusal(
+    head: &Head,
+    dataset: &Dataset,
+    limits: &Limits,
+    digest: &Digest,
+) -> Option<Vec<Problem>> {
+    head.refusal(&dataset.name, &dataset.verdict_fingerprint(limits), digest)
+}
+
 fn unchanged(head: &Head, dataset: &Dataset, limits: &Limits) -> Pulled {
-    let seen = head.upstream.get(&dataset.name);
-    match seen.and_then(|seen| head.rejection(dataset, limits, &seen.digest)) {
-        Some(rejection) => {
-            Pulled::Refused(Refused { problems: rejection.problems.clone(), seen: None })
-        }
+    let seen = head.upstream(&dataset.name);
+    match seen.and_then(|seen| refusal(head, dataset, limits, &seen.digest)) {
+        Some(problems) => Pulled::Refused(Refused { problems, seen: None }),
         None => Pulled::Unchanged,
     }
 }
 
 /// The download of one dataset.
 struct Pull<'a> {
-    engine: &'a Engine,
+    run: &'a Run<'a>,
     dataset: &'a Dataset,
     limits: &'a Limits,
     folder: &'a Path,
+    end: Instant,
 }
 
 impl Pull<'_> {
-    async fn run(&self, body: Body, head: &Head, stages: &Stages) -> Result<Pulled, Error> {
+    async fn pull(&self, body: Body, head: &Head) -> Result<Pulled, Error> {
         std::fs::create_dir_all(self.folder).map_err(Error::io("make the folder", self.folder))?;
         let (validators, facts) = (body.validators.clone(), body.facts.clone());
         let checksums = body.checksums.clone();
-        let body = match self.transfer(body, stages).await? {
+        let body = match self.transfer(body).await? {
             stream::Streamed::Whole(body) => body,
             stream::Streamed::TooLarge(problem) => return Ok(self.refused(vec![problem], None)),
             stream::Streamed::Broken(error) => return Ok(Pulled::Failed(error)),
         };
-        let seen = |digest: &Digest| Seen {
+        let seen = |digest: &Digest| SeenUpstream {
             fingerprint: self.dataset.source_fingerprint(),
             validators: validators.clone(),
             digest: digest.clone(),
@@ -161,10 +184,10 @@ impl Pull<'_> {
         if let Some(problem) = transfer_mismatch(&checksums, &body) {
             return Ok(self.refused(vec![problem], None));
         }
-        if let Some(known) = head.rejection(self.dataset, self.limits, &body.sha256) {
-            return Ok(self.refused(known.problems.clone(), Some(seen(&body.sha256))));
+        if let Some(known) = refusal(head, self.dataset, self.limits, &body.sha256) {
+            return Ok(self.refused(known, Some(seen(&body.sha256))));
         }
-        let files = match self.unpack(&body, &checksums, stages).await? {
+        let files = match self.unpack(&body, &checksums).await? {
             Ok(files) => files,
             Err(problems) => return Ok(self.refused(problems, Some(seen(&body.sha256)))),
         };
@@ -172,8 +195,8 @@ impl Pull<'_> {
             return Ok(self.refused(vec![problem], None));
         }
         let digest = snapshot_digest(&files);
-        if let Some(known) = head.rejection(self.dataset, self.limits, &digest) {
-            return Ok(self.refused(known.problems.clone(), Some(seen(&digest))));
+        if let Some(known) = refusal(head, self.dataset, self.limits, &digest) {
+            return Ok(self.refused(known, Some(seen(&digest))));
         }
         Ok(Pulled::Fresh(Box::new(Candidate {
             dataset: self.dataset.clone(),
@@ -181,16 +204,16 @@ impl Pull<'_> {
             seen: seen(&digest),
             digest,
             upstream: facts,
-            fetched: self.engine.ports.clock.now(),
+            fetched: self.run.engine.ports.clock.now(),
         })))
     }
 
-    async fn transfer(&self, body: Body, stages: &Stages) -> Result<stream::Streamed, Error> {
+    async fn transfer(&self, body: Body) -> Result<stream::Streamed, Error> {
         let name = self.dataset.name.as_str();
-        let running = stages.start(Stage::Download, name, body.length_bytes);
+        let running = self.run.stages.start(Stage::Download, name, body.length_bytes);
         let meter = running.meter();
         let file = self.folder.join("body");
-        let streamed = stream::to_file(body, self.limits, &file, &meter).await?;
+        let streamed = stream::to_file(body, self.limits, self.end, &file, &meter).await?;
         if let stream::Streamed::Whole(body) = &streamed {
             running.done(body.size_bytes);
         }
@@ -201,9 +224,8 @@ impl Pull<'_> {
         &self,
         body: &Staged,
         checksums: &[ExpectedChecksum],
-        stages: &Stages,
     ) -> Result<Result<Vec<StagedFile>, Vec<Problem>>, Error> {
-        let running = stages.start(Stage::Extract, self.dataset.name.as_str(), None);
+        let running = self.run.stages.start(Stage::Extract, self.dataset.name.as_str(), None);
         let meter: Meter = running.meter();
         let md5 = checksums.iter().any(|c| matches!(c, ExpectedChecksum::ExtractedMd5(_)));
         let also = if md5 { Also::Md5 } else { Also::Nothing };
@@ -217,7 +239,7 @@ impl Pull<'_> {
         Ok(extracted)
     }
 
-    fn refused(&self, problems: Vec<Problem>, seen: Option<Seen>) -> Pulled {
+    fn refused(&self, problems: Vec<Problem>, seen: Option<SeenUpstream>) -> Pulled {
         let problems = problems.into_iter().map(|problem| problem.of(&self.dataset.name)).collect();
         Pulled::Refused(Refused { problems, seen })
     }

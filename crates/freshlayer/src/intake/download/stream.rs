@@ -26,6 +26,7 @@ pub(super) enum Streamed {
 pub(super) async fn to_file(
     mut body: Body,
     limits: &Limits,
+    end: Instant,
     path: &Path,
     meter: &Meter,
 ) -> Result<Streamed, Error> {
@@ -35,7 +36,7 @@ pub(super) async fn to_file(
     let mut file = File::create(path).map_err(Error::io("write", path))?;
     let mut sha256 = Sha256::new();
     let mut size_bytes = 0_u64;
-    let mut pace = Pace::new(limits);
+    let mut pace = Pace::new(limits, end);
     loop {
         let chunk = match timeout_at(pace.deadline(), body.chunks.next()).await {
             Ok(Some(Ok(chunk))) => chunk,
@@ -75,11 +76,11 @@ struct Pace {
 }
 
 impl Pace {
-    fn new(limits: &Limits) -> Self {
+    fn new(limits: &Limits, end: Instant) -> Self {
         let now = Instant::now();
         let speed = limits.throughput_bytes_per_sec_min;
         Self {
-            end: now + Duration::from_secs(limits.download_secs_max),
+            end,
             window: Duration::from_secs(limits.stall_secs_max),
             window_start: now,
             window_bytes: 0,

@@ -1,9 +1,9 @@
-use super::seen::{Seen, Versions, stranger};
+use super::seen::{Seen, stranger};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::ports::{Key, Region, Registry};
-use crate::release::publish::{description, fault};
-use crate::state::{Release, Session};
+use crate::release::publish::{description, fault, find};
+use crate::state::{Release, Session, Versions};
 
 impl Seen<'_> {
     /// Deletes a release's layer versions, then its zip, then the last trace of both in the head.
@@ -26,7 +26,7 @@ impl Seen<'_> {
         let key = Key::blob(&release.zip_sha256);
         let deleted = engine.ports.store.delete(&key).await;
         deleted.map_err(|source| Error::Store { key: key.to_string(), source })?;
-        session.change(|head| drop(head.leaving.remove(&release.seq))).await
+        session.change(|head| head.deleted(release.seq)).await
     }
 
     /// Deletes a version of the release that a lost reply left behind, and that may refer to its zip.
@@ -35,7 +35,7 @@ impl Seen<'_> {
         registry: &dyn Registry,
         release: &Release,
     ) -> Result<(), Error> {
-        let found = registry.find(&release.layer, &description(release)).await;
+        let found = find(registry, &release.layer, &description(release)).await;
         let found = found.map_err(fault(release, "look for a version of"))?;
         let Some(version) = found.filter(|version| version.sha256 == release.zip_sha256) else {
             return Ok(());
@@ -50,7 +50,7 @@ impl Seen<'_> {
         };
         if let Some(reason) = stays {
             let words = format!("its layer version {arn}, which the state does not name, stays");
-            return Err(Error::Order(format!("{words}: {reason}")));
+            return Err(Error::NotPossible(format!("{words}: {reason}")));
         }
         let deleted = registry.delete(&version.arn).await;
         deleted.map_err(fault(release, "delete a version of"))

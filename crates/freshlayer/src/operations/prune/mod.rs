@@ -15,7 +15,7 @@ use crate::engine::Engine;
 use crate::error::{Error, chain};
 use crate::names::{LayerName, LayerVersionArn};
 use crate::ports::Region;
-use crate::report::Exit;
+use crate::report::{Exit, Why};
 use crate::state::{Head, Lease, Leased, Release, Session};
 use seen::Seen;
 
@@ -116,19 +116,19 @@ async fn run(
     mode: Prune,
 ) -> Result<Pruned, Error> {
     let mut pruned = Pruned::nothing(&definition.layer, mode);
-    if session.head().versions.is_empty() && session.head().leaving.is_empty() {
+    if session.head().versions().is_empty() && session.head().deleting().is_empty() {
         return Ok(pruned);
     }
     if mode == Prune::Delete
         && let Leased::Theirs(Lease { owner, expires }) = session.lease().await?
     {
-        let held = format!("publisher {owner} works on this layer, until {expires} at the latest");
-        pruned.held = Some(held);
+        let why = Why::Busy { owner, until: expires };
+        pruned.held = Some(why.to_string());
         return Ok(pruned);
     }
     let regions = engine.ports.regions.of(&definition.destinations).await;
     let seen = Seen::look(session.head(), definition, &regions, keep).await?;
-    let until = session.head().lease.as_ref().map(|lease| lease.expires);
+    let until = session.head().lease().map(|lease| lease.expires);
     for seq in seen.sort(session.head()).gone.into_keys() {
         if mode == Prune::Delete && until.is_some_and(|until| engine.ports.clock.now() >= until) {
             let words = "this took so long that functions may have changed since; prune again";
@@ -136,9 +136,9 @@ async fn run(
             break;
         }
         let done = match mode {
-            Prune::Delete => go(engine, session, &regions, &seen, seq).await,
+            Prune::Delete => prune_release(engine, session, &regions, &seen, seq).await,
             Prune::Preview => {
-                let release = session.record(seq).await;
+                let release = session.release(seq).await;
                 release.map(|release| Some(described(&release, session.head())))
             }
         };
@@ -147,7 +147,7 @@ async fn run(
             Err(error) => {
                 let reason = format!("release {seq}: {}", chain(&error));
                 pruned.failures.push(reason);
-                let of_this_release = matches!(error, Error::Order(_) | Error::State { .. });
+                let of_this_release = matches!(error, Error::NotPossible(_) | Error::State { .. });
                 // What stops this one stops the next one, too, and each that is begun is lost to rollbacks.
                 if !of_this_release {
                     break;
@@ -166,17 +166,17 @@ async fn run(
 
 /// Takes a release from where anybody is led to it, then deletes it. `None` where it stays after all: a pin may have
 /// come meanwhile.
-async fn go(
+async fn prune_release(
     engine: &Engine,
     session: &mut Session<'_>,
     regions: &[Region],
     seen: &Seen<'_>,
     seq: u64,
 ) -> Result<Option<PrunedRelease>, Error> {
-    let release = session.record(seq).await?;
+    let release = session.release(seq).await?;
     let described = described(&release, session.head());
-    session.change(|head| seen.send_off(head, seq)).await?;
-    let Some(versions) = session.head().leaving.get(&seq).cloned() else {
+    session.change(|head| seen.start_deleting(head, seq)).await?;
+    let Some(versions) = session.head().deleting().get(&seq).cloned() else {
         return Ok(None);
     };
     seen.delete(engine, session, regions, &release, &versions).await?;
@@ -185,7 +185,7 @@ async fn go(
 
 fn described(release: &Release, head: &Head) -> PrunedRelease {
     let seq = release.seq;
-    let versions = head.versions.get(&seq).or(head.leaving.get(&seq));
+    let versions = head.versions().get(&seq).or(head.deleting().get(&seq));
     PrunedRelease {
         seq,
         zip_bytes: release.zip_bytes,

@@ -10,8 +10,8 @@ use crate::definition::Definition;
 use crate::error::{Error, chain};
 use crate::names::{LayerName, LayerVersionArn, Place, RegionName};
 use crate::ports::{Fleet, PortError, Region, Registry};
-use crate::rollout::{Order, order};
-use crate::state::Head;
+use crate::rollout::TagRule;
+use crate::state::{Head, Versions};
 
 /// What the decision rests on, beside the head.
 pub(super) struct Seen<'a> {
@@ -27,8 +27,6 @@ pub(super) struct Seen<'a> {
     /// The layer versions that somebody may use whose functions are not seen, in words.
     open: BTreeMap<LayerVersionArn, String>,
 }
-
-pub(super) type Versions = BTreeMap<RegionName, LayerVersionArn>;
 
 /// The releases that can go, with their layer versions, and those that stay.
 pub(super) struct Sorted {
@@ -82,16 +80,15 @@ impl<'a> Seen<'a> {
     }
 
     /// Takes a release from where anybody is led to it, where it can still go.
-    pub(super) fn send_off(&self, head: &mut Head, seq: u64) {
+    pub(super) fn start_deleting(&self, head: &mut Head, seq: u64) {
         if let Some(versions) = self.sort(head).gone.remove(&seq) {
-            head.versions.remove(&seq);
-            head.leaving.insert(seq, versions);
+            head.start_deleting(seq, versions);
         }
     }
 
     pub(super) fn sort(&self, head: &Head) -> Sorted {
         let (mut gone, mut kept) = (BTreeMap::new(), Vec::new());
-        for (&seq, versions) in head.versions.iter().chain(&head.leaving) {
+        for (&seq, versions) in head.versions().iter().chain(head.deleting()) {
             match self.stays(head, seq, versions) {
                 Some(reason) => kept.push(Kept { seq, reason }),
                 None => drop(gone.insert(seq, versions.clone())),
@@ -104,13 +101,13 @@ impl<'a> Seen<'a> {
     /// Says why a release stays; `None` where nothing speaks for it.
     fn stays(&self, head: &Head, seq: u64, versions: &Versions) -> Option<String> {
         let is = |marked: Option<u64>| marked == Some(seq);
-        let rollout = head.rollout.as_ref();
-        let mut told = head.told.values().map(|told| &told.version);
-        let mut newest = head.versions.keys().rev().take(self.keep);
+        let rollout = head.rollout();
+        let mut told = head.announced().values().map(|announced| &announced.version);
+        let mut newest = head.versions().keys().rev().take(self.keep);
         let marks = [
-            (is(head.current), "it is the current one"),
-            (is(head.pin.as_ref().map(|pin| pin.seq)), "the layer is pinned to it"),
-            (is(head.stable), "it is the stable one"),
+            (is(head.current()), "it is the current one"),
+            (is(head.pinned().map(|pin| pin.release)), "the layer is pinned to it"),
+            (is(head.stable()), "it is the stable one"),
             (is(head.fallback()), "a rollback leads to it"),
             (is(rollout.map(|rollout| rollout.to)), "a rollout leads to it"),
             (is(rollout.and_then(|rollout| rollout.from)), "a rollout comes from it"),
@@ -139,7 +136,7 @@ impl<'a> Seen<'a> {
 /// One version of each layer that the head names in a Region: a state that came from another account names that
 /// account's, too.
 fn layers(head: &Head, region: &RegionName) -> Vec<LayerVersionArn> {
-    let releases = head.versions.values().chain(head.leaving.values());
+    let releases = head.versions().values().chain(head.deleting().values());
     let named = releases.filter_map(|versions| versions.get(region));
     let by_layer: BTreeMap<&str, &LayerVersionArn> = named.map(|arn| (arn.layer(), arn)).collect();
     by_layer.into_values().cloned().collect()
@@ -160,8 +157,8 @@ async fn look_at(
     let name = LayerName::parse(layer.layer_name())?;
     let consumers = fleet.observe(&layer).await.map_err(blind)?;
     let named = fleet.in_use(&layer).await.map_err(blind)?;
-    let pins = consumers.iter().filter_map(|consumer| match order(consumer, &name)? {
-        Order::Pin(seq) => Some(seq),
+    let pins = consumers.iter().filter_map(|consumer| match TagRule::of(consumer, &name)? {
+        TagRule::Pin(seq) => Some(seq),
         _ => None,
     });
     let users = named.into_iter();

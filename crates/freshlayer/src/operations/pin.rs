@@ -1,0 +1,66 @@
+//! A person's order to stay on a release. It needs no lease, and a running publisher obeys within seconds.
+
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::names::LayerName;
+use crate::state::{Ordered, Pin};
+
+/// What a layer is pinned to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pinned {
+    /// The release.
+    pub seq: u64,
+    /// The release that was current.
+    pub current: u64,
+}
+
+/// Orders a layer to stay on a release: refreshes look for nothing, and move consumers only there.
+///
+/// # Errors
+/// [`Error::NotPossible`] where there is no such release, and the store's errors.
+pub async fn pin(
+    engine: &Engine,
+    layer: &LayerName,
+    to: Option<u64>,
+    by: &str,
+    reason: Option<String>,
+) -> Result<Pinned, Error> {
+    let mut session = engine.session(layer).await?;
+    let at = engine.ports.clock.now();
+    session
+        .order(|head| {
+            let current = head.current().ok_or_else(|| no_release(layer))?;
+            let release = to.or(head.desired()).unwrap_or(current);
+            if !head.versions().contains_key(&release) {
+                let problem = format!("layer `{layer}` has no published release {release}");
+                return Err(Error::NotPossible(problem));
+            }
+            let known = head.pinned().filter(|pin| pin.release == release);
+            let reason = reason.clone().or(known.and_then(|pin| pin.reason.clone()));
+            head.pin(Pin { release, at, by: by.to_owned(), reason });
+            Ok(())
+        })
+        .await?;
+    let head = session.head();
+    let seq = head.desired().ok_or_else(|| no_release(layer))?;
+    Ok(Pinned { seq, current: head.current().unwrap_or(seq) })
+}
+
+/// Takes back a pin, and an order to go back to what functions used before; `false` where there is none.
+///
+/// # Errors
+/// The store's errors.
+pub async fn unpin(engine: &Engine, layer: &LayerName, by: &str) -> Result<bool, Error> {
+    let mut session = engine.session(layer).await?;
+    let head = session.head();
+    if head.pinned().is_none() && head.is_handed_back().is_none() {
+        return Ok(false);
+    }
+    let order = Ordered { at: engine.ports.clock.now(), by: by.to_owned(), reason: None };
+    session.order(|head| Ok(head.unpin(&order))).await?;
+    Ok(true)
+}
+
+fn no_release(layer: &LayerName) -> Error {
+    Error::NotPossible(format!("layer `{layer}` has no release yet; refresh it first"))
+}

@@ -1,0 +1,201 @@
+//! A person's way back. The order is written first, without anybody's lease; then this run carries it out, or the
+//! publisher that works on the layer does.
+
+use super::refresh::reported;
+use crate::definition::Definition;
+use crate::engine::{Engine, Run};
+use crate::error::Error;
+use crate::progress::Stages;
+use crate::report::{Outcome, Report, Why};
+use crate::rollout::{Converge, Outset};
+use crate::state::{Head, Leased, Ordered, Release, Session};
+
+/// Where a person goes back to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Back {
+    /// To the last stable release before the current one.
+    Stable,
+    /// To this release.
+    Release(u64),
+    /// To what each function used before the layer was adopted.
+    Before,
+}
+
+/// A rollback that is about to be ordered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WayBack {
+    /// The release that is left.
+    pub from: u64,
+    /// The release that functions go to; absent for what they used before the layer was adopted.
+    pub to: Option<u64>,
+    /// The data version of that release.
+    pub version: Option<String>,
+}
+
+impl std::fmt::Display for WayBack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.to, &self.version) {
+            (Some(to), Some(version)) => {
+                write!(
+                    f,
+                    "going back from release {} to release {to}, version {version}",
+                    self.from
+                )
+            }
+            _ => write!(
+                f,
+                "going back from release {} to what each function used before freshlayer",
+                self.from
+            ),
+        }
+    }
+}
+
+/// Tells where a rollback leads, before it is ordered.
+///
+/// # Errors
+/// [`Error::NotPossible`] where there is no such release, where a pin forbids it, and where a rollback without a number
+/// would jump over releases that functions were on; and the store's errors.
+pub async fn way_back(
+    engine: &Engine,
+    definition: &Definition,
+    to: Back,
+) -> Result<WayBack, Error> {
+    let session = engine.session(&definition.layer).await?;
+    let head = session.head();
+    let from = current(head)?;
+    match target(head, to)? {
+        None => Ok(WayBack { from, to: None, version: None }),
+        Some(to) => {
+            let release = session.release(to).await?;
+            Ok(WayBack { from, to: Some(to), version: Some(release.version.to_string()) })
+        }
+    }
+}
+
+/// Moves consumers back to an earlier release, and keeps the data that is left behind away: until the upstream has
+/// another build, or a person says `--retry-rejected`.
+///
+/// # Errors
+/// As [`way_back`].
+pub async fn rollback(
+    engine: &Engine,
+    definition: &Definition,
+    to: Back,
+    by: &str,
+) -> Result<Report, Error> {
+    let stages = Stages::new(&engine.ports, &definition.layer);
+    let mut session = engine.session(&definition.layer).await?;
+    let order = Ordered { at: engine.ports.clock.now(), by: by.to_owned(), reason: None };
+    let release = write_order(&mut session, to, &order).await?;
+    let run = Run { engine, definition, stages: &stages };
+    let done = carry_out(run, &mut session, release.as_ref()).await;
+    let result = session.end(done).await;
+    Ok(reported(definition, result, stages))
+}
+
+/// Writes the order into the head; returns the release that functions go to.
+async fn write_order(
+    session: &mut Session<'_>,
+    to: Back,
+    order: &Ordered,
+) -> Result<Option<Release>, Error> {
+    let Some(to) = target(session.head(), to)? else {
+        session.order(|head| Ok(head.hand_back(order.clone()))).await?;
+        return Ok(None);
+    };
+    let from = session.current_release().await?;
+    let release = session.release(to).await?;
+    session
+        .order(|head| {
+            // The head may be another one by now: a prune may have come between.
+            target(head, Back::Release(to))?;
+            head.roll_back(from.as_ref(), &release, order);
+            Ok(())
+        })
+        .await?;
+    Ok(Some(release))
+}
+
+async fn carry_out(
+    run: Run<'_>,
+    session: &mut Session<'_>,
+    release: Option<&Release>,
+) -> Result<Report, Error> {
+    if let Leased::Theirs(lease) = session.lease().await? {
+        let release = session.head().desired().unwrap_or_default();
+        let why = Why::Ordered { release, owner: lease.owner, until: lease.expires };
+        let report = Report::of(run.definition.layer.clone(), Outcome::held(why));
+        return Ok(Report { wake_at: Some(lease.expires), ..report });
+    }
+    let mut report = Converge { run, session, outset: Outset::default() }.converge().await?;
+    let well = matches!(report.outcome, Outcome::Unchanged { .. } | Outcome::Refreshed { .. });
+    if let Some(release) = release.filter(|_| well) {
+        let (release, version) = (release.seq, release.version.to_string());
+        report.outcome = Outcome::refreshed(Why::RolledBack { release, version });
+    }
+    Ok(report)
+}
+
+fn current(head: &Head) -> Result<u64, Error> {
+    let none = || not_possible(head, "has no release to roll back from");
+    head.current().ok_or_else(none)
+}
+
+/// Judges where a person may go back to.
+fn target(head: &Head, to: Back) -> Result<Option<u64>, Error> {
+    let current = current(head)?;
+    let to = match to {
+        Back::Before => return before(head).map(|()| None),
+        Back::Release(to) => to,
+        Back::Stable => fallback(head, current)?,
+    };
+    if to == current && head.is_handed_back().is_none() {
+        return Err(not_possible(head, &format!("is on release {to} already")));
+    }
+    if !head.versions().contains_key(&to) {
+        let known: Vec<String> = head.versions().keys().map(ToString::to_string).collect();
+        let words = format!("has no published release {to}; it has {}", known.join(", "));
+        return Err(not_possible(head, &words));
+    }
+    match head.pinned().filter(|pin| pin.release != to) {
+        Some(pin) => Err(not_possible(
+            head,
+            &format!("is pinned to release {}; unpin it first, or pin it to {to}", pin.release),
+        )),
+        None => Ok(Some(to)),
+    }
+}
+
+/// The last stable release before the current one. A jump over releases that functions were on is a person's to
+/// decide.
+fn fallback(head: &Head, current: u64) -> Result<u64, Error> {
+    let none = || not_possible(head, &format!("has no release before {current} to roll back to"));
+    let to = head.fallback().ok_or_else(none)?;
+    let between = head.served_between(to, current);
+    let Some(nearest) = between.last() else { return Ok(to) };
+    let jumped: Vec<String> = between.iter().map(ToString::to_string).collect();
+    let layer = head.layer();
+    Err(not_possible(
+        head,
+        &format!(
+            "would jump from release {current} over {} to {to}, the last stable one; say which: `freshlayer rollback \
+             {layer} --to {nearest}` or `--to {to}`",
+            jumped.join(", ")
+        ),
+    ))
+}
+
+fn before(head: &Head) -> Result<(), Error> {
+    match head.adopted().is_some_and(|adopted| !adopted.rollouts.is_empty()) {
+        true => Ok(()),
+        false => Err(not_possible(
+            head,
+            "was not adopted: no function used a version of it that freshlayer did not make",
+        )),
+    }
+}
+
+fn not_possible(head: &Head, words: &str) -> Error {
+    Error::NotPossible(format!("layer `{}` {words}", head.layer()))
+}

@@ -1,0 +1,203 @@
+//! How a run ended: the first rule that applies decides, and what needs a person comes first.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ConsumerReport, ConsumerState, DatasetReport, DatasetState, Exit, PlaceReport, Reason, Why,
+};
+use crate::problem::{Code, Level, Problem};
+
+/// The outcome of a run, as a value.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Outcome {
+    /// Nothing new, and nothing to do.
+    Unchanged {
+        /// Why.
+        reason: Reason,
+    },
+    /// Consumers were moved, to a new release or to the one that they should have been on.
+    Refreshed {
+        /// What changed.
+        reason: Reason,
+    },
+    /// New data was refused; the last good release keeps serving.
+    Rejected {
+        /// Why, in one sentence; the problems say the rest.
+        reason: Reason,
+    },
+    /// Something waits: for a person, another publisher, or a consumer that could not be moved.
+    Held {
+        /// For what.
+        reason: Reason,
+    },
+    /// The run could not be finished; the last good release keeps serving.
+    Failed {
+        /// The error with its causes.
+        reason: Reason,
+    },
+}
+
+impl Outcome {
+    pub(crate) fn unchanged(why: Why) -> Self {
+        Self::Unchanged { reason: why.into() }
+    }
+
+    pub(crate) fn refreshed(why: Why) -> Self {
+        Self::Refreshed { reason: why.into() }
+    }
+
+    pub(crate) fn held(why: Why) -> Self {
+        Self::Held { reason: why.into() }
+    }
+
+    pub(crate) fn failed(why: Why) -> Self {
+        Self::Failed { reason: why.into() }
+    }
+
+    fn rejected(why: Why) -> Self {
+        Self::Rejected { reason: why.into() }
+    }
+
+    /// Returns the outcome in one word, as logs, events and lines say it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Unchanged { .. } => "unchanged",
+            Self::Refreshed { .. } => "refreshed",
+            Self::Rejected { .. } => "rejected",
+            Self::Held { .. } => "held",
+            Self::Failed { .. } => "failed",
+        }
+    }
+
+    /// Returns why.
+    pub fn reason(&self) -> &Reason {
+        match self {
+            Self::Unchanged { reason }
+            | Self::Refreshed { reason }
+            | Self::Rejected { reason }
+            | Self::Held { reason }
+            | Self::Failed { reason } => reason,
+        }
+    }
+
+    /// Returns how a process with this outcome ends.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Unchanged { .. } | Self::Refreshed { .. } => Exit::Done,
+            Self::Rejected { .. } => Exit::Rejected,
+            Self::Held { .. } => Exit::Held,
+            Self::Failed { .. } => Exit::Failed,
+        }
+    }
+}
+
+/// What the outcome of a run follows from.
+pub(crate) struct Facts<'a> {
+    /// The release that consumers shall be on.
+    pub(crate) serving: Option<u64>,
+    /// The release that this run made, with its data version.
+    pub(crate) released: Option<(u64, String)>,
+    /// Upstreams that could not be asked.
+    pub(crate) failures: &'a [String],
+    pub(crate) datasets: &'a [DatasetReport],
+    pub(crate) problems: &'a [Problem],
+    pub(crate) places: &'a [PlaceReport],
+    pub(crate) consumers: &'a [ConsumerReport],
+    /// A person's order that keeps the layer where it is.
+    pub(crate) order: Option<Why>,
+}
+
+type Rule = fn(&Facts<'_>) -> Option<Outcome>;
+
+/// The rules, in their rank.
+const RANKED: [Rule; 8] =
+    [upstream_failed, place_failed, frozen, still_rolled_back, bad_data, unmoved, ordered, changed];
+
+/// Says how a run ended.
+pub(crate) fn outcome(facts: &Facts<'_>) -> Outcome {
+    let ranked = RANKED.iter().find_map(|rule| rule(facts));
+    ranked.unwrap_or(Outcome::unchanged(Why::NothingNew))
+}
+
+impl Facts<'_> {
+    fn count(&self, states: &[ConsumerState]) -> usize {
+        self.consumers.iter().filter(|consumer| states.contains(&consumer.state)).count()
+    }
+
+    fn released(&self) -> Option<u64> {
+        self.released.as_ref().map(|(seq, _)| *seq)
+    }
+
+    fn failing(&self) -> impl Iterator<Item = &Problem> {
+        self.problems.iter().filter(|problem| problem.level == Level::Fail)
+    }
+}
+
+fn upstream_failed(facts: &Facts<'_>) -> Option<Outcome> {
+    let failures = facts.failures.to_vec();
+    let (released, serving) = (facts.released(), facts.serving);
+    let why = Why::Upstream { failures, released, serving };
+    (!facts.failures.is_empty()).then(|| Outcome::failed(why))
+}
+
+/// Where there is only one place it needs no name.
+fn place_failed(facts: &Facts<'_>) -> Option<Outcome> {
+    let places = facts.places.len();
+    let failed =
+        facts.places.iter().filter_map(|report| Some((&report.place, report.failure.as_ref()?)));
+    let failures: Vec<String> = match places {
+        1 => failed.map(|(_, failure)| failure.to_string()).collect(),
+        _ => failed.map(|(place, failure)| format!("{place}: {failure}")).collect(),
+    };
+    let done = places - failures.len();
+    let adoption = facts.places.iter().find_map(|report| match report.failure.as_ref()?.why {
+        Why::Foreign { .. } if done == 0 => report.failure.clone(),
+        _ => None,
+    });
+    match (failures.is_empty(), adoption) {
+        (true, _) => None,
+        (false, Some(reason)) => Some(Outcome::Held { reason }),
+        (false, None) => Some(Outcome::failed(Why::Places { failures, done, places })),
+    }
+}
+
+fn frozen(facts: &Facts<'_>) -> Option<Outcome> {
+    let order = facts.order.clone();
+    order.filter(|why| matches!(why, Why::Frozen { .. })).map(Outcome::held)
+}
+
+fn still_rolled_back(facts: &Facts<'_>) -> Option<Outcome> {
+    let all = facts.failing().count() > 0 && facts.failing().all(|p| p.code == Code::RolledBack);
+    all.then(|| Outcome::held(Why::StillRolledBack { serving: facts.serving }))
+}
+
+fn bad_data(facts: &Facts<'_>) -> Option<Outcome> {
+    let refused = facts.datasets.iter().any(|dataset| dataset.state == DatasetState::Rejected);
+    let bad = refused || facts.failing().count() > 0;
+    let why = Why::BadData { released: facts.released(), serving: facts.serving };
+    bad.then(|| Outcome::rejected(why))
+}
+
+fn unmoved(facts: &Facts<'_>) -> Option<Outcome> {
+    use ConsumerState::{Behind, Failed, Held};
+    let waiting = facts.count(&[Behind, Failed, Held]);
+    let why = Why::Unmoved { waiting, functions: facts.consumers.len() };
+    (waiting > 0).then(|| Outcome::held(why))
+}
+
+fn ordered(facts: &Facts<'_>) -> Option<Outcome> {
+    facts.order.clone().map(Outcome::held)
+}
+
+fn changed(facts: &Facts<'_>) -> Option<Outcome> {
+    let (moved, functions) = (facts.count(&[ConsumerState::Moved]), facts.consumers.len());
+    match &facts.released {
+        Some((release, version)) => {
+            let (release, version) = (*release, version.clone());
+            Some(Outcome::refreshed(Why::Released { release, version, moved, functions }))
+        }
+        None => (moved > 0).then(|| Outcome::refreshed(Why::Moved { moved, functions })),
+    }
+}

@@ -1,0 +1,222 @@
+//! Does the steps of a plan: one function after the other to its end, many of them at the same time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::ready;
+use futures_util::{StreamExt as _, stream};
+use jiff::SignedDuration;
+use tokio::time::{Instant, interval_at};
+
+use super::observe::Places;
+use super::plan::{Here, Intent, PlaceView, Plan, World};
+use crate::engine::Engine;
+use crate::error::{Error, chain};
+use crate::names::Place;
+use crate::ports::{Consumer, Fleet, FleetError, FunctionName, Step};
+use crate::report::Why;
+use crate::state::{Aim, Rollout, Session};
+
+/// An update takes seconds to settle, and no two steps at once are for the same function: enough of them on the
+/// way keep the host's pace busy. A run that cannot finish has finished all but so many of those that it began.
+const FUNCTIONS_AT_ONCE: usize = 100;
+/// A function takes four steps at most (look, layers, version, alias), and some more where old versions are retired.
+const STEPS_EACH_MAX: usize = 24;
+/// How often a person's order is looked for while steps are done: it takes effect within seconds (I13).
+const ORDERS_SOUGHT_EVERY: Duration = Duration::from_secs(2);
+/// How long after the deadline a step that was begun may still take.
+const LAST_STEPS: SignedDuration = SignedDuration::from_secs(45);
+
+/// Why a consumer is not moved any further in this run.
+#[derive(Debug, Clone)]
+pub(crate) enum Stuck {
+    /// The host will refuse again: a person has to look.
+    Refused(Why),
+    /// Another try may get further.
+    ForNow(Why),
+}
+
+/// Which consumers are not moved any further, by place.
+pub(crate) type Strays = BTreeMap<(Place, FunctionName), Stuck>;
+
+/// How far the steps came.
+pub(crate) struct Acted {
+    /// How many steps were done.
+    pub(crate) steps: usize,
+    /// The functions that callers get another layer version from, or will when the last step is done.
+    pub(crate) moved: BTreeSet<(Place, FunctionName)>,
+    /// Whether the world has to be observed again.
+    pub(crate) view: View,
+}
+
+/// Whether what was observed still holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum View {
+    /// Every change is known by its answer.
+    Fresh,
+    /// Someone else changed a function, or the steps were cut off.
+    Stale,
+}
+
+/// What all steps need.
+pub(crate) struct Act<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) intent: &'a Intent,
+    pub(crate) places: &'a Places,
+    pub(crate) rollout: Option<&'a Rollout>,
+    /// What the session's head said when the plan was made.
+    pub(crate) aim: Option<Aim>,
+}
+
+/// One function on its way.
+struct Walk {
+    place: Place,
+    steps: usize,
+    moved: Moved,
+}
+
+#[derive(PartialEq, Eq)]
+enum Moved {
+    Yes,
+    No,
+}
+
+/// How far one function came.
+struct Walked {
+    walk: Walk,
+    consumer: Consumer,
+    end: End,
+}
+
+enum End {
+    There,
+    Changed,
+    Stuck(Stuck),
+    OutOfTime,
+}
+
+impl Act<'_> {
+    /// Walks every function that has a step. A person's order ends it in the middle: what waits for its turn is
+    /// dropped, and what was sent is seen by the look that follows.
+    pub(crate) async fn act(
+        &self,
+        session: &mut Session<'_>,
+        plan: &Plan,
+        world: &mut World,
+        strays: &mut Strays,
+    ) -> Result<Acted, Error> {
+        let mut acted = Acted { steps: 0, moved: BTreeSet::new(), view: View::Fresh };
+        let views: Vec<PlaceView> = world.places.iter().map(PlaceView::without_consumers).collect();
+        let open: Vec<(&PlaceView, Consumer)> = plan
+            .steps
+            .iter()
+            .filter_map(|placed| {
+                let key = (placed.place.clone(), placed.step.function().clone());
+                let view = views.iter().find(|view| view.place == placed.place)?;
+                let consumer = world.consumer(&key.0, &key.1)?.clone();
+                (!strays.contains_key(&key)).then_some((view, consumer))
+            })
+            .collect();
+        let walks = stream::iter(open)
+            .take_while(|_| ready(!self.engine.is_out_of_time()))
+            .map(|(view, consumer)| self.walk(view, consumer))
+            .buffer_unordered(FUNCTIONS_AT_ONCE);
+        let mut walks = std::pin::pin!(walks);
+        let mut seek = interval_at(Instant::now() + ORDERS_SOUGHT_EVERY, ORDERS_SOUGHT_EVERY);
+        loop {
+            tokio::select! {
+                walked = walks.next() => match walked {
+                    Some(walked) => take(walked, world, strays, &mut acted),
+                    None => break,
+                },
+                _ = seek.tick() => if self.is_called_off(session).await? {
+                    acted.view = View::Stale;
+                    break;
+                },
+            }
+        }
+        Ok(acted)
+    }
+
+    /// Tells whether the steps have to end: a person ordered otherwise, the lease is gone, or time is over.
+    async fn is_called_off(&self, session: &mut Session<'_>) -> Result<bool, Error> {
+        session.read_again().await?;
+        let frozen = session.head().frozen().is_some();
+        let ordered = session.head().aim() != self.aim || frozen || !session.holds_lease();
+        let over = self.engine.deadline.is_some_and(|deadline| {
+            let last = deadline.checked_add(LAST_STEPS).unwrap_or(deadline);
+            self.engine.ports.clock.now() >= last
+        });
+        Ok(ordered || over)
+    }
+
+    /// Does step after step of one function until it has none left.
+    async fn walk(&self, view: &PlaceView, mut consumer: Consumer) -> Walked {
+        let mut walked = Walk { place: view.place.clone(), steps: 0, moved: Moved::No };
+        let Some(fleet) = self.places.fleet(&view.place) else {
+            return walked.ended(consumer, End::There);
+        };
+        loop {
+            let here = Here { intent: self.intent, view, rollout: self.rollout };
+            let (Some(step), _) = here.next(&consumer) else {
+                return walked.ended(consumer, End::There);
+            };
+            let begun = walked.steps > 0;
+            if walked.steps == STEPS_EACH_MAX || (begun && self.engine.is_out_of_time()) {
+                return walked.ended(consumer, End::OutOfTime);
+            }
+            match apply(fleet, &step).await {
+                Ok(next) => consumer = next,
+                Err(end) => return walked.ended(consumer, end),
+            }
+            walked.steps += 1;
+            if matches!(step, Step::SetLayers { .. } | Step::MoveAlias { .. }) {
+                walked.moved = Moved::Yes;
+            }
+        }
+    }
+}
+
+impl Walk {
+    fn ended(self, consumer: Consumer, end: End) -> Walked {
+        Walked { walk: self, consumer, end }
+    }
+}
+
+fn take(walked: Walked, world: &mut World, strays: &mut Strays, acted: &mut Acted) {
+    let Walked { walk, consumer, end } = walked;
+    let key = (walk.place.clone(), consumer.function.clone());
+    acted.steps += walk.steps;
+    if walk.moved == Moved::Yes {
+        acted.moved.insert(key.clone());
+    }
+    world.replace(&walk.place, consumer);
+    match end {
+        End::There | End::OutOfTime => {}
+        End::Changed => {
+            acted.view = View::Stale;
+            strays.insert(key, Stuck::ForNow(Why::Restless));
+        }
+        End::Stuck(stuck) => drop(strays.insert(key, stuck)),
+    }
+}
+
+async fn apply(fleet: &Arc<dyn Fleet>, step: &Step) -> Result<Consumer, End> {
+    let failed = match fleet.apply(step).await {
+        Ok(consumer) => return Ok(consumer),
+        Err(error) => error,
+    };
+    // The function is where it should be: an old version that stays is worth a word, and no more.
+    if matches!(step, Step::RetireVersion { .. }) {
+        let words = chain(&failed);
+        return Err(End::Stuck(Stuck::ForNow(Why::NotRetired { words })));
+    }
+    Err(match failed {
+        FleetError::Changed { .. } => End::Changed,
+        FleetError::Refused { reason, .. } => {
+            End::Stuck(Stuck::Refused(Why::Refused { words: reason }))
+        }
+        error => End::Stuck(Stuck::ForNow(Why::FailedForNow { words: chain(&error) })),
+    })
+}

@@ -1,0 +1,96 @@
+//! From the head and the definition to what is intended.
+
+use std::collections::BTreeMap;
+
+use super::plan::{Foreign, Goal, Intent};
+use crate::definition::Definition;
+use crate::error::Error;
+use crate::names::LayerVersionArn;
+use crate::ports::FunctionName;
+use crate::report::Why;
+use crate::state::{Aim, Head, Outline, Session};
+
+/// Where consumers shall be, with what a report says of the release.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Target {
+    pub(crate) aim: Aim,
+    pub(crate) outline: Outline,
+}
+
+impl Target {
+    /// Reads where consumers shall be; `None` where the layer has no release yet.
+    pub(crate) async fn of(session: &Session<'_>) -> Result<Option<Self>, Error> {
+        let head = session.head();
+        let (Some(aim), Some(release)) = (head.aim(), head.desired()) else {
+            return Ok(None);
+        };
+        let known = head.outline().filter(|outline| outline.seq == release).cloned();
+        let outline = match known {
+            Some(outline) => outline,
+            None => session.release(release).await?.outline(),
+        };
+        Ok(Some(Self { aim, outline }))
+    }
+
+    /// Makes the planner's input of it.
+    pub(crate) async fn intent(
+        &self,
+        session: &Session<'_>,
+        definition: &Definition,
+    ) -> Result<Intent, Error> {
+        let head = session.head();
+        let release = self.outline.seq;
+        let goal = match self.aim {
+            Aim::Before => Goal::Before(before(session).await?),
+            Aim::Release(_) => Goal::Release {
+                release,
+                version: self.outline.version.clone(),
+                targets: head.versions().get(&release).cloned().unwrap_or_default(),
+            },
+        };
+        let ways_back = [Some(release), head.current(), head.stable(), head.fallback()];
+        let ways_back = ways_back.into_iter().flatten().filter_map(|seq| head.versions().get(&seq));
+        Ok(Intent {
+            layer: head.layer().clone(),
+            goal,
+            releases: head.versions().clone(),
+            architectures: definition.terms.architectures.clone(),
+            foreign: foreign(head, definition),
+            ways_back: ways_back.flat_map(|versions| versions.values().cloned()).collect(),
+            frozen: frozen(head),
+        })
+    }
+}
+
+/// Whether functions move off versions that freshlayer did not make.
+pub(crate) fn foreign(head: &Head, definition: &Definition) -> Foreign {
+    match head.adopted().is_some() || definition.adopt {
+        true => Foreign::Adopted,
+        false => Foreign::Held,
+    }
+}
+
+/// Why nothing may move.
+pub(crate) fn frozen(head: &Head) -> Option<Why> {
+    let freeze = head.frozen()?.clone();
+    Some(Why::Frozen { at: freeze.at, by: freeze.by, reason: freeze.reason })
+}
+
+/// What each function was on before the layer was adopted, as the journals of the rollouts say that took it over.
+async fn before(
+    session: &Session<'_>,
+) -> Result<BTreeMap<(String, FunctionName), LayerVersionArn>, Error> {
+    let mut before = BTreeMap::new();
+    let adopted = session.head().adopted();
+    let rollouts = adopted.map(|adopted| adopted.rollouts.clone()).unwrap_or_default();
+    for number in rollouts {
+        let Some(rollout) = session.read_rollout(number).await? else { continue };
+        for (place, function, version) in rollout.came_from() {
+            if !session.head().made(version) {
+                let key = (place.to_owned(), function.clone());
+                before.entry(key).or_insert_with(|| version.clone());
+            }
+        }
+    }
+    Ok(before)
+}

@@ -1,0 +1,308 @@
+//! The next step of one function.
+
+use super::layers::{others, ours, positions, with};
+use super::{Foreign, Goal, Intent, PlaceView, Standing};
+use crate::names::LayerVersionArn;
+use crate::ports::{
+    Alias, Configuration, Consumer, PublishedVersion, Routing, Step, Unqualified, Update,
+};
+use crate::release::publish::made_by_freshlayer;
+use crate::report::Why;
+use crate::rollout::tag::{TagRule, tag};
+use crate::state::Rollout;
+
+/// How many published versions of its own making freshlayer keeps per function, beside those that are needed.
+const OWN_VERSIONS_KEPT: usize = 3;
+
+type Decision = (Option<Step>, Standing);
+
+/// One place, with what is intended there.
+#[derive(Clone, Copy)]
+pub(crate) struct Here<'a> {
+    pub(crate) intent: &'a Intent,
+    pub(crate) view: &'a PlaceView,
+    pub(crate) rollout: Option<&'a Rollout>,
+}
+
+impl<'a> Here<'a> {
+    /// Plans the next step of one consumer.
+    pub(crate) fn next(&self, consumer: &'a Consumer) -> Decision {
+        let target = match self.target(consumer) {
+            Ok(target) => target,
+            Err(standing) => return (None, standing),
+        };
+        let opted_in = TagRule::of(consumer, &self.intent.layer).is_some();
+        let (step, standing) = FunctionPlan { here: *self, consumer, target, opted_in }.next();
+        match standing {
+            Standing::Current if self.is_pinned_by_tag(consumer) => {
+                (step, Standing::Ordered(Why::TagPin { tag: tag(&self.intent.layer) }))
+            }
+            standing => (step, standing),
+        }
+    }
+
+    fn is_pinned_by_tag(&self, consumer: &Consumer) -> bool {
+        matches!(TagRule::of(consumer, &self.intent.layer), Some(TagRule::Pin(_)))
+            && matches!(self.intent.goal, Goal::Release { .. })
+    }
+
+    /// Returns the layer version that a consumer shall be on, or where it stands without one.
+    fn target(&self, consumer: &Consumer) -> Result<&'a LayerVersionArn, Standing> {
+        let region = &self.view.place.region;
+        let tag = tag(&self.intent.layer);
+        let asked = TagRule::of(consumer, &self.intent.layer);
+        match (asked, &self.intent.goal) {
+            (Some(TagRule::Hold), _) => Err(Standing::Ordered(Why::TagHold { tag })),
+            (Some(TagRule::Unclear(value)), _) => {
+                Err(Standing::Held(Why::TagUnclear { tag, value }))
+            }
+            (_, Goal::Before(before)) => {
+                let key = (self.view.place.to_string(), consumer.function.clone());
+                before.get(&key).ok_or(Standing::Ordered(Why::NothingBefore))
+            }
+            (Some(TagRule::Follow(wanted)), Goal::Release { version, .. })
+                if !wanted.matches(version) =>
+            {
+                let (wanted, version) = (wanted.to_string(), version.to_string());
+                Err(Standing::Ordered(Why::TagVersion { wanted, version }))
+            }
+            (Some(TagRule::Pin(release)), _) => {
+                let versions = self.intent.releases.get(&release);
+                let target = versions.and_then(|versions| versions.get(region));
+                target.ok_or(Standing::Held(Why::TagPinMissing { release }))
+            }
+            (_, Goal::Release { release, targets, .. }) => {
+                let missing = Standing::Held(Why::NotPublished { release: *release });
+                targets.get(region).ok_or(missing)
+            }
+        }
+    }
+}
+
+/// One consumer against its target.
+struct FunctionPlan<'a> {
+    here: Here<'a>,
+    consumer: &'a Consumer,
+    target: &'a LayerVersionArn,
+    opted_in: bool,
+}
+
+impl<'a> FunctionPlan<'a> {
+    fn next(&self) -> Decision {
+        if self.is_noted_done() {
+            return (None, Standing::Current);
+        }
+        if let Some(why) = self.foreign().or_else(|| self.wrong_architecture()) {
+            return held(why);
+        }
+        if self.consumer.look.is_none() && self.needs_look() {
+            let function = self.consumer.function.clone();
+            return (Some(Step::Look { function }), Standing::Moving);
+        }
+        if let Some(standing) = self.routing() {
+            return (None, standing);
+        }
+        self.aliases().or_else(|| self.latest()).unwrap_or_else(|| self.there())
+    }
+
+    /// A function that this rollout has brought there needs no second look in its next run.
+    fn is_noted_done(&self) -> bool {
+        let note = self
+            .here
+            .rollout
+            .and_then(|rollout| rollout.note(&self.here.view.place, &self.consumer.function));
+        let done = note.is_some_and(|note| note.done);
+        done && self.consumer.look.is_none() && self.consumer.latest.layers.contains(self.target)
+    }
+
+    /// Aliases lead to published versions only. How the last update ended matters where `$LATEST` lists the target:
+    /// after one that failed Lambda lists the new layers and serves the old ones.
+    fn needs_look(&self) -> bool {
+        !self.consumer.versions.is_empty() || self.consumer.latest.layers.contains(self.target)
+    }
+
+    fn foreign(&self) -> Option<Why> {
+        if self.here.intent.foreign == Foreign::Adopted {
+            return None;
+        }
+        let served = self.served().map(|(_, version)| &version.configuration);
+        let mut used = served.chain([&self.consumer.latest]);
+        let found = used.find_map(|configuration| {
+            let entry = ours(configuration, self.target)?;
+            self.here.view.foreign.contains(entry).then(|| entry.clone())
+        });
+        found.map(|version| Why::ForeignVersion { version })
+    }
+
+    fn wrong_architecture(&self) -> Option<Why> {
+        let (layer, function) = (&self.here.intent.architectures, &self.consumer.architectures);
+        let fits = layer.is_empty() || function.iter().all(|one| layer.contains(one));
+        (!fits && self.wants_layer())
+            .then(|| Why::WrongArchitecture { function: function.clone(), layer: layer.clone() })
+    }
+
+    fn wants_layer(&self) -> bool {
+        let used = ours(&self.consumer.latest, self.target).is_some();
+        used || self.opted_in || self.served().next().is_some()
+    }
+
+    /// An alias that sends a part of its calls elsewhere is not moved.
+    fn routing(&self) -> Option<Standing> {
+        self.served().find_map(|(alias, version)| {
+            let Routing::Split { version: other, percent } = alias.routing else { return None };
+            let there =
+                |version: &PublishedVersion| version.configuration.layers.contains(self.target);
+            let both = there(version) && self.consumer.version(other).is_some_and(there);
+            let alias = alias.name.clone();
+            match (both, percent) {
+                (true, _) => None,
+                (false, 100) => Some(Standing::Waiting(Why::Shifting { alias })),
+                (false, _) => Some(Standing::Held(Why::SplitAlias { alias })),
+            }
+        })
+    }
+
+    fn aliases(&self) -> Option<Decision> {
+        let behind: Vec<(&Alias, &PublishedVersion)> = self
+            .served()
+            .filter(|(_, version)| !version.configuration.layers.contains(self.target))
+            .collect();
+        // An alias that serves other code or settings than $LATEST cannot follow without shipping them.
+        let step = behind.iter().find_map(|(alias, version)| self.toward(alias, version));
+        if let Some(step) = step {
+            return Some((Some(step), Standing::Moving));
+        }
+        behind.first().map(|(alias, version)| {
+            let (alias, version) = (alias.name.clone(), version.number);
+            held(Why::Unreleased { alias, version })
+        })
+    }
+
+    fn latest(&self) -> Option<Decision> {
+        let latest = &self.consumer.latest;
+        let wants = self.opted_in || ours(latest, self.target).is_some();
+        if !wants || self.latest_serves_target() {
+            return None;
+        }
+        let on_instances = self.consumer.unqualified == Unqualified::LatestPublished;
+        if on_instances && self.consumer.aliases().is_empty() {
+            return Some(held(Why::OnInstances));
+        }
+        Some((Some(self.set_layers()), Standing::Moving))
+    }
+
+    /// Nothing is left to move: old versions that freshlayer published are retired.
+    fn there(&self) -> Decision {
+        let step = self.retired().map(|version| Step::RetireVersion {
+            function: self.consumer.function.clone(),
+            version,
+        });
+        (step, Standing::Current)
+    }
+
+    /// The oldest published version of our own making that nothing needs.
+    fn retired(&self) -> Option<u64> {
+        let aliases = self.consumer.look.as_ref().map(|look| &look.aliases)?;
+        let routed = |number: u64| {
+            aliases.iter().any(|alias| match alias.routing {
+                Routing::Split { version, .. } => version == number || alias.version == number,
+                Routing::Whole => alias.version == number,
+            })
+        };
+        let own = self.consumer.versions.iter().rev();
+        let own =
+            own.filter(|version| made_by_freshlayer(&version.description, &self.here.intent.layer));
+        let surplus = own.skip(OWN_VERSIONS_KEPT).filter(|version| {
+            let mut layers = version.configuration.layers.iter();
+            let way_back = layers.any(|arn| self.here.intent.ways_back.contains(arn));
+            !routed(version.number) && !way_back
+        });
+        surplus.last().map(|version| version.number)
+    }
+
+    /// The aliases that serve our layer, or shall, each with its version.
+    fn served(&self) -> impl Iterator<Item = (&'a Alias, &'a PublishedVersion)> {
+        let (consumer, target, opted_in) = (self.consumer, self.target, self.opted_in);
+        consumer.aliases().iter().filter_map(move |alias| {
+            let version = consumer.version(alias.version)?;
+            let serves = opted_in || ours(&version.configuration, target).is_some();
+            serves.then_some((alias, version))
+        })
+    }
+
+    fn latest_serves_target(&self) -> bool {
+        let failed = self
+            .consumer
+            .look
+            .as_ref()
+            .is_some_and(|look| matches!(look.update, Update::Failed(_)));
+        !failed && self.consumer.latest.layers.contains(self.target)
+    }
+
+    /// Tells whether one configuration differs from the served one in nothing but our layer: not in the code, not in
+    /// the settings, not in the other layers, and not in the order in which they cover each other.
+    fn differs_in_our_layer_only(&self, one: &Configuration, served: &Configuration) -> bool {
+        let has = |configuration| ours(configuration, self.target).is_some();
+        let same_layers = match (has(one), has(served)) {
+            (true, true) | (false, false) => {
+                positions(one, self.target) == positions(served, self.target)
+            }
+            (true, false) => {
+                self.opted_in && others(one, self.target) == others(served, self.target)
+            }
+            // A person took our layer out and has not released that yet.
+            (false, true) => false,
+        };
+        same_layers
+            && one.code_sha256 == served.code_sha256
+            && one.settings_sha256 == served.settings_sha256
+    }
+
+    /// The next step that brings an alias to the target. A published version with the served code and settings and the
+    /// target's layer is one alias move away, whatever `$LATEST` holds; only without one the way is layer, version,
+    /// alias.
+    fn toward(&self, alias: &Alias, served: &PublishedVersion) -> Option<Step> {
+        let function = self.consumer.function.clone();
+        let latest = &self.consumer.latest;
+        let same = |one: &Configuration| self.differs_in_our_layer_only(one, &served.configuration);
+        let ready = self.consumer.versions.iter().rfind(|version| {
+            version.configuration.layers.contains(self.target) && same(&version.configuration)
+        });
+        if let Some(version) = ready {
+            return Some(Step::MoveAlias {
+                function,
+                alias: alias.name.clone(),
+                version: version.number,
+                revision_id: alias.revision_id.clone(),
+            });
+        }
+        if !same(latest) {
+            return None;
+        }
+        if !self.latest_serves_target() {
+            return Some(self.set_layers());
+        }
+        Some(Step::PublishVersion {
+            function,
+            code_sha256: latest.code_sha256.clone(),
+            revision_id: self.consumer.revision_id.clone(),
+            description: self.description(),
+        })
+    }
+
+    fn description(&self) -> String {
+        format!("freshlayer {} version {}", self.here.intent.layer, self.target.version())
+    }
+
+    fn set_layers(&self) -> Step {
+        Step::SetLayers {
+            function: self.consumer.function.clone(),
+            layers: with(&self.consumer.latest.layers, self.target),
+            revision_id: self.consumer.revision_id.clone(),
+        }
+    }
+}
+
+fn held(why: Why) -> Decision {
+    (None, Standing::Held(why))
+}

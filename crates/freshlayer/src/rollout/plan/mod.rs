@@ -1,0 +1,183 @@
+//! The plan: a pure function of what is intended, what was observed, what the rollout noted, and the time. It looks at
+//! all places at once.
+
+mod function;
+mod layers;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use semver::Version;
+
+pub(crate) use function::Here;
+
+use crate::definition::Architecture;
+use crate::names::{LayerName, LayerVersionArn, Place, RegionName};
+use crate::ports::{Consumer, FunctionName, Step};
+use crate::report::{Reason, Why};
+use crate::state::{Rollout, Versions};
+
+/// What is intended.
+#[derive(Debug, Clone)]
+pub struct Intent {
+    /// The layer.
+    pub layer: LayerName,
+    /// Where consumers shall be.
+    pub goal: Goal,
+    /// The layer versions of each release, for functions that are pinned by a tag.
+    pub releases: BTreeMap<u64, Versions>,
+    /// The processor architectures that the layer is made for; empty where it does not matter.
+    pub architectures: Vec<Architecture>,
+    /// What happens to functions on versions that freshlayer did not make.
+    pub foreign: Foreign,
+    /// Layer versions that a way back needs: published versions of functions that carry them are kept.
+    pub ways_back: BTreeSet<LayerVersionArn>,
+    /// Why nothing may move.
+    pub frozen: Option<Why>,
+}
+
+/// Where consumers shall be.
+#[derive(Debug, Clone)]
+pub enum Goal {
+    /// On a release.
+    Release {
+        /// Its number.
+        release: u64,
+        /// Its data version.
+        version: Version,
+        /// Its layer version in each Region.
+        targets: BTreeMap<RegionName, LayerVersionArn>,
+    },
+    /// On the layer version that each used before the layer was adopted, by place and function.
+    Before(BTreeMap<(String, FunctionName), LayerVersionArn>),
+}
+
+/// What happens to functions on versions that freshlayer did not make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Foreign {
+    /// They are left alone.
+    Held,
+    /// They move as the others do.
+    Adopted,
+}
+
+/// What was observed.
+#[derive(Debug, Clone, Default)]
+pub struct World {
+    /// Each place.
+    pub places: Vec<PlaceView>,
+}
+
+/// What was observed in one place.
+#[derive(Debug, Clone)]
+pub struct PlaceView {
+    /// The place.
+    pub place: Place,
+    /// A version of the layer in the place's Region, where there is one: it names the layer there.
+    pub version: Option<LayerVersionArn>,
+    /// Its consumers, or why they are not known.
+    pub consumers: Result<Vec<Consumer>, Reason>,
+    /// The layer versions in use there that freshlayer did not make.
+    pub foreign: BTreeSet<LayerVersionArn>,
+}
+
+impl PlaceView {
+    pub(crate) fn without_consumers(&self) -> Self {
+        Self { consumers: Ok(Vec::new()), ..self.clone() }
+    }
+}
+
+/// What is to be done, and where everyone stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// At most one step per function; the next one follows from what it answers.
+    pub steps: Vec<Placed>,
+    /// Every consumer.
+    pub standings: BTreeMap<(Place, FunctionName), Standing>,
+    /// What comes next.
+    pub next: Next,
+}
+
+/// A step in a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// The place.
+    pub place: Place,
+    /// The step.
+    pub step: Step,
+}
+
+/// What comes next.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Next {
+    /// The steps are done.
+    Act,
+    /// The host works on something: look again later.
+    Wait(Why),
+    /// Someone has to do something first.
+    Hold(Why),
+    /// Every consumer is where it should be.
+    #[default]
+    Done,
+}
+
+/// Where a consumer stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// Where it should be.
+    Current,
+    /// On its way.
+    Moving,
+    /// The host works on it.
+    Waiting(Why),
+    /// Where a person ordered it to stay.
+    Ordered(Why),
+    /// Not to be moved without a person.
+    Held(Why),
+}
+
+/// Plans the next step of every consumer. Today's rollout is one wave: every consumer may move. The time decides
+/// nothing yet.
+pub fn plan(intent: &Intent, world: &World, rollout: Option<&Rollout>, _now: Timestamp) -> Plan {
+    let (mut steps, mut standings) = (Vec::new(), BTreeMap::new());
+    for view in &world.places {
+        let here = Here { intent, view, rollout };
+        for consumer in view.consumers.iter().flatten() {
+            let (step, standing) = here.next(consumer);
+            let place = view.place.clone();
+            steps.extend(step.map(|step| Placed { place: place.clone(), step }));
+            standings.insert((place, consumer.function.clone()), standing);
+        }
+    }
+    if intent.frozen.is_some() {
+        steps.clear();
+    }
+    let next = next(intent, &steps, &standings);
+    Plan { steps, standings, next }
+}
+
+fn next(
+    intent: &Intent,
+    steps: &[Placed],
+    standings: &BTreeMap<(Place, FunctionName), Standing>,
+) -> Next {
+    if let Some(why) = &intent.frozen {
+        return Next::Hold(why.clone());
+    }
+    if !steps.is_empty() {
+        return Next::Act;
+    }
+    let waiting = standings.values().find_map(|standing| match standing {
+        Standing::Waiting(why) => Some(why.clone()),
+        _ => None,
+    });
+    let held = standings.values().find_map(|standing| match standing {
+        Standing::Held(why) => Some(why.clone()),
+        _ => None,
+    });
+    match (waiting, held) {
+        (Some(why), _) => Next::Wait(why),
+        (None, Some(why)) => Next::Hold(why),
+        (None, None) => Next::Done,
+    }
+}

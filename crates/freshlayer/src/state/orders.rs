@@ -1,0 +1,94 @@
+//! What persons ordered, kept apart from verdicts about data.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Snapshot;
+use crate::names::{DatasetName, Digest};
+use crate::problem::{Code, Problem};
+
+/// Who ordered something, when, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Ordered {
+    /// When.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// Who: a user with the machine, or a publisher.
+    pub by: String,
+    /// Why, in the person's words.
+    pub reason: Option<String>,
+}
+
+/// An order to stay on a release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Pin {
+    /// The release.
+    pub release: u64,
+    /// When.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// Who.
+    pub by: String,
+    /// Why, in the person's words.
+    pub reason: Option<String>,
+}
+
+/// An order that nothing moves.
+pub type Freeze = Ordered;
+
+/// When a layer was taken over that had versions which freshlayer did not make.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Adopted {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub by: String,
+    /// The rollouts that moved functions off such versions: their journals say where each one stood.
+    pub rollouts: BTreeSet<u64>,
+}
+
+/// Data that a person rolled back: it stays away whatever definition, limits or freshlayer version asks, until
+/// a person says `--retry-rejected` or goes forward to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftBehind {
+    /// The dataset.
+    pub dataset: DatasetName,
+    /// The snapshot's digest.
+    pub digest: Digest,
+    /// The release that was left.
+    pub release: u64,
+    /// The release that the person went to.
+    pub to: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub by: String,
+}
+
+impl LeftBehind {
+    pub(super) fn new(snapshot: &Snapshot, release: u64, to: u64, order: &Ordered) -> Self {
+        Self {
+            dataset: snapshot.dataset.clone(),
+            digest: snapshot.digest.clone(),
+            release,
+            to,
+            at: order.at,
+            by: order.by.clone(),
+        }
+    }
+
+    /// Tells whether this is about a dataset's snapshot.
+    pub fn is(&self, dataset: &DatasetName, digest: &Digest) -> bool {
+        self.dataset == *dataset && self.digest == *digest
+    }
+
+    /// Says why the data is not released.
+    pub fn problem(&self) -> Problem {
+        let found = format!("release {}, rolled back to {}", self.release, self.to);
+        let expected = "another build from the upstream, or a person's --retry-rejected";
+        Problem::fail(Code::RolledBack, expected, found).of(&self.dataset)
+    }
+}

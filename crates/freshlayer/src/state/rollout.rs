@@ -1,0 +1,133 @@
+//! A rollout: the head names the open one, and its journal lies in an object of its own, kept after.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::ROLLOUT_FORMAT;
+use crate::names::{LayerName, LayerVersionArn, Place};
+use crate::ports::FunctionName;
+
+/// Why a rollout began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// A new release was promoted.
+    NewRelease,
+    /// A Region or an account got the release later than the others.
+    CatchUp,
+    /// A person rolled back.
+    Rollback,
+    /// A person pinned a release.
+    Pin,
+    /// A person took a pin back.
+    Unpin,
+    /// A person handed the functions back to what they used before the layer was adopted.
+    HandBack,
+}
+
+/// The rollout that is not finished, as the head names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenRollout {
+    /// Its number: 1, 2, 3… in each layer.
+    pub number: u64,
+    /// The release that consumers come from.
+    pub from: Option<u64>,
+    /// The release that consumers go to.
+    pub to: u64,
+    /// Why it began.
+    pub cause: Cause,
+    /// Who ordered it; empty where the publisher did.
+    pub by: String,
+    /// When it began.
+    pub started: Timestamp,
+    /// A journal that format 1 kept in the head, until it lies in the rollout's object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal: Option<Journal>,
+}
+
+/// A rollout with its journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rollout {
+    /// Number of the object's format.
+    pub format: u32,
+    /// The layer.
+    pub layer: LayerName,
+    /// Its number in the layer.
+    pub number: u64,
+    /// The release that consumers come from.
+    pub from: Option<u64>,
+    /// The release that consumers go to.
+    pub to: u64,
+    /// Why it began.
+    pub cause: Cause,
+    /// Who ordered it; empty where the publisher did.
+    pub by: String,
+    /// When it began.
+    pub started: Timestamp,
+    /// When every consumer was where it should be; absent where it goes on or another rollout took its place.
+    pub ended: Option<Timestamp>,
+    /// How often it was tried again for failures that pass.
+    pub tries: u32,
+    /// What became of each consumer so far, place by place.
+    pub journal: Journal,
+}
+
+/// What became of each consumer, by place (`eu-west-1`, `eu-west-1 of 123456789012`) and function.
+pub type Journal = BTreeMap<String, BTreeMap<FunctionName, ConsumerNote>>;
+
+/// What became of one consumer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConsumerNote {
+    /// The layer version that it was on when the rollout met it.
+    pub from: Option<LayerVersionArn>,
+    /// `moved`, or why not.
+    pub outcome: String,
+    /// Whether it reached the release.
+    #[serde(default)]
+    pub done: bool,
+}
+
+impl Rollout {
+    pub(super) fn of(layer: &LayerName, open: &OpenRollout) -> Self {
+        Self {
+            format: ROLLOUT_FORMAT,
+            layer: layer.clone(),
+            number: open.number,
+            from: open.from,
+            to: open.to,
+            cause: open.cause,
+            by: open.by.clone(),
+            started: open.started,
+            ended: None,
+            tries: 0,
+            journal: open.journal.clone().unwrap_or_default(),
+        }
+    }
+
+    /// Returns what was noted of a consumer.
+    pub fn note(&self, place: &Place, function: &FunctionName) -> Option<&ConsumerNote> {
+        self.journal.get(&place.to_string())?.get(function)
+    }
+
+    /// Notes what became of a consumer. Where it stood at first stays noted.
+    pub(crate) fn write(&mut self, place: &Place, function: &FunctionName, note: ConsumerNote) {
+        let notes = self.journal.entry(place.to_string()).or_default();
+        match notes.get_mut(function) {
+            Some(known) => (known.outcome, known.done) = (note.outcome, note.done),
+            None => drop(notes.insert(function.clone(), note)),
+        }
+    }
+
+    /// Returns the layer version that each consumer was on when the rollout met it.
+    pub fn came_from(&self) -> impl Iterator<Item = (&str, &FunctionName, &LayerVersionArn)> {
+        self.journal.iter().flat_map(|(place, notes)| {
+            let notes = notes.iter();
+            notes.filter_map(|(function, note)| {
+                Some((place.as_str(), function, note.from.as_ref()?))
+            })
+        })
+    }
+}
