@@ -8,11 +8,13 @@
 //! simulated  AWS in memory, with the rules that no emulator has, in virtual time
 //! al2023     the functions, built as they are deployed
 //! rie        AWS's own emulator of the runtime interface
+//! clock      virtual time as the engine's clock
 //! sandbox    a local host in a temporary folder, and the real binary run on it
 //! ```
 
 #[cfg(feature = "aws")]
 pub mod al2023;
+pub mod clock;
 pub mod contracts;
 pub mod damage;
 pub mod databases;

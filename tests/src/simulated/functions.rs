@@ -1,396 +1,265 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use freshlayer::LayerVersionArn;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::Instant;
 
+use super::aliases::Alias;
 use super::layers::Layers;
 use super::refusal::refusal;
-use super::{ACCOUNT, Answer, Asked, REGION, Simulated};
+use super::rules::Rules;
+use super::settings::{RunsOn, Settings, Signing};
+use super::shown::Shown;
+use super::versions::Version;
+use super::views::Record;
+use super::{Answer, Asked, Place};
 
-const PAGE: usize = 50;
-/// How long an update is in progress; a guess.
-const SETTLES_AFTER: Duration = Duration::from_secs(2);
+/// What ends an update badly, in Lambda's words.
+const FAILS_BECAUSE: &str = "Lambda layer conversion failed. For advice on resolving this issue, see the Troubleshoot \
+     deployment issues in Lambda page in the Lambda User Guide.";
 
-/// Functions, by name.
+/// The functions of a place, by name.
 #[derive(Clone, Default)]
 pub(crate) struct Functions {
-    functions: BTreeMap<String, Function>,
+    pub(super) all: BTreeMap<String, Function>,
+    /// Code of functions and of their versions.
+    pub(super) stored_bytes: u64,
+    /// What the place may store, where a test says so.
+    pub(super) stored_bytes_max: Option<u64>,
 }
 
+/// A function.
 #[derive(Clone)]
-struct Function {
-    code: String,
-    code_bytes: u64,
-    layers: Vec<String>,
+pub(super) struct Function {
+    pub(super) place: Place,
+    shape: Arc<Shape>,
+    /// What it was like, until when: for lists that lag.
+    past: Vec<(Instant, Arc<Shape>)>,
+    pub(super) born: Instant,
+    pub(super) aliases: BTreeMap<String, Alias>,
+    pub(super) signing: Signing,
+    pub(super) next_update: Ending,
+    pub(super) next_version: Ending,
+    pub(super) invocations: u64,
+    /// Durable executions that run, by version.
+    pub(super) durable: BTreeMap<u64, u32>,
+}
+
+/// What lists show of a function.
+#[derive(Clone)]
+pub(super) struct Shape {
+    pub(super) latest: Arc<Config>,
     /// Counts the changes of `$LATEST`; the revision id is made of it.
     revision: u64,
-    settles: Option<Instant>,
-    versions: BTreeMap<u64, Version>,
-    aliases: BTreeMap<String, (u64, u64)>,
-    tags: BTreeMap<String, String>,
-    signing: Signing,
-    host: RunsOn,
-    last_update: LastUpdate,
+    pub(super) modified: Instant,
+    pub(super) update: Option<Update>,
+    pub(super) versions: BTreeMap<u64, Version>,
+    /// The highest number a version ever had.
+    pub(super) made: u64,
+    pub(super) tags: BTreeMap<String, String>,
 }
 
-/// How the last update ended.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum LastUpdate {
-    Well,
-    Badly,
-}
-
-/// Where a function runs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum RunsOn {
-    /// Where all functions run.
-    #[default]
-    Lambda,
-    /// A capacity provider of the account.
-    ManagedInstances,
-}
-
+/// What a version freezes.
 #[derive(Clone, PartialEq, Eq)]
-struct Version {
-    code: String,
-    layers: Vec<String>,
+pub(super) struct Config {
+    pub(super) code: String,
+    pub(super) code_bytes: u64,
+    pub(super) layers: Vec<String>,
+    pub(super) settings: Settings,
+    pub(super) host: RunsOn,
 }
 
-/// Whether a function takes layers that nobody signed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Signing {
-    /// It does.
+/// The last update of `$LATEST`.
+#[derive(Clone)]
+pub(super) struct Update {
+    pub(super) ends: Instant,
+    pub(super) ending: Ending,
+    /// The layers that are served until it ends well.
+    before: Vec<String>,
+}
+
+/// How something ends.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) enum Ending {
     #[default]
-    NotAsked,
-    /// Its code signing configuration says `Enforce`.
-    Enforced,
+    Well,
+    /// Why it does not.
+    Badly(String),
+}
+
+impl Shape {
+    pub(super) fn new(latest: Config, tags: BTreeMap<String, String>) -> Self {
+        Self {
+            latest: Arc::new(latest),
+            revision: 1,
+            modified: Instant::now(),
+            update: None,
+            versions: BTreeMap::new(),
+            made: 0,
+            tags,
+        }
+    }
+
+    /// An update that is over has changed the revision once more.
+    pub(super) fn revision_id(&self, at: Instant) -> String {
+        let ended = self.update.as_ref().is_some_and(|update| update.ends <= at);
+        format!("latest-{}", self.revision + u64::from(ended))
+    }
+
+    pub(super) fn is_updating(&self, at: Instant) -> bool {
+        self.update.as_ref().is_some_and(|update| update.ends > at)
+    }
+
+    /// The layers that callers of `$LATEST` get.
+    pub(super) fn served(&self, at: Instant) -> &[String] {
+        match &self.update {
+            Some(update) if update.ends > at || update.ending != Ending::Well => &update.before,
+            _ => &self.latest.layers,
+        }
+    }
+
+    pub(super) fn touch(&mut self) {
+        self.revision += 1;
+        self.modified = Instant::now();
+    }
+
+    pub(super) fn start_update(&mut self, ends: Instant, ending: Ending, layers: Vec<String>) {
+        let now = Instant::now();
+        let before = self.served(now).to_vec();
+        self.revision += 1 + u64::from(self.update.is_some());
+        self.modified = now;
+        Arc::make_mut(&mut self.latest).layers = layers;
+        self.update = Some(Update { ends, ending, before });
+    }
 }
 
 impl Function {
-    /// An update that is over changes the revision once more.
-    fn settle(&mut self) {
-        if self.settles.is_some_and(|at| at <= Instant::now()) {
-            self.settles = None;
-            self.revision += 1;
+    pub(super) fn new(place: Place, shape: Shape, signing: Signing) -> Self {
+        Self {
+            place,
+            shape: Arc::new(shape),
+            past: Vec::new(),
+            born: Instant::now(),
+            aliases: BTreeMap::new(),
+            signing,
+            next_update: Ending::Well,
+            next_version: Ending::Well,
+            invocations: 0,
+            durable: BTreeMap::new(),
         }
     }
 
-    fn shown(&self, name: &str) -> Value {
-        let mut shown = configuration(name, "$LATEST", &self.code, &self.layers);
-        shown["RevisionId"] = json!(format!("latest-{}", self.revision));
-        let status = match (self.settles, self.last_update) {
-            (Some(_), _) => "InProgress",
-            (None, LastUpdate::Well) => "Successful",
-            (None, LastUpdate::Badly) => "Failed",
-        };
-        shown["LastUpdateStatus"] = json!(status);
-        if self.host == RunsOn::ManagedInstances {
-            let provider = format!("arn:aws:lambda:{REGION}:{ACCOUNT}:capacity-provider:ours");
-            shown["CapacityProviderConfig"] = json!({"LambdaManagedInstancesCapacityProviderConfig": {"CapacityProviderArn": provider}});
+    pub(super) fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// What it was like at a moment; `None` before it was made.
+    pub(super) fn as_of(&self, then: Instant) -> Option<&Shape> {
+        if self.born > then {
+            return None;
         }
-        shown
+        let past = self.past.iter().find(|(until, _)| *until > then);
+        Some(past.map_or(&*self.shape, |(_, shape)| shape))
     }
 
-    fn version(&self, name: &str, number: u64) -> Option<Value> {
-        let version = self.versions.get(&number)?;
-        Some(configuration(name, &number.to_string(), &version.code, &version.layers))
+    /// Changes it, and keeps what it was like for as long as lists show that.
+    pub(super) fn change(&mut self, lag: Duration) -> &mut Shape {
+        if !lag.is_zero() {
+            let now = Instant::now();
+            self.past.retain(|(until, _)| *until + lag > now);
+            self.past.push((now, Arc::clone(&self.shape)));
+        }
+        Arc::make_mut(&mut self.shape)
     }
 }
 
-fn configuration(name: &str, version: &str, code: &str, layers: &[String]) -> Value {
-    let layers: Vec<Value> = layers.iter().map(|arn| json!({"Arn": arn, "CodeSize": 1})).collect();
-    json!({
-        "FunctionName": name, "FunctionArn": format!("{}:{version}", arn(name)), "Runtime": "provided.al2023",
-        "Handler": "bootstrap", "Role": "arn:aws:iam::123456789012:role/function", "Version": version,
-        "CodeSha256": code, "Timeout": 3, "MemorySize": 128, "Layers": layers, "State": "Active",
-        "RevisionId": format!("version-{version}"),
-    })
-}
-
-fn arn(name: &str) -> String {
-    format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}")
-}
-
-pub(super) fn invalid(text: &str) -> Answer {
-    Answer::fault(400, "InvalidParameterValueException", text)
-}
-
-fn stale() -> Answer {
+pub(super) fn stale() -> Answer {
     let text = "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to \
                 retrieve the latest Revision Id";
     Answer::fault(412, "PreconditionFailedException", text)
 }
 
-fn in_progress(name: &str) -> Answer {
-    let text = format!(
-        "The operation cannot be performed at this time. An update is in progress for resource: {}",
-        arn(name)
-    );
-    Answer::fault(409, "ResourceConflictException", &text)
-}
-
-fn missing(name: &str) -> Answer {
-    let text = format!("Function not found: {}", arn(name));
-    Answer::fault(404, "ResourceNotFoundException", &text)
+/// Says that a function, or one of its versions, is not there.
+pub(super) fn missing(place: &Place, name: &str) -> Answer {
+    Answer::absent(&format!("Function not found: {}", place.function(name)))
 }
 
 impl Functions {
-    fn find(&mut self, asked: &Asked) -> Result<(String, &mut Function), Answer> {
+    pub(super) fn find(&mut self, asked: &Asked) -> Result<(String, &mut Function), Answer> {
         let name = asked.path[2].clone();
-        let function = self.functions.get_mut(&name).ok_or_else(|| missing(&name))?;
-        function.settle();
-        Ok((name, function))
+        match self.all.get_mut(&name) {
+            Some(function) => Ok((name, function)),
+            None => Err(missing(&asked.place, &name)),
+        }
     }
 
     /// Finds a function that no update is in progress for, and that is still as the caller saw it.
-    fn changeable(&mut self, asked: &Asked) -> Result<(String, &mut Function), Answer> {
+    pub(super) fn changeable(&mut self, asked: &Asked) -> Result<(String, &mut Function), Answer> {
         let (name, function) = self.find(asked)?;
-        if function.settles.is_some() {
-            return Err(in_progress(&name));
+        let now = Instant::now();
+        if function.shape().is_updating(now) {
+            return Err(Answer::conflict(&format!(
+                "The operation cannot be performed at this time. An update is in progress for resource: {}",
+                asked.place.function(&name)
+            )));
         }
         let document = asked.json();
         let seen = document["RevisionId"].as_str();
-        match seen.is_some_and(|seen| seen != format!("latest-{}", function.revision)) {
+        match seen.is_some_and(|seen| seen != function.shape().revision_id(now)) {
             true => Err(stale()),
             false => Ok((name, function)),
         }
     }
 
-    pub(super) fn list(&mut self, asked: &Asked) -> Answer {
-        let all = asked.query.get("FunctionVersion").map(String::as_str) == Some("ALL");
-        let mut items = Vec::new();
-        for (name, function) in &mut self.functions {
-            function.settle();
-            let mut latest = function.shown(name);
-            let fields = latest.as_object_mut().expect("an object");
-            fields.remove("LastUpdateStatus");
-            fields.remove("State");
-            items.push(latest);
-            let versions = function.versions.keys().filter(|_| all);
-            items.extend(versions.filter_map(|number| function.version(name, *number)));
-        }
-        let start: usize =
-            asked.query.get("Marker").and_then(|marker| marker.parse().ok()).unwrap_or(0);
-        let end = items.len().min(start + PAGE);
-        let next = (end < items.len()).then(|| end.to_string());
-        Answer::json(200, &json!({"Functions": items[start.min(end)..end], "NextMarker": next}))
-    }
-
-    pub(super) fn get(&mut self, asked: &Asked) -> Answer {
-        let (name, function) = match self.find(asked) {
-            Ok(found) => found,
-            Err(answer) => return answer,
-        };
-        let qualifier = asked.query.get("Qualifier").map(String::as_str);
-        let shown = match qualifier {
-            None | Some("$LATEST") => Some(function.shown(&name)),
-            Some(number) => number.parse().ok().and_then(|number| function.version(&name, number)),
-        };
-        match shown {
-            Some(shown) => Answer::json(200, &json!({"Configuration": shown})),
-            None => missing(&name),
-        }
-    }
-
-    pub(super) fn update(&mut self, asked: &Asked, layers: &Layers) -> Answer {
+    pub(super) fn update(
+        &mut self,
+        asked: &Asked,
+        layers: &Layers,
+        rules: &Rules,
+        record: &mut Record,
+    ) -> Answer {
         let (name, function) = match self.changeable(asked) {
             Ok(found) => found,
             Err(answer) => return answer,
         };
         let document = asked.json();
-        if let Some(wanted) = document["Layers"].as_array() {
-            let wanted: Vec<String> =
-                wanted.iter().filter_map(|arn| arn.as_str().map(str::to_owned)).collect();
-            if let Some(refusal) = refusal(function.code_bytes, function.signing, &wanted, layers) {
-                return refusal;
-            }
-            function.layers = wanted;
-        }
-        function.revision += 1;
-        function.settles = Some(Instant::now() + SETTLES_AFTER);
-        Answer::json(200, &function.shown(&name))
-    }
-
-    pub(super) fn publish(&mut self, asked: &Asked) -> Answer {
-        let (name, function) = match self.changeable(asked) {
-            Ok(found) => found,
-            Err(answer) => return answer,
+        record.settings_left_alone(&name, &document);
+        let latest = Arc::clone(&function.shape().latest);
+        let wanted = match document["Layers"].as_array() {
+            Some(wanted) => texts(wanted),
+            None => latest.layers.clone(),
         };
-        let document = asked.json();
-        if let Some(code) = document["CodeSha256"].as_str().filter(|code| *code != function.code) {
-            return invalid(&format!(
-                "CodeSHA256 ({code}) is different from current CodeSHA256 in $LATEST ({}). Please try again with the \
-                 CodeSHA256 in $LATEST.",
-                function.code
-            ));
-        }
-        let newest = function.publish();
-        let shown = function.version(&name, newest).expect("it was published");
-        Answer::json(201, &shown)
-    }
-
-    pub(super) fn aliases(&mut self, asked: &Asked) -> Answer {
-        let (name, function) = match self.find(asked) {
-            Ok(found) => found,
-            Err(answer) => return answer,
-        };
-        let aliases = function.aliases.iter();
-        let aliases: Vec<Value> =
-            aliases.map(|(alias, at)| shown_alias(&name, alias, *at)).collect();
-        Answer::json(200, &json!({"Aliases": aliases}))
-    }
-
-    pub(super) fn alias(&mut self, asked: &Asked) -> Answer {
-        let (name, function) = match self.find(asked) {
-            Ok(found) => found,
-            Err(answer) => return answer,
-        };
-        let alias = &asked.path[4];
-        match function.aliases.get(alias) {
-            Some(at) => Answer::json(200, &shown_alias(&name, alias, *at)),
-            None => missing(&name),
-        }
-    }
-
-    pub(super) fn move_alias(&mut self, asked: &Asked) -> Answer {
-        let (name, function) = match self.find(asked) {
-            Ok(found) => found,
-            Err(answer) => return answer,
-        };
-        let (alias, document) = (&asked.path[4], asked.json());
-        let Some((version, revision)) = function.aliases.get_mut(alias) else {
-            return missing(&name);
-        };
-        let seen = document["RevisionId"].as_str();
-        if seen.is_some_and(|seen| seen != alias_revision(*revision)) {
-            return stale();
-        }
-        let wanted: u64 = document["FunctionVersion"]
-            .as_str()
-            .and_then(|number| number.parse().ok())
-            .unwrap_or_default();
-        if !function.versions.contains_key(&wanted) {
-            return missing(&format!("{name}:{wanted}"));
-        }
-        (*version, *revision) = (wanted, *revision + 1);
-        let at = (*version, *revision);
-        Answer::json(200, &shown_alias(&name, alias, at))
-    }
-
-    pub(super) fn tagged(&self, asked: &Asked) -> Answer {
-        let document = asked.json();
-        let key = document["TagFilters"][0]["Key"].as_str().unwrap_or_default();
-        let tagged = self.functions.iter().filter(|(_, function)| function.tags.contains_key(key));
-        let resources: Vec<Value> = tagged
-            .map(|(name, function)| {
-                let tags = function.tags.iter();
-                let tags: Vec<Value> =
-                    tags.map(|(key, value)| json!({"Key": key, "Value": value})).collect();
-                json!({"ResourceARN": arn(name), "Tags": tags})
-            })
-            .collect();
-        Answer::json(200, &json!({"ResourceTagMappingList": resources, "PaginationToken": ""}))
-    }
-}
-
-impl Function {
-    fn publish(&mut self) -> u64 {
-        let now = Version { code: self.code.clone(), layers: self.layers.clone() };
-        let newest = self.versions.last_key_value();
-        if let Some((number, _)) = newest.filter(|(_, version)| **version == now) {
-            return *number;
-        }
-        let number = newest.map_or(1, |(number, _)| number + 1);
-        self.versions.insert(number, now);
-        self.revision += 1;
-        number
-    }
-}
-
-fn alias_revision(number: u64) -> String {
-    format!("alias-{number}")
-}
-
-fn shown_alias(function: &str, alias: &str, (version, revision): (u64, u64)) -> Value {
-    json!({
-        "Name": alias, "AliasArn": format!("{}:{alias}", arn(function)), "FunctionVersion": version.to_string(),
-        "RevisionId": alias_revision(revision),
-    })
-}
-
-/// What a new function is made of.
-#[derive(Debug, Default)]
-pub struct NewFunction<'a> {
-    /// Its layers, in their order.
-    pub layers: &'a [LayerVersionArn],
-    /// Aliases, each pointing to a first published version.
-    pub aliases: &'a [&'a str],
-    /// Tags.
-    pub tags: &'a [(&'a str, &'a str)],
-    /// Size of its own code.
-    pub code_bytes: u64,
-    /// Whether it takes layers that nobody signed.
-    pub signing: Signing,
-    /// Where it runs.
-    pub host: RunsOn,
-}
-
-impl Simulated {
-    /// Makes a function as a person deploys one.
-    pub fn function(&self, name: &str, new: &NewFunction<'_>) {
-        let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
-        let mut function = Function {
-            code: format!("code of {name}"),
-            code_bytes: new.code_bytes,
-            layers: new.layers.iter().map(ToString::to_string).collect(),
-            revision: 1,
-            settles: None,
-            versions: BTreeMap::new(),
-            aliases: BTreeMap::new(),
-            tags: new.tags.iter().map(own).collect(),
-            signing: new.signing,
-            host: new.host,
-            last_update: LastUpdate::Well,
-        };
-        for alias in new.aliases {
-            let version = function.publish();
-            function.aliases.insert((*alias).to_owned(), (version, 1));
-        }
-        self.world().functions.functions.insert(name.to_owned(), function);
-    }
-
-    /// Deploys other code, as a person does.
-    ///
-    /// # Panics
-    /// Where there is no such function.
-    pub fn deploy(&self, name: &str) {
-        let mut world = self.world();
-        let function = world.functions.functions.get_mut(name).expect("it is there");
-        "other code".clone_into(&mut function.code);
-        function.revision += 1;
-    }
-
-    /// Lets a function's last update have failed: it serves what it served before.
-    ///
-    /// # Panics
-    /// Where there is no such function.
-    pub fn fail_last_update(&self, name: &str) {
-        let mut world = self.world();
-        let functions = &mut world.functions.functions;
-        functions.get_mut(name).expect("it is there").last_update = LastUpdate::Badly;
-    }
-
-    /// Returns each function's layers in `$LATEST`, and behind each alias.
-    pub fn serving(&self) -> Vec<String> {
-        let world = self.world();
-        let functions = world.functions.functions.iter();
-        let lines = functions.map(|(name, function)| {
-            let aliases = function.aliases.values();
-            let behind = aliases.map(|(version, _)| &function.versions[version].layers);
-            format!("{name} {:?} {:?}", function.layers, behind.collect::<Vec<_>>())
+        let signing = function.signing;
+        let refusal = document["Layers"].as_array().and_then(|_| {
+            refusal(latest.code_bytes, signing, &wanted, &asked.place, layers, rules)
         });
-        lines.collect()
+        if let Some(refusal) = refusal {
+            return refusal;
+        }
+        let (now, ending) = (Instant::now(), std::mem::take(&mut function.next_update));
+        let shape = function.change(rules.lists_lag);
+        shape.start_update(now + rules.settles_after, ending, wanted);
+        record.moved(&asked.place, &name, None);
+        let shown = Shown::of(&name, function, rules).latest(function.shape(), now, None);
+        Answer::json(200, &shown)
+    }
+}
+
+fn texts(array: &[Value]) -> Vec<String> {
+    array.iter().filter_map(|text| text.as_str().map(str::to_owned)).collect()
+}
+
+impl Ending {
+    /// The end that Lambda's own advice speaks of.
+    pub(super) fn of_a_conversion() -> Self {
+        Self::Badly(FAILS_BECAUSE.to_owned())
+    }
+
+    pub(super) fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Well => None,
+            Self::Badly(reason) => Some(reason),
+        }
     }
 }

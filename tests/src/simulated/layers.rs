@@ -1,6 +1,5 @@
 use std::collections::BTreeMap;
 use std::io::Cursor;
-use std::time::Duration;
 
 use aws_smithy_types::base64;
 use freshlayer::{LAYER_BYTES_MAX, LayerVersionArn};
@@ -8,22 +7,20 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
+use super::account::CodeStorage;
 use super::objects::Objects;
+use super::rules::Rules;
 use super::signer::Signer;
-use super::{ACCOUNT, Answer, Asked, REGION, Simulated};
+use super::{Answer, Asked, BUCKET, Place, REGION, Simulated};
 
 const PAGE: usize = 50;
 
-/// Layer versions, by layer.
+/// Layer versions of all places, by the layer's ARN.
 #[derive(Clone, Default)]
 pub(crate) struct Layers {
     versions: BTreeMap<String, Vec<Version>>,
     /// Versions ever made, by layer: numbers are never used again.
     made: BTreeMap<String, u64>,
-    /// How long a new version stays out of lists.
-    pub(super) listed_after: Duration,
-    /// Bytes of code storage that are left.
-    pub(super) room_bytes: Option<u64>,
 }
 
 #[derive(Clone)]
@@ -35,8 +32,28 @@ struct Version {
     made: Instant,
     /// The signing job and the profile's version, where it is signed.
     signed: Option<[String; 2]>,
-    /// Statements of its policy, by their ids.
-    policy: BTreeMap<String, Value>,
+    /// Bytes that Lambda keeps a copy of.
+    stored_bytes: u64,
+    /// Statements of its policy and when they were made, by their ids.
+    policy: BTreeMap<String, (Instant, Value)>,
+}
+
+impl Version {
+    /// Tells whether a statement that has spread by now lets an account in.
+    fn lets_in(&self, account: &str, rules: &Rules) -> bool {
+        let now = Instant::now();
+        let spread = self.policy.values().filter(|(made, _)| *made + rules.permits_after <= now);
+        spread.map(|(_, statement)| statement).any(|statement| {
+            let organisation =
+                statement["Condition"]["StringEquals"]["aws:PrincipalOrgID"].as_str();
+            let named = statement["Principal"]["AWS"].as_str();
+            let root = format!("arn:aws:iam::{account}:root");
+            match named {
+                Some(named) => named == account || named == root,
+                None => organisation.is_none_or(|one| rules.organisation(account) == Some(one)),
+            }
+        })
+    }
 }
 
 impl Layers {
@@ -47,36 +64,69 @@ impl Layers {
     }
 
     fn find(&self, arn: &LayerVersionArn) -> Option<&Version> {
-        let mut versions = self.versions.get(arn.layer_name())?.iter();
+        let mut versions = self.versions.get(arn.layer())?.iter();
         versions.find(|version| version.number == arn.version())
     }
 
-    pub(super) fn publish(&mut self, asked: &Asked, objects: &Objects, signer: &Signer) -> Answer {
-        let (layer, document) = (asked.path[2].clone(), asked.json());
+    /// Finds what a path names: a layer of the caller by its name or ARN, and a number.
+    fn at(&self, asked: &Asked, action: &str) -> Result<Option<&Version>, Answer> {
+        let (layer, number) = (named(asked, action)?, &asked.path[4]);
+        let mut versions = self.versions.get(&layer).into_iter().flatten();
+        Ok(versions.find(|version| version.number.to_string() == *number))
+    }
+
+    /// Tells whether the caller may read a layer version: its own, or one whose policy lets it in.
+    pub(super) fn readable(&self, place: &Place, arn: &LayerVersionArn, rules: &Rules) -> bool {
+        let own = arn.as_str().contains(&format!(":{}:", place.account));
+        let lets_in = |found: &Version| found.lets_in(&place.account, rules);
+        !rules.is_late(arn) && (own || self.find(arn).is_some_and(lets_in))
+    }
+
+    /// Counts what a place's layers take of its code storage.
+    pub(super) fn stored_bytes(&self, place: &Place) -> u64 {
+        let prefix = place.layer("");
+        let own = self.versions.iter().filter(|(layer, _)| layer.starts_with(&prefix));
+        own.flat_map(|(_, versions)| versions).map(|version| version.stored_bytes).sum()
+    }
+
+    pub(super) fn publish(
+        &mut self,
+        asked: &Asked,
+        objects: &Objects,
+        signer: &Signer,
+        rules: &Rules,
+        storage: &CodeStorage,
+    ) -> Answer {
+        let (layer, document) = (asked.place.layer(&asked.path[2]), asked.json());
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let (bucket, key) =
             (text(&document["Content"]["S3Bucket"]), text(&document["Content"]["S3Key"]));
+        let copied = document["Content"]["S3ObjectStorageMode"] != "REFERENCE";
+        let region = region_of(&bucket);
+        if copied && region != asked.place.region {
+            return Answer::invalid(&format!(
+                "Error occurred while GetObject. S3 Error Code: PermanentRedirect. S3 Error Message: The bucket is in \
+                 this region: {region}. Please use this region to retry the request"
+            ));
+        }
         let Some(zip) = objects.read(&bucket, &key) else {
-            return invalid(
+            return Answer::invalid(
                 "Error occurred while GetObject. S3 Error Code: NoSuchKey. S3 Error Message: The specified key \
                  does not exist.",
             );
         };
         let Some(unzipped_bytes) = unzipped_bytes(&zip) else {
-            return invalid(
+            return Answer::invalid(
                 "Could not unzip uploaded file. Please check your file, then try to upload again.",
             );
         };
         if unzipped_bytes > LAYER_BYTES_MAX {
             let text = format!("Unzipped size must be smaller than {LAYER_BYTES_MAX} bytes");
-            return invalid(&text);
+            return Answer::invalid(&text);
         }
-        if let Some(room) = &mut self.room_bytes {
-            if unzipped_bytes > *room {
-                let text = "Code storage limit exceeded.";
-                return Answer::fault(400, "CodeStorageExceededException", text);
-            }
-            *room -= unzipped_bytes;
+        let stored_bytes = if copied { unzipped_bytes } else { 0 };
+        if let Some(refusal) = storage.refusal(stored_bytes) {
+            return refusal;
         }
         let made = self.made.entry(layer.clone()).or_default();
         *made += 1;
@@ -88,17 +138,21 @@ impl Layers {
             unzipped_bytes,
             made: Instant::now(),
             signed: signer.of(&bucket, &key),
+            stored_bytes,
             policy: BTreeMap::new(),
         });
         let version = versions.last().expect("it was pushed");
-        Answer::json(201, &shown(&layer, version))
+        Answer::json(201, &shown(&layer, version, rules))
     }
 
-    pub(super) fn list(&self, asked: &Asked) -> Answer {
-        let layer = &asked.path[2];
+    pub(super) fn list(&self, asked: &Asked, rules: &Rules) -> Answer {
+        let layer = match named(asked, "lambda:ListLayerVersions") {
+            Ok(layer) => layer,
+            Err(answer) => return answer,
+        };
         let now = Instant::now();
-        let versions = self.versions.get(layer).into_iter().flatten();
-        let listed = versions.filter(|v| now.duration_since(v.made) >= self.listed_after);
+        let versions = self.versions.get(&layer).into_iter().flatten();
+        let listed = versions.filter(|v| now.duration_since(v.made) >= rules.layers_lag);
         let below: u64 =
             asked.query.get("Marker").and_then(|marker| marker.parse().ok()).unwrap_or(u64::MAX);
         let mut listed: Vec<&Version> = listed.filter(|v| v.number < below).collect();
@@ -109,7 +163,7 @@ impl Layers {
         let items: Vec<Value> = listed
             .iter()
             .map(|version| {
-                let mut item = shown(layer, version);
+                let mut item = shown(&layer, version, rules);
                 item.as_object_mut().expect("an object").remove("Content");
                 item
             })
@@ -117,62 +171,60 @@ impl Layers {
         Answer::json(200, &json!({"LayerVersions": items, "NextMarker": marker}))
     }
 
-    pub(super) fn get(&self, asked: &Asked) -> Answer {
+    pub(super) fn get(&self, asked: &Asked, rules: &Rules) -> Answer {
         let arn = asked.query.get("Arn").map(|arn| LayerVersionArn::parse(arn));
         let Some(Ok(arn)) = arn else {
             return Answer::fault(400, "ValidationException", "1 validation error detected");
         };
+        if !self.readable(&asked.place, &arn, rules) {
+            return denied(&asked.place, "lambda:GetLayerVersion", arn.as_str());
+        }
         match self.find(&arn) {
-            Some(version) => Answer::json(200, &shown(arn.layer_name(), version)),
-            None => Answer::fault(
-                404,
-                "ResourceNotFoundException",
-                "The resource you requested does not exist.",
-            ),
+            Some(version) => Answer::json(200, &shown(arn.layer(), version, rules)),
+            None => Answer::absent("The resource you requested does not exist."),
         }
     }
 
     /// What is not there is deleted, too.
     pub(super) fn delete(&mut self, asked: &Asked) -> Answer {
-        let (layer, number) = (&asked.path[2], &asked.path[4]);
-        let Ok(layer) = named(layer) else {
-            return denied("lambda:DeleteLayerVersion", layer);
+        let layer = match named(asked, "lambda:DeleteLayerVersion") {
+            Ok(layer) => layer,
+            Err(answer) => return answer,
         };
-        if let Some(versions) = self.versions.get_mut(layer) {
-            versions.retain(|version| version.number.to_string() != *number);
+        if let Some(versions) = self.versions.get_mut(&layer) {
+            versions.retain(|version| version.number.to_string() != asked.path[4]);
         }
-        Answer { status: 204, headers: Vec::new(), body: Vec::new() }
+        Answer::empty()
     }
 
     pub(super) fn policy(&self, asked: &Asked) -> Answer {
-        let (layer, number) = (&asked.path[2], &asked.path[4]);
-        let Ok(layer) = named(layer) else {
-            return denied("lambda:GetLayerVersionPolicy", layer);
+        let found = match self.at(asked, "lambda:GetLayerVersionPolicy") {
+            Ok(found) => found,
+            Err(answer) => return answer,
         };
-        let mut versions = self.versions.get(layer).into_iter().flatten();
-        let found = versions.find(|version| version.number.to_string() == *number);
         match found {
             Some(version) if !version.policy.is_empty() => {
-                let statements: Vec<&Value> = version.policy.values().collect();
+                let statements: Vec<&Value> =
+                    version.policy.values().map(|(_, statement)| statement).collect();
                 let policy =
                     json!({"Version": "2012-10-17", "Id": "default", "Statement": statements});
                 let policy = policy.to_string();
                 Answer::json(200, &json!({"Policy": policy, "RevisionId": "1"}))
             }
-            _ => {
-                let words = "No policy is associated with the given resource.";
-                Answer::fault(404, "ResourceNotFoundException", words)
-            }
+            _ => Answer::absent("No policy is associated with the given resource."),
         }
     }
 
     pub(super) fn permit(&mut self, asked: &Asked) -> Answer {
-        let (layer, number, document) = (&asked.path[2], &asked.path[4], asked.json());
-        let versions = self.versions.get_mut(layer).into_iter().flatten();
+        let layer = match named(asked, "lambda:AddLayerVersionPermission") {
+            Ok(layer) => layer,
+            Err(answer) => return answer,
+        };
+        let (number, document) = (&asked.path[4], asked.json());
+        let versions = self.versions.get_mut(&layer).into_iter().flatten();
         let mut found = versions.filter(|version| version.number.to_string() == *number);
         let Some(version) = found.next() else {
-            let text = format!("Layer version {}:{number} does not exist.", arn(layer));
-            return Answer::fault(404, "ResourceNotFoundException", &text);
+            return Answer::absent(&format!("Layer version {layer}:{number} does not exist."));
         };
         let sid = document["StatementId"].as_str().unwrap_or_default().to_owned();
         if version.policy.contains_key(&sid) {
@@ -180,7 +232,7 @@ impl Layers {
                 "The statement id ({sid}) provided already exists. Please provide a new statement id, or remove the \
                  existing statement."
             );
-            return Answer::fault(409, "ResourceConflictException", &text);
+            return Answer::conflict(&text);
         }
         let mut statement = json!({
             "Sid": sid, "Effect": "Allow", "Action": document["Action"], "Principal": document["Principal"],
@@ -191,7 +243,7 @@ impl Layers {
         if let Some(id) = document["OrganizationId"].as_str() {
             statement["Condition"] = json!({"StringEquals": {"aws:PrincipalOrgID": id}});
         }
-        version.policy.insert(sid, statement);
+        version.policy.insert(sid, (Instant::now(), statement));
         Answer::json(201, &json!({"Statement": "{}", "RevisionId": "1"}))
     }
 }
@@ -200,58 +252,49 @@ impl Simulated {
     /// Returns the descriptions of a layer's versions, oldest first.
     pub fn published(&self, layer: &str) -> Vec<String> {
         let world = self.world();
-        let versions = world.layers.versions.get(layer).into_iter().flatten();
+        let versions = world.layers.versions.get(&self.place.layer(layer)).into_iter().flatten();
         versions.map(|version| version.description.clone()).collect()
     }
 
     /// Returns who may use a layer's newest version, as statement ids.
     pub fn readers(&self, layer: &str) -> Vec<String> {
         let world = self.world();
-        let newest = world.layers.versions.get(layer).and_then(|all| all.last());
+        let newest = world.layers.versions.get(&self.place.layer(layer)).and_then(|all| all.last());
         newest.map(|version| version.policy.keys().cloned().collect()).unwrap_or_default()
     }
-
-    /// Lets new layer versions appear in lists only after a while.
-    pub fn list_layers_after(&self, delay: Duration) {
-        self.world().layers.listed_after = delay;
-    }
-
-    /// Leaves so many bytes of code storage.
-    pub fn leave_room(&self, bytes: u64) {
-        self.world().layers.room_bytes = Some(bytes);
-    }
 }
 
-/// A layer is named by its name or by its ARN; `Err` for another account's.
-fn named(layer: &str) -> Result<&str, ()> {
-    match layer.strip_prefix("arn:") {
-        None => Ok(layer),
-        Some(rest) if rest.contains(&format!(":{ACCOUNT}:layer:")) => {
-            Ok(rest.rsplit(':').next().unwrap_or_default())
-        }
-        Some(_) => Err(()),
+/// Returns the ARN of the layer that a path names by its name or by its ARN. Another account's is denied.
+fn named(asked: &Asked, action: &str) -> Result<String, Answer> {
+    let layer = &asked.path[2];
+    match layer.starts_with("arn:") {
+        false => Ok(asked.place.layer(layer)),
+        true if layer.starts_with(&asked.place.layer("")) => Ok(layer.clone()),
+        true => Err(denied(&asked.place, action, layer)),
     }
 }
 
-fn denied(action: &str, layer: &str) -> Answer {
-    let words = format!(
-        "User: arn:aws:sts::{ACCOUNT}:assumed-role/publisher/run is not authorized to perform: {action} on resource: \
-         {layer} because no resource-based policy allows the {action} action"
-    );
-    Answer::fault(403, "AccessDeniedException", &words)
+/// The state's bucket lies at home, and its zips for another Region in a bucket that is named by it.
+fn region_of(bucket: &str) -> &str {
+    let rest = bucket.strip_prefix(BUCKET).and_then(|rest| rest.strip_prefix('-'));
+    rest.unwrap_or(REGION)
 }
 
-fn arn(layer: &str) -> String {
-    format!("arn:aws:lambda:{REGION}:{ACCOUNT}:layer:{layer}")
+pub(super) fn denied(place: &Place, action: &str, layer: &str) -> Answer {
+    Answer::denied(&format!(
+        "User: {} is not authorized to perform: {action} on resource: {layer} because no resource-based policy allows \
+         the {action} action",
+        place.caller()
+    ))
 }
 
-fn shown(layer: &str, version: &Version) -> Value {
+fn shown(layer: &str, version: &Version, rules: &Rules) -> Value {
     let mut shown = json!({
-        "LayerArn": arn(layer),
-        "LayerVersionArn": format!("{}:{}", arn(layer), version.number),
+        "LayerArn": layer,
+        "LayerVersionArn": format!("{layer}:{}", version.number),
         "Version": version.number,
         "Description": version.description,
-        "CreatedDate": "2026-11-23T00:00:00.000+0000",
+        "CreatedDate": rules.written(version.made),
         "Content": {"CodeSha256": version.sha256, "CodeSize": version.unzipped_bytes, "Location": "https://nowhere"},
     });
     if let Some([job, profile]) = &version.signed {
@@ -265,8 +308,4 @@ fn unzipped_bytes(zip: &[u8]) -> Option<u64> {
     let mut archive = zip::ZipArchive::new(Cursor::new(zip)).ok()?;
     let sizes = (0..archive.len()).map(|at| Some(archive.by_index_raw(at).ok()?.size()));
     sizes.sum()
-}
-
-fn invalid(text: &str) -> Answer {
-    Answer::fault(400, "InvalidParameterValueException", text)
 }

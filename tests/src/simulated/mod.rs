@@ -3,13 +3,27 @@
 //! It answers the SDK's own requests, so the real adapters run against it, and it needs no socket, so its time
 //! may be tokio's virtual time.
 
+mod account;
+mod aliases;
 mod functions;
+mod invoke;
 mod layers;
+mod listing;
 mod objects;
+mod person;
+mod places;
+mod provisioned;
 mod refusal;
+mod rules;
 mod services;
+mod settings;
+mod shown;
 mod signer;
+mod versions;
+mod views;
+mod wire;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,23 +32,23 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_s3::config::SharedHttpClient;
-use aws_sdk_s3::primitives::{ByteStream, SdkBody};
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-};
-use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_runtime_api::http::StatusCode;
 use freshlayer_aws::{Aws, Pace};
-use serde_json::{Value, json};
-use tokio::time::Instant;
 
+use crate::clock::VirtualClock;
 use functions::Functions;
-pub use functions::{NewFunction, RunsOn, Signing};
 use layers::Layers;
 use objects::Objects;
+pub use person::NewFunction;
+use places::Quotas;
+pub use places::{Outage, Place};
+pub use rules::Answering;
+use rules::Rules;
+pub use settings::{Architecture, RunsOn, Settings, Signing, SnapStart, Tracing};
 use signer::Signer;
+pub use views::Moved;
+use views::Record;
+use wire::{Answer, Asked};
 
 /// The Region.
 pub const REGION: &str = "eu-west-1";
@@ -44,7 +58,6 @@ pub const ACCOUNT: &str = "123456789012";
 pub const BUCKET: &str = "state";
 /// What Lambda's control plane takes, per account and Region. Source: AWS Lambda quotas.
 pub const CALLS_PER_SEC: u32 = 15;
-const GET_FUNCTIONS_PER_SEC: u32 = 100;
 /// How long a call takes; a guess.
 const LATENCY: Duration = Duration::from_millis(30);
 
@@ -69,110 +82,24 @@ type Decide = dyn Fn(u64, &str) -> Option<Hit> + Send + Sync;
 pub struct Simulated {
     world: Arc<Mutex<World>>,
     decide: Arc<Decide>,
+    /// Where this view looks, and who calls through it.
+    place: Place,
+    clock: VirtualClock,
 }
 
 /// All that is remembered.
 pub(crate) struct World {
-    pub(crate) functions: Functions,
+    pub(crate) places: BTreeMap<Place, Functions>,
     pub(crate) layers: Layers,
     pub(crate) objects: Objects,
     pub(crate) signer: Signer,
-    pub(crate) parameters: std::collections::BTreeMap<String, String>,
+    pub(crate) parameters: BTreeMap<(Place, String), String>,
+    pub(crate) rules: Rules,
+    pub(crate) record: Record,
     calls: u64,
     names: Vec<String>,
-    control: Bucket,
-    reads: Bucket,
+    quotas: Quotas,
     throttled: u64,
-}
-
-/// A request, taken apart.
-pub(crate) struct Asked {
-    pub(crate) method: String,
-    pub(crate) path: Vec<String>,
-    pub(crate) query: std::collections::BTreeMap<String, String>,
-    pub(crate) headers: std::collections::BTreeMap<String, String>,
-    pub(crate) body: Vec<u8>,
-}
-
-/// An answer: a status, headers, a body.
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) headers: Vec<(&'static str, String)>,
-    pub(crate) body: Vec<u8>,
-}
-
-/// Tokens that fill up again.
-struct Bucket {
-    per_sec: u32,
-    left: f64,
-    since: Instant,
-}
-
-impl Bucket {
-    fn new(per_sec: u32) -> Self {
-        Self { per_sec, left: f64::from(per_sec), since: Instant::now() }
-    }
-
-    fn take(&mut self) -> bool {
-        let now = Instant::now();
-        let earned = now.duration_since(self.since).as_secs_f64() * f64::from(self.per_sec);
-        self.left = (self.left + earned).min(f64::from(self.per_sec));
-        self.since = now;
-        let enough = self.left >= 1.0;
-        if enough {
-            self.left -= 1.0;
-        }
-        enough
-    }
-}
-
-impl Answer {
-    pub(crate) fn json(status: u16, body: &Value) -> Self {
-        let headers = vec![("content-type", "application/json".to_owned())];
-        let body = body.to_string().into_bytes();
-        Self { status, headers, body }
-    }
-
-    /// An error as Lambda's services write one.
-    pub(crate) fn fault(status: u16, code: &str, message: &str) -> Self {
-        let mut answer = Self::json(status, &json!({"Type": "User", "message": message}));
-        answer.headers.push(("x-amzn-errortype", code.to_owned()));
-        answer
-    }
-}
-
-impl Asked {
-    async fn of(request: HttpRequest) -> Self {
-        let uri = url::Url::parse(request.uri()).expect("the SDK writes whole addresses");
-        let segments = uri.path_segments().expect("it has a path");
-        let decoded = |text: &str| {
-            percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
-        };
-        let path = segments.filter(|part| !part.is_empty()).map(decoded).collect();
-        let headers = request.headers().iter();
-        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Self {
-            method: request.method().to_owned(),
-            query: uri.query_pairs().into_owned().collect(),
-            headers: headers.collect(),
-            path,
-            body: body(request).await,
-        }
-    }
-
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_default()
-    }
-
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(String::as_str)
-    }
-}
-
-async fn body(mut request: HttpRequest) -> Vec<u8> {
-    let body = std::mem::replace(request.body_mut(), SdkBody::empty());
-    let bytes = ByteStream::new(body).collect().await;
-    bytes.expect("the body is readable").to_vec()
 }
 
 impl Default for Simulated {
@@ -184,19 +111,31 @@ impl Default for Simulated {
 impl Simulated {
     /// Makes an empty AWS.
     pub fn new() -> Self {
+        Self::at_time(VirtualClock::start())
+    }
+
+    fn at_time(clock: VirtualClock) -> Self {
         let world = World {
-            functions: Functions::default(),
+            places: BTreeMap::new(),
             layers: Layers::default(),
             objects: Objects::default(),
             signer: Signer::default(),
-            parameters: std::collections::BTreeMap::new(),
+            parameters: BTreeMap::new(),
+            rules: Rules::new(clock),
+            record: Record::new(clock),
             calls: 0,
             names: Vec::new(),
-            control: Bucket::new(CALLS_PER_SEC),
-            reads: Bucket::new(GET_FUNCTIONS_PER_SEC),
+            quotas: Quotas::default(),
             throttled: 0,
         };
-        Self { world: Arc::new(Mutex::new(world)), decide: Arc::new(|_, _| None) }
+        let (world, decide) = (Arc::new(Mutex::new(world)), Arc::new(|_, _: &str| None));
+        Self { world, decide, place: Place::home(), clock }
+    }
+
+    /// The same AWS, seen from another account or Region.
+    #[must_use]
+    pub fn at(&self, account: &str, region: &str) -> Self {
+        Self { place: Place::new(account, region), ..self.clone() }
     }
 
     /// The same AWS, behind a network that misbehaves. Calls are counted anew.
@@ -206,22 +145,28 @@ impl Simulated {
         decide: impl Fn(u64, &str) -> Option<Hit> + Send + Sync + 'static,
     ) -> Self {
         self.world().calls = 0;
-        Self { world: Arc::clone(&self.world), decide: Arc::new(decide) }
+        Self { decide: Arc::new(decide), ..self.clone() }
     }
 
     /// An independent AWS in the same state.
     #[must_use]
     pub fn copy(&self) -> Self {
-        let (copy, world) = (Self::new(), self.world());
+        let (copy, world) = (Self::at_time(self.clock), self.world());
         {
             let mut other = copy.world();
-            other.functions = world.functions.clone();
+            other.places.clone_from(&world.places);
             other.layers = world.layers.clone();
             other.objects = world.objects.clone();
             other.signer = world.signer.clone();
             other.parameters.clone_from(&world.parameters);
+            other.rules = world.rules.clone();
         }
-        copy
+        Self { place: self.place.clone(), ..copy }
+    }
+
+    /// Returns the clock by which it counts.
+    pub fn clock(&self) -> VirtualClock {
+        self.clock
     }
 
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
@@ -245,15 +190,17 @@ impl Simulated {
 
     /// Returns the value of a parameter of Systems Manager.
     pub fn parameter(&self, name: &str) -> Option<String> {
-        self.world().parameters.get(name).cloned()
+        let key = (self.place.clone(), name.to_owned());
+        self.world().parameters.get(&key).cloned()
     }
 
     /// Returns how its SDK is configured.
     pub fn sdk(&self) -> SdkConfig {
-        let credentials = Credentials::new("AKIASIMULATED", "secret", None, None, "test");
+        let key = self.place.access_key("AKIA");
+        let credentials = Credentials::new(key, "secret", None, None, "test");
         SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(REGION))
+            .region(Region::new(self.place.region.clone()))
             // An address, so that buckets stand in the path.
             .endpoint_url("http://127.0.0.1:1")
             .credentials_provider(SharedCredentialsProvider::new(credentials))
@@ -285,6 +232,10 @@ impl Simulated {
             std::future::pending::<()>().await;
         }
         tokio::time::sleep(LATENCY).await;
+        let outage = self.world().rules.outage(&asked.place);
+        if outage == Some(Outage::Unreachable) && services::is_lambda(&name) {
+            return Err(ConnectorError::io("the connection was refused".into()));
+        }
         let answer = self.world().answer(&name, &asked);
         match hit {
             Some(Hit::SilentAfter) => std::future::pending().await,
@@ -300,9 +251,12 @@ impl Simulated {
 
 impl World {
     fn answer(&mut self, name: &str, asked: &Asked) -> Answer {
+        if let Some(denial) = self.rules.denial(name, asked).filter(|_| services::is_lambda(name)) {
+            return denial;
+        }
         let free = match name {
-            "GetFunction" => self.reads.take(),
-            name if services::is_control_plane(name) => self.control.take(),
+            "GetFunction" => self.quotas.read(&asked.place),
+            name if services::is_control_plane(name) => self.quotas.control(&asked.place),
             _ => true,
         };
         if !free {
@@ -318,31 +272,5 @@ impl World {
 impl fmt::Debug for Simulated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Simulated")
-    }
-}
-
-impl HttpClient for Simulated {
-    fn http_connector(
-        &self,
-        _settings: &HttpConnectorSettings,
-        _components: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
-    }
-}
-
-impl HttpConnector for Simulated {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let simulated = self.clone();
-        HttpConnectorFuture::new(async move {
-            let asked = Asked::of(request).await;
-            let answer = simulated.answer(asked).await?;
-            let status = StatusCode::try_from(answer.status).expect("a status");
-            let mut response = HttpResponse::new(status, SdkBody::from(answer.body));
-            for (name, value) in answer.headers {
-                response.headers_mut().insert(name, value);
-            }
-            Ok(response)
-        })
     }
 }

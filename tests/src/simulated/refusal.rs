@@ -1,8 +1,9 @@
 use freshlayer::{LAYER_BYTES_MAX, LayerVersionArn};
 
-use super::functions::{Signing, invalid};
-use super::layers::Layers;
-use super::{ACCOUNT, Answer, REGION};
+use super::layers::{Layers, denied};
+use super::rules::Rules;
+use super::settings::Signing;
+use super::{Answer, Place};
 
 const LAYERS_MAX: usize = 5;
 
@@ -11,11 +12,13 @@ pub(super) fn refusal(
     code_bytes: u64,
     signing: Signing,
     wanted: &[String],
+    place: &Place,
     layers: &Layers,
+    rules: &Rules,
 ) -> Option<Answer> {
     if wanted.len() > LAYERS_MAX {
         let text = format!("Cannot reference more than {LAYERS_MAX} layers.");
-        return Some(invalid(&text));
+        return Some(Answer::invalid(&text));
     }
     let mut total = 0;
     for (at, text) in wanted.iter().enumerate() {
@@ -27,29 +30,22 @@ pub(super) fn refusal(
         };
         let parsed = wanted[..at].iter().filter_map(|other| LayerVersionArn::parse(other).ok());
         if let Some(other) = parsed.into_iter().find(|other| other.layer() == arn.layer()) {
-            return Some(invalid(&format!(
+            return Some(Answer::invalid(&format!(
                 "Two different versions of the same layer are not allowed to be referenced in the same function. \
                  {other} and {arn} are versions of the same layer."
             )));
         }
-        if arn.region() != REGION {
-            return Some(invalid(&format!(
-                "Layers are not in the same region as the function. Layers are expected to be in region {REGION}."
+        if arn.region() != place.region {
+            return Some(Answer::invalid(&format!(
+                "Layers are not in the same region as the function. Layers are expected to be in region {}.",
+                place.region
             )));
         }
-        if !text.contains(&format!(":{ACCOUNT}:")) {
-            return Some(Answer::fault(
-                403,
-                "AccessDeniedException",
-                &format!(
-                    "User: arn:aws:sts::{ACCOUNT}:assumed-role/publisher/run is not authorized to perform: \
-                     lambda:GetLayerVersion on resource: {arn} because no resource-based policy allows the \
-                     lambda:GetLayerVersion action"
-                ),
-            ));
+        if !layers.readable(place, &arn, rules) {
+            return Some(denied(place, "lambda:GetLayerVersion", arn.as_str()));
         }
         let Some((bytes, signed)) = layers.facts(&arn) else {
-            return Some(invalid(&format!("Layer version {arn} does not exist.")));
+            return Some(Answer::invalid(&format!("Layer version {arn} does not exist.")));
         };
         if signing == Signing::Enforced && !signed {
             let words = "Lambda cannot deploy the function. The function or layer might be signed using a signature that \
@@ -60,7 +56,7 @@ pub(super) fn refusal(
     }
     let total = total + code_bytes;
     (total > LAYER_BYTES_MAX).then(|| {
-        invalid(&format!(
+        Answer::invalid(&format!(
             "Function code combined with layers exceeds the maximum allowed size of {LAYER_BYTES_MAX} bytes. The actual \
              size is {total} bytes."
         ))

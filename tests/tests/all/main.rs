@@ -23,4 +23,5 @@ mod simulated;
 mod simulated_contracts;
 mod simulated_prune;
 mod simulated_signing;
+mod simulation;
 mod tidy;

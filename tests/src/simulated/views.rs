@@ -1,0 +1,145 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{Place, Simulated};
+use crate::clock::VirtualClock;
+
+/// What happened that no state shows.
+#[derive(Clone)]
+pub(crate) struct Record {
+    clock: VirtualClock,
+    moved: Vec<Moved>,
+    deleted: Vec<(String, u64)>,
+    violations: Vec<String>,
+}
+
+/// A change of what callers get: an update of `$LATEST`, or an alias that was moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    /// Where.
+    pub place: Place,
+    /// The function.
+    pub function: String,
+    /// The alias; without one, `$LATEST`.
+    pub alias: Option<String>,
+    /// When: time since the clock's origin.
+    pub at: Duration,
+}
+
+impl Record {
+    pub(super) fn new(clock: VirtualClock) -> Self {
+        Self { clock, moved: Vec::new(), deleted: Vec::new(), violations: Vec::new() }
+    }
+
+    pub(super) fn moved(&mut self, place: &Place, function: &str, alias: Option<&str>) {
+        self.moved.push(Moved {
+            place: place.clone(),
+            function: function.to_owned(),
+            alias: alias.map(str::to_owned),
+            at: self.clock.since_origin(Instant::now()),
+        });
+    }
+
+    pub(super) fn deleted(&mut self, function: &str, version: u64) {
+        self.deleted.push((function.to_owned(), version));
+    }
+
+    pub(super) fn violated(&mut self, what: String) {
+        self.violations.push(what);
+    }
+
+    /// Holds an update against the invariant that nothing but layers changes.
+    pub(super) fn settings_left_alone(&mut self, function: &str, document: &Value) {
+        let fields = document.as_object().into_iter().flatten();
+        for (field, _) in fields.filter(|(field, _)| !["Layers", "RevisionId"].contains(&&***field))
+        {
+            self.violated(format!("UpdateFunctionConfiguration {function} sets {field}"));
+        }
+    }
+}
+
+/// A violation that no test asked for fails the test.
+impl Drop for Record {
+    fn drop(&mut self) {
+        let quiet = self.violations.is_empty() || std::thread::panicking();
+        assert!(quiet, "freshlayer must never do this: {:?}", self.violations);
+    }
+}
+
+impl Simulated {
+    /// Returns each function's layers in `$LATEST`, and behind each alias. Where aliases split their calls, the
+    /// weights follow.
+    pub fn serving(&self) -> Vec<String> {
+        let (mut world, now) = (self.world(), Instant::now());
+        let functions = world.places.entry(self.place.clone()).or_default().all.iter_mut();
+        let lines = functions.map(|(name, function)| {
+            let split = function.aliases.iter_mut().map(|(name, alias)| (name, alias.settle()));
+            let split = split.filter(|(_, alias)| !alias.weights.is_empty());
+            let split: BTreeMap<_, _> = split.map(|(name, alias)| (name, &alias.weights)).collect();
+            let split = match split.is_empty() {
+                true => String::new(),
+                false => format!(" {split:?}"),
+            };
+            let aliases = function.aliases.values();
+            let behind =
+                aliases.map(|alias| function.layers_of(&alias.version).unwrap_or_default());
+            let behind: Vec<&[String]> = behind.collect();
+            format!("{name} {:?} {behind:?}{split}", function.shape().served(now))
+        });
+        lines.collect()
+    }
+
+    /// Returns the share of an alias's calls that each version gets.
+    ///
+    /// # Panics
+    /// Where there is no such alias.
+    pub fn shares(&self, function: &str, alias: &str) -> BTreeMap<String, f64> {
+        self.change(function, |function, _| {
+            let alias = function.aliases.get_mut(alias).expect("the alias is there").settle();
+            let mut shares = alias.weights.clone();
+            let rest = 1.0 - shares.values().sum::<f64>();
+            if rest > 0.0 {
+                shares.insert(alias.version.clone(), rest);
+            }
+            shares
+        })
+    }
+
+    /// Returns the published versions of a function, with their layers.
+    ///
+    /// # Panics
+    /// Where there is no such function.
+    pub fn versions_of(&self, function: &str) -> BTreeMap<u64, Vec<String>> {
+        self.change(function, |function, _| {
+            let versions = function.shape().versions.iter();
+            versions.map(|(number, version)| (*number, version.config.layers.clone())).collect()
+        })
+    }
+
+    /// Returns every change of what callers get, in all places, in order.
+    pub fn moved_at(&self) -> Vec<Moved> {
+        self.world().record.moved.clone()
+    }
+
+    /// Returns the function versions that were deleted, in order.
+    pub fn deleted_versions(&self) -> Vec<(String, u64)> {
+        self.world().record.deleted.clone()
+    }
+
+    /// Returns what freshlayer must never do and did, and forgets it. What is not asked for fails the test.
+    pub fn violations(&self) -> Vec<String> {
+        std::mem::take(&mut self.world().record.violations)
+    }
+
+    /// Counts the calls since [`called`](Self::called) was asked last, by name.
+    pub fn called_counts(&self) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for name in &self.world().names {
+            *counts.entry(name.clone()).or_default() += 1;
+        }
+        counts
+    }
+}

@@ -1,0 +1,1 @@
+//! The simulation itself, through the SDK: what AWS documents, in its words.
