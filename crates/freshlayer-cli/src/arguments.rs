@@ -1,12 +1,17 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
+#[cfg(feature = "aws")]
+use clap::Args;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use clap_complete::Shell;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use freshlayer::report::Exit;
 
+use crate::commands::{
+    check, completions, exec, functions, history, pin, prune, pull, refresh, rollback, schema,
+    status, unpin, verify,
+};
 use crate::environment;
 
 /// Keeps the data inside AWS Lambda layers fresh.
@@ -54,15 +59,19 @@ pub(crate) struct Arguments {
     pub(crate) verbose: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// The subcommand as it was typed.
+    #[arg(skip)]
+    pub(crate) command_name: String,
 }
 
 impl Arguments {
-    /// Reads the command line. An option that only an AWS account can follow is a mistake on the local host, where it
-    /// would be taken for an order that was carried out.
+    /// Reads the command line. An option that only an AWS account can follow is a mistake on the
+    /// local host, where it would be taken for an order that was carried out.
     pub(crate) fn read() -> Result<Self, clap::Error> {
         let mut command = Self::command();
         let matches = command.try_get_matches_from_mut(std::env::args_os())?;
-        let arguments = Self::from_arg_matches(&matches)?;
+        let command_name = matches.subcommand_name().unwrap_or_default().to_owned();
+        let arguments = Self { command_name, ..Self::from_arg_matches(&matches)? };
         let typed = |name: &&&str| {
             let known = matches.try_contains_id(name).unwrap_or_default();
             known && matches.value_source(name) == Some(ValueSource::CommandLine)
@@ -104,153 +113,23 @@ pub(crate) struct Cloud {
     pub(crate) profile: Option<String>,
 }
 
+/// The subcommands; each one's file holds its help and its arguments.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Read every definition and report every problem.
-    Check,
-    /// Print a JSON Schema: of definitions, for editors, or of the --json report.
-    Schema {
-        #[arg(value_enum, default_value_t = SchemaOf::Definition)]
-        of: SchemaOf,
-    },
-    /// Download what is new, prove it, publish it, and roll the functions.
-    Refresh(RefreshArguments),
-    /// Tell how layers stand: release, age, functions, what waits.
-    Status {
-        /// The layers; default: all.
-        layers: Vec<String>,
-    },
-    /// List a layer's releases, newest first.
-    History { layer: String },
-    /// Move the functions back to an earlier release, and keep the later data from coming back.
-    Rollback {
-        layer: String,
-        /// The release; default: the last stable one, or the one before it.
-        #[arg(long, value_name = "RELEASE")]
-        to: Option<u64>,
-    },
-    /// Stay on a release until unpinned.
-    Pin {
-        layer: String,
-        /// The release; default: the current one.
-        #[arg(long, value_name = "RELEASE")]
-        to: Option<u64>,
-        /// Why; shown wherever the pin is.
-        #[arg(long)]
-        reason: Option<String>,
-    },
-    /// Take a pin back.
-    Unpin { layer: String },
-    /// Delete layer versions and zips of old releases that nobody uses or can need.
-    Prune(PruneArguments),
-    /// Prove a release again, from its record to its layer version.
-    Verify {
-        layer: String,
-        /// The release; default: the current one.
-        #[arg(long)]
-        release: Option<u64>,
-    },
-    /// The functions of the local host.
-    #[command(subcommand)]
-    Functions(FunctionsCommand),
-    /// Bring layers to this machine, proved; where --to is named, merged in list order as Lambda does.
-    Pull {
-        /// The layers, each at its current release, or `NAME:VERSION`, or any layer version's ARN.
-        #[arg(required = true)]
-        layers: Vec<String>,
-        /// A folder that is not there yet.
-        #[arg(long, value_name = "FOLDER")]
-        to: Option<PathBuf>,
-    },
-    /// Run a command with layers at /opt, in list order, later wins.
-    Exec {
-        /// The layers, each at its current release, or `NAME:VERSION`, or any layer version's ARN.
-        #[arg(required_unless_present = "function")]
-        layers: Vec<String>,
-        /// All layers of a function, in its order: `NAME`, or `NAME:ALIAS`.
-        #[arg(long, value_name = "FUNCTION", conflicts_with = "layers")]
-        function: Option<String>,
-        /// The command and its arguments.
-        #[arg(last = true, required = true)]
-        command: Vec<String>,
-    },
-    /// Print a completion script for a shell.
-    Completions { shell: Shell },
-}
-
-impl Command {
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Self::Check => "check",
-            Self::Schema { .. } => "schema",
-            Self::Pull { .. } => "pull",
-            Self::Refresh(_) => "refresh",
-            Self::Status { .. } => "status",
-            Self::History { .. } => "history",
-            Self::Rollback { .. } => "rollback",
-            Self::Pin { .. } => "pin",
-            Self::Unpin { .. } => "unpin",
-            Self::Prune(_) => "prune",
-            Self::Verify { .. } => "verify",
-            Self::Functions(_) => "functions",
-            Self::Exec { .. } => "exec",
-            Self::Completions { .. } => "completions",
-        }
-    }
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct RefreshArguments {
-    /// With --target aws: let the deployed publisher do it, with its role and its definitions.
-    #[cfg(feature = "aws")]
-    #[arg(long, value_name = "PUBLISHER")]
-    pub(crate) remote: Option<String>,
-    /// The layers; default: all.
-    pub(crate) layers: Vec<String>,
-    /// Try data again that was rejected or rolled back before.
-    #[arg(long)]
-    pub(crate) retry_rejected: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct PruneArguments {
-    /// The layers; default: all.
-    pub(crate) layers: Vec<String>,
-    /// So many of the newest releases stay, whoever uses them.
-    #[arg(long, value_name = "RELEASES", default_value_t = 10)]
-    pub(crate) keep: usize,
-    /// Delete nothing; say what would go, and why the rest stays.
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum SchemaOf {
-    /// A layer definition.
-    Definition,
-    /// What --json prints.
-    Report,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum FunctionsCommand {
-    /// Make a function that uses layers.
-    Add {
-        name: String,
-        /// A layer, in the order of the list: `NAME` for its current release, or `NAME:VERSION`.
-        #[arg(long = "layer", value_name = "LAYER")]
-        layers: Vec<String>,
-        /// An alias; the function then has published versions, and the alias moves.
-        #[arg(long = "alias", value_name = "ALIAS")]
-        aliases: Vec<String>,
-        /// A tag, such as `freshlayer:geo=hold`.
-        #[arg(long = "tag", value_name = "KEY=VALUE")]
-        tags: Vec<String>,
-    },
-    /// List the functions with their layers.
-    List,
-    /// Remove a function.
-    Remove { name: String },
+    Check(check::Args),
+    Schema(schema::Args),
+    Refresh(refresh::Args),
+    Status(status::Args),
+    History(history::Args),
+    Rollback(rollback::Args),
+    Pin(pin::Args),
+    Unpin(unpin::Args),
+    Prune(prune::Args),
+    Verify(verify::Args),
+    Functions(functions::Args),
+    Pull(pull::Args),
+    Exec(exec::Args),
+    Completions(completions::Args),
 }
 
 fn closing_words() -> String {

@@ -1,7 +1,7 @@
 //! `freshlayer`: keeps the data inside AWS Lambda layers fresh.
 //!
 //! ```text
-//! arguments, environment ── wiring (adapters) ── commands/<one per subcommand> ── output (lines or JSON)
+//! arguments ── wiring, references ── commands/<one per subcommand> ── output (lines or JSON)
 //! ```
 
 mod arguments;
@@ -9,6 +9,7 @@ mod commands;
 mod environment;
 mod output;
 mod progress;
+mod references;
 #[cfg(feature = "aws")]
 mod remote;
 mod sources;
@@ -16,65 +17,51 @@ mod wiring;
 
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
-use freshlayer::report::Exit;
-
 use arguments::{Arguments, Command};
-use output::{Done, Stopped};
+use output::{Done, Stopped, Style};
 use wiring::Host;
 
 fn main() -> ExitCode {
     let arguments = match Arguments::read() {
         Ok(arguments) => arguments,
-        Err(error) => {
-            let _closed = error.print();
-            if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-                return ExitCode::from(Exit::Done.code());
-            }
-            return output::misused(&error.kind().to_string());
-        }
+        Err(error) => return output::unread(&error),
     };
-    let (name, style) = (arguments.command.name(), output::Style::of(&arguments));
+    let (name, style) = (arguments.command_name.clone(), Style::of(&arguments));
     match run(arguments) {
-        Ok(done) => output::done(name, style, &done),
-        Err(stopped) => output::stopped(name, style, &stopped),
+        Ok(done) => output::done(&name, style, &done),
+        Err(stopped) => output::stopped(&name, style, &stopped),
     }
 }
 
 fn run(arguments: Arguments) -> Result<Done, Stopped> {
+    use commands::{
+        check, completions, exec, functions, history, pin, prune, pull, refresh, rollback, schema,
+        status, unpin, verify,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Stopped::failed(format!("start the async runtime: {error}")))?;
     let host = Host::new(&arguments);
     match arguments.command {
-        Command::Check => commands::check::run(&host),
-        Command::Schema { of } => Ok(commands::schema::run(of)),
-        Command::Refresh(asked) => runtime.block_on(commands::refresh::run(&host, &asked)),
-        Command::Status { layers } => runtime.block_on(commands::status::run(&host, &layers)),
-        Command::History { layer } => runtime.block_on(commands::history::run(&host, &layer)),
-        Command::Rollback { layer, to } => {
-            runtime.block_on(commands::rollback::run(&host, &layer, to))
-        }
-        Command::Pin { layer, to, reason } => {
-            runtime.block_on(commands::pin::pin(&host, &layer, to, reason))
-        }
-        Command::Unpin { layer } => runtime.block_on(commands::pin::unpin(&host, &layer)),
-        Command::Prune(asked) => runtime.block_on(commands::prune::run(&host, asked)),
-        Command::Verify { layer, release } => {
-            runtime.block_on(commands::verify::run(&host, &layer, release))
-        }
-        Command::Functions(asked) => runtime.block_on(commands::functions::run(&host, asked)),
-        Command::Pull { layers, to } => {
-            runtime.block_on(commands::pull::run(&host, &layers, to.as_deref()))
-        }
-        Command::Exec { layers, function, command } => {
-            let opt = commands::exec::prepare(&host, &layers, function.as_deref());
-            let opt = runtime.block_on(opt)?;
+        Command::Check(_) => check::run(&host),
+        Command::Schema(args) => Ok(schema::run(&args)),
+        Command::Refresh(args) => runtime.block_on(refresh::run(&host, args)),
+        Command::Status(args) => runtime.block_on(status::run(&host, args)),
+        Command::History(args) => runtime.block_on(history::run(&host, args)),
+        Command::Rollback(args) => runtime.block_on(rollback::run(&host, args)),
+        Command::Pin(args) => runtime.block_on(pin::run(&host, args)),
+        Command::Unpin(args) => runtime.block_on(unpin::run(&host, args)),
+        Command::Prune(args) => runtime.block_on(prune::run(&host, args)),
+        Command::Verify(args) => runtime.block_on(verify::run(&host, args)),
+        Command::Functions(args) => runtime.block_on(functions::run(&host, args)),
+        Command::Pull(args) => runtime.block_on(pull::run(&host, args)),
+        Command::Exec(args) => {
+            let opt = runtime.block_on(exec::prepare(&host, &args))?;
             // A user namespace can only be entered by a process of one thread.
             drop(runtime);
-            Err(commands::exec::replace_process(&opt, &command))
+            Err(exec::replace_process(&opt, &args.command))
         }
-        Command::Completions { shell } => Ok(commands::completions::run(shell)),
+        Command::Completions(args) => Ok(completions::run(&args)),
     }
 }

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use freshlayer::ports::{Event, Events, Stage};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::output::{Stages, Style, bytes};
+use crate::output::lines::bytes;
+use crate::output::{Stages, Style};
 
 /// What is over sooner than this gets no bar.
 const QUICK: Duration = Duration::from_secs(1);

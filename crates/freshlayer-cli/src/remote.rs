@@ -9,9 +9,10 @@ use freshlayer::state::Head;
 use freshlayer::{Engine, LayerName};
 use serde_json::{Value, json};
 
-use crate::arguments::RefreshArguments;
+use crate::commands::refresh::Args;
 use crate::output::{Stages, Stopped};
-use crate::wiring::{Host, layer_name};
+use crate::references::layer_name;
+use crate::wiring::Host;
 
 /// Each look costs one read per layer.
 const LOOKS_APART: Duration = Duration::from_secs(2);
@@ -20,7 +21,7 @@ const LOOKS_APART: Duration = Duration::from_secs(2);
 pub(crate) async fn refresh(
     host: &Host,
     publisher: &str,
-    asked: &RefreshArguments,
+    asked: &Args,
 ) -> Result<Vec<Report>, Stopped> {
     let retry = match asked.retry_rejected {
         true => "now",
@@ -43,7 +44,7 @@ pub(crate) async fn refresh(
 }
 
 /// The layers that are looked at: those that are named, or all that are defined here.
-fn watched(host: &Host, asked: &RefreshArguments) -> Result<Vec<LayerName>, Stopped> {
+fn watched(host: &Host, asked: &Args) -> Result<Vec<LayerName>, Stopped> {
     if !asked.layers.is_empty() {
         return asked.layers.iter().map(|name| layer_name(name)).collect();
     }

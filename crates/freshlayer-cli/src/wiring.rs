@@ -8,13 +8,14 @@ use std::time::Duration;
 use crate::arguments::Cloud;
 use crate::arguments::{Arguments, Target};
 use crate::environment::{self, MAXMIND_ACCOUNT_ID, MAXMIND_LICENSE_KEY, MAXMIND_LICENSE_KEY_FILE};
-use crate::output::{PulledLine, Stopped, Style};
+use crate::output::{Stopped, Style};
 use crate::progress::Progress;
+use crate::references::layer_name;
 use crate::sources::Sources;
+use freshlayer::Engine;
 use freshlayer::definition::{Definition, read_file, read_folder};
-use freshlayer::ports::{FunctionName, Ports, Regions, Store};
+use freshlayer::ports::{Ports, Regions, Store};
 use freshlayer::state::Owner;
-use freshlayer::{Engine, LayerName, LayerVersionArn, Pulled, Wanted};
 use freshlayer_http::{Credentials, HttpSource, Secret, Settings};
 use freshlayer_local::{
     FileSource, FolderFleet, FolderRegions, FolderRegistry, FolderStore, ProcessPeers, SystemClock,
@@ -67,8 +68,14 @@ impl Host {
         FolderFleet::new(self.root.join("functions"), self.registry())
     }
 
+    /// Where layers are merged to one `/opt`.
     pub(crate) fn merged(&self) -> PathBuf {
         self.root.join("opt")
+    }
+
+    /// Where pulled zips are kept.
+    pub(crate) fn pulled(&self) -> PathBuf {
+        self.root.join("pulled")
     }
 
     /// Makes an engine. Leftovers of runs that were killed are removed on the way.
@@ -158,86 +165,6 @@ impl Host {
             false => Err(Stopped::definition(problems)),
         }
     }
-
-    /// Brings a layer's zip to this machine: `NAME` at its current release, `NAME:VERSION`, or an ARN.
-    pub(crate) async fn pull(&self, text: &str) -> Result<PulledLine, Stopped> {
-        let (engine, cache) = (self.engine().await?, self.root.join("pulled"));
-        if text.starts_with("arn:") {
-            let arn = LayerVersionArn::parse(text).map_err(Stopped::usage)?;
-            let zip = freshlayer::pull_version(&engine, &arn, &cache).await;
-            return Ok(PulledLine {
-                layer: layer_name(arn.layer_name())?,
-                release: None,
-                zip: zip.map_err(Stopped::from)?,
-            });
-        }
-        let (name, wanted) = match text.split_once(':') {
-            Some((name, version)) => (name, Wanted::LayerVersion(number(text, version)?)),
-            None => (text, Wanted::Current),
-        };
-        let layer = layer_name(name)?;
-        let pulled = freshlayer::pull(&engine, &layer, wanted, &cache).await;
-        let Pulled { seq, zip } = pulled.map_err(Stopped::from)?;
-        Ok(PulledLine { layer, release: Some(seq), zip })
-    }
-
-    /// Returns the layers of a function, in its order: `NAME`, or `NAME:ALIAS`.
-    #[cfg_attr(
-        not(feature = "aws"),
-        expect(clippy::unused_async, reason = "the local host needs no waiting")
-    )]
-    pub(crate) async fn layers_of(&self, text: &str) -> Result<Vec<String>, Stopped> {
-        let (name, alias) = match text.split_once(':') {
-            Some((name, alias)) => (name, Some(alias)),
-            None => (text, None),
-        };
-        let function = FunctionName::parse(name)
-            .map_err(|error| Stopped::usage(format!("function name: {error}")))?;
-        match self.target {
-            Target::Local => {
-                let found = self.fleet().layers_of(&function, alias);
-                let found = found.map_err(|error| Stopped::failed(error.to_string()))?;
-                Ok(found.iter().map(ToString::to_string).collect())
-            }
-            #[cfg(feature = "aws")]
-            Target::Aws => {
-                let fleet = self.aws().await?.fleet(freshlayer_aws::Glance::Never);
-                let found = fleet.layers_of(&function, alias).await;
-                found.map_err(|fault| Stopped::failed(fault.to_string()))
-            }
-        }
-    }
-
-    /// Finds a layer version: `NAME` at its current release, `NAME:VERSION`, or an ARN.
-    pub(crate) async fn layer_version(&self, text: &str) -> Result<LayerVersionArn, Stopped> {
-        if text.starts_with("arn:") {
-            return LayerVersionArn::parse(text).map_err(Stopped::usage);
-        }
-        if let Some((name, version)) = text.split_once(':') {
-            let number = number(text, version)?;
-            return Ok(FolderRegistry::arn(&layer_name(name)?, number));
-        }
-        let layer = layer_name(text)?;
-        let engine = self.engine().await?;
-        let session = engine.session(&layer).await.map_err(Stopped::from)?;
-        let head = session.head();
-        let home = engine.home().await;
-        let version = head.desired().and_then(|seq| head.version(seq, home.registry.region()));
-        version.cloned().ok_or_else(|| {
-            Stopped::usage(format!(
-                "layer `{layer}` has no version yet: run `freshlayer refresh {layer}` first"
-            ))
-        })
-    }
-}
-
-fn number(text: &str, version: &str) -> Result<u64, Stopped> {
-    let number = version.parse::<u64>().ok().filter(|number| *number > 0);
-    number.ok_or_else(|| Stopped::usage(format!("expected NAME or NAME:VERSION, found {text:?}")))
-}
-
-pub(crate) fn layer_name(text: &str) -> Result<LayerName, Stopped> {
-    LayerName::parse(text).map_err(|error| Stopped::usage(format!("layer name: {error}")))
 }
 
 /// Finds the account; what is missing is said by the first source that needs it.

@@ -1,13 +1,17 @@
 use clap::CommandFactory;
 use clap_complete::{Shell, generate};
-use freshlayer::report::Exit;
 
 use crate::arguments::Arguments;
-use crate::output::{CommandResult, Done};
+use crate::output::Done;
 
-pub(crate) fn run(shell: Shell) -> Done {
+/// Print a completion script for a shell.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    shell: Shell,
+}
+
+pub(crate) fn run(args: &Args) -> Done {
     let mut script = Vec::new();
-    generate(shell, &mut Arguments::command(), "freshlayer", &mut script);
-    let lines = String::from_utf8_lossy(&script).into_owned();
-    Done { exit: Exit::Done, lines: lines.clone(), result: CommandResult::Text(lines) }
+    generate(args.shell, &mut Arguments::command(), "freshlayer", &mut script);
+    Done::text(String::from_utf8_lossy(&script).into_owned())
 }

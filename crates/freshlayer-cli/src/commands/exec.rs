@@ -18,31 +18,42 @@ use nix::unistd::{getgid, getuid};
 
 use crate::arguments::Target;
 use crate::output::Stopped;
+use crate::references::{FunctionReference, LayerReference};
 use crate::wiring::Host;
 
+/// Run a command with layers at /opt, in list order, later wins.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The layers, each at its current release, or `NAME:VERSION`, or any layer version's ARN.
+    #[arg(required_unless_present = "function")]
+    layers: Vec<String>,
+    /// All layers of a function, in its order: `NAME`, or `NAME:ALIAS`.
+    #[arg(long, value_name = "FUNCTION", conflicts_with = "layers")]
+    function: Option<String>,
+    /// The command and its arguments.
+    #[arg(last = true, required = true)]
+    pub(crate) command: Vec<String>,
+}
+
 /// Merges the layers, or those of a function, into one folder, in list order.
-pub(crate) async fn prepare(
-    host: &Host,
-    layers: &[String],
-    function: Option<&str>,
-) -> Result<PathBuf, Stopped> {
-    let layers = match function {
-        Some(function) => host.layers_of(function).await?,
-        None => layers.to_vec(),
+pub(crate) async fn prepare(host: &Host, args: &Args) -> Result<PathBuf, Stopped> {
+    let layers = match &args.function {
+        Some(function) => FunctionReference::parse(function)?.layers(host).await?,
+        None => LayerReference::parse_all(&args.layers)?,
     };
     let opt = match host.target {
         Target::Local => {
-            let mut arns = Vec::new();
+            let mut versions = Vec::new();
             for layer in &layers {
-                arns.push(host.layer_version(layer).await?);
+                versions.push(layer.layer_version(host).await?);
             }
-            merged_opt(&host.registry(), &arns, &host.merged())
+            merged_opt(&host.registry(), &versions, &host.merged())
         }
         #[cfg(feature = "aws")]
         Target::Aws => {
             let mut zips = Vec::new();
             for layer in &layers {
-                let found = host.pull(layer).await?;
+                let found = super::pull::fetch(host, layer).await?;
                 zips.push((found.layer, found.zip));
             }
             freshlayer_local::merged_zips(&zips, &host.merged())

@@ -1,35 +1,89 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use clap::Subcommand;
 use freshlayer::LayerVersionArn;
-use freshlayer::ports::FunctionName;
 use freshlayer::report::Exit;
 use freshlayer::rollout::Order;
 use freshlayer_local::{Function, HostError, NewFunction};
+use schemars::JsonSchema;
+use serde::Serialize;
 
-use crate::arguments::FunctionsCommand;
-use crate::output::{AliasLine, CommandResult, Done, FunctionLine, Stopped};
+use crate::output::{Answer, Done, Stopped};
+use crate::references::{LayerReference, function_name};
 use crate::wiring::Host;
 
-pub(crate) async fn run(host: &Host, asked: FunctionsCommand) -> Result<Done, Stopped> {
+/// The functions of the local host.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Make a function that uses layers.
+    Add {
+        name: String,
+        /// A layer, in the order of the list: `NAME` for its current release, or `NAME:VERSION`.
+        #[arg(long = "layer", value_name = "LAYER")]
+        layers: Vec<String>,
+        /// An alias; the function then has published versions, and the alias moves.
+        #[arg(long = "alias", value_name = "ALIAS")]
+        aliases: Vec<String>,
+        /// A tag, such as `freshlayer:geo=hold`.
+        #[arg(long = "tag", value_name = "KEY=VALUE")]
+        tags: Vec<String>,
+    },
+    /// List the functions with their layers.
+    List,
+    /// Remove a function.
+    Remove { name: String },
+}
+
+/// One function of the local host.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct FunctionLine {
+    /// Its name.
+    name: String,
+    /// The layers of `$LATEST`, in their order.
+    layers: Vec<String>,
+    /// The version behind each alias, and that version's layers.
+    aliases: Vec<AliasLine>,
+    /// Its tags.
+    tags: BTreeMap<String, String>,
+}
+
+/// One alias.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct AliasLine {
+    /// Its name.
+    name: String,
+    /// The version that it points to.
+    version: u64,
+    /// The layers of that version.
+    layers: Vec<String>,
+}
+
+pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     host.local_only(
         "functions",
         "on AWS deploy them as usual; `status` lists those that use a layer",
     )?;
-    match asked {
-        FunctionsCommand::Add { name, layers, aliases, tags } => {
-            let mut arns = Vec::new();
-            for layer in &layers {
-                arns.push(host.layer_version(layer).await?);
+    match args.action {
+        Action::Add { name, layers, aliases, tags } => {
+            let mut versions = Vec::new();
+            for layer in LayerReference::parse_all(&layers)? {
+                versions.push(layer.layer_version(host).await?);
             }
             let tags = tags.iter().map(|tag| key_and_value(tag)).collect::<Result<_, _>>()?;
-            let new = NewFunction { name: function_name(&name)?, layers: arns, aliases, tags };
+            let new = NewFunction { name: function_name(&name)?, layers: versions, aliases, tags };
             host.fleet().add(new).map_err(|error| stopped(&error))?;
         }
-        FunctionsCommand::Remove { name } => {
+        Action::Remove { name } => {
             host.fleet().remove(&function_name(&name)?).map_err(|error| stopped(&error))?;
         }
-        FunctionsCommand::List => {}
+        Action::List => {}
     }
     let functions = host.fleet().list().map_err(|error| stopped(&error))?;
     let functions: Vec<FunctionLine> = functions.iter().map(line).collect();
@@ -37,11 +91,7 @@ pub(crate) async fn run(host: &Host, asked: FunctionsCommand) -> Result<Done, St
         true => "no functions\n".to_owned(),
         false => functions.iter().map(text).collect(),
     };
-    Ok(Done { exit: Exit::Done, lines, result: CommandResult::Functions(functions) })
-}
-
-fn function_name(text: &str) -> Result<FunctionName, Stopped> {
-    FunctionName::parse(text).map_err(|error| Stopped::usage(format!("function name: {error}")))
+    Ok(Done { exit: Exit::Done, lines, answer: Answer::Functions(functions) })
 }
 
 fn key_and_value(tag: &str) -> Result<(String, String), Stopped> {

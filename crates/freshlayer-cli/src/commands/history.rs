@@ -3,12 +3,19 @@ use std::fmt::Write;
 use freshlayer::history;
 use freshlayer::report::Exit;
 
-use super::refresh::first_reasons;
-use crate::output::{CommandResult, Done, Stopped, bytes};
-use crate::wiring::{Host, layer_name};
+use crate::output::lines::{bytes, first_reasons};
+use crate::output::{Answer, Done, Stopped};
+use crate::references::layer_name;
+use crate::wiring::Host;
 
-pub(crate) async fn run(host: &Host, layer: &str) -> Result<Done, Stopped> {
-    let history = history(&host.engine().await?, &layer_name(layer)?).await?;
+/// List a layer's releases, newest first.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    layer: String,
+}
+
+pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
+    let history = history(&host.engine().await?, &layer_name(&args.layer)?).await?;
     let mut lines = String::new();
     for line in &history {
         let versions: Vec<String> =
@@ -28,5 +35,5 @@ pub(crate) async fn run(host: &Host, layer: &str) -> Result<Done, Stopped> {
             first_reasons(&line.version_reasons),
         );
     }
-    Ok(Done { exit: Exit::Done, lines, result: CommandResult::History(history) })
+    Ok(Done { exit: Exit::Done, lines, answer: Answer::History(history) })
 }

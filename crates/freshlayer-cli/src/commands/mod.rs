@@ -1,4 +1,4 @@
-//! One file per subcommand: each takes the host and its arguments, and gives lines and a result.
+//! One file per subcommand: its arguments, what it does, its answer, its lines.
 
 pub(crate) mod check;
 pub(crate) mod completions;
@@ -12,4 +12,5 @@ pub(crate) mod refresh;
 pub(crate) mod rollback;
 pub(crate) mod schema;
 pub(crate) mod status;
+pub(crate) mod unpin;
 pub(crate) mod verify;

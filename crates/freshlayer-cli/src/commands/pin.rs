@@ -1,31 +1,41 @@
 use freshlayer::report::Exit;
+use schemars::JsonSchema;
+use serde::Serialize;
 
-use crate::output::{CommandResult, Done, Stopped};
-use crate::wiring::{Host, layer_name};
+use crate::output::{Answer, Done, Stopped};
+use crate::references::layer_name;
+use crate::wiring::Host;
 
-pub(crate) async fn pin(
-    host: &Host,
-    layer: &str,
+/// Stay on a release until unpinned.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    layer: String,
+    /// The release; default: the current one.
+    #[arg(long, value_name = "RELEASE")]
     to: Option<u64>,
+    /// Why; shown wherever the pin is.
+    #[arg(long)]
     reason: Option<String>,
-) -> Result<Done, Stopped> {
-    let name = layer_name(layer)?;
+}
+
+/// What a layer is pinned to.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Pinned {
+    /// The layer.
+    pub(crate) layer: String,
+    /// The release.
+    pub(crate) release: Option<u64>,
+}
+
+pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
+    let Args { layer, to, reason } = args;
+    let name = layer_name(&layer)?;
     let pinned = freshlayer::pin(&host.engine().await?, &name, to, reason).await?;
     let next = match pinned.seq == pinned.current {
         true => "refreshes change nothing until it is unpinned".to_owned(),
         false => format!("run `freshlayer refresh {layer}` to move its functions there"),
     };
     let lines = format!("{layer}: pinned to release {}; {next}\n", pinned.seq);
-    let result = CommandResult::Pinned { layer: layer.to_owned(), release: Some(pinned.seq) };
-    Ok(Done { exit: Exit::Done, lines, result })
-}
-
-pub(crate) async fn unpin(host: &Host, layer: &str) -> Result<Done, Stopped> {
-    let was_pinned = freshlayer::unpin(&host.engine().await?, &layer_name(layer)?).await?;
-    let lines = match was_pinned {
-        true => format!("{layer}: unpinned; the next refresh goes on\n"),
-        false => format!("{layer}: was not pinned\n"),
-    };
-    let result = CommandResult::Pinned { layer: layer.to_owned(), release: None };
-    Ok(Done { exit: Exit::Done, lines, result })
+    let answer = Answer::Pinned(Pinned { layer, release: Some(pinned.seq) });
+    Ok(Done { exit: Exit::Done, lines, answer })
 }

@@ -3,19 +3,32 @@ use std::fmt::Write;
 use freshlayer::report::Exit;
 use freshlayer::{Prune, Pruned, prune};
 
-use crate::arguments::PruneArguments;
-use crate::output::{CommandResult, Done, Stopped, bytes};
+use crate::output::lines::bytes;
+use crate::output::{Answer, Done, Stopped};
 use crate::wiring::Host;
 
-pub(crate) async fn run(host: &Host, arguments: PruneArguments) -> Result<Done, Stopped> {
-    let mode = match arguments.dry_run {
+/// Delete layer versions and zips of old releases that nobody uses or can need.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The layers; default: all.
+    layers: Vec<String>,
+    /// So many of the newest releases stay, whoever uses them.
+    #[arg(long, value_name = "RELEASES", default_value_t = 10)]
+    keep: usize,
+    /// Delete nothing; say what would go, and why the rest stays.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
+    let mode = match args.dry_run {
         true => Prune::Preview,
         false => Prune::Delete,
     };
     let engine = host.engine().await?;
     let mut all = Vec::new();
-    for definition in host.definitions(&arguments.layers)? {
-        let pruned = prune(&engine, &definition, arguments.keep, mode).await;
+    for definition in host.definitions(&args.layers)? {
+        let pruned = prune(&engine, &definition, args.keep, mode).await;
         all.push(pruned.unwrap_or_else(|error| Pruned::failed(&definition.layer, mode, &error)));
     }
     let exit = all.iter().map(Pruned::exit).max_by_key(|exit| match exit {
@@ -26,7 +39,7 @@ pub(crate) async fn run(host: &Host, arguments: PruneArguments) -> Result<Done, 
     Ok(Done {
         exit: exit.unwrap_or(Exit::Done),
         lines: all.iter().map(lines).collect(),
-        result: CommandResult::Pruned(all),
+        answer: Answer::Pruned(all),
     })
 }
 

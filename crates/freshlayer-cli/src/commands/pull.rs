@@ -1,22 +1,45 @@
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use freshlayer::report::Exit;
+use freshlayer::{LayerName, Pulled, Wanted};
 use freshlayer_local::merged_zips;
+use schemars::JsonSchema;
+use serde::Serialize;
 
-use crate::output::{CommandResult, Done, Stopped};
+use crate::output::{Answer, Done, Stopped};
+use crate::references::{LayerReference, layer_name};
 use crate::wiring::Host;
 
+/// Bring layers to this machine, proved; where --to is named, merged in list order as Lambda does.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The layers, each at its current release, or `NAME:VERSION`, or any layer version's ARN.
+    #[arg(required = true)]
+    layers: Vec<String>,
+    /// A folder that is not there yet.
+    #[arg(long, value_name = "FOLDER")]
+    to: Option<PathBuf>,
+}
+
+/// One layer on this machine.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct PulledLayer {
+    /// The layer.
+    pub(crate) layer: LayerName,
+    /// The release; absent where a layer version was asked for by its ARN.
+    pub(crate) release: Option<u64>,
+    /// Where its zip is.
+    pub(crate) zip: PathBuf,
+}
+
 /// Brings layers to this machine, and merges them where a folder is named.
-pub(crate) async fn run(
-    host: &Host,
-    layers: &[String],
-    to: Option<&Path>,
-) -> Result<Done, Stopped> {
+pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let mut lines = String::new();
     let mut pulled = Vec::new();
     let mut zips = Vec::new();
-    for layer in layers {
-        let found = host.pull(layer).await?;
+    for layer in LayerReference::parse_all(&args.layers)? {
+        let found = fetch(host, &layer).await?;
         let what = match found.release {
             Some(release) => format!("release {release}"),
             None => "the layer version".to_owned(),
@@ -25,7 +48,7 @@ pub(crate) async fn run(
         zips.push((found.layer.clone(), found.zip.clone()));
         pulled.push(found);
     }
-    if let Some(to) = to {
+    if let Some(to) = &args.to {
         if to.exists() {
             return Err(Stopped::usage(format!(
                 "{} exists; name a folder that is not there yet",
@@ -38,7 +61,22 @@ pub(crate) async fn run(
             .map_err(|error| Stopped::failed(format!("copy to {}: {error}", to.display())))?;
         let _ = writeln!(lines, "merged at {}", to.display());
     }
-    Ok(Done { exit: freshlayer::report::Exit::Done, lines, result: CommandResult::Pulled(pulled) })
+    Ok(Done { exit: Exit::Done, lines, answer: Answer::Pulled(pulled) })
+}
+
+/// Brings one layer's zip to this machine.
+pub(crate) async fn fetch(host: &Host, layer: &LayerReference) -> Result<PulledLayer, Stopped> {
+    let (engine, cache) = (host.engine().await?, host.pulled());
+    let (layer, wanted) = match layer {
+        LayerReference::Current(layer) => (layer, Wanted::Current),
+        LayerReference::Version(layer, number) => (layer, Wanted::LayerVersion(*number)),
+        LayerReference::Arn(arn) => {
+            let zip = freshlayer::pull_version(&engine, arn, &cache).await?;
+            return Ok(PulledLayer { layer: layer_name(arn.layer_name())?, release: None, zip });
+        }
+    };
+    let Pulled { seq, zip } = freshlayer::pull(&engine, layer, wanted, &cache).await?;
+    Ok(PulledLayer { layer: layer.clone(), release: Some(seq), zip })
 }
 
 fn copy(from: &Path, to: &Path) -> std::io::Result<()> {

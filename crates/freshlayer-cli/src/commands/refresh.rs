@@ -1,115 +1,33 @@
-use std::fmt::Write;
-
-use freshlayer::report::{ConsumerReport, ConsumerState, DatasetState, Exit, Outcome, Report};
 use freshlayer::{Retry, refresh};
 
-use crate::arguments::RefreshArguments;
-use crate::output::{CommandResult, Done, Stopped, bytes};
+use crate::output::{Done, Stopped};
 use crate::wiring::Host;
 
-pub(crate) async fn run(host: &Host, asked: &RefreshArguments) -> Result<Done, Stopped> {
+/// Download what is new, prove it, publish it, and roll the functions.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// With --target aws: let the deployed publisher do it, with its role and its definitions.
     #[cfg(feature = "aws")]
-    if let Some(publisher) = &asked.remote {
-        return Ok(of_reports(crate::remote::refresh(host, publisher, asked).await?));
+    #[arg(long, value_name = "PUBLISHER")]
+    pub(crate) remote: Option<String>,
+    /// The layers; default: all.
+    pub(crate) layers: Vec<String>,
+    /// Try data again that was rejected or rolled back before.
+    #[arg(long)]
+    pub(crate) retry_rejected: bool,
+}
+
+pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
+    #[cfg(feature = "aws")]
+    if let Some(publisher) = &args.remote {
+        return Ok(Done::reports(crate::remote::refresh(host, publisher, &args).await?));
     }
-    let definitions = host.definitions(&asked.layers)?;
+    let definitions = host.definitions(&args.layers)?;
     let engine = host.engine().await?;
-    let retry = if asked.retry_rejected { Retry::Now } else { Retry::OnChange };
+    let retry = if args.retry_rejected { Retry::Now } else { Retry::OnChange };
     let mut reports = Vec::new();
     for definition in &definitions {
         reports.push(refresh(&engine, definition, retry).await);
     }
-    Ok(of_reports(reports))
-}
-
-pub(crate) fn of_reports(reports: Vec<Report>) -> Done {
-    let exit = reports.iter().map(Report::exit).fold(Exit::Done, Exit::worst);
-    let lines = reports.iter().map(lines).collect();
-    Done { exit, lines, result: CommandResult::Layers(reports) }
-}
-
-fn lines(report: &Report) -> String {
-    let mut text = String::new();
-    let (word, reason) = match &report.outcome {
-        Outcome::Unchanged { reason } => ("unchanged", reason),
-        Outcome::Refreshed { reason } => ("refreshed", reason),
-        Outcome::Rejected { reason } => ("rejected", reason),
-        Outcome::Held { reason } => ("held", reason),
-        Outcome::Failed { reason } => ("failed", reason),
-    };
-    let _ = writeln!(text, "{}: {word}: {reason}", report.layer);
-    if let (Outcome::Refreshed { .. }, Some(release)) = (&report.outcome, &report.release) {
-        let reasons = first_reasons(&release.version_reasons);
-        let size = bytes(release.zip_bytes);
-        let _ = writeln!(text, "  version {} because {reasons}; zip of {size}", release.version);
-    }
-    for dataset in report.datasets.iter().filter(|d| d.state != DatasetState::Unchanged) {
-        let state = match dataset.state {
-            DatasetState::Unchanged => "unchanged",
-            DatasetState::New => "new",
-            DatasetState::SameContent => "downloaded, and the same as before",
-            DatasetState::Rejected => "rejected",
-            DatasetState::Failed => "not reached",
-        };
-        let _ = writeln!(text, "  dataset {}: {state}", dataset.name);
-    }
-    for problem in &report.problems {
-        let level = serde_json::to_value(problem.level).unwrap_or_default();
-        let _ = writeln!(text, "  {} {problem}", level.as_str().unwrap_or_default());
-    }
-    let spread = Spread::of(&report.consumers);
-    for consumer in report.consumers.iter().filter(|c| c.state != ConsumerState::Current) {
-        let _ = writeln!(text, "  {}", consumer_line(consumer, spread));
-    }
-    text
-}
-
-/// Whether a layer's functions are in one place, which needs no name, or in several.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Spread {
-    OnePlace,
-    Places,
-}
-
-impl Spread {
-    pub(crate) fn of(consumers: &[ConsumerReport]) -> Self {
-        let mut places = consumers.iter().map(|consumer| &consumer.place);
-        let first = places.next();
-        match places.all(|place| Some(place) == first) {
-            true => Self::OnePlace,
-            false => Self::Places,
-        }
-    }
-}
-
-/// The first of the reasons for a data version; `--json` has them all.
-pub(crate) fn first_reasons(reasons: &[String]) -> String {
-    const SHOWN_MAX: usize = 2;
-    let shown = reasons[..reasons.len().min(SHOWN_MAX)].join("; ");
-    match reasons.len().saturating_sub(SHOWN_MAX) {
-        0 => shown,
-        more => format!("{shown}; and {more} more"),
-    }
-}
-
-pub(crate) fn consumer_line(consumer: &ConsumerReport, spread: Spread) -> String {
-    let state = match consumer.state {
-        ConsumerState::Current => "up to date",
-        ConsumerState::Behind => "waits",
-        ConsumerState::Moved => "moved",
-        ConsumerState::Ordered => "stays",
-        ConsumerState::Held => "held",
-        ConsumerState::Failed => "failed",
-    };
-    let version = match &consumer.layer_version {
-        Some(arn) => format!("on layer version {}", arn.version()),
-        None => "without the layer".to_owned(),
-    };
-    let reason = consumer.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    let place = match spread {
-        Spread::OnePlace => String::new(),
-        Spread::Places => format!(" in {}", consumer.place),
-    };
-    let function = &consumer.function;
-    format!("function {function}{place}: {state}, {version}{reason}")
+    Ok(Done::reports(reports))
 }

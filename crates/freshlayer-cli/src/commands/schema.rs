@@ -1,15 +1,28 @@
+use clap::ValueEnum;
 use freshlayer::definition::definition_schema;
-use freshlayer::report::Exit;
 use schemars::schema_for;
 
-use crate::arguments::SchemaOf;
-use crate::output::{CommandResult, Done, Printed};
+use crate::output::{Document, Done};
 
-pub(crate) fn run(of: SchemaOf) -> Done {
-    let schema = match of {
+/// Print a JSON Schema: of definitions, for editors, or of the --json report.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[arg(value_enum, default_value_t = SchemaOf::Definition)]
+    of: SchemaOf,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum SchemaOf {
+    /// A layer definition.
+    Definition,
+    /// What --json prints.
+    Report,
+}
+
+pub(crate) fn run(args: &Args) -> Done {
+    let schema = match args.of {
         SchemaOf::Definition => definition_schema(),
-        SchemaOf::Report => schema_for!(Printed<'_>).to_value(),
+        SchemaOf::Report => schema_for!(Document<'_>).to_value(),
     };
-    let lines = format!("{schema:#}\n");
-    Done { exit: Exit::Done, lines: lines.clone(), result: CommandResult::Text(lines) }
+    Done::text(format!("{schema:#}\n"))
 }

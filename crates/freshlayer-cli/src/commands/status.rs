@@ -3,18 +3,25 @@ use std::fmt::Write;
 use freshlayer::report::Exit;
 use freshlayer::{LayerStatus, status};
 
-use super::refresh::{Spread, consumer_line};
-use crate::output::{CommandResult, Done, Stopped, age};
+use crate::output::lines::{Spread, age, consumer_line};
+use crate::output::{Answer, Done, Stopped};
 use crate::wiring::Host;
 
-pub(crate) async fn run(host: &Host, layers: &[String]) -> Result<Done, Stopped> {
+/// Tell how layers stand: release, age, functions, what waits.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The layers; default: all.
+    layers: Vec<String>,
+}
+
+pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let engine = host.engine().await?;
     let mut found = Vec::new();
-    for definition in host.definitions(layers)? {
+    for definition in host.definitions(&args.layers)? {
         found.push(status(&engine, &definition).await?);
     }
     let lines = found.iter().map(lines).collect();
-    Ok(Done { exit: Exit::Done, lines, result: CommandResult::Status(found) })
+    Ok(Done { exit: Exit::Done, lines, answer: Answer::Status(found) })
 }
 
 fn lines(status: &LayerStatus) -> String {

@@ -1,0 +1,115 @@
+//! How things are written for people.
+
+use std::fmt::Write;
+
+use freshlayer::report::{ConsumerReport, ConsumerState, DatasetState, Outcome, Report};
+
+/// Writes what a run did with one layer.
+pub(crate) fn report(report: &Report) -> String {
+    let mut text = String::new();
+    let (word, reason) = match &report.outcome {
+        Outcome::Unchanged { reason } => ("unchanged", reason),
+        Outcome::Refreshed { reason } => ("refreshed", reason),
+        Outcome::Rejected { reason } => ("rejected", reason),
+        Outcome::Held { reason } => ("held", reason),
+        Outcome::Failed { reason } => ("failed", reason),
+    };
+    let _ = writeln!(text, "{}: {word}: {reason}", report.layer);
+    if let (Outcome::Refreshed { .. }, Some(release)) = (&report.outcome, &report.release) {
+        let reasons = first_reasons(&release.version_reasons);
+        let size = bytes(release.zip_bytes);
+        let _ = writeln!(text, "  version {} because {reasons}; zip of {size}", release.version);
+    }
+    for dataset in report.datasets.iter().filter(|d| d.state != DatasetState::Unchanged) {
+        let _ = writeln!(text, "  dataset {}: {}", dataset.name, dataset_word(dataset.state));
+    }
+    for problem in &report.problems {
+        let level = serde_json::to_value(problem.level).unwrap_or_default();
+        let _ = writeln!(text, "  {} {problem}", level.as_str().unwrap_or_default());
+    }
+    let spread = Spread::of(&report.consumers);
+    for consumer in report.consumers.iter().filter(|c| c.state != ConsumerState::Current) {
+        let _ = writeln!(text, "  {}", consumer_line(consumer, spread));
+    }
+    text
+}
+
+fn dataset_word(state: DatasetState) -> &'static str {
+    match state {
+        DatasetState::Unchanged => "unchanged",
+        DatasetState::New => "new",
+        DatasetState::SameContent => "downloaded, and the same as before",
+        DatasetState::Rejected => "rejected",
+        DatasetState::Failed => "not reached",
+    }
+}
+
+/// Whether a layer's functions are in one place, which needs no name, or in several.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Spread {
+    OnePlace,
+    Places,
+}
+
+impl Spread {
+    pub(crate) fn of(consumers: &[ConsumerReport]) -> Self {
+        let mut places = consumers.iter().map(|consumer| &consumer.place);
+        let first = places.next();
+        match places.all(|place| Some(place) == first) {
+            true => Self::OnePlace,
+            false => Self::Places,
+        }
+    }
+}
+
+/// Writes the first of the reasons for a data version; `--json` has them all.
+pub(crate) fn first_reasons(reasons: &[String]) -> String {
+    const SHOWN_MAX: usize = 2;
+    let shown = reasons[..reasons.len().min(SHOWN_MAX)].join("; ");
+    match reasons.len().saturating_sub(SHOWN_MAX) {
+        0 => shown,
+        more => format!("{shown}; and {more} more"),
+    }
+}
+
+/// Writes where a consumer is and why.
+pub(crate) fn consumer_line(consumer: &ConsumerReport, spread: Spread) -> String {
+    let state = match consumer.state {
+        ConsumerState::Current => "up to date",
+        ConsumerState::Behind => "waits",
+        ConsumerState::Moved => "moved",
+        ConsumerState::Ordered => "stays",
+        ConsumerState::Held => "held",
+        ConsumerState::Failed => "failed",
+    };
+    let version = match &consumer.layer_version {
+        Some(arn) => format!("on layer version {}", arn.version()),
+        None => "without the layer".to_owned(),
+    };
+    let reason = consumer.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let place = match spread {
+        Spread::OnePlace => String::new(),
+        Spread::Places => format!(" in {}", consumer.place),
+    };
+    let function = &consumer.function;
+    format!("function {function}{place}: {state}, {version}{reason}")
+}
+
+/// Writes a count of bytes, in decimal units.
+pub(crate) fn bytes(count: u64) -> String {
+    match count {
+        0..1_000 => format!("{count} B"),
+        1_000..1_000_000 => format!("{:.1} kB", count as f64 / 1e3),
+        _ => format!("{:.1} MB", count as f64 / 1e6),
+    }
+}
+
+/// Writes an age in its largest unit.
+pub(crate) fn age(secs: i64) -> String {
+    match secs {
+        ..120 => format!("{secs} s"),
+        120..7_200 => format!("{} min", secs / 60),
+        7_200..172_800 => format!("{} h", secs / 3_600),
+        _ => format!("{} days", secs / 86_400),
+    }
+}
