@@ -127,7 +127,7 @@ impl Against<'_> {
             return Ok(self.refuse(&dataset, refused, upstream, gathered));
         };
         // Inspection may have converted the file, and then its digest is a new one.
-        let digest: Digest = proven.snapshot.digest.clone();
+        let digest: Digest = proven.snapshot().digest.clone();
         let seen = Seen { digest, ..seen };
         if let Some(known) = self.known(&dataset, &seen.digest) {
             let refused = Refused { problems: known.problems.clone(), seen: Some(seen) };

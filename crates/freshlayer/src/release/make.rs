@@ -35,7 +35,7 @@ pub(crate) async fn complete(
     let mut new = std::mem::take(&mut gathered.proven);
     let mut parts: Vec<Proven> = Vec::new();
     for dataset in &definition.datasets {
-        if let Some(at) = new.iter().position(|p| p.snapshot.dataset == dataset.name) {
+        if let Some(at) = new.iter().position(|p| p.snapshot().dataset == dataset.name) {
             parts.push(new.swap_remove(at));
             continue;
         }
@@ -69,7 +69,7 @@ pub(crate) async fn complete(
 /// What the live release has of a dataset, in the format that is wanted now.
 fn carried<'a>(live: &'a Release, dataset: &Dataset) -> Option<&'a Snapshot> {
     let snapshot = live.snapshot(&dataset.name);
-    snapshot.filter(|snapshot| snapshot.format == dataset.format)
+    snapshot.filter(|snapshot| snapshot.format == dataset.format())
 }
 
 /// Tells whether the live release has something that the definition leaves out or wants in another format.
