@@ -26,6 +26,7 @@ pub mod ports;
 mod problem;
 mod progress;
 pub mod report;
+pub mod schema;
 pub mod state;
 
 // From an upstream to proven snapshots.
@@ -56,5 +57,5 @@ pub use operations::{
     way_back,
 };
 pub use opt_path::OptPath;
-pub use problem::{Code, Level, Problem};
+pub use problem::{Code, GateCheck, GateReport, Level, Problem, Verdict};
 pub use release::package::prove;

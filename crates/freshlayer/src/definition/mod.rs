@@ -7,24 +7,28 @@
 mod check;
 mod destinations;
 mod expand;
+mod fingerprint;
+mod format;
 mod parse;
 mod raw;
 mod schema;
+mod source;
 
 use std::path::{Path, PathBuf};
 
+use freshlayer_reader::Format;
 use serde::Serialize;
-use url::{Host, Url};
 
 pub use destinations::{Architecture, Destinations, MemberAccount, Reader, Terms, ZipStorage};
 pub use expand::Variables;
-pub use raw::{OlderBuild, PlainHttp, Probe};
+pub use format::{FieldPath, FormatSpec, MmdbProbe, SqliteProbe};
+pub use raw::{OlderBuild, PlainHttp};
 pub use schema::{definition_schema, field_table};
+pub use source::{ChecksumSpec, Globs, Origin, Select, SourceSpec, SourceUrl, is_loopback};
 
 use crate::limits::Limits;
-use crate::names::{DatasetName, Digest, LayerName, hex};
+use crate::names::{DatasetName, LayerName};
 use crate::opt_path::OptPath;
-use freshlayer_reader::Format;
 
 /// One layer as a person wants it.
 #[derive(Debug, Clone)]
@@ -50,178 +54,48 @@ pub struct Definition {
 pub struct Dataset {
     /// The dataset's name, unique in the layer.
     pub name: DatasetName,
-    /// What kind of data it is.
-    pub format: Format,
     /// Where it lies below `/opt`: its file, or an archive's folder.
     pub path: OptPath,
     /// Where it comes from.
     pub source: SourceSpec,
-    /// What must hold for it.
+    /// What kind of data it is, with what must hold for that kind.
+    pub spec: FormatSpec,
+    /// What must hold for it, whatever its kind.
     pub expect: Expectations,
 }
 
-/// Where a dataset comes from, and how to take it out of what comes.
-#[derive(Debug, Clone)]
-pub struct SourceSpec {
-    /// The upstream.
-    pub origin: Origin,
-    /// The checksum of the download that must match, if the definition names one.
-    pub checksum: Option<ChecksumSpec>,
-    /// Which entries of a container are taken.
-    pub select: Select,
-}
-
-/// An upstream.
-#[derive(Debug, Clone)]
-pub enum Origin {
-    /// An HTTP address.
-    Https {
-        /// The address.
-        url: SourceUrl,
-        /// Whether plain `http` may leave this machine.
-        plain_http: PlainHttp,
-    },
-    /// A database of MaxMind, by its download protocol.
-    Maxmind {
-        /// The edition, such as `GeoLite2-City`.
-        edition: String,
-        /// Scheme and host of the service.
-        host: SourceUrl,
-    },
-    /// A file of this machine.
-    File {
-        /// The absolute path.
-        path: PathBuf,
-    },
-}
-
-/// Names the upstream for people.
-impl std::fmt::Display for Origin {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Https { url, .. } => write!(f, "{url}"),
-            Self::Maxmind { edition, host } => write!(f, "{host} {edition}"),
-            Self::File { path } => write!(f, "{}", path.display()),
-        }
+impl Dataset {
+    /// Returns the kind of data.
+    pub fn format(&self) -> Format {
+        self.spec.format()
     }
 }
 
-/// Where the expected SHA-256 of a download stands.
-#[derive(Debug, Clone)]
-pub enum ChecksumSpec {
-    /// In the definition.
-    Sha256(Digest),
-    /// At an address beside the data: `<hex>` or lines of `<hex>  <file name>`.
-    Sha256Url(SourceUrl),
-}
-
-/// An address, with its variables filled in for the request and left as they stand for people.
-///
-/// A variable may hold a secret, so `Debug` and `Display` show the text of the definition.
-#[derive(Clone)]
-pub struct SourceUrl {
-    template: String,
-    url: Url,
-}
-
-impl SourceUrl {
-    /// Makes an address that people see as the template.
-    pub fn new(template: &str, url: Url) -> Self {
-        Self { template: template.to_owned(), url }
-    }
-
-    /// Returns the address to request. It may hold a secret: it goes to the client and nowhere else.
-    pub fn expose(&self) -> &Url {
-        &self.url
-    }
-}
-
-impl std::fmt::Display for SourceUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.template)
-    }
-}
-
-impl std::fmt::Debug for SourceUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:?}", self.template)
-    }
-}
-
-/// Tells whether an address stays on this machine.
-pub fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
-/// Which entries of a container are taken, and where they land.
-#[derive(Debug, Clone, Default)]
-pub struct Select {
-    /// Globs over the entries' paths; empty means all.
-    pub globs: Vec<String>,
-    /// How many leading parts of an entry's path are dropped (archives).
-    pub strip_components: usize,
-}
-
-/// What must hold for a dataset before it is released.
-#[derive(Debug, Clone)]
+/// What must hold for data of every kind before it is released.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Expectations {
     /// Smallest size in bytes.
     pub size_bytes_min: u64,
-    /// Largest size in bytes.
-    pub size_bytes_max: u64,
+    /// Largest size in bytes; absent where `limits.unpacked_bytes_max` is the bound.
+    pub size_bytes_max: Option<u64>,
     /// Largest change of the size or of a count against the live release, in percent.
     pub drift_percent_max: u32,
     /// What to do with an older build than the live one.
     pub older_build: OlderBuild,
     /// Oldest build that is taken, in days.
     pub build_age_days_max: Option<u32>,
-    /// mmdb: the `database_type`.
-    pub database_type: Option<String>,
-    /// mmdb: smallest node count.
-    pub nodes_min: u64,
-    /// mmdb and SQLite: known answers.
-    pub probes: Vec<Probe>,
-    /// SQLite: tables with the columns that they must have.
-    pub tables: Vec<(String, Vec<String>)>,
-    /// SQLite: smallest row count per table.
-    pub rows_min: Vec<(String, u64)>,
-    /// File: the first bytes.
-    pub magic: Option<Vec<u8>>,
-    /// Archive: entries that must be there.
-    pub entries: Vec<OptPath>,
-    /// Archive: entries that must be there with their executable bit.
-    pub executables: Vec<OptPath>,
 }
 
-impl Dataset {
-    /// Names all that decides what a download turns into; validators hold only while it is the same.
-    pub fn source_fingerprint(&self) -> String {
-        let origin = self.source.origin.to_string();
-        let checksum = match &self.source.checksum {
-            Some(ChecksumSpec::Sha256(digest)) => digest.to_string(),
-            Some(ChecksumSpec::Sha256Url(url)) => url.to_string(),
-            None => String::new(),
-        };
-        let select = &self.source.select;
-        fingerprint(&(origin, checksum, &select.globs, select.strip_components, self.format))
+impl Default for Expectations {
+    fn default() -> Self {
+        Self {
+            size_bytes_min: 1,
+            size_bytes_max: None,
+            drift_percent_max: 40,
+            older_build: OlderBuild::Reject,
+            build_age_days_max: None,
+        }
     }
-
-    /// Names all that decides whether data is good; a rejection holds only while it is the
-    /// same.
-    pub fn verdict_fingerprint(&self, limits: &Limits) -> String {
-        fingerprint(&(self.source_fingerprint(), format!("{:?}", self.expect), limits))
-    }
-}
-
-fn fingerprint(parts: &impl Serialize) -> String {
-    use sha2::Digest as _;
-    let json = serde_json::to_vec(parts).expect("strings and numbers always serialise");
-    hex(&sha2::Sha256::digest(json)[..8])
 }
 
 /// One thing wrong with a definition file.

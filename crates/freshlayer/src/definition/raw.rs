@@ -167,7 +167,7 @@ pub(super) struct RawExpect {
     /// mmdb: smallest number of nodes in the search tree.
     pub(super) nodes_min: u64,
     /// mmdb and sqlite: questions with known answers.
-    pub(super) probes: Vec<Probe>,
+    pub(super) probes: Vec<RawProbe>,
     /// sqlite: the tables that must be there, each with the columns that it must have.
     pub(super) tables: BTreeMap<String, Vec<String>>,
     /// sqlite: the smallest number of rows per table.
@@ -214,14 +214,14 @@ pub enum OlderBuild {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 #[schemars(deny_unknown_fields)]
-pub struct Probe {
+pub(super) struct RawProbe {
     /// mmdb: the address to look up.
-    pub ip: Option<String>,
+    pub(super) ip: Option<String>,
     /// mmdb: the field of the record, its parts joined by dots; numbers count list items from 0. Default:
     /// the whole record.
-    pub path: Option<String>,
+    pub(super) path: Option<String>,
     /// sqlite: one query; its first column of its first row is the answer.
-    pub query: Option<String>,
+    pub(super) query: Option<String>,
     /// The answer. Default: any answer but none.
-    pub equals: Option<serde_json::Value>,
+    pub(super) equals: Option<serde_json::Value>,
 }

@@ -143,7 +143,7 @@ impl Baseline<'_> {
             return Ok(None);
         };
         // Inspection may have converted the file, and then its digest is a new one.
-        let digest: Digest = proven.snapshot.digest.clone();
+        let digest: Digest = proven.snapshot().digest.clone();
         let seen = SeenUpstream { digest, ..seen };
         let fingerprint = dataset.verdict_fingerprint(&self.run.definition.limits);
         if let Some(problems) = self.head.refusal(&dataset.name, &fingerprint, &seen.digest) {

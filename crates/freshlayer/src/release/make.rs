@@ -68,7 +68,7 @@ pub(crate) async fn complete(
     let mut new = proven;
     let mut parts: Vec<Proven> = Vec::new();
     for dataset in &definition.datasets {
-        if let Some(at) = new.iter().position(|p| p.snapshot.dataset == dataset.name) {
+        if let Some(at) = new.iter().position(|p| p.snapshot().dataset == dataset.name) {
             parts.push(new.swap_remove(at));
             continue;
         }
@@ -102,7 +102,7 @@ pub(crate) async fn complete(
 /// What a release has of a dataset, in the format that is wanted now.
 fn carried<'a>(newest: &'a Release, dataset: &Dataset) -> Option<&'a Snapshot> {
     let snapshot = newest.snapshot(&dataset.name);
-    snapshot.filter(|snapshot| snapshot.format == dataset.format)
+    snapshot.filter(|snapshot| snapshot.format == dataset.format())
 }
 
 /// Tells whether a release has something that the definition leaves out or wants in another format.

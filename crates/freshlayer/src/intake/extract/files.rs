@@ -3,7 +3,6 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use freshlayer_reader::Format;
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use md5::Md5;
 use sha2::{Digest as _, Sha256};
 
@@ -14,14 +13,9 @@ use crate::error::Error;
 use crate::formats::deflate::{Deflated, Deflater};
 use crate::limits::Limits;
 use crate::names::{Digest, hex};
-use crate::opt_path::OptPath;
+use crate::opt_path::{Mode, OptPath};
 use crate::problem::{Code, Problem};
 use crate::progress::Meter;
-
-/// The mode of a file that cannot be run.
-pub(crate) const PLAIN: &str = "0644";
-/// The mode of a file that can.
-pub(crate) const EXECUTABLE: &str = "0755";
 
 const BUFFER_BYTES: usize = 256 * 1024;
 /// How many names a problem lists.
@@ -31,7 +25,7 @@ const NAMES_SHOWN_MAX: usize = 5;
 #[derive(Debug, Clone)]
 pub(crate) struct StagedFile {
     pub(crate) path: OptPath,
-    pub(crate) mode: &'static str,
+    pub(crate) mode: Mode,
     pub(crate) size_bytes: u64,
     pub(crate) sha256: Digest,
     pub(crate) md5: Option<String>,
@@ -66,7 +60,6 @@ pub(super) struct Taker<'a> {
     also: Also,
     budget: Budget,
     meter: &'a Meter,
-    select: GlobSet,
     names: Names,
     entries: u64,
     size_bytes: u64,
@@ -91,7 +84,6 @@ impl<'a> Taker<'a> {
             also,
             budget,
             meter,
-            select: glob_set(&dataset.source.select.globs),
             names: Names::default(),
             entries: 0,
             size_bytes: 0,
@@ -125,7 +117,7 @@ impl<'a> Taker<'a> {
         if entry.kind == Kind::Folder {
             return Ok(());
         }
-        if entry.kind != Kind::Only && !self.select.is_match(name) {
+        if entry.kind != Kind::Only && !self.dataset.source.select.globs.is_match(name) {
             if self.passed_over.len() < NAMES_SHOWN_MAX {
                 self.passed_over.push(name.to_owned());
             }
@@ -157,7 +149,7 @@ impl<'a> Taker<'a> {
         if kind != Kind::Only {
             OptPath::parse(name).map_err(bad_name)?;
         }
-        if self.dataset.format != Format::Archive {
+        if self.dataset.format() != Format::Archive {
             return Ok(Some(self.dataset.path.clone()));
         }
         let strip = self.dataset.source.select.strip_components;
@@ -175,7 +167,7 @@ impl<'a> Taker<'a> {
         &mut self,
         name: &str,
         path: OptPath,
-        mode: &'static str,
+        mode: Mode,
         reader: &mut dyn Read,
     ) -> Result<(), Error> {
         let file = self.folder.join(self.taken.len().to_string());
@@ -239,7 +231,7 @@ impl<'a> Taker<'a> {
     }
 
     fn judge_selection(&mut self) {
-        let globs = &self.dataset.source.select.globs;
+        let globs = self.dataset.source.select.globs.patterns();
         let expected = match globs.is_empty() {
             true => "a file".to_owned(),
             false => format!("a file that matches {}", globs.join(" or ")),
@@ -250,7 +242,7 @@ impl<'a> Taker<'a> {
                 false => format!("only {}", self.passed_over.join(", ")),
             };
             self.refuse(Problem::fail(Code::SelectNone, expected, found));
-        } else if self.taken.len() > 1 && self.dataset.format != Format::Archive {
+        } else if self.taken.len() > 1 && self.dataset.format() != Format::Archive {
             let names = self.taken.iter().take(NAMES_SHOWN_MAX).map(|(name, _)| name.as_str());
             let names: Vec<&str> = names.collect();
             let found = format!("{} files: {}", self.taken.len(), names.join(", "));
@@ -265,27 +257,15 @@ pub(crate) fn deflated_beside(file: &Path) -> PathBuf {
     file.with_extension("deflate")
 }
 
-fn mode_of(kind: Kind) -> &'static str {
+fn mode_of(kind: Kind) -> Mode {
     match kind {
-        Kind::File { mode } if mode & 0o100 != 0 => EXECUTABLE,
-        _ => PLAIN,
+        Kind::File { mode } => Mode::of_bits(mode),
+        _ => Mode::Plain,
     }
 }
 
 fn shown(name: &str) -> &str {
     if name.is_empty() { "the compressed stream" } else { name }
-}
-
-/// Builds the set of globs; none means all. They were checked when the definition was read.
-fn glob_set(globs: &[String]) -> GlobSet {
-    let mut set = GlobSetBuilder::new();
-    let all = ["**".to_owned()];
-    for glob in if globs.is_empty() { &all } else { globs } {
-        if let Ok(glob) = GlobBuilder::new(glob).literal_separator(true).build() {
-            set.add(glob);
-        }
-    }
-    set.build().unwrap_or_default()
 }
 
 pub(super) fn md5_of(path: &Path) -> Result<String, Error> {

@@ -28,6 +28,7 @@ use crate::error::Error;
 use crate::formats::deflate::deflate_file;
 use crate::limits::Limits;
 use crate::names::Digest;
+use crate::opt_path::Mode;
 use crate::problem::{Code, Problem};
 use crate::progress::Meter;
 use container::Container;
@@ -63,7 +64,7 @@ pub(crate) fn extract(
     std::fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
     let mut file = File::open(&body.file).map_err(Error::io("open", &body.file))?;
     let container = container::recognise(&mut file).map_err(Error::io("read", &body.file))?;
-    let whole = dataset.format == Format::File && dataset.source.select.globs.is_empty();
+    let whole = dataset.format() == Format::File && dataset.source.select.globs.is_empty();
     if container == Container::None || whole {
         return whole_file(dataset, limits, body, folder, also);
     }
@@ -81,7 +82,7 @@ fn whole_file(
     folder: &Path,
     also: Also,
 ) -> Result<Result<Vec<StagedFile>, Vec<Problem>>, Error> {
-    if dataset.format == Format::Archive {
+    if dataset.format() == Format::Archive {
         let found = "neither by its first bytes";
         let problem = Problem::fail(Code::WrongType, "a tar or zip, compressed or not", found);
         return Ok(Err(vec![problem.of(&dataset.name)]));
@@ -102,7 +103,7 @@ fn whole_file(
     let deflated = deflate_file(&file, deflated).map_err(Error::io("compress", &file))?;
     Ok(Ok(vec![StagedFile {
         path: dataset.path.clone(),
-        mode: files::PLAIN,
+        mode: Mode::Plain,
         size_bytes: body.size_bytes,
         sha256: body.sha256.clone(),
         md5,

@@ -1,106 +1,95 @@
 //! SQLite databases.
 //!
 //! Threats: a damaged or cut file; a database that needs a journal or a write to be read (WAL on a read-only
-//! file system); a schema that runs code of its own (views, triggers); a query that never ends. Defence:
-//! `quick_check`, the header's own size, WAL taken out, an untrusted schema on a defensive connection that
-//! cannot write, and a clock that interrupts.
+//! file system); content that is not what consumers ask for. Defence: the header's own size, WAL taken out,
+//! `quick_check`, the expected tables, columns and rows, and probes; all of it on the defensive connection of
+//! `formats::sqlite`.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::FileExt;
-use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-use freshlayer_reader::{immutable_uri, rusqlite};
-use rusqlite::config::DbConfig;
+use freshlayer_reader::rusqlite;
 use rusqlite::types::Value;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode};
 
 use super::Findings;
-use crate::definition::{Dataset, Expectations, Probe};
+use crate::definition::SqliteProbe;
 use crate::error::Error;
 use crate::formats::deflate::deflate_file;
+use crate::formats::first_bytes;
 use crate::formats::hashing::sha256_of;
+use crate::formats::sqlite::{self, HEADER_BYTES, Header, Journal, Table};
 use crate::intake::extract::{StagedFile, deflated_beside};
 use crate::limits::Limits;
 use crate::names::hex;
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, GateReport, Problem};
+use crate::schema::{Element, Schema};
 
-/// How every SQLite 3 file begins. Source: the file format document, section 1.3.
-const HEADER: &[u8; 16] = b"SQLite format 3\0";
-/// The two bytes that say how the file is written and read: 1 with a rollback journal, 2 with WAL.
-const VERSIONS_AT: u64 = 18;
-const WAL: [u8; 2] = [2, 2];
-const ROLLBACK: [u8; 2] = [1, 1];
-/// How soon a statement that began after the time was up is stopped.
-const INTERRUPT_AGAIN: Duration = Duration::from_millis(20);
 /// How many findings of `quick_check` are listed.
 const FINDINGS_MAX: u32 = 5;
+/// How many names a problem lists.
+const NAMES_SHOWN_MAX: usize = 10;
 
-/// Shows how a file begins, for a message.
-pub(super) fn first_bytes(bytes: &[u8]) -> String {
-    let start = &bytes[..bytes.len().min(8)];
-    let text: String = start.iter().map(|byte| char::from(*byte)).collect();
-    match text.chars().all(|c| c.is_ascii_graphic() || c == ' ') {
-        true => format!("{text:?}"),
-        false => hex(start),
-    }
+/// What a definition expects of a SQLite database.
+pub(super) struct Expected<'a> {
+    pub(super) tables: &'a [(String, Vec<String>)],
+    pub(super) rows_min: &'a [(String, u64)],
+    pub(super) probes: &'a [SqliteProbe],
 }
 
 pub(super) fn inspect(
-    dataset: &Dataset,
+    expect: &Expected<'_>,
     file: &StagedFile,
     limits: &Limits,
+    gates: &mut GateReport,
 ) -> Result<Findings, Error> {
     let mut findings = Findings::default();
-    let mut start = Vec::with_capacity(100);
+    let mut start = Vec::with_capacity(HEADER_BYTES);
     File::open(&file.file)
-        .and_then(|file| file.take(100).read_to_end(&mut start))
+        .and_then(|file| file.take(HEADER_BYTES as u64).read_to_end(&mut start))
         .map_err(Error::io("read", &file.file))?;
-    if !start.starts_with(HEADER) || start.len() < 100 {
+    let Some(header) = Header::parse(&start) else {
         let expected = "a SQLite database: its 16 header bytes";
         let found = format!("a start of {}", first_bytes(&start));
-        findings.problems.push(Problem::fail(Code::WrongType, expected, found));
+        gates.judge(Code::WrongType, [Problem::fail(Code::WrongType, expected, found)]);
         return Ok(findings);
-    }
-    if start[18..20] == WAL {
-        findings.rewritten = Some(without_wal(file)?);
+    };
+    gates.judge(Code::WrongType, None);
+    let wal = (header.journal == Journal::Wal).then(|| {
         let expected = "a rollback journal: WAL cannot be read on a read-only file system";
-        findings.problems.push(Problem::warn(Code::SqliteWal, expected, "WAL mode; converted"));
+        Problem::warn(Code::SqliteWal, expected, "WAL mode; converted")
+    });
+    if wal.is_some() {
+        findings.rewritten = Some(without_wal(file)?);
     }
-    if let Some(problem) = size(&start, file.size_bytes) {
-        findings.problems.push(problem);
+    gates.judge(Code::SqliteWal, wal);
+    if let Some(problem) = size(header, file.size_bytes) {
+        gates.judge(Code::SqliteCorrupt, [problem]);
         return Ok(findings);
     }
-    if let Err(error) = queries(dataset, file, limits, &mut findings) {
-        findings.problems.push(problem_of(&error, limits, "the database"));
+    if let Err(error) = queries(expect, file, limits, gates, &mut findings) {
+        let problem = problem_of(&error, limits, "the database");
+        gates.judge(problem.code, [problem]);
     }
     Ok(findings)
 }
 
-/// Marks the file as one with a rollback journal: what `PRAGMA journal_mode=DELETE` does to a database
-/// that stands alone, without its change counter, so that the same input gives the same bytes.
 fn without_wal(file: &StagedFile) -> Result<StagedFile, Error> {
     let path = &file.file;
     let fault = |error| Error::io("convert", path)(error);
-    let output = OpenOptions::new().read(true).write(true).open(path).map_err(fault)?;
-    output.write_all_at(&ROLLBACK, VERSIONS_AT).map_err(fault)?;
-    drop(output);
+    sqlite::leave_wal(path).map_err(fault)?;
     let sha256 = sha256_of(path).map_err(fault)?;
     let deflated = deflate_file(path, deflated_beside(path)).map_err(fault)?;
     Ok(StagedFile { sha256, deflated, ..file.clone() })
 }
 
 /// Compares the file's size with what its header says.
-fn size(header: &[u8], size_bytes: u64) -> Option<Problem> {
-    let page_bytes = match u16::from_be_bytes([header[16], header[17]]) {
-        1 => 65_536,
-        bytes => u64::from(bytes),
-    };
-    let pages = u32::from_be_bytes([header[28], header[29], header[30], header[31]]);
+fn size(header: Header, size_bytes: u64) -> Option<Problem> {
+    let Header { page_bytes, pages, .. } = header;
     let expected = page_bytes * u64::from(pages);
-    // A header written by SQLite before 3.7 says 0 pages; quick_check has the last word then.
+    // Where the header says 0 pages, quick_check has the last word.
     (pages != 0 && expected != size_bytes).then(|| {
         let expected = format!("{pages} pages of {page_bytes} bytes, {expected} in all");
         Problem::fail(Code::SqliteCorrupt, expected, format!("{size_bytes} bytes"))
@@ -108,139 +97,122 @@ fn size(header: &[u8], size_bytes: u64) -> Option<Problem> {
 }
 
 fn queries(
-    dataset: &Dataset,
+    expect: &Expected<'_>,
     file: &StagedFile,
     limits: &Limits,
+    gates: &mut GateReport,
     findings: &mut Findings,
 ) -> rusqlite::Result<()> {
-    let connection = open(file)?;
-    let interrupt = connection.get_interrupt_handle();
+    let connection = sqlite::open(&file.file)?;
     let longest = Duration::from_secs(limits.sqlite_secs_max);
-    let (done, waiting) = channel::<()>();
-    std::thread::scope(|scope| {
-        scope.spawn(move || {
-            let mut patience = longest;
-            // Again and again: an interrupt between two statements stops neither.
-            while waiting.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
-                interrupt.interrupt();
-                patience = INTERRUPT_AGAIN;
-            }
-        });
-        let result = judge(&connection, &dataset.expect, limits, findings);
-        drop(done);
-        result
-    })
-}
-
-fn open(file: &StagedFile) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-        | OpenFlags::SQLITE_OPEN_URI
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(immutable_uri(&file.file), flags)?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
-    connection.pragma_update(None, "cell_size_check", true)?;
-    Ok(connection)
+    sqlite::within(&connection, longest, |connection| {
+        judge(connection, expect, limits, gates, findings)
+    })?;
+    gates.judge(Code::SqliteTime, None);
+    Ok(())
 }
 
 fn judge(
     connection: &Connection,
-    expect: &Expectations,
+    expect: &Expected<'_>,
     limits: &Limits,
+    gates: &mut GateReport,
     findings: &mut Findings,
 ) -> rusqlite::Result<()> {
-    let corrupt = quick_check(connection)?;
-    if !corrupt.is_empty() {
-        findings.problems.extend(corrupt);
+    let corrupt = sqlite::quick_check(connection, FINDINGS_MAX)?;
+    let sound = corrupt.is_empty();
+    let corrupt = corrupt.into_iter();
+    gates.judge(
+        Code::SqliteCorrupt,
+        corrupt.map(|line| Problem::fail(Code::SqliteCorrupt, "quick_check: ok", line)),
+    );
+    if !sound {
         return Ok(());
     }
-    let tables = tables(connection)?;
-    if tables.is_empty() {
-        findings.problems.push(Problem::fail(Code::Empty, "at least one table", "none"));
-    }
-    for (table, columns) in &expect.tables {
-        findings.problems.extend(missing(&tables, table, columns));
-    }
+    let tables = sqlite::tables(connection)?;
+    let nothing = || Problem::fail(Code::Empty, "at least one table", "none");
+    gates.judge(Code::Empty, tables.is_empty().then(nothing));
+    findings.profile.shape = schema(&tables).lines();
+    judge_tables(expect, &tables, gates);
     let mut rows = BTreeMap::new();
-    for (table, columns) in &tables {
-        let shape = columns.iter().map(|(column, kind)| format!("column {table}.{column} {kind}"));
-        findings.profile.shape.extend(shape);
-        let count = format!("SELECT count(*) FROM {}", quoted(table));
-        let count: i64 = connection.query_row(&count, [], |row| row.get(0))?;
-        rows.insert(table, u64::try_from(count).unwrap_or(0));
+    for table in &tables {
+        rows.insert(table.name.as_str(), sqlite::count_rows(connection, &table.name)?);
     }
     // Single tables of sound databases double or halve; the sum of their rows is what drifts slowly.
     findings.profile.counts.insert("rows".to_owned(), rows.values().sum());
-    for (table, rows_min) in &expect.rows_min {
-        let found = rows.get(table);
-        if found.is_none_or(|rows| rows < rows_min) {
-            let found = found.map_or("no such table".to_owned(), ToString::to_string);
-            let expected = format!("at least {rows_min} rows");
-            findings.problems.push(Problem::fail(Code::SqliteRows, expected, found).at(table));
-        }
+    if !expect.rows_min.is_empty() {
+        gates.judge(Code::SqliteRows, too_few(expect.rows_min, &rows));
     }
-    let probes = expect.probes.iter();
-    findings.problems.extend(probes.filter_map(|probe| ask(connection, probe, limits).err()));
+    if !expect.probes.is_empty() {
+        let probes = expect.probes.iter();
+        gates.judge(Code::Probe, probes.filter_map(|probe| ask(connection, probe, limits).err()));
+    }
     Ok(())
 }
 
-fn quick_check(connection: &Connection) -> rusqlite::Result<Vec<Problem>> {
-    let mut statement = connection.prepare(&format!("PRAGMA quick_check({FINDINGS_MAX})"))?;
-    let found: Vec<String> =
-        statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-    let bad = found.into_iter().filter(|line| line != "ok");
-    Ok(bad.map(|line| Problem::fail(Code::SqliteCorrupt, "quick_check: ok", line)).collect())
+fn schema(tables: &[Table]) -> Schema {
+    let columns = tables.iter().flat_map(|table| {
+        table.columns.iter().map(|(name, kind)| Element::Column {
+            table: table.name.clone(),
+            name: name.clone(),
+            kind: kind.clone(),
+        })
+    });
+    columns.collect()
 }
 
-/// A table's name, with its columns and their types.
-type Table = (String, Vec<(String, String)>);
-
-fn tables(connection: &Connection) -> rusqlite::Result<Vec<Table>> {
-    let mut statement = connection.prepare(
-        "SELECT t.name, c.name, c.type FROM pragma_table_list AS t, pragma_table_info(t.name) AS c \
-         WHERE t.schema = 'main' AND t.type = 'table' AND t.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
-         ORDER BY t.name, c.cid",
-    )?;
-    let mut rows = statement.query([])?;
-    let mut tables: Vec<Table> = Vec::new();
-    while let Some(row) = rows.next()? {
-        let (table, column) = (row.get::<_, String>(0)?, (row.get(1)?, row.get(2)?));
-        match tables.last_mut() {
-            Some((last, columns)) if *last == table => columns.push(column),
-            _ => tables.push((table, vec![column])),
-        }
+fn judge_tables(expect: &Expected<'_>, tables: &[Table], gates: &mut GateReport) {
+    for (name, columns) in expect.tables {
+        let Some(table) = tables.iter().find(|table| table.name == *name) else {
+            let found = format!("tables {}", listed(tables.iter().map(|t| t.name.as_str())));
+            let problem = Problem::fail(Code::SqliteTable, "a table", found).at(name);
+            gates.judge(Code::SqliteTable, [problem]);
+            continue;
+        };
+        gates.judge(Code::SqliteTable, None);
+        gates.judge(Code::SqliteColumn, missing(table, columns));
     }
-    Ok(tables)
 }
 
-fn missing(tables: &[Table], table: &str, columns: &[String]) -> Vec<Problem> {
-    let Some((_, found)) = tables.iter().find(|(name, _)| name == table) else {
-        let names: Vec<&str> = tables.iter().map(|(name, _)| name.as_str()).take(10).collect();
-        let found = format!("tables {}", names.join(", "));
-        return vec![Problem::fail(Code::SqliteTable, "a table", found).at(table)];
-    };
-    let lacking = columns.iter().filter(|column| !found.iter().any(|(name, _)| name == *column));
+fn missing(table: &Table, columns: &[String]) -> Vec<Problem> {
+    let there = || table.columns.iter().map(|(name, _)| name.as_str());
+    let lacking = columns.iter().filter(|column| !there().any(|name| name == **column));
     lacking
         .map(|column| {
-            let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
-            let found = format!("columns {}", names.join(", "));
-            Problem::fail(Code::SqliteColumn, "a column", found).at(format!("{table}.{column}"))
+            let found = format!("columns {}", listed(there()));
+            let problem = Problem::fail(Code::SqliteColumn, "a column", found);
+            problem.at(format!("{}.{column}", table.name))
         })
         .collect()
 }
 
-fn ask(connection: &Connection, probe: &Probe, limits: &Limits) -> Result<(), Problem> {
-    let query = probe.query.as_deref().unwrap_or_default();
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.take(NAMES_SHOWN_MAX).collect::<Vec<_>>().join(", ")
+}
+
+fn too_few(rows_min: &[(String, u64)], rows: &BTreeMap<&str, u64>) -> Vec<Problem> {
+    let too_few = rows_min.iter().filter_map(|(table, rows_min)| {
+        let found = rows.get(table.as_str());
+        found.is_none_or(|rows| rows < rows_min).then(|| {
+            let found = found.map_or("no such table".to_owned(), ToString::to_string);
+            let expected = format!("at least {rows_min} rows");
+            Problem::fail(Code::SqliteRows, expected, found).at(table)
+        })
+    });
+    too_few.collect()
+}
+
+fn ask(connection: &Connection, probe: &SqliteProbe, limits: &Limits) -> Result<(), Problem> {
     let wanted = match &probe.equals {
         Some(value) => value.to_string(),
         None => "an answer".to_owned(),
     };
-    let fault = |found: String| Problem::fail(Code::Probe, wanted.clone(), found).at(query);
-    let found: Value = match connection.query_row(query, [], |row| row.get(0)) {
+    let fault = |found: String| Problem::fail(Code::Probe, wanted.clone(), found).at(&probe.query);
+    let found: Value = match connection.query_row(&probe.query, [], |row| row.get(0)) {
         Ok(value) => value,
         Err(rusqlite::Error::QueryReturnedNoRows) => return Err(fault("no row".to_owned())),
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => {
-            return Err(problem_of(&error, limits, query));
+            return Err(problem_of(&error, limits, &probe.query));
         }
         Err(error) => return Err(fault(error.to_string())),
     };
@@ -267,8 +239,4 @@ fn problem_of(error: &rusqlite::Error, limits: &Limits, location: &str) -> Probl
         return Problem::fail(Code::SqliteTime, expected, "more; it was stopped").at(location);
     }
     Problem::fail(Code::SqliteCorrupt, "a database that can be read", error.to_string())
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }

@@ -13,7 +13,7 @@ use crate::formats::hashing::hash_through;
 use crate::formats::pipe::{INPUT_BYTES, piped};
 use crate::intake::inspect::{LayerFile, Proven};
 use crate::names::Digest;
-use crate::opt_path::OptPath;
+use crate::opt_path::{Mode, OptPath};
 use crate::state::Snapshot;
 
 /// Takes one dataset's files out of a release's zip, proving each against the record, and places it where
@@ -43,19 +43,13 @@ pub(crate) fn carry(
         }
         let target = folder.join(number.to_string());
         let deflated = copy(&mut archive, &recorded.path, target, &fault)?;
-        let path = own_path(&moved(&recorded.path, snapshot.path.as_str(), path.as_str()))?;
+        let moved = OptPath::moved(&recorded.path, &snapshot.path, path);
+        let moved = moved.ok_or_else(|| fault(format!("{} lies elsewhere", recorded.path)))?;
+        let path = own_path(&moved)?;
         carried.files.push(freshlayer_reader::File { path: path.to_string(), ..recorded.clone() });
-        files.push(LayerFile {
-            path,
-            mode: if recorded.mode == "0755" { "0755" } else { "0644" },
-            deflated,
-        });
+        files.push(LayerFile { path, mode: Mode::recorded(&recorded.mode), deflated });
     }
-    Ok(Proven { snapshot: carried, files })
-}
-
-fn moved(file: &str, from: &str, to: &str) -> String {
-    format!("{to}{}", file.strip_prefix(from).unwrap_or_default())
+    Ok(Proven::carried(carried, files))
 }
 
 type Archive = ZipArchive<BufReader<File>>;

@@ -14,7 +14,7 @@ use crate::intake::extract::Names;
 use crate::intake::inspect::{LayerFile, Proven};
 use crate::limits::LAYER_BYTES_MAX;
 use crate::names::Digest;
-use crate::opt_path::OptPath;
+use crate::opt_path::{Mode, OptPath};
 use crate::problem::{Code, Problem};
 use crate::progress::Meter;
 use crate::state::{LayerZip, Release, Snapshot, content_digest};
@@ -32,8 +32,9 @@ pub(crate) fn assemble(proven: Vec<Proven>) -> Result<Assembled, Vec<Problem>> {
     let mut snapshots = Vec::new();
     let mut files = Vec::new();
     for part in proven {
-        snapshots.push(part.snapshot);
-        files.extend(part.files);
+        let (snapshot, its_files) = part.into_parts();
+        snapshots.push(snapshot);
+        files.extend(its_files);
     }
     files.sort_by(|a, b| a.path.as_str().cmp(b.path.as_str()));
     let mut names = Names::default();
@@ -69,14 +70,14 @@ pub(crate) fn package(
         .iter()
         .map(|file| ZipEntry {
             path: file.path.as_str().to_owned(),
-            executable: file.mode == "0755",
+            mode: file.mode,
             content: Content::File(&file.deflated),
         })
         .collect();
     let manifest_path = freshlayer_reader::manifest_path(release.layer.as_str());
     entries.push(ZipEntry {
         path: manifest_path.to_string_lossy().into_owned(),
-        executable: false,
+        mode: Mode::Plain,
         content: Content::Bytes(&manifest),
     });
     entries.sort_by(|a, b| a.path.cmp(&b.path));

@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::formats::hashing::{Hashed, hash_through};
 use crate::formats::pipe::{INPUT_BYTES, piped};
 use crate::names::{Digest, LayerName};
+use crate::opt_path::Mode;
 
 /// Unpacks a layer's zip into a new folder with a common inflater, compares every file with the manifest,
 /// and opens each dataset with the consumer's reader.
@@ -88,8 +89,8 @@ fn unpack(zip: &Path, folder: &Path, progress: &dyn Fn(usize)) -> Result<Found, 
         }
         let Hashed { sha256, size_bytes } =
             piped(entry, |pieces| copy(pieces, zip, &target, progress))?;
-        if mode == "0755" {
-            let executable = std::fs::Permissions::from_mode(0o755);
+        if mode == Mode::Executable.as_str() {
+            let executable = std::fs::Permissions::from_mode(Mode::Executable.bits());
             std::fs::set_permissions(&target, executable)
                 .map_err(Error::io("make executable", &target))?;
         }

@@ -10,12 +10,13 @@ use sha2::{Digest as _, Sha256};
 use crate::error::Error;
 use crate::formats::deflate::{Deflated, deflate_bytes};
 use crate::names::Digest;
+use crate::opt_path::Mode;
 use crate::progress::Meter;
 
 /// What becomes an entry.
 pub(super) struct ZipEntry<'a> {
     pub(super) path: String,
-    pub(super) executable: bool,
+    pub(super) mode: Mode,
     pub(super) content: Content<'a>,
 }
 
@@ -82,7 +83,7 @@ impl Output {
 fn write_entry(output: &mut Output, entry: &ZipEntry<'_>, meter: &Meter) -> io::Result<Written> {
     let mut written = Written {
         name: entry.path.clone().into_bytes(),
-        mode: REGULAR_FILE | if entry.executable { 0o755 } else { 0o644 },
+        mode: REGULAR_FILE | entry.mode.bits(),
         crc32: 0,
         stream_bytes: 0,
         size_bytes: 0,

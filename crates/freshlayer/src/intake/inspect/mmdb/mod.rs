@@ -1,131 +1,151 @@
 //! MaxMind DB files.
 //!
-//! Threats: a tree that points outside itself or into a circle; records that cannot be decoded, or that
-//! expand through pointers without end; fields of another type than every typed reader decodes; an older
-//! or emptier build. Defence: the whole tree and every record are walked once, under a bound, with our own
-//! decoder: `maxminddb::Reader::verify` refuses working databases whose description is empty, and passes
+//! Threats: a broken file; fields of another type than every typed reader decodes; an older or emptier build.
+//! Defence: the tree and every record are walked (`formats::mmdb`) before any reader decodes one.
+//! `maxminddb::Reader::verify` is not enough: it refuses working databases whose description is empty, and passes
 //! a `geoname_id` that no typed reader can take.
 
-mod contract;
-mod decode;
+mod maxmind_types;
 mod probe;
-mod shape;
-mod tree;
 
 use freshlayer_reader::{map_file, maxminddb};
 use jiff::Timestamp;
 use maxminddb::{Metadata, Reader};
 
 use super::Findings;
-use crate::definition::Dataset;
+use crate::definition::MmdbProbe;
 use crate::error::Error;
+use crate::formats::first_bytes;
+use crate::formats::mmdb::{Fault, Shape, data_end, read_tree, shape};
 use crate::intake::extract::StagedFile;
 use crate::limits::Limits;
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, GateReport, Problem};
+use crate::schema::{Element, Schema};
 use crate::state::Profile;
-use decode::Fault;
 
-/// Where the metadata begins: the last occurrence of this, in the last 128 KiB of the file.
-/// Source: the MaxMind DB file format specification, version 2.0.
-const MARKER: &[u8] = b"\xab\xcd\xefMaxMind.com";
-const METADATA_BYTES_MAX: usize = 128 * 1024;
+/// What a definition expects of an mmdb.
+pub(super) struct Expected<'a> {
+    pub(super) database_type: Option<&'a str>,
+    pub(super) nodes_min: u64,
+    pub(super) probes: &'a [MmdbProbe],
+}
 
 pub(super) fn inspect(
-    dataset: &Dataset,
+    expect: &Expected<'_>,
     file: &StagedFile,
     limits: &Limits,
+    gates: &mut GateReport,
 ) -> Result<Findings, Error> {
     let map = map_file(&file.file)
         .map_err(|error| Error::io("map", &file.file)(std::io::Error::other(error)))?;
-    Ok(judge(dataset, &map, limits))
+    Ok(judge(expect, &map, limits, gates))
 }
 
-fn judge(dataset: &Dataset, bytes: &[u8], limits: &Limits) -> Findings {
+fn judge(expect: &Expected<'_>, bytes: &[u8], limits: &Limits, gates: &mut GateReport) -> Findings {
     let mut findings = Findings::default();
-    let Some(metadata_at) = metadata_start(bytes) else {
-        let expected = "a MaxMind DB: its metadata marker in the last 128 KiB";
-        let found =
-            format!("no marker; the file starts with {}", super::sqlite::first_bytes(bytes));
-        findings.problems.push(Problem::fail(Code::WrongType, expected, found));
-        return findings;
-    };
+    let data_end = data_end(bytes);
+    gates.judge(Code::WrongType, data_end.is_none().then(|| no_marker(bytes)));
+    let Some(data_end) = data_end else { return findings };
     let reader = match Reader::from_source(bytes) {
         Ok(reader) => reader,
         Err(error) => {
             let expected = "metadata that the reader opens";
             let problem = Problem::fail(Code::MmdbMetadata, expected, error.to_string());
-            findings.problems.push(problem);
+            gates.judge(Code::MmdbMetadata, [problem]);
             return findings;
         }
     };
+    gates.judge(Code::MmdbMetadata, None);
     let metadata = reader.metadata();
-    findings.problems.extend(judge_metadata(dataset, metadata));
+    judge_metadata(expect, metadata, gates);
     findings.built = i64::try_from(metadata.build_epoch)
         .ok()
         .and_then(|epoch| Timestamp::from_second(epoch).ok());
-    let tree = match tree::read(bytes, metadata, metadata_at - MARKER.len()) {
-        Ok(tree) => tree,
-        Err(problem) => {
-            findings.problems.push(problem);
-            return findings;
-        }
+    let Some(shape) = judge_data(bytes, metadata, data_end, limits, gates) else {
+        return findings;
     };
-    let (paths, shape) = std::thread::scope(|scope| {
-        let paths = scope.spawn(|| tree.judge_paths());
-        let shape = shape::shape(&tree, limits.decoded_values_max);
-        (paths.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), shape)
-    });
-    findings.problems.extend(paths.err());
-    let shape = match shape {
-        Ok(shape) => shape,
-        Err(fault) => {
-            findings.problems.push(problem_of(&fault, limits));
-            return findings;
-        }
-    };
-    if shape.records == 0 {
-        let problem = Problem::fail(Code::Empty, "at least one record", "a tree without data");
-        findings.problems.push(problem);
+    if let Some(wrong) = maxmind_types::judge(&metadata.database_type, &shape) {
+        gates.judge(Code::MmdbFieldType, wrong);
     }
-    findings.problems.extend(contract::judge(&metadata.database_type, &shape));
-    findings.problems.extend(probe::judge(&reader, &dataset.expect.probes));
-    findings.profile = profile(metadata, &shape);
+    if !expect.probes.is_empty() {
+        gates.judge(Code::Probe, probe::judge(&reader, expect.probes));
+    }
+    findings.profile = profile(metadata, shape);
     findings
 }
 
-fn metadata_start(bytes: &[u8]) -> Option<usize> {
-    let from = bytes.len().saturating_sub(METADATA_BYTES_MAX);
-    let tail = &bytes[from..];
-    let at = tail.windows(MARKER.len()).rposition(|window| window == MARKER)?;
-    Some(from + at + MARKER.len())
+fn no_marker(bytes: &[u8]) -> Problem {
+    let expected = "a MaxMind DB: its metadata marker in the last 128 KiB";
+    let found = format!("no marker; the file starts with {}", first_bytes(bytes));
+    Problem::fail(Code::WrongType, expected, found)
 }
 
-fn judge_metadata(dataset: &Dataset, metadata: &Metadata) -> Vec<Problem> {
-    let expect = &dataset.expect;
-    let mut problems = Vec::new();
-    if let Some(expected) = expect.database_type.as_ref()
-        && *expected != metadata.database_type
-    {
-        let found = metadata.database_type.clone();
-        problems.push(Problem::fail(Code::MmdbDatabaseType, expected.clone(), found));
+fn judge_metadata(expect: &Expected<'_>, metadata: &Metadata, gates: &mut GateReport) {
+    if let Some(expected) = expect.database_type {
+        let found = &metadata.database_type;
+        let problem = || Problem::fail(Code::MmdbDatabaseType, expected, found);
+        gates.judge(Code::MmdbDatabaseType, (found != expected).then(problem));
     }
-    if u64::from(metadata.node_count) < expect.nodes_min {
+    let nodes = metadata.node_count;
+    let too_few = (u64::from(nodes) < expect.nodes_min).then(|| {
         let expected = format!("at least {} nodes", expect.nodes_min);
-        let found = metadata.node_count.to_string();
-        problems.push(Problem::fail(Code::MmdbNodes, expected, found));
-    }
-    if metadata.description.is_empty() {
-        let problem = Problem::warn(Code::MmdbMetadataCosmetic, "a description", "none");
-        problems.push(problem.at("metadata"));
-    }
-    problems
+        Problem::fail(Code::MmdbNodes, expected, nodes.to_string())
+    });
+    gates.judge(Code::MmdbNodes, too_few);
+    let nameless = metadata
+        .description
+        .is_empty()
+        .then(|| Problem::warn(Code::MmdbMetadataCosmetic, "a description", "none").at("metadata"));
+    gates.judge(Code::MmdbMetadataCosmetic, nameless);
+}
+
+/// Walks tree and records; gives the records' shape where both are sound enough to be read.
+fn judge_data(
+    bytes: &[u8],
+    metadata: &Metadata,
+    data_end: usize,
+    limits: &Limits,
+    gates: &mut GateReport,
+) -> Option<Shape> {
+    let tree = match read_tree(bytes, metadata, data_end) {
+        Ok(tree) => tree,
+        Err(fault) => {
+            gates.judge(Code::MmdbTree, [problem_of(&fault, limits)]);
+            return None;
+        }
+    };
+    let (paths, shape) = std::thread::scope(|scope| {
+        let paths = scope.spawn(|| tree.check_paths());
+        let shape = shape(&tree, limits.decoded_values_max);
+        (paths.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), shape)
+    });
+    gates.judge(Code::MmdbTree, paths.err().map(|fault| problem_of(&fault, limits)));
+    let shape = match shape {
+        Ok(shape) => shape,
+        Err(fault) => {
+            let problem = problem_of(&fault, limits);
+            gates.judge(problem.code, [problem]);
+            return None;
+        }
+    };
+    gates.judge(Code::MmdbWork, None);
+    gates.judge(Code::MmdbRecord, None);
+    let problem = || Problem::fail(Code::Empty, "at least one record", "a tree without data");
+    gates.judge(Code::Empty, (shape.records == 0).then(problem));
+    Some(shape)
 }
 
 fn problem_of(fault: &Fault, limits: &Limits) -> Problem {
     match fault {
-        Fault::Broken { offset, expected, found } => {
-            Problem::fail(Code::MmdbRecord, *expected, found.clone())
-                .at(format!("data offset {offset}"))
+        Fault::Tree { node, expected, found } => {
+            let problem = Problem::fail(Code::MmdbTree, expected, found);
+            match node {
+                Some((node, count)) => problem.at(format!("node {node} of {count}")),
+                None => problem,
+            }
+        }
+        Fault::Value { offset, expected, found } => {
+            Problem::fail(Code::MmdbRecord, *expected, found).at(format!("data offset {offset}"))
         }
         Fault::Work => {
             let expected = format!("at most {} decoded values", limits.decoded_values_max);
@@ -134,12 +154,16 @@ fn problem_of(fault: &Fault, limits: &Limits) -> Problem {
     }
 }
 
-fn profile(metadata: &Metadata, shape: &shape::Shape) -> Profile {
-    let mut profile = Profile::default();
-    profile.counts.insert("nodes".to_owned(), u64::from(metadata.node_count));
-    profile.counts.insert("records".to_owned(), shape.records);
-    profile.shape.insert(format!("database_type {}", metadata.database_type));
-    profile.shape.insert(format!("ip_version {}", metadata.ip_version));
-    profile.shape.extend(shape.lines());
-    profile
+fn profile(metadata: &Metadata, shape: Shape) -> Profile {
+    let counts = [
+        ("nodes".to_owned(), u64::from(metadata.node_count)),
+        ("records".to_owned(), shape.records),
+    ];
+    let whole = [
+        Element::DatabaseType(metadata.database_type.clone()),
+        Element::IpVersion(metadata.ip_version),
+    ];
+    let fields = shape.fields.into_keys().map(|(path, kind)| Element::Field { path, kind });
+    let schema: Schema = whole.into_iter().chain(fields).collect();
+    Profile { counts: counts.into(), shape: schema.lines() }
 }

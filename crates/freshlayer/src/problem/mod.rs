@@ -1,11 +1,15 @@
 //! What can be wrong with data. Bad data is not an error but a list of these, all found in one pass.
 
+mod gates;
+
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::names::DatasetName;
+
+pub use gates::{GateCheck, GateReport, Verdict};
 
 /// How much a problem weighs.
 #[derive(

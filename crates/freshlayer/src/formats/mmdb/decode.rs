@@ -2,32 +2,39 @@
 
 use std::fmt;
 
-/// Why data cannot be decoded.
-#[derive(Debug)]
-pub(super) enum Fault {
-    Broken { offset: usize, expected: &'static str, found: String },
-    Work,
-}
+use super::Fault;
 
-/// The kinds of values.
+/// The types of values, by the names of the format specification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum Kind {
+pub enum Kind {
+    /// UTF-8 text.
     Text,
+    /// A 64-bit float.
     Double,
+    /// Bytes.
     Bytes,
+    /// An unsigned integer of at most 16 bits.
     Uint16,
+    /// An unsigned integer of at most 32 bits.
     Uint32,
+    /// A map from strings to values.
     Map,
+    /// A signed integer of at most 32 bits.
     Int32,
+    /// An unsigned integer of at most 64 bits.
     Uint64,
+    /// An unsigned integer of at most 128 bits.
     Uint128,
+    /// A list of values.
     Array,
+    /// True or false.
     Boolean,
+    /// A 32-bit float.
     Float,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Text,
         Self::Double,
         Self::Bytes,
@@ -41,11 +48,14 @@ impl Kind {
         Self::Boolean,
         Self::Float,
     ];
-}
 
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+    /// Finds a type by the name that the format specification gives it.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
             Self::Text => "string",
             Self::Double => "double",
             Self::Bytes => "bytes",
@@ -58,13 +68,19 @@ impl fmt::Display for Kind {
             Self::Array => "array",
             Self::Boolean => "boolean",
             Self::Float => "float",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
 /// The head of a value: what it is, and where what belongs to it begins.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Value {
+pub(crate) enum Value {
     /// The value stands elsewhere.
     Pointer { to: usize, next: usize },
     /// A map or an array of so many items, the first at `next`.
@@ -74,7 +90,7 @@ pub(super) enum Value {
 }
 
 /// Decodes the head of the value at an offset and checks that all of it lies inside the data.
-pub(super) fn value(data: &[u8], offset: usize) -> Result<Value, Fault> {
+pub(crate) fn value(data: &[u8], offset: usize) -> Result<Value, Fault> {
     let mut at = offset;
     let control = byte(data, &mut at)?;
     let tag = match control >> 5 {
@@ -165,6 +181,6 @@ fn byte(data: &[u8], at: &mut usize) -> Result<u8, Fault> {
     Ok(byte)
 }
 
-pub(super) fn broken(offset: usize, expected: &'static str, found: String) -> Fault {
-    Fault::Broken { offset, expected, found }
+pub(crate) fn broken(offset: usize, expected: &'static str, found: String) -> Fault {
+    Fault::Value { offset, expected, found }
 }

@@ -9,7 +9,8 @@ use std::num::NonZero;
 
 use rustc_hash::FxHashMap;
 
-use super::decode::{Fault, Kind, Value, broken, value};
+use super::Fault;
+use super::decode::{Kind, Value, broken, value};
 use super::tree::Tree;
 
 /// A nesting that no real database comes near. `maxminddb` stops at the same kind of bound.
@@ -34,19 +35,14 @@ const KEYS_BY_PLACE_MAX: usize = 64;
 
 /// What all records together look like.
 #[derive(Default)]
-pub(super) struct Shape {
+pub(crate) struct Shape {
     /// Dotted path and kind of each field, with the offset of the first such value.
-    pub(super) fields: BTreeMap<(String, Kind), usize>,
+    pub(crate) fields: BTreeMap<(String, Kind), usize>,
     /// How many records there are.
-    pub(super) records: u64,
+    pub(crate) records: u64,
 }
 
 impl Shape {
-    /// Returns a line per field and kind, for the profile.
-    pub(super) fn lines(&self) -> impl Iterator<Item = String> {
-        self.fields.keys().map(|(path, kind)| format!("field {path} {kind}"))
-    }
-
     fn join(&mut self, other: Self) {
         self.records += other.records;
         for (field, offset) in other.fields {
@@ -57,7 +53,7 @@ impl Shape {
 }
 
 /// Walks all records of a tree, on all cores. The bound on decoded values holds per core.
-pub(super) fn shape(tree: &Tree<'_>, values_max: u64) -> Result<Shape, Fault> {
+pub(crate) fn shape(tree: &Tree<'_>, values_max: u64) -> Result<Shape, Fault> {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     std::thread::scope(|scope| {
         let parts = tree.records(cores).map(|records| {

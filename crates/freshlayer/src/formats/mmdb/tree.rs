@@ -1,17 +1,16 @@
 //! The search tree: every pointer of every node is checked, circles and over-long paths are found.
 
-use maxminddb::Metadata;
+use freshlayer_reader::maxminddb::Metadata;
 
-use super::maxminddb;
-use crate::problem::{Code, Problem};
+use super::Fault;
 
 /// Sixteen zero bytes stand between tree and data. Source: the format specification.
 const SEPARATOR_BYTES: usize = 16;
 
 /// A tree whose pointers all lead somewhere.
-pub(super) struct Tree<'a> {
+pub(crate) struct Tree<'a> {
     /// The data section.
-    pub(super) data: &'a [u8],
+    pub(crate) data: &'a [u8],
     nodes: Nodes<'a>,
     depth_max: usize,
     /// One bit per byte of the data section: a record begins here.
@@ -60,18 +59,18 @@ impl Order {
 }
 
 /// Reads every node, in the order of the file.
-pub(super) fn read<'a>(
+pub(crate) fn read<'a>(
     bytes: &'a [u8],
     metadata: &Metadata,
     data_end: usize,
-) -> Result<Tree<'a>, Problem> {
+) -> Result<Tree<'a>, Fault> {
     let count = metadata.node_count as usize;
     let node_bytes = usize::from(metadata.record_size) / 4;
     let data_start = count * node_bytes + SEPARATOR_BYTES;
     if data_start > data_end || count == 0 {
         let expected = "a tree with nodes, and data behind it";
         let found = format!("{count} nodes in {data_end} bytes");
-        return Err(Problem::fail(Code::MmdbTree, expected, found));
+        return Err(Fault::Tree { node: None, expected: expected.to_owned(), found });
     }
     let data = &bytes[data_start..data_end];
     let nodes = Nodes { bytes: &bytes[..count * node_bytes], node_bytes, count };
@@ -97,7 +96,7 @@ pub(super) fn read<'a>(
 
 impl Tree<'_> {
     /// Cuts the records into parts; each lists the offset of each of its records once, in order.
-    pub(super) fn records(
+    pub(crate) fn records(
         &self,
         parts: usize,
     ) -> impl Iterator<Item = impl Iterator<Item = usize> + Send> {
@@ -112,7 +111,7 @@ impl Tree<'_> {
     }
 
     /// Walks from the root and finds circles, and paths with more bits than an address has.
-    pub(super) fn judge_paths(&self) -> Result<(), Problem> {
+    pub(crate) fn check_paths(&self) -> Result<(), Fault> {
         if self.order.is_sound(self.depth_max) {
             return Ok(());
         }
@@ -127,8 +126,12 @@ fn set_bits(bits: u64) -> impl Iterator<Item = usize> {
         .map(|bits| bits.trailing_zeros() as usize)
 }
 
-fn broken(node: usize, count: usize, expected: &str, found: &str) -> Problem {
-    Problem::fail(Code::MmdbTree, expected, found).at(format!("node {node} of {count}"))
+fn broken(node: usize, count: usize, expected: &str, found: &str) -> Fault {
+    Fault::Tree {
+        node: Some((node, count)),
+        expected: expected.to_owned(),
+        found: found.to_owned(),
+    }
 }
 
 /// The nodes as they lie in the file: two records each, of 24, 28 or 32 bits.
@@ -178,7 +181,7 @@ struct Frame {
 impl Walk<'_> {
     /// Visits every node that the root leads to, depth first and without recursion. A node that several
     /// lead to (IPv4 addresses under several prefixes) is visited once; its height is known after that.
-    fn run(&mut self) -> Result<(), Problem> {
+    fn run(&mut self) -> Result<(), Fault> {
         let mut path = vec![self.enter(0)];
         loop {
             let depth = path.len();
@@ -230,7 +233,7 @@ mod tests {
 
     const DEPTH_MAX: usize = 8;
 
-    fn tree(edges: &[[usize; 2]]) -> (Order, Result<(), Problem>) {
+    fn tree(edges: &[[usize; 2]]) -> (Order, Result<(), Fault>) {
         let mut order = Order::new(edges.len());
         let mut bytes = Vec::new();
         for (node, edges) in edges.iter().enumerate() {

@@ -1,7 +1,6 @@
 //! The types that every typed reader of a well-known database decodes.
 
-use super::decode::Kind;
-use super::shape::Shape;
+use crate::formats::mmdb::{Kind, Shape};
 use crate::problem::{Code, Problem};
 
 /// Databases whose fields follow MaxMind's schema.
@@ -36,9 +35,10 @@ const TYPES: [(&str, Kind); 24] = [
     ("time_zone", Kind::Text),
 ];
 
-pub(super) fn judge(database_type: &str, shape: &Shape) -> Vec<Problem> {
+/// Finds fields of another type; `None` for a database that follows nobody's schema.
+pub(super) fn judge(database_type: &str, shape: &Shape) -> Option<Vec<Problem>> {
     if !FAMILIES.iter().any(|family| database_type.starts_with(family)) {
-        return Vec::new();
+        return None;
     }
     let wrong = shape.fields.iter().filter_map(|((path, kind), offset)| {
         let (_, expected) = TYPES.iter().find(|(field, _)| ends_with_field(path, field))?;
@@ -47,7 +47,7 @@ pub(super) fn judge(database_type: &str, shape: &Shape) -> Vec<Problem> {
                 .at(format!("field {path}, first at data offset {offset}"))
         })
     });
-    wrong.collect()
+    Some(wrong.collect())
 }
 
 fn ends_with_field(path: &str, field: &str) -> bool {

@@ -1,0 +1,123 @@
+//! `source`: where a dataset comes from.
+
+use std::path::{Path, PathBuf};
+
+use freshlayer_reader::Format;
+use url::Url;
+
+use super::super::expand::expand;
+use super::super::raw::{PlainHttp, RawSource};
+use super::super::source::{
+    ChecksumSpec, Globs, Origin, Select, SourceSpec, SourceUrl, is_loopback,
+};
+use super::Parser;
+use crate::names::Digest;
+
+const MAXMIND_HOST: &str = "https://updates.maxmind.com";
+
+/// Stands for a value whose problem is noted.
+struct Noted;
+
+impl Parser<'_> {
+    pub(super) fn source(
+        &mut self,
+        at: &str,
+        format: Format,
+        raw: &RawSource,
+    ) -> Option<SourceSpec> {
+        let given = [raw.https.is_some(), raw.maxmind.is_some(), raw.file.is_some()];
+        if given.into_iter().filter(|given| *given).count() != 1 {
+            let message = "expected exactly one of `https`, `maxmind` and `file`";
+            self.problem(&["dataset", at, "source"], message);
+            return None;
+        }
+        let checksum = self.checksum(at, raw);
+        let select = self.select(at, format, raw);
+        let origin = if let Some(text) = &raw.https {
+            let url = self.url(&["dataset", at, "source", "https"], text, raw.plain_http)?;
+            Origin::Https { url, plain_http: raw.plain_http }
+        } else if let Some(edition) = &raw.maxmind {
+            let host = raw.host.as_deref().unwrap_or(MAXMIND_HOST);
+            let host = self.url(&["dataset", at, "source", "host"], host, raw.plain_http)?;
+            if matches!(checksum, Ok(Some(_))) {
+                let message = "a maxmind source brings its own checksum; remove this one";
+                self.problem(&["dataset", at, "source"], message);
+            }
+            Origin::Maxmind { edition: edition.clone(), host }
+        } else {
+            let path = expand(raw.file.as_deref().unwrap_or_default(), self.variables);
+            let path = self.noted(&["dataset", at, "source", "file"], path)?;
+            let folder = self.file.parent().unwrap_or(Path::new(""));
+            Origin::File { path: absolute(folder.join(path)) }
+        };
+        Some(SourceSpec { origin, checksum: checksum.ok()?, select: select? })
+    }
+
+    fn checksum(&mut self, at: &str, raw: &RawSource) -> Result<Option<ChecksumSpec>, Noted> {
+        match (&raw.sha256, &raw.sha256_url) {
+            (Some(_), Some(_)) => {
+                let message = "expected one of `sha256` and `sha256_url`, found both";
+                self.problem(&["dataset", at, "source"], message);
+                Err(Noted)
+            }
+            (Some(hex), None) => {
+                let digest = self.noted(&["dataset", at, "source", "sha256"], Digest::parse(hex));
+                Ok(Some(ChecksumSpec::Sha256(digest.ok_or(Noted)?)))
+            }
+            (None, Some(text)) => {
+                let path = ["dataset", at, "source", "sha256_url"];
+                let url = self.url(&path, text, raw.plain_http).ok_or(Noted)?;
+                Ok(Some(ChecksumSpec::Sha256Url(url)))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+
+    fn select(&mut self, at: &str, format: Format, raw: &RawSource) -> Option<Select> {
+        let mut globs = raw.select.clone();
+        if let (true, Some(edition)) = (globs.is_empty(), &raw.maxmind) {
+            globs.push(format!("*/{edition}.mmdb"));
+        }
+        if raw.strip_components > 0 && format != Format::Archive {
+            let message = "goes with format `archive` only; name the file with `select`";
+            self.problem(&["dataset", at, "source", "strip_components"], message);
+        }
+        let globs = match Globs::parse(globs) {
+            Ok(globs) => globs,
+            Err(faults) => {
+                for fault in faults {
+                    self.problem(&["dataset", at, "source", "select"], fault);
+                }
+                return None;
+            }
+        };
+        Some(Select { globs, strip_components: raw.strip_components })
+    }
+
+    fn url(&mut self, path: &[&str], template: &str, plain: PlainHttp) -> Option<SourceUrl> {
+        let expanded = expand(template, self.variables);
+        let expanded = self.noted(path, expanded)?;
+        let url = Url::parse(&expanded).map_err(|error| format!("expected an address: {error}"));
+        let url = self.noted(path, url)?;
+        let fault = match url.scheme() {
+            _ if !url.username().is_empty() || url.password().is_some() => {
+                "a user or password in the address ends up in logs; put them into a `${VARIABLE}`"
+            }
+            "https" => return Some(SourceUrl::new(template, url)),
+            "http" if plain == PlainHttp::Anywhere || is_loopback(&url) => {
+                return Some(SourceUrl::new(template, url));
+            }
+            "http" => {
+                "plain http can be changed on its way; use https, or allow it with \
+                 `source.plain_http = \"anywhere\"`"
+            }
+            _ => "expected an https address",
+        };
+        self.problem(path, fault);
+        None
+    }
+}
+
+fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
+}

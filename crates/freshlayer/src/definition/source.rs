@@ -1,0 +1,161 @@
+//! Where a dataset comes from, and what is taken of it.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use url::{Host, Url};
+
+use super::raw::PlainHttp;
+use crate::names::Digest;
+
+/// Where a dataset comes from, and how to take it out of what comes.
+#[derive(Debug, Clone)]
+pub struct SourceSpec {
+    /// The upstream.
+    pub origin: Origin,
+    /// The checksum of the download that must match, if the definition names one.
+    pub checksum: Option<ChecksumSpec>,
+    /// Which entries of a container are taken.
+    pub select: Select,
+}
+
+/// An upstream.
+#[derive(Debug, Clone)]
+pub enum Origin {
+    /// An HTTP address.
+    Https {
+        /// The address.
+        url: SourceUrl,
+        /// Whether plain `http` may leave this machine.
+        plain_http: PlainHttp,
+    },
+    /// A database of MaxMind, by its download protocol.
+    Maxmind {
+        /// The edition, such as `GeoLite2-City`.
+        edition: String,
+        /// Scheme and host of the service.
+        host: SourceUrl,
+    },
+    /// A file or a folder of this machine.
+    File {
+        /// The absolute path.
+        path: PathBuf,
+    },
+}
+
+/// Names the upstream for people.
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Https { url, .. } => write!(f, "{url}"),
+            Self::Maxmind { edition, host } => write!(f, "{host} {edition}"),
+            Self::File { path } => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// Where the expected SHA-256 of a download stands.
+#[derive(Debug, Clone)]
+pub enum ChecksumSpec {
+    /// In the definition.
+    Sha256(Digest),
+    /// At an address beside the data: `<hex>` or lines of `<hex>  <file name>`.
+    Sha256Url(SourceUrl),
+}
+
+/// An address, with its variables filled in for the request and left as they stand for people.
+///
+/// A variable may hold a secret, so `Debug` and `Display` show the text of the definition.
+#[derive(Clone)]
+pub struct SourceUrl {
+    template: String,
+    url: Url,
+}
+
+impl SourceUrl {
+    /// Makes an address that people see as the template.
+    pub fn new(template: &str, url: Url) -> Self {
+        Self { template: template.to_owned(), url }
+    }
+
+    /// Returns the address to request. It may hold a secret: it goes to the client and nowhere else.
+    pub fn expose(&self) -> &Url {
+        &self.url
+    }
+}
+
+impl fmt::Display for SourceUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.template)
+    }
+}
+
+impl fmt::Debug for SourceUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.template)
+    }
+}
+
+/// Tells whether an address stays on this machine.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// Which entries of a container are taken, and where they land.
+#[derive(Debug, Clone, Default)]
+pub struct Select {
+    /// Which paths.
+    pub globs: Globs,
+    /// How many leading parts of an entry's path are dropped (archives).
+    pub strip_components: usize,
+}
+
+/// Globs over the paths of entries, compiled once. None means all.
+#[derive(Debug, Clone, Default)]
+pub struct Globs {
+    patterns: Vec<String>,
+    set: GlobSet,
+}
+
+impl Globs {
+    /// Compiles globs; `*` matches no `/`.
+    ///
+    /// # Errors
+    /// A sentence for each glob that is none.
+    pub fn parse(patterns: Vec<String>) -> Result<Self, Vec<String>> {
+        let (mut builder, mut faults) = (GlobSetBuilder::new(), Vec::new());
+        for pattern in &patterns {
+            match GlobBuilder::new(pattern).literal_separator(true).build() {
+                Ok(glob) => drop(builder.add(glob)),
+                Err(error) => faults.push(error.to_string()),
+            }
+        }
+        let set = builder.build().map_err(|error| vec![error.to_string()]);
+        match (set, faults.is_empty()) {
+            (Ok(set), true) => Ok(Self { patterns, set }),
+            (Err(fault), true) => Err(fault),
+            (_, false) => Err(faults),
+        }
+    }
+
+    /// Tells whether an entry's path is taken.
+    pub fn is_match(&self, path: &str) -> bool {
+        self.patterns.is_empty() || self.set.is_match(path)
+    }
+
+    /// Tells whether everything is taken.
+    pub fn is_empty(&self) -> bool {
+        self.patterns.is_empty()
+    }
+
+    /// Returns the globs as the definition writes them.
+    pub fn patterns(&self) -> &[String] {
+        &self.patterns
+    }
+}

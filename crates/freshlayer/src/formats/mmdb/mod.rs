@@ -1,0 +1,40 @@
+//! The MaxMind DB file format, version 2.0: its search tree, its data section, and what its records look like.
+//!
+//! Threats: a tree that points outside itself or into a circle; records that expand through pointers without
+//! end. Defence: the whole tree and every record are walked once, under a bound, with our own decoder.
+
+mod decode;
+mod shape;
+mod tree;
+
+pub use decode::Kind;
+pub(crate) use shape::{Shape, shape};
+pub(crate) use tree::read as read_tree;
+
+/// Where the metadata begins: the last occurrence of this, in the last 128 KiB of the file.
+/// Source: the MaxMind DB file format specification, version 2.0.
+const MARKER: &[u8] = b"\xab\xcd\xefMaxMind.com";
+const METADATA_BYTES_MAX: usize = 128 * 1024;
+
+/// Why a file cannot be read as a MaxMind DB.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// The search tree is broken, in one of its nodes or as a whole.
+    Tree {
+        /// The node, and how many there are.
+        node: Option<(usize, usize)>,
+        expected: String,
+        found: String,
+    },
+    /// A value of the data section is broken.
+    Value { offset: usize, expected: &'static str, found: String },
+    /// The values are more than the caller's bound.
+    Work,
+}
+
+/// Returns where the data section ends: at the marker in front of the metadata.
+pub(crate) fn data_end(bytes: &[u8]) -> Option<usize> {
+    let from = bytes.len().saturating_sub(METADATA_BYTES_MAX);
+    let marker = bytes[from..].windows(MARKER.len()).rposition(|window| window == MARKER)?;
+    Some(from + marker)
+}
