@@ -12,9 +12,7 @@ use freshlayer::RegionName;
 
 use crate::registry::Zips;
 use crate::sign::Signer;
-use crate::{
-    AwsRegions, CALLS_PER_SEC_DEFAULT, Fault, Glance, LambdaFleet, LambdaRegistry, Pace, S3Store,
-};
+use crate::{AwsRegions, CALLS_PER_SEC_DEFAULT, Fault, LambdaFleet, LambdaRegistry, Pace, S3Store};
 
 /// Tries per call. The SDK waits longer from try to try, and as long as a throttle asks for.
 const TRIES_MAX: u32 = 5;
@@ -109,8 +107,8 @@ impl Aws {
     }
 
     /// Returns every Region of this account, and of others by their roles.
-    pub fn regions(&self, glance: Glance) -> AwsRegions {
-        AwsRegions::new(self.clone(), glance)
+    pub fn regions(&self) -> AwsRegions {
+        AwsRegions::new(self.clone())
     }
 
     /// Returns the state in the bucket.
@@ -138,9 +136,9 @@ impl Aws {
     }
 
     /// Returns the functions.
-    pub fn fleet(&self, glance: Glance) -> LambdaFleet {
+    pub fn fleet(&self) -> LambdaFleet {
         let tagging = aws_sdk_resourcegroupstagging::Client::new(&self.bounded());
-        LambdaFleet::new(self.lambda(), tagging, self.pace.clone(), glance)
+        LambdaFleet::new(self.lambda(), tagging, self.pace.clone())
     }
 
     /// Reads a secret: of Secrets Manager by name or ARN, or of Systems Manager's parameters by ARN.

@@ -25,7 +25,7 @@ mod wake;
 
 pub use connect::{Aws, Settings, http_client};
 pub use fault::Fault;
-pub use fleet::{Glance, LambdaFleet};
+pub use fleet::LambdaFleet;
 pub use pace::{CALLS_PER_SEC_DEFAULT, Pace};
 pub use regions::AwsRegions;
 pub use registry::LambdaRegistry;

@@ -10,7 +10,7 @@ use freshlayer::ports::{Fleet, Region, Regions};
 use freshlayer::{AccountId, RegionName};
 use tokio::sync::Mutex;
 
-use crate::{Aws, Glance, LambdaFleet, LambdaRegistry};
+use crate::{Aws, LambdaFleet, LambdaRegistry};
 
 /// How the assumed roles' sessions are called in the other accounts' audit logs.
 const SESSION: &str = "freshlayer";
@@ -18,7 +18,6 @@ const SESSION: &str = "freshlayer";
 /// The Regions of one account, and the roles of others. Each is connected once.
 pub struct AwsRegions {
     home: Aws,
-    glance: Glance,
     connected: Mutex<HashMap<RegionName, Connected>>,
 }
 
@@ -31,15 +30,15 @@ struct Connected {
 }
 
 impl AwsRegions {
-    pub(crate) fn new(home: Aws, glance: Glance) -> Self {
-        Self { home, glance, connected: Mutex::default() }
+    pub(crate) fn new(home: Aws) -> Self {
+        Self { home, connected: Mutex::default() }
     }
 
     fn connect(&self, region: &RegionName) -> Connected {
         let aws = self.home.in_region(region);
         Connected {
             registry: Arc::new(aws.registry()),
-            fleet: Arc::new(aws.fleet(self.glance)),
+            fleet: Arc::new(aws.fleet()),
             members: HashMap::new(),
             aws,
         }
@@ -47,11 +46,11 @@ impl AwsRegions {
 }
 
 impl Connected {
-    async fn member(&mut self, account: &MemberAccount, glance: Glance) -> Arc<LambdaFleet> {
+    async fn member(&mut self, account: &MemberAccount) -> Arc<LambdaFleet> {
         if let Some(known) = self.members.get(account) {
             return Arc::clone(known);
         }
-        let fleet = Arc::new(self.aws.assuming(&account.role_arn).await.fleet(glance));
+        let fleet = Arc::new(self.aws.assuming(&account.role_arn).await.fleet());
         self.members.insert(account.clone(), Arc::clone(&fleet));
         fleet
     }
@@ -72,7 +71,7 @@ impl Regions for AwsRegions {
             let mut fleets: Vec<(Option<AccountId>, Arc<dyn Fleet>)> =
                 vec![(None, here.fleet.clone())];
             for account in &destinations.accounts {
-                let fleet = here.member(account, self.glance).await;
+                let fleet = here.member(account).await;
                 fleets.push((Some(account.id.clone()), fleet));
             }
             regions.push(Region { registry: here.registry.clone(), fleets });

@@ -12,8 +12,8 @@ use aws_sdk_lambda::types::{
 use aws_smithy_types::base64;
 use freshlayer::definition::{self, Origin, PlainHttp, Reader, SourceUrl, ZipStorage};
 use freshlayer::ports::{
-    Key, LayerVersion, Located, Payload, PortError, Promotion, Publication, Registry, Signature,
-    Store as _,
+    Key, LayerVersion, ListedVersion, Located, Payload, PortError, Promotion, Publication,
+    Registry, Signature, Store as _,
 };
 use freshlayer::{Digest, LayerName, LayerVersionArn, RegionName};
 use url::Url;
@@ -70,8 +70,8 @@ impl LambdaRegistry {
         Ok(Some(self.unsigned(version, found.content()).await?))
     }
 
-    /// Lets one reader use one version; a statement that is there already says so in its id.
-    async fn let_in(&self, arn: &LayerVersionArn, reader: &Reader) -> Result<(), Fault> {
+    /// Grants one reader the use of one version; a statement that is there already says so in its id.
+    async fn grant(&self, arn: &LayerVersionArn, reader: &Reader) -> Result<(), Fault> {
         self.pace.turn().await;
         let (principal, organization) = match reader {
             Reader::Account(id) => (id.to_string(), None),
@@ -192,6 +192,12 @@ fn layer_version(
     })
 }
 
+fn listed_version(item: &LayerVersionsListItem) -> Option<ListedVersion> {
+    let arn = LayerVersionArn::parse(item.layer_version_arn()?).ok()?;
+    let description = item.description().unwrap_or_default().to_owned();
+    Some(ListedVersion { arn, description })
+}
+
 /// Lambda writes digests in base64.
 fn digest(code_sha256: &str) -> Option<Digest> {
     let bytes = base64::decode(code_sha256).ok()?;
@@ -205,26 +211,18 @@ impl Registry for LambdaRegistry {
         &self.region
     }
 
-    async fn find(
-        &self,
-        layer: &LayerName,
-        description: &str,
-    ) -> Result<Option<LayerVersion>, PortError> {
+    async fn versions(&self, layer: &LayerName) -> Result<Vec<ListedVersion>, PortError> {
         let pages = self.client.list_layer_versions().layer_name(layer.as_str());
         let mut pages = pages.into_paginator().page_size(50).send();
+        let mut listed = Vec::new();
         loop {
             self.pace.turn().await;
-            let Some(page) = pages.next().await else {
-                return Ok(None);
-            };
+            let Some(page) = pages.next().await else { break };
             let page = page.map_err(Fault::of("ListLayerVersions"))?;
-            let ours = |item: &&LayerVersionsListItem| item.description() == Some(description);
-            let newest =
-                page.layer_versions().iter().filter(ours).max_by_key(|item| item.version());
-            if let Some(arn) = newest.and_then(LayerVersionsListItem::layer_version_arn) {
-                return self.read(arn).await;
-            }
+            listed.extend(page.layer_versions().iter().filter_map(listed_version));
         }
+        listed.sort_by_key(|version| std::cmp::Reverse(version.arn.version()));
+        Ok(listed)
     }
 
     async fn publish(&self, publication: Publication<'_>) -> Result<LayerVersion, PortError> {
@@ -268,7 +266,7 @@ impl Registry for LambdaRegistry {
 
     async fn promote(&self, promotion: Promotion<'_>) -> Result<(), PortError> {
         for reader in promotion.readers {
-            self.let_in(promotion.arn, reader).await?;
+            self.grant(promotion.arn, reader).await?;
         }
         Ok(parameters(&self.ssm, &promotion).await?)
     }

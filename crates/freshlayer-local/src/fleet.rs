@@ -3,7 +3,9 @@ use std::io;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use freshlayer::ports::{Consumer, Fleet, FleetError, FunctionName, PortError, Step, User};
+use freshlayer::ports::{
+    Consumer, Fleet, FleetError, FunctionName, Glimpse, PortError, Step, User,
+};
 use freshlayer::{LAYER_BYTES_MAX, LayerVersionArn};
 
 use crate::durable;
@@ -187,35 +189,31 @@ impl FolderFleet {
         Ok(())
     }
 
-    fn set_layer(
+    fn set_layers(
         &self,
         function: &mut Function,
-        layer: &LayerVersionArn,
+        layers: &[LayerVersionArn],
         revision_id: &str,
     ) -> Result<Done, HostError> {
-        if function.latest.layers.contains(layer) {
+        if function.latest.layers == layers {
             return Ok(Done::Yes);
         }
         if function.revision_id() != revision_id {
             return Ok(Done::Changed);
         }
-        let mut layers = function.latest.layers.clone();
-        match layers.iter_mut().find(|arn| arn.layer() == layer.layer()) {
-            Some(ours) => *ours = layer.clone(),
-            None => layers.push(layer.clone()),
-        }
-        self.check_layers(&layers)?;
-        function.latest.layers = layers;
+        self.check_layers(layers)?;
+        function.latest.layers = layers.to_vec();
         function.revision += 1;
         Ok(Done::Yes)
     }
 
     fn step(&self, function: &mut Function, step: &Step) -> Result<Done, HostError> {
         match step {
-            Step::SetLayer { layer, revision_id, .. } => {
-                self.set_layer(function, layer, revision_id)
+            Step::Look { .. } => Ok(Done::Yes),
+            Step::SetLayers { layers, revision_id, .. } => {
+                self.set_layers(function, layers, revision_id)
             }
-            Step::PublishVersion { code_sha256, revision_id, .. } => {
+            Step::PublishVersion { code_sha256, revision_id, description, .. } => {
                 let published = function.versions.last();
                 if published.is_some_and(|version| version.configuration == function.latest) {
                     return Ok(Done::Yes);
@@ -225,30 +223,51 @@ impl FolderFleet {
                 {
                     return Ok(Done::Changed);
                 }
-                function.publish();
+                function.publish(description);
                 Ok(Done::Yes)
             }
             Step::MoveAlias { alias, version, revision_id, .. } => {
-                let mut aliases = function.aliases.iter_mut();
-                let Some(alias) = aliases.find(|known| known.name == *alias) else {
-                    return Ok(Done::Changed);
-                };
-                if alias.version == *version {
-                    return Ok(Done::Yes);
-                }
-                if alias.revision_id != *revision_id {
-                    return Ok(Done::Changed);
-                }
-                if !function.versions.iter().any(|known| known.number == *version) {
-                    let text = format!("Function not found: {}:{version}", function.name);
-                    return Err(HostError::Refused(text));
-                }
-                alias.version = *version;
-                alias.revision_id = next_revision(&alias.revision_id);
-                Ok(Done::Yes)
+                move_alias(function, alias, *version, revision_id)
             }
+            Step::RetireVersion { version, .. } => retire(function, *version),
         }
     }
+}
+
+fn move_alias(
+    function: &mut Function,
+    alias: &str,
+    version: u64,
+    revision_id: &str,
+) -> Result<Done, HostError> {
+    let mut aliases = function.aliases.iter_mut();
+    let Some(alias) = aliases.find(|known| known.name == alias) else {
+        return Ok(Done::Changed);
+    };
+    if alias.version == version {
+        return Ok(Done::Yes);
+    }
+    if alias.revision_id != revision_id {
+        return Ok(Done::Changed);
+    }
+    if !function.versions.iter().any(|known| known.number == version) {
+        let text = format!("Function not found: {}:{version}", function.name);
+        return Err(HostError::Refused(text));
+    }
+    alias.version = version;
+    alias.revision_id = next_revision(&alias.revision_id);
+    Ok(Done::Yes)
+}
+
+/// Deletes a published version. Its number is never given to another one, because the newest one stays.
+fn retire(function: &mut Function, version: u64) -> Result<Done, HostError> {
+    if let Some(alias) = function.aliases.iter().find(|alias| alias.version == version) {
+        let (name, alias) = (&function.name, &alias.name);
+        let text = format!("version {version} of function {name} is behind alias {alias}");
+        return Err(HostError::Refused(text));
+    }
+    function.versions.retain(|known| known.number != version);
+    Ok(Done::Yes)
 }
 
 /// Whether a step holds now, or its precondition does not.
@@ -274,6 +293,20 @@ impl Fleet for FolderFleet {
         let consumers = functions
             .filter(|function| function.uses(target.layer()) || function.tags.contains_key(&tag));
         Ok(consumers.map(|function| function.observed()).collect())
+    }
+
+    async fn glance(&self, target: &LayerVersionArn) -> Result<Glimpse, PortError> {
+        let tag = format!("freshlayer:{}", target.layer_name());
+        let mut glimpse = Glimpse::default();
+        for function in self.list()? {
+            let mut used = function.latest.layers.iter();
+            let elsewhere = used.any(|arn| arn.layer() == target.layer() && arn != target);
+            glimpse.elsewhere += usize::from(elsewhere);
+            if let Some(value) = function.tags.get(&tag) {
+                glimpse.tags.insert(function.name.clone(), value.clone());
+            }
+        }
+        Ok(glimpse)
     }
 
     async fn in_use(

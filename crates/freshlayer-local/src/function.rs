@@ -1,6 +1,9 @@
 use std::collections::BTreeMap;
 
-use freshlayer::ports::{Alias, Configuration, Consumer, FunctionName, PublishedVersion, User};
+use freshlayer::ports::{
+    Alias, Configuration, Consumer, FunctionName, Look, PublishedVersion, Routing, Unqualified,
+    Update, User,
+};
 use freshlayer::{Digest, LayerVersionArn};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -55,10 +58,15 @@ impl Function {
             tags: new.tags,
         };
         if !new.aliases.is_empty() {
-            function.publish();
+            function.publish("");
         }
         let aliases = new.aliases.into_iter();
-        let alias = |name| Alias { name, version: 1, revision_id: "alias-1".to_owned() };
+        let alias = |name| Alias {
+            name,
+            version: 1,
+            revision_id: "alias-1".to_owned(),
+            routing: Routing::Whole,
+        };
         function.aliases = aliases.map(alias).collect();
         function
     }
@@ -75,12 +83,13 @@ impl Function {
     }
 
     /// Publishes `$LATEST`; an unchanged one gives the newest version again, as on Lambda.
-    pub fn publish(&mut self) -> u64 {
+    pub fn publish(&mut self, description: &str) -> u64 {
         if let Some(newest) = self.versions.last().filter(|v| v.configuration == self.latest) {
             return newest.number;
         }
         let number = self.versions.last().map_or(0, |newest| newest.number) + 1;
-        self.versions.push(PublishedVersion { number, configuration: self.latest.clone() });
+        let (configuration, description) = (self.latest.clone(), description.to_owned());
+        self.versions.push(PublishedVersion { number, configuration, description });
         self.revision += 1;
         number
     }
@@ -111,8 +120,10 @@ impl Function {
             function: self.name.clone(),
             latest: self.latest.clone(),
             revision_id: self.revision_id(),
+            unqualified: Unqualified::Latest,
+            architectures: Vec::new(),
             versions: self.versions.clone(),
-            aliases: self.aliases.clone(),
+            look: Some(Look { update: Update::Done, aliases: self.aliases.clone() }),
             tags: self.tags.clone(),
         }
     }

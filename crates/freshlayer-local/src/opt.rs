@@ -8,7 +8,7 @@ use freshlayer::{LAYER_BYTES_MAX, LayerName, LayerVersionArn};
 use sha2::{Digest as _, Sha256};
 
 use crate::durable::{self, UNFINISHED};
-use crate::registry::FolderRegistry;
+use crate::registry::{FolderRegistry, OPT};
 
 /// Why an `/opt` cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -119,7 +119,7 @@ fn unpacked(registry: &FolderRegistry, arn: &LayerVersionArn) -> Result<PathBuf,
     }
     let damaged = |problem: String| OptError::Damaged { what: arn.to_string(), problem };
     let layer = LayerName::parse(arn.layer_name()).map_err(damaged)?;
-    let target = folder.join("opt");
+    let target = folder.join(OPT);
     finished_once(&target, |fresh| {
         freshlayer::prove(&registry.zip(arn), &layer, fresh, &|_| ())
             .map(|_| ())

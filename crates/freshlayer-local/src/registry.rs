@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use freshlayer::definition::Origin;
 use freshlayer::ports::{
-    LayerVersion, Located, PortError, Promotion, Publication, Registry, Signature,
+    LayerVersion, ListedVersion, Located, PortError, Promotion, Publication, Registry, Signature,
 };
 use freshlayer::{Digest, LAYER_BYTES_MAX, LayerName, LayerVersionArn, RegionName};
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,8 @@ pub const ACCOUNT: &str = "000000000000";
 
 const ZIP: &str = "layer.zip";
 const RECORD: &str = "version.json";
+/// Where `exec` unpacks a version, beside its zip.
+pub(crate) const OPT: &str = "opt";
 
 /// Layer versions in a folder: `<layer>/<number>/`, made whole by one rename and never changed.
 #[derive(Debug, Clone)]
@@ -123,26 +125,17 @@ impl Registry for FolderRegistry {
         &self.region
     }
 
-    async fn find(
-        &self,
-        layer: &LayerName,
-        description: &str,
-    ) -> Result<Option<LayerVersion>, PortError> {
+    async fn versions(&self, layer: &LayerName) -> Result<Vec<ListedVersion>, PortError> {
         let mut numbers = self.numbers(layer.as_str())?;
         numbers.sort_unstable_by(|a, b| b.cmp(a));
+        let mut listed = Vec::new();
         for number in numbers {
             let arn = Self::arn(layer, number);
-            if let Some(record) = self.record(&arn)?.filter(|r| r.description == description) {
-                let Record { description, sha256, .. } = record;
-                return Ok(Some(LayerVersion {
-                    arn,
-                    description,
-                    sha256,
-                    signature: Signature::Unsigned,
-                }));
+            if let Some(record) = self.record(&arn)? {
+                listed.push(ListedVersion { arn, description: record.description });
             }
         }
-        Ok(None)
+        Ok(listed)
     }
 
     async fn publish(&self, publication: Publication<'_>) -> Result<LayerVersion, PortError> {
@@ -202,13 +195,19 @@ impl Registry for FolderRegistry {
         Ok(BTreeSet::new())
     }
 
-    /// The folder stays, so that its number is never given to another version, and what somebody may be running with.
+    /// The folder stays empty, so that its number is never given to another version. A process that still maps a file
+    /// keeps it until it ends.
     async fn delete(&self, arn: &LayerVersionArn) -> Result<(), PortError> {
         if !is_ours(arn)? {
             return Err(format!("{arn} is not a layer version of this host").into());
         }
-        durable::remove(&self.folder(arn).join(RECORD))?;
-        Ok(durable::remove(&self.zip(arn))?)
+        let folder = self.folder(arn);
+        durable::remove(&folder.join(RECORD))?;
+        durable::remove(&self.zip(arn))?;
+        match fs::remove_dir_all(folder.join(OPT)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -6,34 +6,31 @@ use freshlayer::report::{Exit, Outcome, Report};
 use lambda_runtime::Diagnostic;
 use serde_json::{Value, json};
 
-use crate::log;
-
 /// What became of each layer, what was handed on to other invocations, and what went wrong beside the work.
 #[derive(Default)]
-pub(crate) struct Account {
+pub(crate) struct Summary {
     pub(crate) reports: Vec<Report>,
     pub(crate) handed_on: Vec<LayerName>,
     pub(crate) warnings: Vec<String>,
 }
 
 /// Answers with reports.
-pub(crate) fn answer(command: &str, account: &Account) -> Result<Value, Diagnostic> {
-    let reports = &account.reports;
+pub(crate) fn answer(command: &str, summary: &Summary) -> Result<Value, Diagnostic> {
+    let reports = &summary.reports;
     let exits = reports.iter().map(Report::exit);
     let exit = exits.fold(Exit::Done, Exit::worst);
     if exit == Exit::Failed {
         let failed =
             reports.iter().filter(|report| matches!(report.outcome, Outcome::Failed { .. }));
-        let lines =
-            failed.map(|report| format!("{}: {}", report.layer, log::words(&report.outcome).1));
+        let lines = failed.map(|report| format!("{}: {}", report.layer, report.outcome.reason()));
         return Err(diagnostic(exit, lines.collect::<Vec<_>>().join("; ")));
     }
     let mut answer = done(command, exit, "layers", json!(reports));
-    if !account.handed_on.is_empty() {
-        answer["handed_on"] = json!(account.handed_on);
+    if !summary.handed_on.is_empty() {
+        answer["handed_on"] = json!(summary.handed_on);
     }
-    if !account.warnings.is_empty() {
-        answer["warnings"] = json!(account.warnings);
+    if !summary.warnings.is_empty() {
+        answer["warnings"] = json!(summary.warnings);
     }
     Ok(answer)
 }

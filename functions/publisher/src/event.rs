@@ -1,6 +1,6 @@
 //! What the publisher is asked. A schedule asks for a refresh of everything; people and tools ask by command.
 
-use freshlayer::{LayerName, Retry};
+use freshlayer::{Attention, LayerName, Retry};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -16,6 +16,9 @@ pub(crate) enum Command {
         /// Whether data that was rejected before is tried again.
         #[serde(default)]
         retry: Tried,
+        /// Who asks.
+        #[serde(default)]
+        asked_by: AskedBy,
     },
     /// Go on with rollouts that are not finished, without a look at the upstream.
     Advance {
@@ -33,8 +36,11 @@ pub(crate) enum Command {
     Rollback {
         /// The layer.
         layer: LayerName,
-        /// The release; default: the last stable one, or the one before it.
+        /// The release; default: the last stable one before the current.
         to: Option<u64>,
+        /// Who orders it.
+        #[serde(default = "remote")]
+        by: String,
     },
     /// List a layer's releases, newest first.
     History {
@@ -56,12 +62,60 @@ pub(crate) enum Command {
         to: Option<u64>,
         /// Why; shown wherever the pin is.
         reason: Option<String>,
+        /// Who orders it.
+        #[serde(default = "remote")]
+        by: String,
     },
     /// Take a pin back.
     Unpin {
         /// The layer.
         layer: LayerName,
+        /// Who orders it.
+        #[serde(default = "remote")]
+        by: String,
     },
+    /// Let nothing move until it is unfrozen.
+    Freeze {
+        /// The layers; none means all.
+        #[serde(default)]
+        layers: Vec<LayerName>,
+        /// Why; shown wherever the freeze is.
+        reason: Option<String>,
+        /// Who orders it.
+        #[serde(default = "remote")]
+        by: String,
+    },
+    /// Take a freeze back.
+    Unfreeze {
+        /// The layers; none means all.
+        #[serde(default)]
+        layers: Vec<LayerName>,
+    },
+}
+
+/// Who orders what comes as an event without a name.
+fn remote() -> String {
+    "an event".to_owned()
+}
+
+/// Who asks for a refresh.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum AskedBy {
+    /// A person, who wants everything looked at.
+    #[default]
+    Person,
+    /// The schedule.
+    Schedule,
+}
+
+impl From<AskedBy> for Attention {
+    fn from(asked_by: AskedBy) -> Self {
+        match asked_by {
+            AskedBy::Person => Self::Whole,
+            AskedBy::Schedule => Self::Glance,
+        }
+    }
 }
 
 /// Whether data that was rejected before is tried again.
@@ -86,7 +140,8 @@ impl From<Tried> for Retry {
 
 /// Reads an event. A scheduled event of EventBridge and an empty object ask for a refresh of all layers.
 pub(crate) fn command(event: &Value) -> Result<Command, String> {
-    let everything = Command::Refresh { layers: Vec::new(), retry: Tried::OnChange };
+    let asked_by = AskedBy::Schedule;
+    let everything = Command::Refresh { layers: Vec::new(), retry: Tried::OnChange, asked_by };
     let Some(fields) = event.as_object() else {
         return Err(format!("expected an object, found {event}"));
     };
@@ -109,8 +164,8 @@ mod tests {
 
     use super::*;
 
-    fn everything() -> Command {
-        Command::Refresh { layers: Vec::new(), retry: Tried::OnChange }
+    fn everything(asked_by: AskedBy) -> Command {
+        Command::Refresh { layers: Vec::new(), retry: Tried::OnChange, asked_by }
     }
 
     #[test]
@@ -118,11 +173,11 @@ mod tests {
         let rule = json!({"version": "0", "id": "1", "detail-type": "Scheduled Event", "source": "aws.events",
                           "account": "1", "time": "2026-11-23T00:00:00Z", "region": "eu-west-1",
                           "resources": ["arn"], "detail": {}});
-        assert_eq!(command(&rule), Ok(everything()));
-        assert_eq!(command(&json!({})), Ok(everything()));
-        assert_eq!(command(&json!({"command": "refresh"})), Ok(everything()));
+        assert_eq!(command(&rule), Ok(everything(AskedBy::Schedule)));
+        assert_eq!(command(&json!({})), Ok(everything(AskedBy::Schedule)));
+        assert_eq!(command(&json!({"command": "refresh"})), Ok(everything(AskedBy::Person)));
         let geo = LayerName::parse("geo").expect("a layer name");
-        let back = Command::Rollback { layer: geo, to: Some(3) };
+        let back = Command::Rollback { layer: geo, to: Some(3), by: remote() };
         assert_eq!(command(&json!({"command": "rollback", "layer": "geo", "to": 3})), Ok(back));
     }
 

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use freshlayer::LayerName;
 use freshlayer::ports::{Event, Events};
-use freshlayer::report::{ConsumerState, Outcome, Report};
+use freshlayer::report::{Outcome, Report};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -35,7 +35,7 @@ impl Events for Log {
 
 /// Writes how a layer's run ended, and its metrics.
 pub(crate) fn report(report: &Report, now: Timestamp) {
-    let (word, reason) = words(&report.outcome);
+    let (word, reason) = (report.outcome.word(), report.outcome.reason());
     let level = match &report.outcome {
         Outcome::Unchanged { .. } | Outcome::Refreshed { .. } => "INFO",
         Outcome::Rejected { .. } | Outcome::Held { .. } => "WARN",
@@ -44,7 +44,7 @@ pub(crate) fn report(report: &Report, now: Timestamp) {
     let problems: Vec<String> = report.problems.iter().map(ToString::to_string).collect();
     line(&json!({
         "level": level, "message": format!("{}: {word}: {reason}", report.layer), "layer": report.layer,
-        "outcome": word, "problems": problems,
+        "outcome": word, "reason": reason.why, "problems": problems,
     }));
     line(&metrics(report, now));
 }
@@ -54,28 +54,12 @@ pub(crate) fn warning(layer: &LayerName, message: &str) {
     line(&json!({"level": "WARN", "message": format!("{layer}: {message}"), "layer": layer}));
 }
 
-pub(crate) fn words(outcome: &Outcome) -> (&'static str, &str) {
-    match outcome {
-        Outcome::Unchanged { reason } => ("unchanged", reason),
-        Outcome::Refreshed { reason } => ("refreshed", reason),
-        Outcome::Rejected { reason } => ("rejected", reason),
-        Outcome::Held { reason } => ("held", reason),
-        Outcome::Failed { reason } => ("failed", reason),
-    }
-}
-
 /// One document per layer and run. Source: CloudWatch's specification of the embedded metric format.
 fn metrics(report: &Report, now: Timestamp) -> Value {
-    let behind = report.consumers.iter().filter(|consumer| {
-        matches!(
-            consumer.state,
-            ConsumerState::Behind | ConsumerState::Held | ConsumerState::Failed
-        )
-    });
-    let of_outcome = |wanted: &str| u8::from(words(&report.outcome).0 == wanted);
+    let of_outcome = |wanted: &str| u8::from(report.outcome.word() == wanted);
     let downloaded = report.stages.iter().filter(|s| s.stage == freshlayer::ports::Stage::Download);
     let mut values = vec![
-        ("ConsumersBehind", "Count", json!(behind.count())),
+        ("ConsumersBehind", "Count", json!(report.behind())),
         ("DownloadedBytes", "Bytes", json!(downloaded.map(|s| s.size_bytes).sum::<u64>())),
         (
             "Duration",

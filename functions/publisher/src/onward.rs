@@ -1,13 +1,12 @@
 //! What goes on outside this invocation: an event for people's tools, a wake-up for what is on its way, an
 //! invocation of its own for what does not fit.
 
+use freshlayer::LayerName;
 use freshlayer::report::{Outcome, Report};
-use freshlayer::{Engine, LayerName};
 use freshlayer_aws::{Aws, Fault, Wake};
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::event::Tried;
+use crate::event::{AskedBy, Tried};
 use crate::log;
 
 /// How many problems an event names; the log has them all. An event holds 256 KB.
@@ -16,27 +15,6 @@ const PROBLEMS_MAX: usize = 20;
 pub(crate) struct Onward {
     aws: Aws,
     wake_role: Option<String>,
-}
-
-/// The part of an invocation in which further layers are begun with: its first half.
-pub(crate) struct Share {
-    ends: Option<Timestamp>,
-}
-
-impl Share {
-    pub(crate) fn of(engine: &Engine) -> Self {
-        let now = engine.ports.clock.now();
-        let ends = engine.deadline.and_then(|deadline| {
-            let half = deadline.duration_since(now) / 2;
-            now.checked_add(half).ok()
-        });
-        Self { ends }
-    }
-
-    pub(crate) fn is_used_up(&self, engine: &Engine) -> bool {
-        let now = engine.ports.clock.now();
-        self.ends.is_some_and(|ends| now >= ends)
-    }
 }
 
 impl Onward {
@@ -50,8 +28,10 @@ impl Onward {
         function_arn: &str,
         layer: &LayerName,
         retry: Tried,
+        asked_by: AskedBy,
     ) -> Result<(), Fault> {
-        let event = json!({"command": "refresh", "layers": [layer], "retry": retry});
+        let event =
+            json!({"command": "refresh", "layers": [layer], "retry": retry, "asked_by": asked_by});
         self.aws.invoke_later(function_arn, &event.to_string()).await
     }
 
@@ -60,8 +40,8 @@ impl Onward {
     pub(crate) async fn tell(&self, report: &Report, function_arn: &str) -> Vec<String> {
         let mut warnings = Vec::new();
         if !matches!(report.outcome, Outcome::Unchanged { .. }) {
-            let (word, _) = log::words(&report.outcome);
-            let (title, detail) = (format!("Layer {word}"), detail(report).to_string());
+            let title = format!("Layer {}", report.outcome.word());
+            let detail = detail(report).to_string();
             let announced = self.aws.announce(&title, &detail).await;
             warnings.extend(announced.err().map(|fault| fault.to_string()));
         }

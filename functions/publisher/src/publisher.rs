@@ -4,21 +4,22 @@ use std::time::Duration;
 
 use freshlayer::definition::{Definition, read_folder};
 use freshlayer::ports::{Peers, Ports};
-use freshlayer::report::{Exit, Report};
+use freshlayer::report::{Exit, Outcome, Report, Why};
 use freshlayer::state::Owner;
 use freshlayer::{
-    Engine, LayerName, advance, history, pin, refresh, rollback, status, unpin, verify,
+    Attention, Back, Engine, LayerName, advance, chain, freeze, give_lease_back, history, pin,
+    refresh, rollback, status, unfreeze, unpin, verify,
 };
-use freshlayer_aws::{Aws, Glance};
+use freshlayer_aws::Aws;
 use freshlayer_local::SystemClock;
 use jiff::Timestamp;
 use lambda_runtime::{Diagnostic, Error, LambdaEvent};
 use serde_json::{Value, json};
 
-use crate::answer::{Account, answer, diagnostic, done, failed};
-use crate::event::{Command, Tried, command};
+use crate::answer::{Summary, answer, diagnostic, done, failed};
+use crate::event::{AskedBy, Command, Tried, command};
 use crate::log::{self, Log};
-use crate::onward::{Onward, Share};
+use crate::onward::Onward;
 use crate::settings::{Settings, read};
 use crate::source::Upstreams;
 
@@ -26,9 +27,12 @@ use crate::source::Upstreams;
 const LEASE: Duration = Duration::from_mins(16);
 const WORK: &str = "/tmp/freshlayer";
 /// What is left of the invocation when no further function is begun with: enough for an update to settle.
-const SETTLING: Duration = Duration::from_mins(1);
+const UPDATE_RESERVE: Duration = Duration::from_mins(1);
 /// What is left of the invocation when the work stops: enough to report.
 const REPORTING: Duration = Duration::from_secs(5);
+
+/// How long a run waits before it tries again what failed for now: an update of a VPC function takes half a minute.
+const RETRY_PAUSES_SECS: [u64; 4] = [2, 10, 30, 60];
 
 /// Everything that lives as long as the execution environment.
 pub(crate) struct Publisher {
@@ -41,6 +45,8 @@ pub(crate) struct Publisher {
 struct Run<'a> {
     publisher: &'a Publisher,
     engine: Engine,
+    /// When this invocation stops its work.
+    ends: Option<Timestamp>,
     function_arn: String,
 }
 
@@ -63,12 +69,19 @@ impl Publisher {
         let ports = Ports {
             source: Arc::new(Upstreams::new(aws.clone(), settings.maxmind)?),
             store: Arc::new(aws.store()),
-            regions: Arc::new(aws.regions(Glance::WhereNothingRolls)),
+            regions: Arc::new(aws.regions()),
             clock: Arc::new(SystemClock::start()),
-            peers: Arc::new(Strangers),
+            peers: Arc::new(UnknownPeers),
             events: Arc::new(Log),
         };
-        let engine = Engine { ports, work: PathBuf::from(WORK), owner: owner(), deadline: None };
+        let engine = Engine {
+            ports,
+            work: PathBuf::from(WORK),
+            owner: owner(),
+            deadline: None,
+            attention: Attention::Glance,
+            retry_pauses: RETRY_PAUSES_SECS.map(Duration::from_secs).to_vec(),
+        };
         Ok(Self { engine, definitions, onward: Onward::new(aws, settings.wake_role) })
     }
 
@@ -78,22 +91,21 @@ impl Publisher {
         let command =
             command(&event.payload).map_err(|message| diagnostic(Exit::Usage, message))?;
         let deadline = event.context.deadline;
+        let attention = match &command {
+            Command::Refresh { asked_by, .. } => (*asked_by).into(),
+            _ => Attention::Whole,
+        };
         let run = Run {
             publisher: self,
             engine: Engine {
-                deadline: timestamp(deadline.saturating_sub(millis(SETTLING))),
+                deadline: timestamp(deadline.saturating_sub(millis(UPDATE_RESERVE))),
+                attention,
                 ..self.engine.clone()
             },
+            ends: timestamp(deadline.saturating_sub(millis(REPORTING))),
             function_arn: event.context.invoked_function_arn,
         };
-        let now = u64::try_from(self.engine.ports.clock.now().as_millisecond()).unwrap_or(0);
-        let left = deadline.saturating_sub(millis(REPORTING)).saturating_sub(now);
-        let work = tokio::time::timeout(Duration::from_millis(left), run.done(command));
-        work.await.unwrap_or_else(|_elapsed| {
-            let message =
-                "out of time; what is done is recorded, and the next run goes on from there";
-            Err(diagnostic(Exit::Failed, message.to_owned()))
-        })
+        run.answer(command).await
     }
 
     /// Returns the definitions of some layers, or of all.
@@ -112,36 +124,36 @@ impl Publisher {
 }
 
 impl Run<'_> {
-    async fn done(&self, command: Command) -> Result<Value, Diagnostic> {
+    async fn answer(&self, command: Command) -> Result<Value, Diagnostic> {
         let (publisher, engine) = (self.publisher, &self.engine);
         match command {
-            Command::Refresh { layers, retry } => {
-                let (share, mut account) = (Share::of(engine), Account::default());
-                for definition in publisher.chosen(&layers)? {
-                    // What does not fit in here gets an invocation of its own.
-                    if share.is_used_up(engine) && !account.reports.is_empty() {
-                        self.hand_on(&definition.layer, retry, &mut account).await;
-                        continue;
-                    }
-                    let report = refresh(engine, definition, retry.into()).await;
-                    self.tell(report, &mut account).await;
+            Command::Refresh { layers, retry, asked_by } => {
+                let mut summary = Summary::default();
+                let chosen = publisher.chosen(&layers)?;
+                let here = self.hand_on(chosen, retry, asked_by, &mut summary).await;
+                for definition in here {
+                    let work = refresh(engine, definition, retry.into());
+                    let report = self.in_time(&definition.layer, work).await;
+                    self.tell(report, &mut summary).await;
                 }
-                answer("refresh", &account)
+                answer("refresh", &summary)
             }
             Command::Advance { layers } => {
-                let mut account = Account::default();
+                let mut summary = Summary::default();
                 for definition in publisher.chosen(&layers)? {
-                    let report = advance(engine, definition).await;
-                    self.tell(report, &mut account).await;
+                    let work = advance(engine, definition);
+                    let report = self.in_time(&definition.layer, work).await;
+                    self.tell(report, &mut summary).await;
                 }
-                answer("advance", &account)
+                answer("advance", &summary)
             }
-            Command::Rollback { layer, to } => {
-                let mut account = Account::default();
-                let report = rollback(engine, publisher.one(&layer)?, to).await;
+            Command::Rollback { layer, to, by } => {
+                let mut summary = Summary::default();
+                let to = to.map_or(Back::Stable, Back::Release);
+                let report = rollback(engine, publisher.one(&layer)?, to, &by).await;
                 let report = report.map_err(|error| failed(&error))?;
-                self.tell(report, &mut account).await;
-                answer("rollback", &account)
+                self.tell(report, &mut summary).await;
+                answer("rollback", &summary)
             }
             Command::Status { layers } => {
                 let mut statuses = Vec::new();
@@ -160,36 +172,89 @@ impl Run<'_> {
                 let verified = verified.map_err(|error| failed(&error))?;
                 Ok(done("verify", verified.exit(), "verified", json!(verified)))
             }
-            Command::Pin { layer, to, reason } => {
-                let pinned = pin(engine, &layer, to, reason).await;
+            Command::Pin { layer, to, reason, by } => {
+                let pinned = pin(engine, &layer, to, &by, reason).await;
                 let pinned = pinned.map_err(|error| failed(&error))?;
                 Ok(done("pin", Exit::Done, "release", json!(pinned.seq)))
             }
-            Command::Unpin { layer } => {
-                let unpinned = unpin(engine, &layer).await.map_err(|error| failed(&error))?;
+            Command::Unpin { layer, by } => {
+                let unpinned = unpin(engine, &layer, &by).await;
+                let unpinned = unpinned.map_err(|error| failed(&error))?;
                 Ok(done("unpin", Exit::Done, "was_pinned", json!(unpinned)))
+            }
+            Command::Freeze { layers, reason, by } => {
+                for definition in publisher.chosen(&layers)? {
+                    let frozen = freeze(engine, &definition.layer, &by, reason.clone()).await;
+                    frozen.map_err(|error| failed(&error))?;
+                }
+                Ok(done("freeze", Exit::Done, "frozen", json!(true)))
+            }
+            Command::Unfreeze { layers } => {
+                for definition in publisher.chosen(&layers)? {
+                    let unfrozen = unfreeze(engine, &definition.layer).await;
+                    unfrozen.map_err(|error| failed(&error))?;
+                }
+                Ok(done("unfreeze", Exit::Done, "frozen", json!(false)))
             }
         }
     }
 
-    /// Has a layer refreshed by another invocation. Where that fails the next schedule does it.
-    async fn hand_on(&self, layer: &LayerName, retry: Tried, account: &mut Account) {
-        let onward = &self.publisher.onward;
-        match onward.hand_on(&self.function_arn, layer, retry).await {
-            Ok(()) => account.handed_on.push(layer.clone()),
-            Err(fault) => {
-                log::warning(layer, &fault.to_string());
-                account.warnings.push(fault.to_string());
+    /// Does the work of one layer until time is up. A run that is cut off gives its lease back, and says what failed.
+    async fn in_time(&self, layer: &LayerName, work: impl Future<Output = Report>) -> Report {
+        let now = self.engine.ports.clock.now();
+        let left = self.ends.map(|ends| ends.duration_since(now));
+        let left = left.and_then(|left| Duration::try_from(left).ok()).unwrap_or_default();
+        if let Ok(report) = tokio::time::timeout(left, work).await {
+            return report;
+        }
+        let back = give_lease_back(&self.engine, layer).await;
+        let error = match back {
+            Ok(()) => "out of time; the release that serves is untouched, and the next run goes on"
+                .to_owned(),
+            Err(error) => {
+                format!("out of time, and its lease runs out by itself: {}", chain(&error))
+            }
+        };
+        Report::of(layer.clone(), Outcome::Failed { reason: Why::Error { error }.into() })
+    }
+
+    /// Where there is more than one layer each gets an invocation of its own from the start, in an order that rotates:
+    /// no layer waits for another one's upstream. Returns the layers that are left to this invocation.
+    async fn hand_on<'d>(
+        &self,
+        mut layers: Vec<&'d Definition>,
+        retry: Tried,
+        asked_by: AskedBy,
+        summary: &mut Summary,
+    ) -> Vec<&'d Definition> {
+        let hours = self.engine.ports.clock.now().as_second() / 3_600;
+        let turn = usize::try_from(hours).unwrap_or_default() % layers.len().max(1);
+        layers.rotate_left(turn);
+        let mut here = Vec::new();
+        for definition in layers {
+            if here.is_empty() {
+                here.push(definition);
+                continue;
+            }
+            let (layer, onward) = (&definition.layer, &self.publisher.onward);
+            match onward.hand_on(&self.function_arn, layer, retry, asked_by).await {
+                Ok(()) => summary.handed_on.push(layer.clone()),
+                Err(fault) => {
+                    log::warning(layer, &fault.to_string());
+                    summary.warnings.push(fault.to_string());
+                    here.push(definition);
+                }
             }
         }
+        here
     }
 
     /// Logs a report, tells the event bus, and sees to it that what is on its way is gone on with.
-    async fn tell(&self, report: Report, account: &mut Account) {
+    async fn tell(&self, report: Report, summary: &mut Summary) {
         log::report(&report, self.engine.ports.clock.now());
         let told = self.publisher.onward.tell(&report, &self.function_arn);
-        account.warnings.extend(told.await);
-        account.reports.push(report);
+        summary.warnings.extend(told.await);
+        summary.reports.push(report);
     }
 }
 
@@ -202,9 +267,9 @@ fn owner() -> Owner {
 }
 
 /// Nothing is known of other execution environments: their leases run out.
-struct Strangers;
+struct UnknownPeers;
 
-impl Peers for Strangers {
+impl Peers for UnknownPeers {
     fn is_gone(&self, _owner: &str) -> bool {
         false
     }

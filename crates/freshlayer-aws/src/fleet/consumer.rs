@@ -1,12 +1,13 @@
 //! From Lambda's answers to what a decision needs.
 
-use aws_sdk_lambda::types::FunctionConfiguration;
-use freshlayer::ports::Configuration;
-use freshlayer::{Digest, LayerVersionArn};
+use aws_sdk_lambda::types::{
+    self, AliasConfiguration, AliasRoutingConfiguration, FunctionConfiguration, LastUpdateStatus,
+};
+use freshlayer::ports::{Alias, Configuration, PublishedVersion, Routing, Unqualified, Update};
+use freshlayer::{Digest, LayerVersionArn, definition};
 use sha2::{Digest as _, Sha256};
 
-/// Reduces a function's configuration. Layers in a form that is not known (an AWS-owned one) stay in the
-/// settings' digest, so that they count as somebody else's.
+/// Reduces a function's configuration.
 pub(super) fn configuration(found: &FunctionConfiguration) -> Configuration {
     Configuration {
         code_sha256: found.code_sha256().unwrap_or_default().to_owned(),
@@ -15,16 +16,80 @@ pub(super) fn configuration(found: &FunctionConfiguration) -> Configuration {
     }
 }
 
-/// The layers whose ARN has the common form.
+/// All layers, in their order.
 pub(super) fn layers(found: &FunctionConfiguration) -> Vec<LayerVersionArn> {
-    let arns = raw_layers(found).into_iter();
-    arns.filter_map(|arn| LayerVersionArn::parse(&arn).ok()).collect()
+    let arns = found.layers().iter().filter_map(|layer| layer.arn());
+    arns.map(LayerVersionArn::listed).collect()
 }
 
-/// All layers, as Lambda writes them.
-pub(super) fn raw_layers(found: &FunctionConfiguration) -> Vec<String> {
-    let arns = found.layers().iter().filter_map(|layer| layer.arn());
-    arns.map(str::to_owned).collect()
+/// The processor architectures; Lambda's default is x86_64.
+pub(super) fn architectures(found: &FunctionConfiguration) -> Vec<definition::Architecture> {
+    let known = found.architectures().iter().filter_map(|one| match one {
+        types::Architecture::X8664 => Some(definition::Architecture::X86),
+        types::Architecture::Arm64 => Some(definition::Architecture::Arm),
+        _ => None,
+    });
+    known.collect()
+}
+
+/// What a caller without a qualifier gets.
+pub(super) fn unqualified(found: &FunctionConfiguration) -> Unqualified {
+    match found.capacity_provider_config() {
+        Some(_) => Unqualified::LatestPublished,
+        None => Unqualified::Latest,
+    }
+}
+
+/// How the last update of `$LATEST` ended.
+pub(super) fn update(found: &FunctionConfiguration) -> Update {
+    match found.last_update_status() {
+        Some(LastUpdateStatus::Failed) => {
+            let reason = found.last_update_status_reason();
+            Update::Failed(reason.unwrap_or("the update failed, without a reason").to_owned())
+        }
+        Some(LastUpdateStatus::InProgress) => Update::Running,
+        _ => Update::Done,
+    }
+}
+
+/// A published version.
+pub(super) fn published(number: u64, found: &FunctionConfiguration) -> PublishedVersion {
+    let description = found.description().unwrap_or_default().to_owned();
+    PublishedVersion { number, configuration: configuration(found), description }
+}
+
+/// An alias; one on `$LATEST` follows by itself.
+pub(super) fn alias(found: &AliasConfiguration) -> Option<Alias> {
+    Some(Alias {
+        name: found.name()?.to_owned(),
+        version: number(found.function_version())?,
+        revision_id: found.revision_id().unwrap_or_default().to_owned(),
+        routing: routing(found.routing_config()),
+    })
+}
+
+pub(super) fn routing(found: Option<&AliasRoutingConfiguration>) -> Routing {
+    let weights = found.and_then(AliasRoutingConfiguration::additional_version_weights);
+    let first = weights.into_iter().flatten().next();
+    let split = first.and_then(|(version, weight)| Some((version.parse().ok()?, *weight)));
+    match split {
+        Some((version, weight)) => Routing::Split { version, percent: percent(weight) },
+        None => Routing::Whole,
+    }
+}
+
+/// Only a weight of 1.0 is 100 %.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the weight is clamped to 0 to 100 first"
+)]
+fn percent(weight: f64) -> u8 {
+    (weight * 100.0).floor().clamp(0.0, 100.0) as u8
+}
+
+pub(super) fn number(version: Option<&str>) -> Option<u64> {
+    version?.parse().ok()
 }
 
 /// Variables under a key that we may not use are unknown, and no two unknown ones are equal: the function is
@@ -63,11 +128,6 @@ fn settings(found: &FunctionConfiguration) -> String {
     for part in parts {
         hasher.update(part);
         hasher.update(b"\n");
-    }
-    for layer in found.layers() {
-        if let Some(arn) = layer.arn().filter(|arn| LayerVersionArn::parse(arn).is_err()) {
-            hasher.update(arn);
-        }
     }
     Digest::of(hasher).to_string()
 }

@@ -1,8 +1,10 @@
-//! Functions and aliases of one account and Region.
+//! Functions and aliases of one account and Region: facts in, steps out.
 //!
-//! `observe` looks at everything once, in pages; `steps` does one change and looks again at that function only.
+//! `observe` lists everything, in pages; `look` reads one function closely; `steps` does one change and reads that
+//! function again. Nothing is decided here.
 
 mod consumer;
+mod look;
 mod observe;
 mod steps;
 
@@ -11,7 +13,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use freshlayer::LayerVersionArn;
-use freshlayer::ports::{Consumer, Fleet, FleetError, FunctionName, PortError, Step, User};
+use freshlayer::ports::{
+    Consumer, Fleet, FleetError, FunctionName, Glimpse, PortError, Step, User,
+};
 
 use crate::{Fault, Pace};
 
@@ -23,41 +27,10 @@ pub struct LambdaFleet {
     lambda: aws_sdk_lambda::Client,
     tagging: aws_sdk_resourcegroupstagging::Client,
     pace: Pace,
-    glance: Glance,
-    /// What was seen of each function last, so that a step costs no second look at what it does not change.
-    seen: Arc<Mutex<HashMap<FunctionName, Seen>>>,
-    /// Functions that somebody else changed under our hands.
+    /// How each function was when it was last read, so that a step costs no second look at what it does not change.
+    cache: Arc<Mutex<HashMap<FunctionName, Consumer>>>,
+    /// Functions that were changed by other hands while this run worked on them: the list may lag behind them.
     restless: Mutex<HashSet<FunctionName>>,
-}
-
-/// Whether a run that finds nothing new may be content with one list of the functions, without their aliases
-/// and tags.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Glance {
-    /// It looks at everything: a person asks.
-    Never,
-    /// It may: for schedules, where the next release looks at everything again.
-    WhereNothingRolls,
-}
-
-/// A function as it was seen last.
-#[derive(Debug, Clone)]
-struct Seen {
-    consumer: Consumer,
-    /// `$LATEST`'s layers as Lambda writes them, to be written back.
-    layers: Vec<String>,
-    /// Aliases that split their traffic between two versions.
-    split: Vec<String>,
-    /// What callers without a qualifier get.
-    unqualified: Unqualified,
-}
-
-/// What callers without a qualifier get.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Unqualified {
-    Latest,
-    /// On Managed Instances: `$LATEST.PUBLISHED`, which nothing but a publish changes.
-    LatestPublished,
 }
 
 impl LambdaFleet {
@@ -65,9 +38,8 @@ impl LambdaFleet {
         lambda: aws_sdk_lambda::Client,
         tagging: aws_sdk_resourcegroupstagging::Client,
         pace: Pace,
-        glance: Glance,
     ) -> Self {
-        Self { lambda, tagging, pace, glance, seen: Arc::default(), restless: Mutex::default() }
+        Self { lambda, tagging, pace, cache: Arc::default(), restless: Mutex::default() }
     }
 
     /// Returns the layers of a function's version or alias, in its order; without one, of `$LATEST`.
@@ -80,38 +52,42 @@ impl LambdaFleet {
         qualifier: Option<&str>,
     ) -> Result<Vec<String>, Fault> {
         let found = self.get(function, qualifier.unwrap_or(LATEST)).await?;
-        Ok(consumer::raw_layers(&found))
+        Ok(consumer::layers(&found).iter().map(ToString::to_string).collect())
     }
 
-    fn seen(&self, function: &FunctionName) -> Option<Seen> {
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.get(function).cloned()
+    fn cached(&self, function: &FunctionName) -> Option<Consumer> {
+        let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.get(function).cloned()
     }
 
-    fn remember(&self, known: Seen) -> Consumer {
-        let consumer = known.consumer.clone();
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.insert(consumer.function.clone(), known);
-        consumer
+    fn remember(&self, consumer: &Consumer) {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.insert(consumer.function.clone(), consumer.clone());
+    }
+
+    fn is_restless(&self, function: &FunctionName) -> bool {
+        let restless = self.restless.lock().unwrap_or_else(PoisonError::into_inner);
+        restless.contains(function)
+    }
+
+    fn note_restless(&self, function: &FunctionName) {
+        let mut restless = self.restless.lock().unwrap_or_else(PoisonError::into_inner);
+        restless.insert(function.clone());
     }
 }
 
 #[async_trait]
 impl Fleet for LambdaFleet {
     async fn observe(&self, target: &LayerVersionArn) -> Result<Vec<Consumer>, PortError> {
-        let mut consumers = Vec::new();
-        for known in self.look(target).await? {
-            consumers.push(self.remember(known));
+        let consumers = self.list_consumers(target).await?;
+        for consumer in &consumers {
+            self.remember(consumer);
         }
-        consumers.sort_by(|a, b| a.function.cmp(&b.function));
         Ok(consumers)
     }
 
-    async fn is_settled(&self, target: &LayerVersionArn) -> Result<bool, PortError> {
-        match self.glance {
-            Glance::Never => Ok(false),
-            Glance::WhereNothingRolls => Ok(self.latest_are_on(target).await?),
-        }
+    async fn glance(&self, target: &LayerVersionArn) -> Result<Glimpse, PortError> {
+        Ok(self.glimpse(target).await?)
     }
 
     async fn in_use(
@@ -122,36 +98,27 @@ impl Fleet for LambdaFleet {
     }
 
     async fn apply(&self, step: &Step) -> Result<Consumer, FleetError> {
-        let done = self.step(step).await;
-        if let Err(FleetError::Changed { function }) = &done {
-            let mut restless = self.restless.lock().unwrap_or_else(PoisonError::into_inner);
-            restless.insert(function.clone());
-        }
-        done
-    }
-}
-
-impl LambdaFleet {
-    fn is_restless(&self, function: &FunctionName) -> bool {
-        let restless = self.restless.lock().unwrap_or_else(PoisonError::into_inner);
-        restless.contains(function)
-    }
-
-    async fn step(&self, step: &Step) -> Result<Consumer, FleetError> {
         let function = step.function();
-        let changed = || FleetError::Changed { function: function.clone() };
-        let known = self.seen(function).ok_or_else(changed)?;
-        let known = match step {
-            Step::SetLayer { layer, revision_id, .. } => {
-                self.set_layer(known, layer, revision_id).await?
+        let known = self.cached(function);
+        let known = known.ok_or_else(|| FleetError::Changed { function: function.clone() })?;
+        let done = match step {
+            Step::Look { .. } => self.look(known).await,
+            Step::SetLayers { layers, revision_id, .. } => {
+                self.set_layers(known, layers, revision_id).await
             }
-            Step::PublishVersion { code_sha256, revision_id, .. } => {
-                self.publish(known, code_sha256, revision_id).await?
+            Step::PublishVersion { code_sha256, revision_id, description, .. } => {
+                self.publish(known, code_sha256, revision_id, description).await
             }
             Step::MoveAlias { alias, version, revision_id, .. } => {
-                self.move_alias(known, alias, *version, revision_id).await?
+                self.move_alias(known, alias, *version, revision_id).await
             }
+            Step::RetireVersion { version, .. } => self.retire(known, *version).await,
         };
-        Ok(self.remember(known))
+        match &done {
+            Ok(consumer) => self.remember(consumer),
+            Err(FleetError::Changed { function }) => self.note_restless(function),
+            Err(_) => {}
+        }
+        done
     }
 }

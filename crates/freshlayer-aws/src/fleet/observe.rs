@@ -1,121 +1,78 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_lambda::operation::list_functions::ListFunctionsOutput;
-use aws_sdk_lambda::types::{
-    AliasConfiguration, FunctionConfiguration, FunctionVersion, LastUpdateStatus,
-};
+use aws_sdk_lambda::types::{FunctionConfiguration, FunctionVersion};
 use aws_sdk_resourcegroupstagging::types::TagFilter;
 use freshlayer::LayerVersionArn;
-use freshlayer::ports::{Alias, Configuration, Consumer, FunctionName, PublishedVersion, User};
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use freshlayer::ports::{Consumer, FunctionName, Glimpse, Look, PublishedVersion, Update, User};
 
-use super::consumer::{configuration, layers, raw_layers};
-use super::{LATEST, LambdaFleet, Seen, Unqualified};
+use super::consumer::{
+    architectures, configuration, layers, number, published, unqualified, update,
+};
+use super::{LATEST, LambdaFleet};
 use crate::Fault;
-
-/// `GetFunction` takes 100 calls a second; each takes a few hundredths of one.
-const LOOKS_AT_ONCE: usize = 4;
 
 type Tags = BTreeMap<String, String>;
 
-/// A function as the list has it: `$LATEST`, and the published versions.
+/// A function as the list has it, reduced to what a candidate needs.
 #[derive(Default)]
 struct Listed {
-    latest: Option<FunctionConfiguration>,
-    versions: BTreeMap<u64, FunctionConfiguration>,
-}
-
-impl Listed {
-    fn uses(&self, layer: &str) -> bool {
-        let mut configurations = self.latest.iter().chain(self.versions.values());
-        configurations.any(|found| layers(found).iter().any(|arn| arn.layer() == layer))
-    }
+    latest: Option<Consumer>,
+    versions: Vec<PublishedVersion>,
+    uses: bool,
 }
 
 impl LambdaFleet {
-    /// Finds every consumer: one call per 50 functions and versions, one for the tags, and one for the aliases of
-    /// each consumer that has published versions.
-    pub(super) async fn look(&self, target: &LayerVersionArn) -> Result<Vec<Seen>, Fault> {
-        let tagged = self.tagged(target.layer_name()).await?;
-        let candidates = self.list().await?.into_iter().filter_map(|(function, listed)| {
-            let tags = tagged.get(function.as_str()).cloned();
-            let wanted = tags.is_some() || listed.uses(target.layer());
-            wanted.then_some((function, listed, tags))
-        });
-        let looks =
-            candidates.map(|(function, listed, tags)| self.one(target, function, listed, tags));
-        let seen: Vec<Option<Seen>> =
-            stream::iter(looks).buffer_unordered(LOOKS_AT_ONCE).try_collect().await?;
-        Ok(seen.into_iter().flatten().collect())
-    }
-
-    async fn one(
+    /// Finds every consumer: one call per 50 functions and versions, and one for the tags. Of functions that changed
+    /// under our hands the list may lag, so they are read anew.
+    pub(super) async fn list_consumers(
         &self,
         target: &LayerVersionArn,
-        function: FunctionName,
-        listed: Listed,
-        tags: Option<Tags>,
-    ) -> Result<Option<Seen>, Fault> {
-        let Some(latest) = self.latest(target, &function, &listed).await? else {
-            return Ok(None);
-        };
-        let aliases = match listed.versions.is_empty() {
-            // An alias leads to a published version.
-            true => Some(Vec::new()),
-            false => there(self.aliases(&function).await)?,
-        };
-        let Some(aliases) = aliases else {
-            return Ok(None);
-        };
-        let opted_in = tags.is_some();
-        let seen = Seen {
-            consumer: Consumer {
-                latest: in_effect(&latest, target),
-                revision_id: latest.revision_id().unwrap_or_default().to_owned(),
-                versions: self.versions(&function, &listed, &aliases).await?,
-                aliases: aliases.iter().filter_map(alias).collect(),
-                tags: tags.unwrap_or_default(),
-                function,
-            },
-            layers: raw_layers(&latest),
-            split: aliases.iter().filter_map(splits).collect(),
-            unqualified: match latest.capacity_provider_config() {
-                Some(_) => Unqualified::LatestPublished,
-                None => Unqualified::Latest,
-            },
-        };
-        let uses = opted_in || is_consumer(&seen.consumer, target.layer());
-        Ok(uses.then_some(seen))
-    }
-
-    /// Returns `$LATEST` as the list has it, which may lag, or read anew where that would mislead: the list leaves
-    /// out how the last update ended, and a function that changed under our hands is not asked of a list again.
-    /// `None` where the function is gone by now.
-    async fn latest(
-        &self,
-        target: &LayerVersionArn,
-        function: &FunctionName,
-        listed: &Listed,
-    ) -> Result<Option<FunctionConfiguration>, Fault> {
-        let is_behind = |found: &&FunctionConfiguration| !layers(found).contains(target);
-        match listed.latest.as_ref().filter(is_behind) {
-            Some(listed) if !self.is_restless(function) => Ok(Some(listed.clone())),
-            _ => there(self.get(function, LATEST).await),
+    ) -> Result<Vec<Consumer>, Fault> {
+        let mut tagged = self.tagged(target.layer_name()).await?;
+        let mut consumers = Vec::new();
+        for (function, listed) in self.list(target).await? {
+            let tags = tagged.remove(function.as_str());
+            if tags.is_none() && !listed.uses {
+                continue;
+            }
+            let Some(mut consumer) = listed.latest else { continue };
+            consumer.versions = listed.versions;
+            consumer.versions.sort_by_key(|version| version.number);
+            consumer.tags = tags.unwrap_or_default();
+            if self.is_restless(&function) {
+                match there(self.get(&function, LATEST).await)? {
+                    Some(found) => super::look::take_latest(&mut consumer, &found),
+                    None => continue,
+                }
+            }
+            consumers.push(consumer);
         }
+        Ok(consumers)
     }
 
-    /// Tells whether every `$LATEST` that uses the layer uses this version of it.
-    pub(super) async fn latest_are_on(&self, target: &LayerVersionArn) -> Result<bool, Fault> {
+    /// Counts the functions that use another version of the layer in `$LATEST`, and reads the tags.
+    pub(super) async fn glimpse(&self, target: &LayerVersionArn) -> Result<Glimpse, Fault> {
+        let tag = format!("freshlayer:{}", target.layer_name());
+        let mut glimpse = Glimpse::default();
+        for (function, tags) in self.tagged(target.layer_name()).await? {
+            let function = FunctionName::parse(&function);
+            if let (Ok(function), Some(value)) = (function, tags.get(&tag)) {
+                glimpse.tags.insert(function, value.clone());
+            }
+        }
         let mut marker = None;
         loop {
             let page = self.page(None, marker).await?;
-            let mut used = page.functions().iter().flat_map(layers);
-            if used.any(|arn| arn.layer() == target.layer() && arn != *target) {
-                return Ok(false);
+            for found in page.functions() {
+                let used = layers(found);
+                let mut used = used.iter();
+                let elsewhere = used.any(|arn| arn.layer() == target.layer() && arn != target);
+                glimpse.elsewhere += usize::from(elsewhere);
             }
             marker = next(page.next_marker());
             if marker.is_none() {
-                return Ok(true);
+                return Ok(glimpse);
             }
         }
     }
@@ -131,7 +88,12 @@ impl LambdaFleet {
         page.map_err(Fault::of("ListFunctions"))
     }
 
-    async fn list(&self) -> Result<BTreeMap<FunctionName, Listed>, Fault> {
+    /// Lists all functions with all versions. Only what a decision needs is kept of each: an account may have 50,000
+    /// versions, with their variables.
+    async fn list(
+        &self,
+        target: &LayerVersionArn,
+    ) -> Result<BTreeMap<FunctionName, Listed>, Fault> {
         let mut functions: BTreeMap<FunctionName, Listed> = BTreeMap::new();
         let mut marker = None;
         loop {
@@ -140,10 +102,13 @@ impl LambdaFleet {
                 let Some(Ok(name)) = found.function_name().map(FunctionName::parse) else {
                     continue;
                 };
-                let listed = functions.entry(name).or_default();
+                let listed = functions.entry(name.clone()).or_default();
+                listed.uses |= layers(found).iter().any(|arn| arn.layer() == target.layer());
                 match number(found.version()) {
-                    Some(number) => drop(listed.versions.insert(number, found.clone())),
-                    None if found.version() == Some(LATEST) => listed.latest = Some(found.clone()),
+                    Some(number) => listed.versions.push(published(number, found)),
+                    None if found.version() == Some(LATEST) => {
+                        listed.latest = Some(consumer(name, found));
+                    }
                     None => {}
                 }
             }
@@ -182,7 +147,7 @@ impl LambdaFleet {
         }
         for function in changeable {
             let found = there(self.get(&function, LATEST).await)?;
-            if found.is_some_and(|found| failed(&found)) {
+            if found.is_some_and(|found| matches!(update(&found), Update::Failed(_))) {
                 let words = format!(
                     "the last update of {function} failed, so its layers are not known: deploy it again"
                 );
@@ -192,7 +157,7 @@ impl LambdaFleet {
         Ok(named)
     }
 
-    /// Finds the functions that carry an order for this layer, with all their tags.
+    /// Finds the functions that have the tag of this layer, with all their tags.
     async fn tagged(&self, layer: &str) -> Result<HashMap<String, Tags>, Fault> {
         let filter = TagFilter::builder().key(format!("freshlayer:{layer}")).build();
         let mut functions = HashMap::new();
@@ -218,69 +183,20 @@ impl LambdaFleet {
             }
         }
     }
-
-    async fn aliases(&self, function: &FunctionName) -> Result<Vec<AliasConfiguration>, Fault> {
-        let (mut aliases, mut marker) = (Vec::new(), None);
-        loop {
-            self.pace.turn().await;
-            let asked = self.lambda.list_aliases().function_name(function.as_str());
-            let page = asked.set_marker(marker).send().await;
-            let page = page.map_err(Fault::of("ListAliases"))?;
-            aliases.extend_from_slice(page.aliases());
-            marker = next(page.next_marker());
-            if marker.is_none() {
-                return Ok(aliases);
-            }
-        }
-    }
-
-    /// Returns the versions behind the aliases, and the newest one, oldest first.
-    async fn versions(
-        &self,
-        function: &FunctionName,
-        listed: &Listed,
-        aliases: &[AliasConfiguration],
-    ) -> Result<Vec<PublishedVersion>, Fault> {
-        let behind = aliases.iter().filter_map(|found| number(found.function_version()));
-        let newest = listed.versions.keys().next_back().copied();
-        let wanted: BTreeSet<u64> = behind.chain(newest).collect();
-        let mut versions = Vec::new();
-        for number in wanted {
-            let configuration = match listed.versions.get(&number) {
-                Some(found) => configuration(found),
-                None => configuration(&self.get(function, &number.to_string()).await?),
-            };
-            versions.push(PublishedVersion { number, configuration });
-        }
-        Ok(versions)
-    }
-
-    /// Reads one version of a function. `GetFunction` has a limit of its own, 100 calls a second.
-    pub(super) async fn get(
-        &self,
-        function: &FunctionName,
-        qualifier: &str,
-    ) -> Result<FunctionConfiguration, Fault> {
-        let asked = self.lambda.get_function().function_name(function.as_str());
-        let found = asked.qualifier(qualifier).send().await;
-        let found = found.map_err(Fault::of("GetFunction"))?;
-        let odd = || Fault::odd("GetFunction", format!("{function} comes without a configuration"));
-        found.configuration.ok_or_else(odd)
-    }
 }
 
-/// What is in effect: after an update that failed Lambda lists the new layers and serves the old ones. Ours
-/// counts as not there then, so that the update is made again.
-fn in_effect(latest: &FunctionConfiguration, target: &LayerVersionArn) -> Configuration {
-    let mut found = configuration(latest);
-    if failed(latest) {
-        found.layers.retain(|arn| arn != target);
+/// A function as the list has it: how its last update ended and its aliases are not known.
+fn consumer(function: FunctionName, latest: &FunctionConfiguration) -> Consumer {
+    Consumer {
+        latest: configuration(latest),
+        revision_id: latest.revision_id().unwrap_or_default().to_owned(),
+        unqualified: unqualified(latest),
+        architectures: architectures(latest),
+        versions: Vec::new(),
+        look: None::<Look>,
+        tags: BTreeMap::new(),
+        function,
     }
-    found
-}
-
-fn failed(found: &FunctionConfiguration) -> bool {
-    found.last_update_status() == Some(&LastUpdateStatus::Failed)
 }
 
 fn there<T>(found: Result<T, Fault>) -> Result<Option<T>, Fault> {
@@ -291,33 +207,6 @@ fn there<T>(found: Result<T, Fault>) -> Result<Option<T>, Fault> {
 }
 
 /// An empty mark is the end, too.
-fn next(mark: Option<&str>) -> Option<String> {
+pub(super) fn next(mark: Option<&str>) -> Option<String> {
     mark.filter(|mark| !mark.is_empty()).map(str::to_owned)
-}
-
-fn number(version: Option<&str>) -> Option<u64> {
-    version?.parse().ok()
-}
-
-fn is_consumer(consumer: &Consumer, layer: &str) -> bool {
-    let behind = consumer.versions.iter().filter(|version| {
-        let mut aliases = consumer.aliases.iter();
-        aliases.any(|alias| alias.version == version.number)
-    });
-    let mut configurations = behind.map(|version| &version.configuration).chain([&consumer.latest]);
-    configurations.any(|one| one.layers.iter().any(|arn| arn.layer() == layer))
-}
-
-/// An alias on `$LATEST` follows by itself.
-fn alias(found: &AliasConfiguration) -> Option<Alias> {
-    Some(Alias {
-        name: found.name()?.to_owned(),
-        version: number(found.function_version())?,
-        revision_id: found.revision_id().unwrap_or_default().to_owned(),
-    })
-}
-
-fn splits(found: &AliasConfiguration) -> Option<String> {
-    let weights = found.routing_config()?.additional_version_weights()?;
-    (!weights.is_empty()).then(|| found.name().unwrap_or_default().to_owned())
 }

@@ -97,7 +97,8 @@ impl Converge<'_, '_, '_> {
                 }
             };
             let ordered = self.session.head().aim() != Some(target.aim);
-            if ordered && !self.run.engine.is_out_of_time() {
+            let again = ordered || self.forget_deleted(&target, &came).await?;
+            if again && !self.run.engine.is_out_of_time() {
                 continue;
             }
             return self.end(&target, *came).await;
@@ -179,6 +180,32 @@ impl Converge<'_, '_, '_> {
             running.done(0);
         }
         Ok(Turn::Came(Box::new(came)))
+    }
+
+    /// A layer version that other hands deleted is forgotten, so that the next turn publishes it again from its zip.
+    async fn forget_deleted(&mut self, target: &Target, came: &Came) -> Result<bool, Error> {
+        let missing = |stuck: &Stuck| match stuck {
+            Stuck::Refused(Why::Refused { words }) => words.contains("does not exist"),
+            _ => false,
+        };
+        if !came.strays.values().any(missing) || !self.session.holds_lease() {
+            return Ok(false);
+        }
+        let mut lost = Vec::new();
+        let destinations = &self.run.definition.destinations;
+        for region in self.run.engine.ports.regions.of(destinations).await {
+            let name = region.registry.region();
+            let version = self.session.head().version(target.outline.seq, name);
+            if let Some(version) = version
+                && matches!(region.registry.read_back(version).await, Ok(None))
+            {
+                lost.push(name.clone());
+            }
+        }
+        let release = target.outline.seq;
+        let forget = |head: &mut Head| lost.iter().for_each(|region| head.lost(release, region));
+        self.session.change(forget).await?;
+        Ok(!lost.is_empty())
     }
 
     fn is_ordered_otherwise(&self, target: &Target) -> bool {

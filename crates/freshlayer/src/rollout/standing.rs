@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::act::{Strays, Stuck};
 use super::plan::{PlaceView, Plan, Standing, World};
 use crate::names::{LayerVersionArn, Place};
-use crate::ports::{Consumer, FunctionName};
+use crate::ports::{Configuration, Consumer, FunctionName};
 use crate::report::{ConsumerReport, ConsumerState, PlaceReport, Reason, Why};
 
 /// What is known after a run, or before one.
@@ -24,7 +24,7 @@ impl Known<'_> {
     pub(crate) fn consumers(&self) -> Vec<ConsumerReport> {
         let views = self.world.places.iter();
         let all = views.flat_map(|view| {
-            let consumers = view.consumers.iter().flatten();
+            let consumers = view.consumers.iter().flatten().filter(|one| is_consumer(view, one));
             consumers.map(|consumer| self.consumer(view, consumer))
         });
         all.collect()
@@ -80,6 +80,20 @@ pub(crate) fn places(
         .collect();
     reports.sort_by(|a, b| a.place.cmp(&b.place));
     reports
+}
+
+/// A published version without an alias may name the layer still: that alone makes no consumer.
+fn is_consumer(view: &PlaceView, function: &Consumer) -> bool {
+    let Some(layer) = view.version.as_ref() else { return true };
+    let uses = |configuration: &Configuration| {
+        configuration.layers.iter().any(|arn| arn.layer() == layer.layer())
+    };
+    let aliases = function.aliases().iter().filter_map(|alias| function.version(alias.version));
+    let tag = format!("freshlayer:{}", layer.layer_name());
+    function.look.is_none()
+        || function.tags.contains_key(&tag)
+        || uses(&function.latest)
+        || aliases.into_iter().any(|version| uses(&version.configuration))
 }
 
 /// The layer version that callers get: behind the first alias, or in `$LATEST`.
