@@ -57,8 +57,9 @@ impl FolderFleet {
     /// Makes a function.
     ///
     /// # Errors
-    /// [`HostError::Exists`], [`HostError::Refused`] where its layers break Lambda's rules.
+    /// [`HostError::Exists`], [`HostError::Refused`] where its aliases, tags or layers break Lambda's rules.
     pub fn add(&self, new: NewFunction) -> Result<Function, HostError> {
+        new.check().map_err(HostError::Refused)?;
         self.check_layers(&new.layers)?;
         let function = Function::new(new);
         let bytes = print(&function);

@@ -8,6 +8,10 @@ use freshlayer::{Digest, LayerVersionArn};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+const ALIAS_CHARS_MAX: usize = 128;
+const TAG_KEY_CHARS_MAX: usize = 128;
+const TAG_VALUE_CHARS_MAX: usize = 256;
+
 /// A function of the local host, as it lies on disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Function {
@@ -38,6 +42,50 @@ pub struct NewFunction {
     pub aliases: Vec<String>,
     /// Tags.
     pub tags: BTreeMap<String, String>,
+}
+
+impl NewFunction {
+    /// Holds aliases and tags against AWS's rules, and answers in its words.
+    ///
+    /// # Errors
+    /// What AWS would answer.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        for (at, alias) in self.aliases.iter().enumerate() {
+            if !is_alias(alias) {
+                return Err(format!(
+                    "Value '{alias}' at 'name' failed to satisfy constraint: Member must satisfy \
+                     regular expression pattern: (?!^[0-9]+$)([a-zA-Z0-9-_]+), and have at most \
+                     {ALIAS_CHARS_MAX} characters"
+                ));
+            }
+            if self.aliases[..at].contains(alias) {
+                return Err(format!("Alias already exists: {alias}"));
+            }
+        }
+        for (key, value) in &self.tags {
+            let fits = key.len() <= TAG_KEY_CHARS_MAX && value.len() <= TAG_VALUE_CHARS_MAX;
+            if key.is_empty() || !fits || !key.chars().chain(value.chars()).all(is_tag_char) {
+                return Err(format!(
+                    "Tag '{key}={value}' failed to satisfy constraint: a key has 1 to \
+                     {TAG_KEY_CHARS_MAX} characters, a value at most {TAG_VALUE_CHARS_MAX}; both \
+                     take letters, digits, spaces and _ . : / = + - @"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Source: Lambda API, `CreateAlias`, `Name`.
+fn is_alias(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let number = name.chars().all(|c| c.is_ascii_digit());
+    !number && name.len() <= ALIAS_CHARS_MAX && name.chars().all(allowed)
+}
+
+/// Source: AWS, Tagging AWS resources, naming limits.
+fn is_tag_char(c: char) -> bool {
+    c.is_alphanumeric() || " _.:/=+-@".contains(c)
 }
 
 impl Function {

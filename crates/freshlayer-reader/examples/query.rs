@@ -1,8 +1,19 @@
 //! Runs one query on a SQLite dataset and prints its rows: `query LAYER DATASET SQL`.
 
+use std::error::Error;
+use std::process::ExitCode;
+
 use freshlayer_reader::rusqlite::types::Value;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> ExitCode {
+    let Err(error) = run() else { return ExitCode::SUCCESS };
+    let causes = std::iter::successors(Some(&*error), |error| (*error).source());
+    let causes: Vec<String> = causes.map(ToString::to_string).collect();
+    eprintln!("query: {}", causes.join(": "));
+    ExitCode::FAILURE
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [layer, dataset, sql] = &arguments[..] else {
         return Err("usage: query LAYER DATASET SQL".into());

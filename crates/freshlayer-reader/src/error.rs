@@ -47,6 +47,16 @@ pub enum Error {
         /// The format that the manifest states.
         found: Format,
     },
+    /// The dataset's format is newer than this reader; the layer's other datasets can be opened.
+    #[error(
+        "open dataset `{dataset}`: its format {format:?} is unknown here: update freshlayer-reader"
+    )]
+    UnknownFormat {
+        /// The dataset asked for.
+        dataset: String,
+        /// The format that the manifest states.
+        format: String,
+    },
     /// A file differs from what the manifest says of it.
     #[error("open {path}: expected {expected}, found {found}")]
     Damaged {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use memmap2::Mmap;
 
-use crate::manifest::{FORMAT_NUMBER, MANIFEST_BYTES_MAX};
+use crate::manifest::{FORMAT_NUMBER, Listing, MANIFEST_BYTES_MAX, UnknownDataset};
 use crate::{Dataset, Error, File, Format, Manifest, manifest_path, map_file};
 
 /// Where Lambda puts layers.
@@ -19,6 +19,7 @@ pub const ROOT_VARIABLE: &str = "FRESHLAYER_ROOT";
 pub struct Layer {
     root: PathBuf,
     manifest: Manifest,
+    unknown: Vec<UnknownDataset>,
 }
 
 impl Layer {
@@ -39,12 +40,12 @@ impl Layer {
     pub fn open_in(root: impl Into<PathBuf>, layer: &str) -> Result<Self, Error> {
         let root = root.into();
         let path = root.join(manifest_path(layer));
-        let manifest = parse(&path, &read(&root, layer, &path)?)?;
+        let Listing { manifest, unknown } = parse(&path, &read(&root, layer, &path)?)?;
         if manifest.layer != layer {
             let problem = format!("expected layer `{layer}`, found `{}`", manifest.layer);
             return Err(Error::Manifest { path, problem });
         }
-        Ok(Self { root, manifest })
+        Ok(Self { root, manifest, unknown })
     }
 
     /// Returns the layer's name.
@@ -76,7 +77,7 @@ impl Layer {
         Some(now.saturating_sub(Duration::from_secs(oldest.min()?)))
     }
 
-    /// Returns the manifest.
+    /// Returns the manifest, without the datasets whose format this reader does not know.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
@@ -84,7 +85,7 @@ impl Layer {
     /// Returns a dataset's path on disk: of its file, or of an archive's folder.
     ///
     /// # Errors
-    /// [`Error::DatasetNotFound`].
+    /// [`Error::DatasetNotFound`] and [`Error::UnknownFormat`].
     pub fn path(&self, dataset: &str) -> Result<PathBuf, Error> {
         Ok(self.root.join(&self.dataset(dataset)?.path))
     }
@@ -92,7 +93,7 @@ impl Layer {
     /// Maps a single-file dataset of any format into memory.
     ///
     /// # Errors
-    /// [`Error::DatasetNotFound`], [`Error::WrongFormat`] for an archive, [`Error::Damaged`] where the
+    /// As [`Layer::path`], [`Error::WrongFormat`] for an archive, [`Error::Damaged`] where the
     /// size differs from the manifest's, and [`Error::Open`].
     pub fn bytes(&self, dataset: &str) -> Result<Mmap, Error> {
         let (path, _) = self.single_file(dataset, None)?;
@@ -101,10 +102,19 @@ impl Layer {
 
     pub(crate) fn dataset(&self, name: &str) -> Result<&Dataset, Error> {
         let datasets = &self.manifest.datasets;
-        datasets.iter().find(|dataset| dataset.name == name).ok_or_else(|| Error::DatasetNotFound {
+        if let Some(dataset) = datasets.iter().find(|dataset| dataset.name == name) {
+            return Ok(dataset);
+        }
+        if let Some(unknown) = self.unknown.iter().find(|dataset| dataset.name == name) {
+            let (dataset, format) = (name.to_owned(), unknown.format.clone());
+            return Err(Error::UnknownFormat { dataset, format });
+        }
+        let names = datasets.iter().map(|dataset| &dataset.name);
+        let names = names.chain(self.unknown.iter().map(|dataset| &dataset.name));
+        Err(Error::DatasetNotFound {
             layer: self.manifest.layer.clone(),
             dataset: name.to_owned(),
-            known: datasets.iter().map(|dataset| format!("`{}`", dataset.name)).collect(),
+            known: names.map(|name| format!("`{name}`")).collect(),
         })
     }
 
@@ -161,7 +171,7 @@ fn read(root: &Path, layer: &str, path: &Path) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
-fn parse(path: &Path, bytes: &[u8]) -> Result<Manifest, Error> {
+fn parse(path: &Path, bytes: &[u8]) -> Result<Listing, Error> {
     #[derive(serde::Deserialize)]
     struct Numbered {
         format: u32,
@@ -175,7 +185,7 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Manifest, Error> {
             numbered.format
         )));
     }
-    serde_json::from_slice(bytes).map_err(|error| bad(error.to_string()))
+    Listing::parse(bytes).map_err(|error| bad(error.to_string()))
 }
 
 fn layers_under(root: &Path) -> Vec<String> {

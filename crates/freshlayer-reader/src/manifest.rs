@@ -2,6 +2,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 /// The manifest format that this crate reads and the engine writes.
 pub const FORMAT_NUMBER: u32 = 1;
@@ -74,13 +75,100 @@ pub enum Format {
     Archive,
 }
 
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+/// A manifest as the reader takes it: a dataset of an unknown format leaves the others usable.
+#[derive(Debug, Clone)]
+pub(crate) struct Listing {
+    pub(crate) manifest: Manifest,
+    pub(crate) unknown: Vec<UnknownDataset>,
+}
+
+/// A dataset whose format this reader does not know.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct UnknownDataset {
+    pub(crate) name: String,
+    pub(crate) format: String,
+}
+
+impl Listing {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Raw<'a> {
+            format: u32,
+            layer: String,
+            release: u64,
+            version: String,
+            #[serde(borrow)]
+            datasets: Vec<&'a RawValue>,
+        }
+        let Raw { format, layer, release, version, datasets: raw } = serde_json::from_slice(bytes)?;
+        let (mut datasets, mut unknown) = (Vec::new(), Vec::new());
+        for dataset in raw {
+            let named: UnknownDataset = serde_json::from_str(dataset.get())?;
+            match Format::ALL.iter().any(|known| known.word() == named.format) {
+                true => datasets.push(serde_json::from_str(dataset.get())?),
+                false => unknown.push(named),
+            }
+        }
+        let manifest = Manifest { format, layer, release, version, datasets };
+        Ok(Self { manifest, unknown })
+    }
+}
+
+impl Format {
+    const ALL: [Self; 4] = [Self::Mmdb, Self::Sqlite, Self::File, Self::Archive];
+
+    fn word(self) -> &'static str {
+        match self {
             Self::Mmdb => "mmdb",
             Self::Sqlite => "sqlite",
             Self::File => "file",
             Self::Archive => "archive",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Error, Layer};
+
+    fn open(datasets: &str) -> Result<(tempfile::TempDir, Layer), Error> {
+        let root = tempfile::tempdir().expect("a temporary folder");
+        let manifest = format!(
+            r#"{{"format": 1, "layer": "geo", "release": 3, "version": "1.0.2", "datasets": [{datasets}]}}"#
+        );
+        std::fs::create_dir(root.path().join("freshlayer")).expect("the folder is new");
+        std::fs::write(root.path().join("freshlayer/geo.json"), manifest).expect("writable");
+        std::fs::write(root.path().join("note"), "good").expect("writable");
+        let layer = Layer::open_in(root.path(), "geo")?;
+        Ok((root, layer))
+    }
+
+    const NOTE: &str = r#"{"name": "note", "format": "file", "path": "note", "fetched_unix_secs": 1,
+        "files": [{"path": "note", "size_bytes": 4, "sha256": "", "mode": "0644"}]}"#;
+
+    #[test]
+    fn an_unknown_format_shuts_its_own_dataset_only() {
+        let other = r#"{"name": "table", "format": "parquet", "shards": 7}"#;
+        let (_root, layer) = open(&format!("{other}, {NOTE}")).expect("the manifest is read");
+        assert_eq!(&*layer.bytes("note").expect("the other dataset opens"), b"good");
+        let refused = layer.path("table").expect_err("its format is unknown").to_string();
+        assert!(refused.contains("`table`") && refused.contains("\"parquet\""), "{refused}");
+        assert!(refused.contains("update freshlayer-reader"), "{refused}");
+        let missing = layer.path("nothing").expect_err("there is none").to_string();
+        assert!(missing.contains("`note`, `table`"), "{missing}");
+    }
+
+    #[test]
+    fn a_known_format_is_still_read_strictly() {
+        let Err(error) = open(&NOTE.replace("size_bytes", "size")) else {
+            panic!("a file without a size is no file");
+        };
+        assert!(error.to_string().contains("size_bytes"), "{error}");
     }
 }

@@ -3,7 +3,9 @@
 //! The layer is opened once, at init: a memory map, whatever its size. An execution environment keeps its
 //! layer for life, so nothing has to be opened again.
 
+use std::error::Error as Cause;
 use std::net::IpAddr;
+use std::process::ExitCode;
 
 use freshlayer_reader::{Layer, MmdbReader};
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
@@ -33,8 +35,16 @@ struct Lookup {
 }
 
 #[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let Err(error) = serve().await else { return ExitCode::SUCCESS };
+    let causes = std::iter::successors(Some(&*error as &dyn Cause), |error| (*error).source());
+    let causes: Vec<String> = causes.map(ToString::to_string).collect();
+    eprintln!("geo-lookup: {}", causes.join(": "));
+    ExitCode::FAILURE
+}
+
 #[expect(clippy::disallowed_methods, reason = "a binary reads its environment")]
-async fn main() -> Result<(), Error> {
+async fn serve() -> Result<(), Error> {
     let setting =
         |(name, default): (&str, &str)| std::env::var(name).unwrap_or_else(|_| default.to_owned());
     let layer = Layer::open(&setting(LAYER))?;
