@@ -147,7 +147,7 @@ fn the_local_host_takes_what_lambda_takes() {
         assert_says(&add(&["--tag", tag]), 2, &["letters, digits, spaces and _ . : / = + - @"]);
     }
     let ran = add(&["--tag", "freshlayer:plcaes=hold"]);
-    assert_says(&ran, 2, &["there is no layer `plcaes`"]);
+    assert_says(&ran, 2, &["has a definition or a version, found `plcaes`"]);
     let fine = ["--alias", "live-2", "--tag", "freshlayer:geo=1.2", "--tag", "team=data + maps"];
     assert_says(&add(&fine), 0, &["live-2=1"]);
     fs::rename(sandbox.path("layers/geo.toml"), sandbox.path("geo.toml")).expect("it is there");

@@ -31,7 +31,7 @@ const NOT_EXECUTABLE: u8 = 126;
 /// Run a command with layers at /opt, merged in list order: a later layer wins.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The layers, each at its current release, or `NAME:VERSION`, or any layer version's ARN.
+    /// The layers: `NAME` for its current release, `NAME:VERSION`, or the ARN of a layer version.
     #[arg(required_unless_present = "function")]
     layers: Vec<String>,
     /// All layers of a function, in its order: `NAME`, or `NAME:ALIAS`.
@@ -73,7 +73,7 @@ pub(crate) async fn prepare(host: &Host, args: &Args) -> Result<PathBuf, Stopped
 /// Becomes the command; returns only where the command cannot be started.
 pub(crate) fn replace_process(opt: &Path, command: &[String]) -> Stopped {
     let Some((program, arguments)) = command.split_first() else {
-        return Stopped::usage("expected a command behind --");
+        return Stopped::usage("expected a command after --");
     };
     let mut process = Command::new(program);
     process.args(arguments);

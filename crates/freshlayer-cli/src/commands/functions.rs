@@ -111,7 +111,7 @@ fn key_and_value(host: &Host, tag: &str) -> Result<(String, String), Stopped> {
     }
     if !is_known(host, &layer_name(layer)?)? {
         return Err(Stopped::usage(format!(
-            "tag {key}: there is no layer `{layer}`, neither a definition nor a version"
+            "tag {key}: expected a layer that has a definition or a version, found `{layer}`"
         )));
     }
     Ok((key.to_owned(), value.to_owned()))

@@ -38,5 +38,5 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
 }
 
 fn row([release, version, made, zip, layer_version, marks, why]: [&str; 7]) -> String {
-    format!("{release:>7}  {version:8} {made:16}  {zip:>9}  {layer_version:16} {marks:15} {why}\n")
+    format!("{release:>7}  {version:8} {made:16}  {zip:>9}  {layer_version:16} {marks:23} {why}\n")
 }

@@ -14,7 +14,7 @@ use crate::wiring::Host;
 /// Download layers and check their digests; with --to, merge them in list order, as Lambda does.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The layers, each at its current release, or `NAME:VERSION`, or any layer version's ARN.
+    /// The layers: `NAME` for its current release, `NAME:VERSION`, or the ARN of a layer version.
     #[arg(required = true)]
     layers: Vec<String>,
     /// Folder to create; it must not exist.

@@ -4,8 +4,7 @@ use crate::output::{Done, Stopped};
 use crate::references::ReleaseReference;
 use crate::wiring::Host;
 
-/// Move the functions back to an earlier release; refresh does not release the data that they leave
-/// again.
+/// Move the functions back to an earlier release; the data they leave is not released again.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The layer.
