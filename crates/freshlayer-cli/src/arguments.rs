@@ -1,11 +1,11 @@
+use std::ffi::OsString;
 use std::fmt::Write;
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
-#[cfg(feature = "aws")]
-use clap::Args;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use freshlayer::report::Exit;
 
 use crate::commands::{
@@ -14,9 +14,13 @@ use crate::commands::{
 };
 use crate::environment;
 
+/// Why a build without the feature `aws` refuses `--target aws`.
+pub(crate) const NO_AWS: &str = "--target aws: this build has no AWS; \
+    build freshlayer with its feature `aws`, which is on by default";
+
 /// Keeps the data inside AWS Lambda layers fresh.
 #[derive(Debug, Parser)]
-#[command(name = "freshlayer", version, term_width = 0, after_help = closing_words())]
+#[command(name = "freshlayer", version, max_term_width = 100, after_help = closing_words())]
 pub(crate) struct Arguments {
     /// Folder of layer definitions.
     #[arg(
@@ -39,7 +43,7 @@ pub(crate) struct Arguments {
     /// Folder for temporary files; default: `work` in the host's folder.
     #[arg(long, global = true, value_name = "FOLDER", env = environment::WORK.name)]
     pub(crate) work: Option<PathBuf>,
-    /// Where layers are published and functions rolled.
+    /// Where layers are published and functions moved.
     #[arg(
         long,
         global = true,
@@ -48,13 +52,12 @@ pub(crate) struct Arguments {
         default_value_t = Target::Local,
     )]
     pub(crate) target: Target,
-    #[cfg(feature = "aws")]
     #[command(flatten)]
     pub(crate) cloud: Cloud,
     /// Print one JSON document instead of lines (`freshlayer schema report` describes it).
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Show the stages beside --json, too; without --json they are always shown.
+    /// Show the stages with --json, too; without --json they are always shown.
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
     #[command(subcommand)]
@@ -65,11 +68,22 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    /// Reads the command line. An option that only an AWS account can follow is a mistake on the
-    /// local host, where it would be taken for an order that was carried out.
+    /// Reads this process's command line. Its help fits a terminal; in a pipe no line is wrapped.
     pub(crate) fn read() -> Result<Self, clap::Error> {
-        let mut command = Self::command();
-        let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+        let command = match std::io::stdout().is_terminal() {
+            true => Self::command(),
+            false => Self::command().term_width(0),
+        };
+        Self::parsed(command, std::env::args_os())
+    }
+
+    /// Parses a command line. An option that only an AWS account can follow is a mistake on the
+    /// local host, where it would be taken for an order that was carried out.
+    fn parsed(
+        mut command: clap::Command,
+        words: impl IntoIterator<Item = OsString>,
+    ) -> Result<Self, clap::Error> {
+        let matches = command.try_get_matches_from_mut(words)?;
         let command_name = matches.subcommand_name().unwrap_or_default().to_owned();
         let arguments = Self { command_name, ..Self::from_arg_matches(&matches)? };
         let typed = |name: &&&str| {
@@ -77,29 +91,31 @@ impl Arguments {
             known && matches.value_source(name) == Some(ValueSource::CommandLine)
         };
         let for_aws = ["bucket", "region", "profile"];
-        match for_aws.iter().find(typed) {
-            Some(name) if arguments.target == Target::Local => {
-                let words =
-                    format!("--{name} needs --target aws; without it the local host is meant\n");
+        match (arguments.target, for_aws.iter().find(typed)) {
+            (Target::Local, Some(name)) => {
+                let words = format!(
+                    "--{name} needs --target aws; without it the command works on the local host\n"
+                );
                 Err(command.error(ErrorKind::MissingRequiredArgument, words))
+            }
+            (Target::Aws, _) if !cfg!(feature = "aws") => {
+                Err(command.error(ErrorKind::InvalidValue, format!("{NO_AWS}\n")))
             }
             _ => Ok(arguments),
         }
     }
 }
 
-/// Where layers are published and functions rolled.
+/// Where layers are published and functions moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Target {
     /// The local host, a folder.
     Local,
     /// An AWS account.
-    #[cfg(feature = "aws")]
     Aws,
 }
 
 /// Which account, and where its state is.
-#[cfg(feature = "aws")]
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Cloud {
     /// With --target aws: the bucket of state and zips.
@@ -143,4 +159,17 @@ fn closing_words() -> String {
         let _ = writeln!(text, "  {name}  {meaning} [{default}]");
     }
     text
+}
+
+#[cfg(all(test, not(feature = "aws")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_without_aws_says_so() {
+        let words = ["freshlayer", "status", "--target", "aws", "--bucket", "state"];
+        let refused = Arguments::parsed(Arguments::command(), words.map(OsString::from));
+        let refused = refused.expect_err("there is no AWS").to_string();
+        assert!(refused.contains("this build has no AWS"), "{refused}");
+    }
 }

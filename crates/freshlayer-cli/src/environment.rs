@@ -26,7 +26,7 @@ pub(crate) const WORK: Variable = Variable {
 pub(crate) const TARGET: Variable = Variable {
     name: "FRESHLAYER_TARGET",
     default: "local",
-    meaning: "where layers are published and functions rolled: `local` or `aws`; `--target`",
+    meaning: "where layers are published and functions moved: `local` or `aws`; `--target`",
 };
 pub(crate) const BUCKET: Variable = Variable {
     name: "FRESHLAYER_BUCKET",
@@ -41,7 +41,7 @@ pub(crate) const REGION: Variable = Variable {
 pub(crate) const PROFILE: Variable = Variable {
     name: "AWS_PROFILE",
     default: "`default`",
-    meaning: "profile with credentials, for `--target aws`; `--profile`. All other `AWS_…` variables work as everywhere",
+    meaning: "profile with credentials, for `--target aws`; `--profile`. The AWS SDK reads all other `AWS_…` variables",
 };
 pub(crate) const MAXMIND_ACCOUNT_ID: Variable = Variable {
     name: "MAXMIND_ACCOUNT_ID",
@@ -61,7 +61,7 @@ pub(crate) const MAXMIND_LICENSE_KEY_FILE: Variable = Variable {
 pub(crate) const ROOT: Variable = Variable {
     name: freshlayer_reader::ROOT_VARIABLE,
     default: freshlayer_reader::DEFAULT_ROOT,
-    meaning: "where the reader finds layers outside Lambda; `exec` sets it where it must",
+    meaning: "where the reader finds layers outside Lambda; `exec` sets it where `/opt` cannot be mounted",
 };
 
 /// All of them, in the order of the README.

@@ -6,6 +6,7 @@
 
 mod arguments;
 mod commands;
+mod definitions;
 mod environment;
 mod output;
 mod progress;

@@ -1,20 +1,45 @@
+//! Shows on standard error what a run works on: a line for each stage that ended, and on a terminal
+//! a bar for the one that takes longer than a second.
+
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::fmt::Write;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use freshlayer::definition::Origin;
 use freshlayer::ports::{Event, Events, Stage};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::output::lines::bytes;
 use crate::output::{Stages, Style};
 
-/// What is over sooner than this gets no bar.
+/// A stage that ends sooner gets no bar.
 const QUICK: Duration = Duration::from_secs(1);
+/// How often bars are drawn, whether bytes come or not.
+const DRAWN_APART: Duration = Duration::from_millis(200);
+
+/// Every template fits 80 columns: names are cut, and the bar takes what is left.
+const WITH_TOTAL: &str = "{prefix:9} {msg:20!} {wide_bar} {done}/{total} {elapsed}";
+const WITHOUT_TOTAL: &str = "{prefix:9} {msg:20!} {spinner} {done} {elapsed}";
+const WAITING: &str = "{prefix:9} {wide_msg} {spinner} {elapsed}";
 
 /// Shows stages on standard error.
 pub(crate) struct Progress {
     stages: Stages,
-    bars: Mutex<HashMap<Stage, Bar>>,
+    bars: Arc<Mutex<Bars>>,
+    drawer: Mutex<Option<Drawer>>,
+}
+
+type Bars = HashMap<Work, Bar>;
+
+/// What has a bar.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Work {
+    /// The wait for an upstream's answer, with all its tries.
+    Ask,
+    Stage(Stage),
 }
 
 struct Bar {
@@ -22,44 +47,106 @@ struct Bar {
     bar: ProgressBar,
 }
 
+/// The thread that draws the bars. It ends when this is dropped.
+struct Drawer {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// The bar of an upstream's answer; dropped when the answer came.
+pub(crate) struct Asking<'a>(&'a Progress);
+
 impl Progress {
     pub(crate) fn new(style: Style) -> Self {
-        Self { stages: style.stages, bars: Mutex::default() }
+        Self { stages: style.stages, bars: Arc::default(), drawer: Mutex::default() }
     }
 
-    fn start(&self, stage: Stage, subject: &str, total_bytes: Option<u64>) {
-        let bar = ProgressBar::with_draw_target(total_bytes, ProgressDrawTarget::hidden());
-        let template = match total_bytes {
-            Some(_) => "{prefix:9} {msg:20} {bar:30} {bytes}/{total_bytes} {eta}",
-            None => "{prefix:9} {msg:20} {spinner} {bytes}",
-        };
-        bar.set_style(
-            ProgressStyle::with_template(template).unwrap_or(ProgressStyle::default_bar()),
-        );
-        bar.set_prefix(stage.to_string());
-        bar.set_message(subject.to_owned());
-        if let Ok(mut bars) = self.bars.lock() {
-            bars.insert(stage, Bar { since: now(), bar });
+    /// Shows which upstream is asked, until the answer came.
+    pub(crate) fn ask(&self, origin: &Origin) -> Asking<'_> {
+        self.start(Work::Ask, "ask", &origin.to_string(), WAITING, None);
+        Asking(self)
+    }
+
+    fn start(&self, work: Work, prefix: &str, subject: &str, template: &str, total: Option<u64>) {
+        if self.stages != Stages::Bars {
+            return;
         }
+        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
+        let style = ProgressStyle::with_template(template).unwrap_or(ProgressStyle::default_bar());
+        bar.set_style(style.with_key("done", done).with_key("total", all));
+        bar.set_prefix(prefix.to_owned());
+        bar.set_message(subject.to_owned());
+        lock(&self.bars).insert(work, Bar { since: now(), bar });
+        lock(&self.drawer).get_or_insert_with(|| Drawer::start(Arc::clone(&self.bars)));
     }
 
     fn advance(&self, stage: Stage, bytes: u64) {
-        let Ok(bars) = self.bars.lock() else { return };
-        let Some(Bar { since, bar }) = bars.get(&stage) else {
-            return;
-        };
-        bar.inc(bytes);
-        if bar.is_hidden() && since.elapsed() > QUICK {
-            bar.set_draw_target(ProgressDrawTarget::stderr());
+        if let Some(Bar { bar, .. }) = lock(&self.bars).get(&Work::Stage(stage)) {
+            bar.inc(bytes);
+        }
+    }
+
+    fn clear(&self, work: Work) {
+        if let Some(Bar { bar, .. }) = lock(&self.bars).remove(&work) {
+            bar.finish_and_clear();
         }
     }
 
     fn finish(&self, stage: Stage, subject: &str, said: &str, duration: Duration) {
-        if let Some(Bar { bar, .. }) = self.bars.lock().ok().and_then(|mut b| b.remove(&stage)) {
-            bar.finish_and_clear();
-        }
+        self.clear(Work::Stage(stage));
         eprintln!("  {stage:9} {subject:24} {said:>10} {:>8.3} s", duration.as_secs_f64());
     }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.clear(Work::Ask);
+    }
+}
+
+impl Drawer {
+    fn start(bars: Arc<Mutex<Bars>>) -> Self {
+        let (stop, stopped) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            while stopped.recv_timeout(DRAWN_APART) == Err(RecvTimeoutError::Timeout) {
+                lock(&bars).values().for_each(Bar::draw);
+            }
+        });
+        Self { stop: Some(stop), thread: Some(thread) }
+    }
+}
+
+impl Drop for Drawer {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ended = thread.join();
+        }
+    }
+}
+
+impl Bar {
+    fn draw(&self) {
+        if self.since.elapsed() < QUICK {
+            return;
+        }
+        if self.bar.is_hidden() {
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+        self.bar.tick();
+    }
+}
+
+fn done(state: &ProgressState, text: &mut dyn Write) {
+    let _ = text.write_str(&bytes(state.pos()));
+}
+
+fn all(state: &ProgressState, text: &mut dyn Write) {
+    let _ = text.write_str(&bytes(state.len().unwrap_or_default()));
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[expect(
@@ -76,13 +163,12 @@ impl Events for Progress {
             return;
         }
         match event {
-            Event::Started { stage, subject, total_bytes, .. } if self.stages == Stages::Bars => {
-                self.start(*stage, subject, *total_bytes);
+            Event::Started { stage, subject, total_bytes, .. } => {
+                let template = if total_bytes.is_some() { WITH_TOTAL } else { WITHOUT_TOTAL };
+                let prefix = stage.to_string();
+                self.start(Work::Stage(*stage), &prefix, subject, template, *total_bytes);
             }
-            Event::Progress { stage, bytes } if self.stages == Stages::Bars => {
-                self.advance(*stage, *bytes);
-            }
-            Event::Started { .. } | Event::Progress { .. } => {}
+            Event::Progress { stage, bytes } => self.advance(*stage, *bytes),
             Event::Finished { stage, subject, bytes: 0, duration } => {
                 self.finish(*stage, subject, "", *duration);
             }

@@ -1,10 +1,11 @@
 //! How people name layers and functions on the command line.
 
 use std::fmt;
+use std::str::FromStr;
 
 use freshlayer::ports::FunctionName;
-use freshlayer::{LayerName, LayerVersionArn};
-use freshlayer_local::FolderRegistry;
+use freshlayer::{HistoryLine, LayerName, LayerVersionArn};
+use freshlayer_local::{ACCOUNT, FolderRegistry, REGION};
 
 use crate::arguments::Target;
 use crate::output::Stopped;
@@ -40,10 +41,10 @@ impl LayerReference {
         texts.iter().map(|text| Self::parse(text)).collect()
     }
 
-    /// Finds the layer version on the host that the command works on.
+    /// Finds the layer version on the local host.
     pub(crate) async fn layer_version(&self, host: &Host) -> Result<LayerVersionArn, Stopped> {
         let layer = match self {
-            Self::Arn(arn) => return Ok(arn.clone()),
+            Self::Arn(arn) => return own(arn).cloned(),
             Self::Version(layer, number) => return Ok(FolderRegistry::arn(layer, *number)),
             Self::Current(layer) => layer,
         };
@@ -57,6 +58,19 @@ impl LayerReference {
                 "layer `{layer}` has no version yet: run `freshlayer refresh {layer}` first"
             ))
         })
+    }
+}
+
+/// Refuses the ARN of another host: a layer of the same name here holds other data.
+fn own(arn: &LayerVersionArn) -> Result<&LayerVersionArn, Stopped> {
+    let own = FolderRegistry::arn(&layer_name(arn.layer_name())?, arn.version());
+    match own == *arn {
+        true => Ok(arn),
+        false => Err(Stopped::usage(format!(
+            "{arn} is no layer version of the local host, whose ARNs start with \
+             arn:aws:lambda:{REGION}:{ACCOUNT}: name it as {name}:VERSION, or add --target aws",
+            name = arn.layer_name()
+        ))),
     }
 }
 
@@ -87,26 +101,87 @@ impl FunctionReference {
     }
 
     /// Returns the function's layers, in its order.
-    #[cfg_attr(
-        not(feature = "aws"),
-        expect(clippy::unused_async, reason = "the local host needs no waiting")
-    )]
     pub(crate) async fn layers(&self, host: &Host) -> Result<Vec<LayerReference>, Stopped> {
+        let alias = self.alias.as_deref();
         match host.target {
             Target::Local => {
-                let found = host.fleet().layers_of(&self.name, self.alias.as_deref());
+                let found = host.fleet().layers_of(&self.name, alias);
                 let found = found.map_err(|error| Stopped::failed(error.to_string()))?;
                 Ok(found.into_iter().map(LayerReference::Arn).collect())
             }
-            #[cfg(feature = "aws")]
             Target::Aws => {
-                let fleet = host.aws().await?.fleet(freshlayer_aws::Glance::Never);
-                let found = fleet.layers_of(&self.name, self.alias.as_deref()).await;
-                let found = found.map_err(|fault| Stopped::failed(fault.to_string()))?;
-                found.iter().map(|arn| LayerReference::parse(arn)).collect()
+                LayerReference::parse_all(&host.deployed_layers(&self.name, alias).await?)
             }
         }
     }
+}
+
+/// One release of a layer: by its number, or by its data version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ReleaseReference {
+    Number(u64),
+    DataVersion(String),
+}
+
+impl FromStr for ReleaseReference {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Ok(number) = text.parse() {
+            return Ok(Self::Number(number));
+        }
+        let parts: Vec<&str> = text.split('.').collect();
+        let is_version = parts.len() == 3 && parts.iter().all(|part| part.parse::<u64>().is_ok());
+        match is_version {
+            true => Ok(Self::DataVersion(text.to_owned())),
+            false => Err("expected a release such as 3, or a data version such as 1.0.3"),
+        }
+    }
+}
+
+impl ReleaseReference {
+    /// Returns the release's number. A data version must name one release of the layer's history.
+    pub(crate) async fn number(&self, host: &Host, layer: &LayerName) -> Result<u64, Stopped> {
+        let version = match self {
+            Self::Number(number) => return Ok(*number),
+            Self::DataVersion(version) => version,
+        };
+        let history = freshlayer::history(&host.engine().await?, layer).await?;
+        with_data_version(layer, version, &history)
+    }
+}
+
+/// Finds the one release of a data version; of several, the one that has a layer version.
+fn with_data_version(
+    layer: &LayerName,
+    version: &str,
+    history: &[HistoryLine],
+) -> Result<u64, Stopped> {
+    let releases: Vec<&HistoryLine> =
+        history.iter().filter(|line| line.version == version).collect();
+    let published = releases.iter().filter(|line| !line.layer_versions.is_empty());
+    let published: Vec<u64> = published.map(|line| line.seq).collect();
+    match (&published[..], &releases[..]) {
+        ([number], _) => Ok(*number),
+        ([], [pruned, ..]) => Ok(pruned.seq),
+        ([], []) => Err(Stopped::usage(format!(
+            "layer `{layer}` has no data version {version}; it has {}",
+            listed(history)
+        ))),
+        _ => Err(Stopped::usage(format!(
+            "several releases of layer `{layer}` have data version {version}: name one by its \
+             number; it has {}",
+            listed(history)
+        ))),
+    }
+}
+
+/// Lists the data versions that have a layer version, each with its release.
+fn listed(history: &[HistoryLine]) -> String {
+    let published = history.iter().filter(|line| !line.layer_versions.is_empty());
+    let known: Vec<String> =
+        published.map(|line| format!("{} (release {})", line.version, line.seq)).collect();
+    known.join(", ")
 }
 
 pub(crate) fn layer_name(text: &str) -> Result<LayerName, Stopped> {
@@ -115,4 +190,49 @@ pub(crate) fn layer_name(text: &str) -> Result<LayerName, Stopped> {
 
 pub(crate) fn function_name(text: &str) -> Result<FunctionName, Stopped> {
     FunctionName::parse(text).map_err(|error| Stopped::usage(format!("function name: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use freshlayer::RegionName;
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn release(seq: u64, version: &str, layer_version: Option<u64>) -> HistoryLine {
+        let layer = LayerName::parse("geo").expect("a layer name");
+        let region = RegionName::parse(REGION).expect("a Region's name");
+        let versions = layer_version.map(|number| FolderRegistry::arn(&layer, number));
+        HistoryLine {
+            seq,
+            version: version.to_owned(),
+            version_reasons: Vec::new(),
+            created: Timestamp::UNIX_EPOCH,
+            zip_bytes: 1,
+            layer_versions: versions.map(|arn| (region, arn)).into_iter().collect(),
+            marks: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_data_version_names_the_release_that_has_a_layer_version() {
+        let layer = LayerName::parse("geo").expect("a layer name");
+        let history = [
+            release(4, "1.0.2", Some(3)),
+            release(3, "1.0.1", Some(2)),
+            release(2, "1.0.1", None),
+            release(1, "1.0.0", None),
+        ];
+        let find = |version| with_data_version(&layer, version, &history).ok();
+        assert_eq!([find("1.0.2"), find("1.0.1"), find("1.0.0")], [Some(4), Some(3), Some(1)]);
+    }
+
+    #[test]
+    fn a_data_version_of_several_releases_is_refused() {
+        let layer = LayerName::parse("geo").expect("a layer name");
+        let history = [release(2, "1.0.1", Some(2)), release(1, "1.0.1", Some(1))];
+        let refused = with_data_version(&layer, "1.0.1", &history).expect_err("two have it");
+        let words = format!("{refused:?}");
+        assert!(words.contains("1.0.1 (release 2), 1.0.1 (release 1)"), "{words}");
+    }
 }

@@ -1,4 +1,4 @@
-//! A refresh by the deployed publisher: it is invoked, and while it works the state tells how far it is.
+//! A refresh by the deployed publisher: the CLI invokes it, and shows its progress from the state.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -17,7 +17,7 @@ use crate::wiring::Host;
 /// Each look costs one read per layer.
 const LOOKS_APART: Duration = Duration::from_secs(2);
 
-/// Lets the deployed publisher refresh, and waits for its report.
+/// Invokes the deployed publisher, and waits for its report.
 pub(crate) async fn refresh(
     host: &Host,
     publisher: &str,
@@ -43,16 +43,16 @@ pub(crate) async fn refresh(
     serde_json::from_value(answer["layers"].clone()).map_err(|error| failed(error.to_string()))
 }
 
-/// The layers that are looked at: those that are named, or all that are defined here.
+/// The layers whose state is shown: those that are named, or all that are defined here.
 fn watched(host: &Host, asked: &Args) -> Result<Vec<LayerName>, Stopped> {
     if !asked.layers.is_empty() {
         return asked.layers.iter().map(|name| layer_name(name)).collect();
     }
-    let definitions = host.definitions(&[]).unwrap_or_default();
-    Ok(definitions.into_iter().map(|definition| definition.layer).collect())
+    let good = host.definitions(&[]).map(|definitions| definitions.good).unwrap_or_default();
+    Ok(good.into_iter().map(|definition| definition.layer).collect())
 }
 
-/// Says what changes in the state, until it is dropped. What cannot be read says nothing.
+/// Shows each change of the state, until it is dropped. A state that cannot be read is passed over.
 async fn watch(engine: &Engine, layers: &[LayerName], stages: Stages) -> Infallible {
     let mut said: BTreeMap<&LayerName, String> = BTreeMap::new();
     loop {
@@ -77,7 +77,7 @@ fn standing(head: &Head) -> String {
     };
     match (&head.rollout, &head.lease) {
         (Some(rollout), _) => format!("moving functions to release {}", rollout.to),
-        (None, Some(_)) => format!("{release}, a new build is looked at"),
+        (None, Some(_)) => format!("{release}, a publisher works on a new build"),
         (None, None) => release,
     }
 }

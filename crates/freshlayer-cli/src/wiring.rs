@@ -4,17 +4,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-#[cfg(feature = "aws")]
-use crate::arguments::Cloud;
-use crate::arguments::{Arguments, Target};
+#[cfg(not(feature = "aws"))]
+use crate::arguments::NO_AWS;
+use crate::arguments::{Arguments, Cloud, Target};
+use crate::definitions::Definitions;
 use crate::environment::{self, MAXMIND_ACCOUNT_ID, MAXMIND_LICENSE_KEY, MAXMIND_LICENSE_KEY_FILE};
 use crate::output::{Stopped, Style};
 use crate::progress::Progress;
-use crate::references::layer_name;
 use crate::sources::Sources;
 use freshlayer::Engine;
-use freshlayer::definition::{Definition, read_file, read_folder};
-use freshlayer::ports::{Ports, Regions, Store};
+use freshlayer::definition::Definition;
+use freshlayer::ports::{FunctionName, Ports, Regions, Store};
 use freshlayer::state::Owner;
 use freshlayer_http::{Credentials, HttpSource, Secret, Settings};
 use freshlayer_local::{
@@ -29,12 +29,12 @@ type StateAndRegions = (Arc<dyn Store>, Arc<dyn Regions>);
 
 /// The folder of definitions, and where they lead to: the local host, or an AWS account.
 pub(crate) struct Host {
-    layers: PathBuf,
+    pub(crate) layers: PathBuf,
     root: PathBuf,
     work: PathBuf,
     pub(crate) style: Style,
     pub(crate) target: Target,
-    #[cfg(feature = "aws")]
+    #[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "this build has no AWS"))]
     cloud: Cloud,
 }
 
@@ -47,7 +47,6 @@ impl Host {
             work,
             style: Style::of(arguments),
             target: arguments.target,
-            #[cfg(feature = "aws")]
             cloud: arguments.cloud.clone(),
         }
     }
@@ -87,37 +86,30 @@ impl Host {
         sweep(&self.work, &peers);
         let owner = Owner { name: peers.own_name(), lease: LEASE };
         let (store, regions) = self.state_and_regions().await?;
+        let progress = Arc::new(Progress::new(self.style));
         let ports = Ports {
-            source: Arc::new(Sources { http, file: FileSource }),
+            source: Arc::new(Sources { http, file: FileSource, progress: Arc::clone(&progress) }),
             store,
             regions,
             clock: Arc::new(SystemClock::start()),
             peers: Arc::new(peers),
-            events: Arc::new(Progress::new(self.style)),
+            events: progress,
         };
         Ok(Engine { ports, work: self.work.clone(), owner, deadline: None })
     }
 
-    #[cfg_attr(
-        not(feature = "aws"),
-        expect(clippy::unused_async, reason = "the local host needs no waiting")
-    )]
     async fn state_and_regions(&self) -> Result<StateAndRegions, Stopped> {
         match self.target {
             Target::Local => Ok((
                 Arc::new(FolderStore::new(self.root.join("state"))),
                 Arc::new(FolderRegions::new(self.registry(), self.fleet())),
             )),
-            #[cfg(feature = "aws")]
             Target::Aws => self.account().await,
         }
     }
 
     #[cfg(feature = "aws")]
     pub(crate) async fn aws(&self) -> Result<freshlayer_aws::Aws, Stopped> {
-        if self.target != Target::Aws {
-            return Err(Stopped::usage("--remote needs --target aws"));
-        }
         let bucket = self.cloud.bucket.clone().ok_or_else(|| {
             Stopped::usage(format!(
                 "--target aws needs the bucket that holds the state: name it with --bucket or {}",
@@ -140,35 +132,51 @@ impl Host {
         Ok((Arc::new(aws.store()), Arc::new(aws.regions(freshlayer_aws::Glance::Never))))
     }
 
-    /// Reads the definitions of some layers, or of all.
-    pub(crate) fn definitions(&self, names: &[String]) -> Result<Vec<Definition>, Stopped> {
-        if names.is_empty() {
-            return read_folder(&self.layers, &environment::read).map_err(Stopped::definition);
+    /// Returns the ARNs of a deployed function's layers, in its order.
+    #[cfg(feature = "aws")]
+    pub(crate) async fn deployed_layers(
+        &self,
+        function: &FunctionName,
+        alias: Option<&str>,
+    ) -> Result<Vec<String>, Stopped> {
+        let fleet = self.aws().await?.fleet(freshlayer_aws::Glance::Never);
+        let found = fleet.layers_of(function, alias).await;
+        found.map_err(|fault| Stopped::failed(fault.to_string()))
+    }
+
+    #[cfg(not(feature = "aws"))]
+    #[expect(clippy::unused_async, reason = "as in a build with AWS")]
+    async fn account(&self) -> Result<StateAndRegions, Stopped> {
+        Err(Stopped::usage(NO_AWS))
+    }
+
+    #[cfg(not(feature = "aws"))]
+    #[expect(clippy::unused_async, reason = "as in a build with AWS")]
+    pub(crate) async fn deployed_layers(
+        &self,
+        _function: &FunctionName,
+        _alias: Option<&str>,
+    ) -> Result<Vec<String>, Stopped> {
+        Err(Stopped::usage(NO_AWS))
+    }
+
+    /// Reads the definitions of some layers, or of all. A bad one leaves out its own layer.
+    pub(crate) fn definitions(&self, names: &[String]) -> Result<Definitions, Stopped> {
+        match names {
+            [] => Definitions::all(&self.layers).some(),
+            _ => Definitions::named(&self.layers, names)?.some(),
         }
-        let (mut definitions, mut problems) = (Vec::new(), Vec::new());
-        for name in names {
-            let layer = layer_name(name)?;
-            let file = self.layers.join(format!("{layer}.toml"));
-            if !file.exists() {
-                return Err(Stopped::usage(format!(
-                    "there is no layer `{layer}`: expected its definition at {}",
-                    file.display()
-                )));
-            }
-            match read_file(&file, &environment::read) {
-                Ok(definition) => definitions.push(definition),
-                Err(found) => problems.extend(found),
-            }
-        }
-        match problems.is_empty() {
-            true => Ok(definitions),
-            false => Err(Stopped::definition(problems)),
-        }
+    }
+
+    /// Reads the definition of one layer.
+    pub(crate) fn definition(&self, name: &str) -> Result<Definition, Stopped> {
+        let mut found = self.definitions(&[name.to_owned()])?;
+        Ok(found.good.remove(0))
     }
 }
 
-/// Finds the account; what is missing is said by the first source that needs it.
-fn maxmind_account() -> Result<Credentials, String> {
+/// Finds the account, or says what is missing.
+pub(crate) fn maxmind_account() -> Result<Credentials, String> {
     let missing = || {
         format!(
             "a maxmind source needs an account: set {} and {}, or {}",

@@ -99,7 +99,7 @@ source.https = "https://example.org"
 #[test]
 fn a_good_definition_has_no_problem() {
     let found = problems(&[("geo", "[[dataset]]\nname = 'x'\nformat = 'file'\nsource.file = 'y'")]);
-    assert_eq!(found, "1 layers with 1 datasets: no problem\n");
+    assert_eq!(found, "1 layer with 1 dataset: no problem\n");
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod publisher_settings;
 
 use freshlayer::report::Exit;
 use freshlayer_tests::sandbox::{binary, workspace};
+use freshlayer_tests::upstream::{ACCOUNT_ID, LICENSE_KEY};
 
 #[expect(clippy::disallowed_methods, reason = "a person asks the test to write")]
 /// Compares the text between two markers with what it should be, or writes it.
@@ -68,6 +69,8 @@ fn the_shipped_definitions_hold() {
             .args(["check", "--layers"])
             .arg(workspace().join(folder))
             .env("UPSTREAM", "http://127.0.0.1:1")
+            .env("MAXMIND_ACCOUNT_ID", ACCOUNT_ID)
+            .env("MAXMIND_LICENSE_KEY", LICENSE_KEY)
             .output()
             .expect("it starts");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

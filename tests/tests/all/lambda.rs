@@ -114,5 +114,5 @@ fn a_consumer_without_its_layer_says_what_is_missing() {
         .output()
         .expect("the example is built");
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success() && said.contains("LayerNotFound"), "{said}");
+    assert!(!output.status.success() && said.contains("find layer `geo`"), "{said}");
 }

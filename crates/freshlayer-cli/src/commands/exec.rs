@@ -1,9 +1,11 @@
 //! Runs a command with layers at the real `/opt`.
 //!
-//! A user and mount namespace gives the command its own `/opt`, which nobody else sees and nobody has to
-//! clean up. Where the system forbids that, the command gets `FRESHLAYER_ROOT` instead, and is told.
+//! A user and mount namespace gives the command its own `/opt`: no other process sees it, and it ends
+//! with the command. Where the system forbids that, the command gets `FRESHLAYER_ROOT` instead, and a
+//! line on standard error says so.
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,10 +23,15 @@ use crate::output::Stopped;
 use crate::references::{FunctionReference, LayerReference};
 use crate::wiring::Host;
 
-/// Run a command with layers at /opt, in list order, later wins.
+/// How shells end where a program does not exist, and where it cannot be executed. Source: POSIX,
+/// Shell Command Language, 2.8.2.
+const NOT_FOUND: u8 = 127;
+const NOT_EXECUTABLE: u8 = 126;
+
+/// Run a command with layers at /opt, merged in list order: a later layer wins.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The layers, each at its current release, or `NAME:VERSION`, or any layer version's ARN.
+    /// The layers: `NAME` for its current release, `NAME:VERSION`, or the ARN of a layer version.
     #[arg(required_unless_present = "function")]
     layers: Vec<String>,
     /// All layers of a function, in its order: `NAME`, or `NAME:ALIAS`.
@@ -49,7 +56,6 @@ pub(crate) async fn prepare(host: &Host, args: &Args) -> Result<PathBuf, Stopped
             }
             merged_opt(&host.registry(), &versions, &host.merged())
         }
-        #[cfg(feature = "aws")]
         Target::Aws => {
             let mut zips = Vec::new();
             for layer in &layers {
@@ -64,10 +70,10 @@ pub(crate) async fn prepare(host: &Host, args: &Args) -> Result<PathBuf, Stopped
         .map_err(|error| Stopped::failed(format!("find {}: {error}", opt.display())))
 }
 
-/// Becomes the command; comes back only where it cannot be started.
+/// Becomes the command; returns only where the command cannot be started.
 pub(crate) fn replace_process(opt: &Path, command: &[String]) -> Stopped {
     let Some((program, arguments)) = command.split_first() else {
-        return Stopped::usage("expected a command behind --");
+        return Stopped::usage("expected a command after --");
     };
     let mut process = Command::new(program);
     process.args(arguments);
@@ -87,7 +93,11 @@ pub(crate) fn replace_process(opt: &Path, command: &[String]) -> Stopped {
         }
     }
     let error = process.exec();
-    Stopped::failed(format!("start {program}: {error}"))
+    let code = match error.kind() {
+        ErrorKind::NotFound => NOT_FOUND,
+        _ => NOT_EXECUTABLE,
+    };
+    Stopped::with_code(code, format!("start {program}: {error}"))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the command gets its own environment back")]
@@ -127,8 +137,8 @@ fn mount_at_opt(opt: &Path) -> Result<(), String> {
         .map_err(failed("read-only mount"))
 }
 
-/// Enters new namespaces. A thread that was joined may still be on its way out of the kernel, and a process
-/// of two threads is refused: so it is tried for a moment.
+/// Enters new namespaces. The kernel refuses a process of two threads, and a thread that was joined may
+/// not have left it yet: so this is tried for a moment.
 fn new_namespaces() -> nix::Result<()> {
     const TRIES: u32 = 200;
     const PAUSE: Duration = Duration::from_millis(5);

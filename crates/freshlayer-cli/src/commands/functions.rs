@@ -2,18 +2,18 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use clap::Subcommand;
-use freshlayer::LayerVersionArn;
 use freshlayer::report::Exit;
 use freshlayer::rollout::Order;
+use freshlayer::{LayerName, LayerVersionArn};
 use freshlayer_local::{Function, HostError, NewFunction};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::output::{Answer, Done, Stopped};
-use crate::references::{LayerReference, function_name};
+use crate::references::{LayerReference, function_name, layer_name};
 use crate::wiring::Host;
 
-/// The functions of the local host.
+/// Add, list and remove functions of the local host.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -22,13 +22,14 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Make a function that uses layers.
+    /// Create a function that uses layers.
     Add {
+        /// The function.
         name: String,
         /// A layer, in the order of the list: `NAME` for its current release, or `NAME:VERSION`.
         #[arg(long = "layer", value_name = "LAYER")]
         layers: Vec<String>,
-        /// An alias; the function then has published versions, and the alias moves.
+        /// An alias; with one, refresh publishes versions of the function and moves the alias.
         #[arg(long = "alias", value_name = "ALIAS")]
         aliases: Vec<String>,
         /// A tag, such as `freshlayer:geo=hold`.
@@ -38,7 +39,10 @@ enum Action {
     /// List the functions with their layers.
     List,
     /// Remove a function.
-    Remove { name: String },
+    Remove {
+        /// The function.
+        name: String,
+    },
 }
 
 /// One function of the local host.
@@ -76,7 +80,7 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
             for layer in LayerReference::parse_all(&layers)? {
                 versions.push(layer.layer_version(host).await?);
             }
-            let tags = tags.iter().map(|tag| key_and_value(tag)).collect::<Result<_, _>>()?;
+            let tags = tags.iter().map(|tag| key_and_value(host, tag)).collect::<Result<_, _>>()?;
             let new = NewFunction { name: function_name(&name)?, layers: versions, aliases, tags };
             host.fleet().add(new).map_err(|error| stopped(&error))?;
         }
@@ -91,18 +95,34 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
         true => "no functions\n".to_owned(),
         false => functions.iter().map(text).collect(),
     };
-    Ok(Done { exit: Exit::Done, lines, answer: Answer::Functions(functions) })
+    Ok(Done::new(Exit::Done, lines, Answer::Functions(functions)))
 }
 
-fn key_and_value(tag: &str) -> Result<(String, String), Stopped> {
+fn key_and_value(host: &Host, tag: &str) -> Result<(String, String), Stopped> {
     let (key, value) = tag
         .split_once('=')
         .ok_or_else(|| Stopped::usage(format!("tag: expected KEY=VALUE, found {tag:?}")))?;
-    if key.starts_with("freshlayer:") && matches!(Order::parse(value), Order::Unclear(_)) {
+    let Some(layer) = key.strip_prefix("freshlayer:") else {
+        return Ok((key.to_owned(), value.to_owned()));
+    };
+    if matches!(Order::parse(value), Order::Unclear(_)) {
         let expected = "expected hold, pin=<release> or a version such as 1";
         return Err(Stopped::usage(format!("tag {key}: {expected}, found {value:?}")));
     }
+    if !is_known(host, &layer_name(layer)?)? {
+        return Err(Stopped::usage(format!(
+            "tag {key}: expected a layer that has a definition or a version, found `{layer}`"
+        )));
+    }
     Ok((key.to_owned(), value.to_owned()))
+}
+
+/// Tells whether a layer has a definition or a version: a tag for another one is a mistyped name.
+fn is_known(host: &Host, layer: &LayerName) -> Result<bool, Stopped> {
+    let defined = host.layers.join(format!("{layer}.toml")).exists();
+    let newest = host.registry().newest(layer.as_str());
+    let newest = newest.map_err(|error| Stopped::failed(error.to_string()))?;
+    Ok(defined || newest.is_some())
 }
 
 fn stopped(error: &HostError) -> Stopped {

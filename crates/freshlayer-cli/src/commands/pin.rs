@@ -3,17 +3,18 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::output::{Answer, Done, Stopped};
-use crate::references::layer_name;
+use crate::references::{ReleaseReference, layer_name};
 use crate::wiring::Host;
 
-/// Stay on a release until unpinned.
+/// Keep a layer's functions on one release until `unpin`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
+    /// The layer.
     layer: String,
-    /// The release; default: the current one.
+    /// The release, such as 3, or its data version, such as 1.0.3; default: the current one.
     #[arg(long, value_name = "RELEASE")]
-    to: Option<u64>,
-    /// Why; shown wherever the pin is.
+    to: Option<ReleaseReference>,
+    /// The reason; `status` and every refresh show it.
     #[arg(long)]
     reason: Option<String>,
 }
@@ -30,12 +31,16 @@ pub(crate) struct Pinned {
 pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let Args { layer, to, reason } = args;
     let name = layer_name(&layer)?;
+    let to = match to {
+        Some(to) => Some(to.number(host, &name).await?),
+        None => None,
+    };
     let pinned = freshlayer::pin(&host.engine().await?, &name, to, reason).await?;
     let next = match pinned.seq == pinned.current {
-        true => "refreshes change nothing until it is unpinned".to_owned(),
+        true => format!("refresh changes nothing until `freshlayer unpin {layer}`"),
         false => format!("run `freshlayer refresh {layer}` to move its functions there"),
     };
     let lines = format!("{layer}: pinned to release {}; {next}\n", pinned.seq);
     let answer = Answer::Pinned(Pinned { layer, release: Some(pinned.seq) });
-    Ok(Done { exit: Exit::Done, lines, answer })
+    Ok(Done::new(Exit::Done, lines, answer))
 }

@@ -7,15 +7,15 @@ use crate::output::lines::bytes;
 use crate::output::{Answer, Done, Stopped};
 use crate::wiring::Host;
 
-/// Delete layer versions and zips of old releases that nobody uses or can need.
+/// Delete the layer versions and zips of releases that nothing uses or refers to.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The layers; default: all.
     layers: Vec<String>,
-    /// So many of the newest releases stay, whoever uses them.
+    /// Number of newest releases to keep, used or not.
     #[arg(long, value_name = "RELEASES", default_value_t = 10)]
     keep: usize,
-    /// Delete nothing; say what would go, and why the rest stays.
+    /// Delete nothing; show what would be deleted, and why each other release stays.
     #[arg(long)]
     dry_run: bool,
 }
@@ -27,20 +27,14 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     };
     let engine = host.engine().await?;
     let mut all = Vec::new();
-    for definition in host.definitions(&args.layers)? {
-        let pruned = prune(&engine, &definition, args.keep, mode).await;
+    let definitions = host.definitions(&args.layers)?;
+    for definition in &definitions.good {
+        let pruned = prune(&engine, definition, args.keep, mode).await;
         all.push(pruned.unwrap_or_else(|error| Pruned::failed(&definition.layer, mode, &error)));
     }
-    let exit = all.iter().map(Pruned::exit).max_by_key(|exit| match exit {
-        Exit::Failed => 2,
-        Exit::Held => 1,
-        _ => 0,
-    });
-    Ok(Done {
-        exit: exit.unwrap_or(Exit::Done),
-        lines: all.iter().map(lines).collect(),
-        answer: Answer::Pruned(all),
-    })
+    let exit = all.iter().map(Pruned::exit).fold(Exit::Done, Exit::worst);
+    let lines = all.iter().map(lines).collect();
+    Ok(Done::new(exit, lines, Answer::Pruned(all)).without(definitions.problems))
 }
 
 fn lines(pruned: &Pruned) -> String {
@@ -54,7 +48,7 @@ fn lines(pruned: &Pruned) -> String {
     }
     let (did, nothing) = match pruned.mode {
         Prune::Delete => ("pruned", "nothing to prune"),
-        Prune::Preview => ("would prune", "there would be nothing to prune"),
+        Prune::Preview => ("would prune", "nothing would be pruned"),
     };
     let zips = pruned.releases.iter().map(|release| release.zip_bytes);
     let (count, zips) = (pruned.releases.len(), bytes(zips.sum()));

@@ -11,13 +11,13 @@ use crate::output::{Answer, Done, Stopped};
 use crate::references::{LayerReference, layer_name};
 use crate::wiring::Host;
 
-/// Bring layers to this machine, proved; where --to is named, merged in list order as Lambda does.
+/// Download layers and check their digests; with --to, merge them in list order, as Lambda does.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The layers, each at its current release, or `NAME:VERSION`, or any layer version's ARN.
+    /// The layers: `NAME` for its current release, `NAME:VERSION`, or the ARN of a layer version.
     #[arg(required = true)]
     layers: Vec<String>,
-    /// A folder that is not there yet.
+    /// Folder to create; it must not exist.
     #[arg(long, value_name = "FOLDER")]
     to: Option<PathBuf>,
 }
@@ -51,7 +51,7 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     if let Some(to) = &args.to {
         if to.exists() {
             return Err(Stopped::usage(format!(
-                "{} exists; name a folder that is not there yet",
+                "{} exists; name a folder that does not exist",
                 to.display()
             )));
         }
@@ -61,7 +61,7 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
             .map_err(|error| Stopped::failed(format!("copy to {}: {error}", to.display())))?;
         let _ = writeln!(lines, "merged at {}", to.display());
     }
-    Ok(Done { exit: Exit::Done, lines, answer: Answer::Pulled(pulled) })
+    Ok(Done::new(Exit::Done, lines, Answer::Pulled(pulled)))
 }
 
 /// Brings one layer's zip to this machine.

@@ -1,18 +1,20 @@
 use freshlayer::{Retry, refresh};
 
+#[cfg(feature = "aws")]
+use crate::arguments::Target;
 use crate::output::{Done, Stopped};
 use crate::wiring::Host;
 
-/// Download what is new, prove it, publish it, and roll the functions.
+/// Download new data, check it, publish it, and move the functions to it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// With --target aws: let the deployed publisher do it, with its role and its definitions.
+    /// With --target aws: invoke the deployed publisher, which uses its own role and definitions.
     #[cfg(feature = "aws")]
     #[arg(long, value_name = "PUBLISHER")]
     pub(crate) remote: Option<String>,
     /// The layers; default: all.
     pub(crate) layers: Vec<String>,
-    /// Try data again that was rejected or rolled back before.
+    /// Try rejected and rolled-back data again.
     #[arg(long)]
     pub(crate) retry_rejected: bool,
 }
@@ -20,14 +22,17 @@ pub(crate) struct Args {
 pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     #[cfg(feature = "aws")]
     if let Some(publisher) = &args.remote {
+        if host.target == Target::Local {
+            return Err(Stopped::usage("--remote needs --target aws"));
+        }
         return Ok(Done::reports(crate::remote::refresh(host, publisher, &args).await?));
     }
     let definitions = host.definitions(&args.layers)?;
     let engine = host.engine().await?;
     let retry = if args.retry_rejected { Retry::Now } else { Retry::OnChange };
     let mut reports = Vec::new();
-    for definition in &definitions {
+    for definition in &definitions.good {
         reports.push(refresh(&engine, definition, retry).await);
     }
-    Ok(Done::reports(reports))
+    Ok(Done::reports(reports).without(definitions.problems))
 }

@@ -1,6 +1,5 @@
 use clap::ValueEnum;
 use freshlayer::definition::definition_schema;
-use schemars::schema_for;
 
 use crate::output::{Document, Done};
 
@@ -22,7 +21,7 @@ enum SchemaOf {
 pub(crate) fn run(args: &Args) -> Done {
     let schema = match args.of {
         SchemaOf::Definition => definition_schema(),
-        SchemaOf::Report => schema_for!(Document<'_>).to_value(),
+        SchemaOf::Report => Document::schema(),
     };
     Done::text(format!("{schema:#}\n"))
 }

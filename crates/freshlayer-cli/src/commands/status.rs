@@ -1,13 +1,13 @@
 use std::fmt::Write;
 
 use freshlayer::report::Exit;
-use freshlayer::{LayerStatus, status};
+use freshlayer::{LayerStatus, chain, status};
 
-use crate::output::lines::{Spread, age, consumer_line};
+use crate::output::lines::{Spread, age, consumer_line, time};
 use crate::output::{Answer, Done, Stopped};
 use crate::wiring::Host;
 
-/// Tell how layers stand: release, age, functions, what waits.
+/// Show each layer's release, the age of its data, its functions, and what waits.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The layers; default: all.
@@ -16,12 +16,17 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let engine = host.engine().await?;
-    let mut found = Vec::new();
-    for definition in host.definitions(&args.layers)? {
-        found.push(status(&engine, &definition).await?);
+    let definitions = host.definitions(&args.layers)?;
+    let (mut found, mut failures) = (Vec::new(), Vec::new());
+    for definition in &definitions.good {
+        match status(&engine, definition).await {
+            Ok(status) => found.push(status),
+            Err(error) => failures.push(format!("{}: {}", definition.layer, chain(&error))),
+        }
     }
     let lines = found.iter().map(lines).collect();
-    Ok(Done { exit: Exit::Done, lines, answer: Answer::Status(found) })
+    let done = Done::new(Exit::Done, lines, Answer::Status(found));
+    Ok(done.failing(failures).without(definitions.problems))
 }
 
 fn lines(status: &LayerStatus) -> String {
@@ -47,14 +52,18 @@ fn lines(status: &LayerStatus) -> String {
         let _ = writeln!(text, "  {}", consumer_line(consumer, spread));
     }
     for unknown in &status.unknown {
-        let _ = writeln!(text, "  functions not known in {unknown}");
+        let (place, reason) = unknown.split_once(": ").unwrap_or((unknown, "no reason given"));
+        let _ = writeln!(text, "  functions in {place} could not be listed: {reason}");
     }
     if let Some(pin) = &status.pinned {
         let why = pin.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-        let _ = writeln!(text, "  pinned to release {} since {}{why}", pin.seq, pin.at);
+        let _ = writeln!(text, "  pinned to release {} since {}{why}", pin.seq, time(pin.at));
     }
     if let Some(seq) = status.rolling_to {
-        let _ = writeln!(text, "  rollout to release {seq} is not finished; refresh goes on");
+        let _ = writeln!(
+            text,
+            "  the rollout to release {seq} is not finished; the next refresh continues it"
+        );
     }
     rejected(status, &mut text);
     if let Some(lease) = &status.lease {

@@ -5,9 +5,10 @@ use crate::output::{Answer, Done, Stopped};
 use crate::references::layer_name;
 use crate::wiring::Host;
 
-/// Take a pin back.
+/// Remove a layer's pin.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
+    /// The layer.
     layer: String,
 }
 
@@ -15,8 +16,8 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let Args { layer } = args;
     let was_pinned = freshlayer::unpin(&host.engine().await?, &layer_name(&layer)?).await?;
     let lines = match was_pinned {
-        true => format!("{layer}: unpinned; the next refresh goes on\n"),
-        false => format!("{layer}: was not pinned\n"),
+        true => format!("{layer}: unpinned; the next refresh looks for new data\n"),
+        false => format!("{layer}: has no pin\n"),
     };
-    Ok(Done { exit: Exit::Done, lines, answer: Answer::Pinned(Pinned { layer, release: None }) })
+    Ok(Done::new(Exit::Done, lines, Answer::Pinned(Pinned { layer, release: None })))
 }

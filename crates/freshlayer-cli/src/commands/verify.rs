@@ -3,26 +3,32 @@ use std::fmt::Write;
 use freshlayer::verify;
 
 use crate::output::{Answer, Done, Stopped};
+use crate::references::ReleaseReference;
 use crate::wiring::Host;
 
-/// Prove a release again, from its record to its layer version.
+/// Check a release again, from its record to its layer version.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
+    /// The layer.
     layer: String,
-    /// The release; default: the current one.
+    /// The release, such as 3, or its data version, such as 1.0.3; default: the current one.
     #[arg(long)]
-    release: Option<u64>,
+    release: Option<ReleaseReference>,
 }
 
 pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
-    let definitions = host.definitions(&[args.layer])?;
-    let verified = verify(&host.engine().await?, &definitions[0], args.release).await?;
+    let definition = host.definition(&args.layer)?;
+    let release = match args.release {
+        Some(release) => Some(release.number(host, &definition.layer).await?),
+        None => None,
+    };
+    let verified = verify(&host.engine().await?, &definition, release).await?;
     let mut lines = format!("{}: release {}\n", verified.layer, verified.seq);
     for check in &verified.checks {
         let _ = match &check.problem {
-            None => writeln!(lines, "  right  {}", check.what),
+            None => writeln!(lines, "  ok     {}", check.what),
             Some(problem) => writeln!(lines, "  WRONG  {}: {problem}", check.what),
         };
     }
-    Ok(Done { exit: verified.exit(), lines, answer: Answer::Verified(verified) })
+    Ok(Done::new(verified.exit(), lines, Answer::Verified(verified)))
 }

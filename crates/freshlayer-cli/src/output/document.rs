@@ -4,8 +4,12 @@ use freshlayer::definition::DefinitionProblem;
 use freshlayer::report::Report;
 use freshlayer::{HistoryLine, LayerStatus, Pruned, Verified};
 use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use schemars::transform::{RecursiveTransform, Transform};
 use serde::Serialize;
+use serde_json::Value;
 
+use crate::commands::check::Checked;
 use crate::commands::functions::FunctionLine;
 use crate::commands::pin::Pinned;
 use crate::commands::pull::PulledLayer;
@@ -18,17 +22,19 @@ const FORMAT: u32 = 1;
 #[schemars(title = "freshlayer report")]
 pub(crate) struct Document<'a> {
     /// Number of this format.
-    format: u32,
-    /// The subcommand.
-    command: &'a str,
+    pub(crate) format: u32,
+    /// The subcommand; empty where the command line names none.
+    pub(crate) command: &'a str,
     /// The process's exit code.
-    exit_code: u8,
-    /// What kept the command from its end.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a str>,
-    /// What the command found or did; absent where it could not.
+    pub(crate) exit_code: u8,
+    /// Every problem of every definition that was read; the layers of these files were left out.
+    pub(crate) problems: &'a [DefinitionProblem],
+    /// The layers that could not be read, with the reason; the command did the others.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schemars(default)]
+    pub(crate) failures: &'a [String],
     #[serde(flatten)]
-    answer: Option<&'a Answer>,
+    pub(crate) answer: &'a Answer,
 }
 
 /// The answers of the commands, each under its own key.
@@ -43,8 +49,8 @@ pub(crate) enum Answer {
     History(Vec<HistoryLine>),
     /// `verify`.
     Verified(Verified),
-    /// `check`: every problem of every definition.
-    Problems(Vec<DefinitionProblem>),
+    /// `check`: what was read without a problem.
+    Checked(Checked),
     /// `functions`: those that there are now.
     Functions(Vec<FunctionLine>),
     /// `pin`, `unpin`: the release that the layer is pinned to now.
@@ -55,19 +61,13 @@ pub(crate) enum Answer {
     Pulled(Vec<PulledLayer>),
     /// `schema`, `completions`: the text itself.
     Text(String),
+    /// What stopped the command before its end.
+    Error(String),
 }
 
 impl<'a> Document<'a> {
-    pub(crate) fn new(command: &'a str, exit_code: u8) -> Self {
-        Self { format: FORMAT, command, exit_code, error: None, answer: None }
-    }
-
-    pub(crate) fn with_error(self, error: &'a str) -> Self {
-        Self { error: Some(error), ..self }
-    }
-
-    pub(crate) fn with_answer(self, answer: &'a Answer) -> Self {
-        Self { answer: Some(answer), ..self }
+    pub(crate) fn new(command: &'a str, exit_code: u8, answer: &'a Answer) -> Self {
+        Self { format: FORMAT, command, exit_code, problems: &[], failures: &[], answer }
     }
 
     /// Returns the document's text.
@@ -75,4 +75,30 @@ impl<'a> Document<'a> {
         let json = serde_json::to_string_pretty(self);
         format!("{}\n", json.expect("reports hold no map with odd keys"))
     }
+
+    /// Returns the JSON Schema of what is printed: no object takes a key that it does not name.
+    pub(crate) fn schema() -> Value {
+        let settings = SchemaSettings::draft2020_12().for_serialize();
+        let mut schema = settings.into_generator().into_root_schema_for::<Document<'_>>();
+        RecursiveTransform(closed as fn(&mut schemars::Schema)).transform(&mut schema);
+        let mut schema = schema.to_value();
+        // Each answer adds its key to those of the document, which the document closes for all.
+        for answer in schema["oneOf"].as_array_mut().into_iter().flatten() {
+            answer.as_object_mut().map(|answer| answer.remove("additionalProperties"));
+        }
+        schema
+    }
+}
+
+/// Forbids further keys where an object names its own. What `oneOf` adds to them counts as named.
+fn closed(schema: &mut schemars::Schema) {
+    let names_keys = schema.get("properties").is_some();
+    if !names_keys || schema.get("additionalProperties").is_some() {
+        return;
+    }
+    let word = match schema.get("oneOf").or(schema.get("anyOf")) {
+        Some(_) => "unevaluatedProperties",
+        None => "additionalProperties",
+    };
+    schema.insert(word.to_owned(), false.into());
 }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use jiff::Timestamp;
+
 use freshlayer::report::{ConsumerReport, ConsumerState, DatasetState, Outcome, Report};
 
 /// Writes what a run did with one layer.
@@ -38,9 +40,9 @@ fn dataset_word(state: DatasetState) -> &'static str {
     match state {
         DatasetState::Unchanged => "unchanged",
         DatasetState::New => "new",
-        DatasetState::SameContent => "downloaded, and the same as before",
+        DatasetState::SameContent => "downloaded; same content as before",
         DatasetState::Rejected => "rejected",
-        DatasetState::Failed => "not reached",
+        DatasetState::Failed => "failed",
     }
 }
 
@@ -102,6 +104,17 @@ pub(crate) fn bytes(count: u64) -> String {
         1_000..1_000_000 => format!("{:.1} kB", count as f64 / 1e3),
         _ => format!("{:.1} MB", count as f64 / 1e6),
     }
+}
+
+/// Writes a number with its noun: `1 layer`, `2 layers`.
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
+}
+
+/// Writes a time to the minute.
+pub(crate) fn time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 /// Writes an age in its largest unit.

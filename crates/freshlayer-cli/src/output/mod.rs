@@ -4,10 +4,9 @@ mod document;
 pub(crate) mod lines;
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal, Write as _};
+use std::io::{self, ErrorKind, IsTerminal, Write as _};
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
 use freshlayer::definition::DefinitionProblem;
 use freshlayer::report::{Exit, Report};
 
@@ -44,7 +43,7 @@ impl Style {
         let form = if arguments.json { Form::Json } else { Form::Lines };
         let stages = match (form, arguments.verbose) {
             (Form::Json, false) => Stages::Silent,
-            _ if std::io::stderr().is_terminal() => Stages::Bars,
+            _ if io::stderr().is_terminal() => Stages::Bars,
             _ => Stages::Lines,
         };
         Self { form, stages }
@@ -56,103 +55,161 @@ pub(crate) struct Done {
     pub(crate) exit: Exit,
     pub(crate) lines: String,
     pub(crate) answer: Answer,
+    problems: Vec<DefinitionProblem>,
+    failures: Vec<String>,
 }
 
 impl Done {
+    pub(crate) fn new(exit: Exit, lines: String, answer: Answer) -> Self {
+        Self { exit, lines, answer, problems: Vec::new(), failures: Vec::new() }
+    }
+
     /// Ends a command that gives a text.
     pub(crate) fn text(text: String) -> Self {
-        Self { exit: Exit::Done, lines: text.clone(), answer: Answer::Text(text) }
+        Self::new(Exit::Done, text.clone(), Answer::Text(text))
     }
 
     /// Ends a command that changed layers, with one report of each.
     pub(crate) fn reports(reports: Vec<Report>) -> Self {
         let exit = reports.iter().map(Report::exit).fold(Exit::Done, Exit::worst);
         let lines = reports.iter().map(lines::report).collect();
-        Self { exit, lines, answer: Answer::Layers(reports) }
+        Self::new(exit, lines, Answer::Layers(reports))
+    }
+
+    /// Adds the problems of definitions whose layers were left out.
+    pub(crate) fn without(self, problems: Vec<DefinitionProblem>) -> Self {
+        let exit = if problems.is_empty() { self.exit } else { self.exit.worst(Exit::Usage) };
+        Self { exit, problems, ..self }
+    }
+
+    /// Adds the layers that could not be read, with the reason.
+    pub(crate) fn failing(self, failures: Vec<String>) -> Self {
+        let exit = if failures.is_empty() { self.exit } else { self.exit.worst(Exit::Failed) };
+        Self { exit, failures, ..self }
     }
 }
 
-/// A command that could not.
+/// A command that stopped before its end.
 #[derive(Debug)]
 pub(crate) struct Stopped {
-    exit: Exit,
+    code: u8,
     message: String,
     problems: Vec<DefinitionProblem>,
 }
 
 impl Stopped {
     pub(crate) fn failed(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Failed, message: message.into(), problems: Vec::new() }
+        Self::with_code(Exit::Failed.code(), message)
     }
 
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Usage, message: message.into(), problems: Vec::new() }
+        Self::with_code(Exit::Usage.code(), message)
     }
 
+    /// Stops with an exit code that is none of freshlayer's own.
+    pub(crate) fn with_code(code: u8, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), problems: Vec::new() }
+    }
+
+    /// Stops with the problems that were asked for.
+    pub(crate) fn problems(problems: Vec<DefinitionProblem>) -> Self {
+        let count = lines::count(problems.len(), "problem");
+        Self { problems, ..Self::usage(format!("{count} in the definitions")) }
+    }
+
+    /// Stops because no definition holds.
     pub(crate) fn definition(problems: Vec<DefinitionProblem>) -> Self {
-        let count = problems.len();
-        let message = match count {
-            1 => "1 problem in the definitions; nothing was done".to_owned(),
-            _ => format!("{count} problems in the definitions; nothing was done"),
-        };
-        Self { exit: Exit::Usage, message, problems }
+        let stopped = Self::problems(problems);
+        Self { message: format!("{}; nothing was done", stopped.message), ..stopped }
     }
 }
 
 impl From<freshlayer::Error> for Stopped {
     fn from(error: freshlayer::Error) -> Self {
-        let exit = match error {
-            freshlayer::Error::NotPossible(_) => Exit::Usage,
-            _ => Exit::Failed,
-        };
-        Self { exit, message: freshlayer::chain(&error), problems: Vec::new() }
+        let message = freshlayer::chain(&error);
+        match error {
+            freshlayer::Error::NotPossible(_) => Self::usage(message),
+            _ => Self::failed(message),
+        }
     }
 }
 
 /// Prints the answer of a command that came to its end.
 pub(crate) fn done(command: &str, style: Style, done: &Done) -> ExitCode {
-    match style.form {
-        Form::Lines => print(&done.lines),
-        Form::Json => {
-            print(&Document::new(command, done.exit.code()).with_answer(&done.answer).text());
-        }
+    let mut said = every(&done.problems);
+    if !done.problems.is_empty() {
+        let count = lines::count(done.problems.len(), "problem");
+        let _ = writeln!(said, "freshlayer: {count} in the definitions; their layers are left out");
     }
-    ExitCode::from(done.exit.code())
+    for failure in &done.failures {
+        let _ = writeln!(said, "freshlayer: {failure}");
+    }
+    say(&said);
+    let code = done.exit.code();
+    let document = Document {
+        problems: &done.problems,
+        failures: &done.failures,
+        ..Document::new(command, code, &done.answer)
+    };
+    ended(code, print(&answer(style, &done.lines, &document)))
 }
 
-/// Prints what kept a command from its end.
+/// Prints what stopped a command before its end.
 pub(crate) fn stopped(command: &str, style: Style, stopped: &Stopped) -> ExitCode {
-    let mut text = String::new();
-    for problem in &stopped.problems {
-        let _ = writeln!(text, "{problem}");
-    }
-    let _ = writeln!(text, "freshlayer: {}", stopped.message);
-    let _closed = std::io::stderr().write_all(text.as_bytes());
-    if style.form == Form::Json {
-        let document = Document::new(command, stopped.exit.code()).with_error(&stopped.message);
-        let problems = Answer::Problems(stopped.problems.clone());
-        print(&match stopped.problems.is_empty() {
-            true => document.text(),
-            false => document.with_answer(&problems).text(),
-        });
-    }
-    ExitCode::from(stopped.exit.code())
+    say(&format!("{}freshlayer: {}\n", every(&stopped.problems), stopped.message));
+    let error = Answer::Error(stopped.message.clone());
+    let document =
+        Document { problems: &stopped.problems, ..Document::new(command, stopped.code, &error) };
+    ended(stopped.code, print(&answer(style, "", &document)))
 }
 
-/// Prints what a command line without a command to run gives: help, the version, or what is wrong with it.
+/// Prints what a command line without a command to run gives: help, the version, or what is wrong
+/// with it.
 pub(crate) fn unread(error: &clap::Error) -> ExitCode {
-    let _closed = error.print();
-    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        return ExitCode::from(Exit::Done.code());
+    use clap::error::ErrorKind::{DisplayHelp, DisplayVersion};
+    let printed = error.print();
+    if matches!(error.kind(), DisplayHelp | DisplayVersion) {
+        return ended(Exit::Done.code(), printed);
     }
+    let code = Exit::Usage.code();
     if std::env::args().any(|argument| argument == "--json") {
-        let what = error.kind().to_string();
-        print(&Document::new("", Exit::Usage.code()).with_error(&what).text());
+        let error = Answer::Error(error.kind().to_string());
+        return ended(code, print(&Document::new("", code, &error).text()));
     }
-    ExitCode::from(Exit::Usage.code())
+    ExitCode::from(code)
 }
 
-/// Writes to standard output; a reader that went away (`| head`) is no error.
-fn print(text: &str) {
-    let _closed = std::io::stdout().write_all(text.as_bytes());
+fn answer(style: Style, lines: &str, document: &Document<'_>) -> String {
+    match style.form {
+        Form::Lines => lines.to_owned(),
+        Form::Json => document.text(),
+    }
+}
+
+fn every(problems: &[DefinitionProblem]) -> String {
+    problems.iter().map(|problem| format!("{problem}\n")).collect()
+}
+
+/// Writes to standard error, which is the last place to say that something cannot be written.
+fn say(text: &str) {
+    let _closed = io::stderr().write_all(text.as_bytes());
+}
+
+fn print(text: &str) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    output.write_all(text.as_bytes())?;
+    output.flush()
+}
+
+/// Ends the process. An answer that was not written is a failure; a reader that closed the pipe
+/// (`| head`) has read what it wants.
+fn ended(code: u8, printed: io::Result<()>) -> ExitCode {
+    match printed {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            say(&format!("freshlayer: write the answer to standard output: {error}\n"));
+            let failed = Exit::Failed.code();
+            ExitCode::from(if code == Exit::Done.code() { failed } else { code })
+        }
+        _ => ExitCode::from(code),
+    }
 }

@@ -1,0 +1,218 @@
+//! What the binary prints, where it prints it, and what happens where nothing can be printed.
+
+use std::fs::File;
+use std::io::Read;
+use std::process::{Command, Stdio};
+
+use freshlayer_tests::databases::Mmdb;
+use freshlayer_tests::sandbox::{Ran, Sandbox, binary};
+use freshlayer_tests::upstream::Fault;
+use nix::pty::{Winsize, openpty};
+use serde_json::{Value, json};
+
+use crate::refresh::{GEO, released};
+use crate::schema_fit::misfit;
+
+fn report_schema() -> Value {
+    let printed = Sandbox::new().cli(&["schema", "report"]).stdout;
+    serde_json::from_str(&printed).expect("the schema is JSON")
+}
+
+#[test]
+fn the_schema_takes_every_document_of_every_command() {
+    let sandbox = released();
+    let schema = report_schema();
+    sandbox.upstream.publish("country.mmdb", b"<html>an error page</html>");
+    for arguments in [
+        &["check"][..],
+        &["refresh"],
+        &["status"],
+        &["history", "geo"],
+        &["verify", "geo"],
+        &["functions", "list"],
+        &["pin", "geo", "--reason", "audit"],
+        &["status"],
+        &["unpin", "geo"],
+        &["prune", "--keep", "0"],
+        &["pull", "geo"],
+        &["rollback", "geo"],
+        &["completions", "bash"],
+        &["schema"],
+        &["exec", "nowhere", "--", "true"],
+        &["history", "nowhere"],
+        &["refresh", "--bogus"],
+    ] {
+        let ran = sandbox.cli(&[&["--json"], arguments].concat());
+        assert_eq!(misfit(&schema, &ran.json()), None, "{arguments:?}: {ran:?}");
+    }
+    std::fs::write(sandbox.path("layers/bad.toml"), "[[dataset]]\n").expect("writable");
+    let ran = sandbox.cli(&["status", "--json"]);
+    let document = ran.json();
+    assert_eq!(misfit(&schema, &document), None, "{ran:?}");
+    assert!(document["problems"][0]["message"].is_string() && document["status"].is_array());
+}
+
+#[test]
+fn the_schema_takes_nothing_else() {
+    let schema = report_schema();
+    let good = released().cli(&["status", "--json"]).json();
+    assert_eq!(misfit(&schema, &good), None);
+    let changed = |change: &dyn Fn(&mut Value)| {
+        let mut document = good.clone();
+        change(&mut document);
+        assert!(misfit(&schema, &document).is_some(), "{document:#}");
+    };
+    changed(&|document| *document = json!({}));
+    changed(&|document| drop(document.as_object_mut().expect("an object").remove("status")));
+    changed(&|document| document["stattus"] = json!([]));
+    changed(&|document| document["pinned"] = json!({"layer": "geo", "release": 1}));
+    changed(&|document| document["exit_code"] = json!("0"));
+    changed(&|document| document["status"] = json!("stable"));
+    changed(&|document| document["status"][0]["layer"] = json!(7));
+    changed(&|document| document["status"][0]["stabel"] = json!(1));
+    changed(&|document| document["problems"] = json!([{"file": "geo.toml"}]));
+}
+
+/// Runs the binary with its standard output at a file.
+fn into(sandbox: &Sandbox, arguments: &[&str], output: impl Into<Stdio>) -> Ran {
+    let mut command = sandbox.command(arguments);
+    let command = command.stdout(output).stderr(Stdio::piped());
+    Ran::of(&command.spawn().expect("it starts").wait_with_output().expect("it ends"))
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_a_failure() {
+    let sandbox = released();
+    let full = || File::options().write(true).open("/dev/full").expect("Linux has it");
+    for arguments in [&["status", "--json"][..], &["status"], &["schema"], &["--help"]] {
+        let ran = into(&sandbox, arguments, full());
+        assert_eq!(ran.code, 1, "{arguments:?}: {ran:?}");
+        assert!(ran.stderr.contains("No space left on device"), "{arguments:?}: {ran:?}");
+    }
+    let worse = into(&sandbox, &["refresh", "nowhere", "--json"], full());
+    assert_eq!(worse.code, 2, "an exit code that says more stays: {worse:?}");
+}
+
+#[test]
+fn a_reader_that_went_away_is_no_failure() {
+    let sandbox = released();
+    for arguments in [&["status", "--json"][..], &["schema"], &["--help"]] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let ran = into(&sandbox, arguments, writer);
+        assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{arguments:?}");
+    }
+}
+
+/// Runs a command with standard output and error on a terminal, and returns what the terminal got.
+fn on_a_terminal(mut command: Command, columns: u16) -> String {
+    let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    let terminal = openpty(Some(&size), None).expect("a terminal");
+    let terminal_side = || Stdio::from(terminal.slave.try_clone().expect("a file descriptor"));
+    let mut child = command
+        .env("TERM", "xterm")
+        .stdout(terminal_side())
+        .stderr(terminal_side())
+        .spawn()
+        .expect("it starts");
+    drop(command);
+    drop(terminal.slave);
+    let mut shown = Vec::new();
+    // The terminal's end reads as an error once no process holds the other side.
+    let _ended = File::from(terminal.master).read_to_end(&mut shown);
+    child.wait().expect("it ends");
+    String::from_utf8_lossy(&shown).into_owned()
+}
+
+/// Splits what a terminal got into the lines that it showed, one after another.
+fn lines(shown: &str) -> Vec<String> {
+    let mut plain = String::new();
+    let mut rest = shown.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            '\u{1b}' => drop(rest.by_ref().skip(1).find(char::is_ascii_alphabetic)),
+            '\r' => plain.push('\n'),
+            _ => plain.push(c),
+        }
+    }
+    plain.lines().map(str::to_owned).collect()
+}
+
+fn assert_fits(lines: &[String], columns: usize) {
+    for line in lines {
+        assert!(line.chars().count() <= columns, "{} columns: {line:?}", line.chars().count());
+    }
+}
+
+#[test]
+fn help_wraps_between_words() {
+    for arguments in [&["--help"][..], &["refresh", "--help"], &["pull", "-h"]] {
+        let mut command = Command::new(binary("freshlayer"));
+        command.args(arguments);
+        let shown = lines(&on_a_terminal(command, 80));
+        assert_fits(&shown, 80);
+        let piped = Command::new(binary("freshlayer")).args(arguments).output().expect("it starts");
+        let piped = String::from_utf8_lossy(&piped.stdout).into_owned();
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(words(&shown.join("\n")), words(&piped), "no word is broken: {arguments:?}");
+    }
+}
+
+#[test]
+fn progress_fits_the_terminal_and_shows_that_it_waits() {
+    let sandbox = Sandbox::new();
+    let dataset = "a-dataset-whose-name-is-longer-than-the-room-that-a-line-has";
+    sandbox.layer("geo", &GEO.replace("'country'", &format!("'{dataset}'")));
+    let mmdb = Mmdb { networks: 20_000, ..Mmdb::default() }.bytes();
+    sandbox.upstream.publish("country.mmdb", &mmdb);
+    sandbox.upstream.misbehave("country.mmdb", Fault::Status(503, "later"), 3);
+    sandbox.upstream.misbehave("country.mmdb", Fault::Trickle(mmdb.len() / 25), 1);
+    let shown = lines(&on_a_terminal(sandbox.command(&["refresh"]), 80));
+    let bars = |word: &str| {
+        let bars = shown.iter().filter(|line| line.starts_with(word));
+        bars.map(|line| line.trim_end().to_owned()).collect::<Vec<_>>()
+    };
+    let (asking, downloading) = (bars("ask "), bars("download "));
+    assert!(!asking.is_empty(), "a line while the upstream is tried again: {shown:#?}");
+    assert!(asking.iter().any(|line| line.contains("http://127.0.0.1")), "{asking:#?}");
+    assert!(!downloading.is_empty(), "a bar while bytes come: {shown:#?}");
+    assert_fits(&asking, 80);
+    assert_fits(&downloading, 80);
+    let text = shown.join("\n");
+    assert!(!text.contains("iB"), "decimal units everywhere: {text}");
+    assert!(downloading.iter().any(|line| line.contains(" kB/")), "{downloading:#?}");
+}
+
+#[test]
+fn one_and_many_are_written_right() {
+    let dataset = "[[dataset]]\nname = 'x'\nformat = 'file'\nsource.file = 'y'\n";
+    let sandbox = Sandbox::new();
+    sandbox.layer("geo", dataset);
+    assert_eq!(sandbox.cli(&["check"]).stdout, "1 layer with 1 dataset: no problem\n");
+    let more = dataset.replace("'x'", "'z'");
+    sandbox.layer("other", &format!("{dataset}{more}"));
+    assert_eq!(sandbox.cli(&["check"]).stdout, "2 layers with 3 datasets: no problem\n");
+    sandbox.layer("geo", "[[dataset]]\nname = 'x'\nformat = 'file'\n");
+    let ran = sandbox.cli(&["check"]);
+    assert!(ran.stderr.ends_with("freshlayer: 1 problem in the definitions\n"), "{ran:?}");
+}
+
+#[test]
+fn times_are_to_the_minute_and_name_their_zone() {
+    let sandbox = released();
+    let history = sandbox.cli(&["history", "geo"]).stdout;
+    let (header, release) = history.split_once('\n').expect("a header and a release");
+    assert!(header.starts_with("release  version  made (UTC) "), "{history}");
+    let at = header.find("made").expect("a column");
+    let is_minute = |text: &str| {
+        text.bytes().zip(b"0000-00-00 00:00").all(|(found, form)| match form {
+            b'0' => found.is_ascii_digit(),
+            _ => found == *form,
+        })
+    };
+    assert!(is_minute(&release[at..at + 16]), "{history}");
+    assert_eq!(sandbox.cli(&["pin", "geo"]).code, 0);
+    let status = sandbox.cli(&["status"]).stdout;
+    let (_, since) = status.split_once("pinned to release 1 since ").expect("the pin is shown");
+    assert!(is_minute(&since[..16]) && since[16..].starts_with(" UTC\n"), "{status}");
+}
