@@ -94,9 +94,9 @@ fn the_clock_counts_virtual_time() {
     block_on(async {
         let aws = Simulated::new();
         sleep(MINUTE * 90).await;
-        assert_eq!(aws.clock().now().to_string(), "2026-01-01T01:30:00Z");
+        assert_eq!(aws.clock().now().to_string(), "2026-11-01T01:30:00Z");
         assert_eq!(aws.copy().clock().elapsed(), MINUTE * 90);
-        assert_eq!(EPOCH.to_string(), "2026-01-01T00:00:00Z");
+        assert_eq!(EPOCH.to_string(), "2026-11-01T00:00:00Z");
     });
 }
 
