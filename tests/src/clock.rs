@@ -6,8 +6,8 @@ use freshlayer::ports::Clock;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-/// What the clock says at its origin: 2026-01-01T00:00:00Z.
-pub const EPOCH: Timestamp = Timestamp::constant(1_767_225_600, 0);
+/// What the clock says at its origin: 2026-11-01T00:00:00Z, some weeks after the databases' first build.
+pub const EPOCH: Timestamp = Timestamp::constant(1_793_491_200, 0);
 
 /// Tokio's time, which a paused runtime moves by itself: [`EPOCH`] and what went by since an origin. Copies
 /// agree with each other.

@@ -1,6 +1,9 @@
 //! What an account has and may have: code storage, and roles that other accounts assume.
 
+use std::time::Duration;
+
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::functions::Functions;
 use super::layers::Layers;
@@ -9,6 +12,8 @@ use super::{Answer, Asked, Outage, Place, Simulated};
 
 /// Source: Lambda quotas, 2026: 300 GB, unzipped, per account and Region.
 const CODE_BYTES_MAX: u64 = 300 << 30;
+/// How long the keys of a role hold. Source: `AssumeRole`'s default.
+const SESSION: Duration = Duration::from_hours(1);
 
 /// The code storage of a place.
 pub(super) struct CodeStorage {
@@ -71,8 +76,7 @@ pub(super) fn assume_role(asked: &Asked, rules: &Rules) -> Answer {
         );
     }
     let session = form.get("RoleSessionName").map(String::as_str).unwrap_or_default();
-    // The SDK compares it with the real time.
-    let expires = "2099-01-01T00:00:00Z";
+    let expires = rules.clock.at(Instant::now() + SESSION);
     let key = place.access_key("ASIA");
     xml(
         200,

@@ -206,6 +206,7 @@ impl Simulated {
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .http_client(SharedHttpClient::new(self.clone()))
             .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
+            .time_source(self.clock)
             .build()
     }
 

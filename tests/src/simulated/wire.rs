@@ -1,17 +1,21 @@
 //! Between the SDK and the simulation: a request taken apart, an answer put together.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
+use aws_smithy_async::time::TimeSource;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::StatusCode;
+use freshlayer::ports::Clock;
 use serde_json::{Value, json};
 
 use super::{Place, Simulated};
+use crate::clock::VirtualClock;
 
 /// A request, taken apart.
 pub(crate) struct Asked {
@@ -109,6 +113,13 @@ async fn body(mut request: HttpRequest) -> Vec<u8> {
     let body = std::mem::replace(request.body_mut(), SdkBody::empty());
     let bytes = ByteStream::new(body).collect().await;
     bytes.expect("the body is readable").to_vec()
+}
+
+/// The SDK's own clock: keys of a role run out in virtual time.
+impl TimeSource for VirtualClock {
+    fn now(&self) -> SystemTime {
+        Clock::now(self).into()
+    }
 }
 
 impl HttpClient for Simulated {

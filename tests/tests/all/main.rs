@@ -27,4 +27,5 @@ mod simulated_contracts;
 mod simulated_prune;
 mod simulated_signing;
 mod simulation;
+mod simulation_places;
 mod tidy;
