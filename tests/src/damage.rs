@@ -55,6 +55,7 @@ pub fn body(case: &str) -> Option<Vec<u8>> {
             body[crc] ^= 1;
             Some(body)
         }
+        "container-name-endless" => Some(gzip(&long_name(300 * 1024 * 1024))),
         "container-truncated" => Some(truncated(&gzip(&database))),
         "container-too-many-entries" => {
             let names: Vec<String> = (0..60).map(|number| format!("file-{number}")).collect();
@@ -103,6 +104,12 @@ pub fn body(case: &str) -> Option<Vec<u8>> {
         "select-matches-several" => {
             tarred(&[File("a/x.mmdb", 0o644, &database), File("b/x.mmdb", 0o644, &database)])
         }
+        "sqlite-check-takes-memory" => Some(sqlite_of(
+            "CREATE TABLE zones (id INTEGER PRIMARY KEY, name TEXT,
+               CHECK (length(hex(zeroblob(400000000))) > 0));
+             PRAGMA ignore_check_constraints = ON;
+             INSERT INTO zones VALUES (1, 'one');",
+        )),
         "sqlite-column-missing" => Some(renamed("name", "title")),
         "sqlite-page-corrupt" => {
             let mut body = sqlite(1_100);
@@ -155,6 +162,26 @@ fn tar(entries: &[Entry<'_>]) -> Vec<u8> {
         builder.append(&header, content).expect("memory takes it");
     }
     builder.into_inner().expect("memory takes it")
+}
+
+/// Writes a tar whose one entry has a name of so many bytes. A part of it cannot be compressed, so that the whole
+/// stays below the largest ratio of expansion.
+fn long_name(bytes: usize) -> Vec<u8> {
+    let mut header = Header::new_gnu();
+    header.set_path("././@LongLink").expect("a short name");
+    header.set_entry_type(EntryType::GNULongName);
+    header.set_size(bytes as u64);
+    header.set_cksum();
+    let mut noise = 1_u32;
+    let name = (0..bytes).map(|at| {
+        // Numerical Recipes' generator: its high bits look random to deflate.
+        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        if at < bytes / 64 { noise.to_be_bytes()[0] } else { b'x' }
+    });
+    let mut tar = header.as_bytes().to_vec();
+    tar.extend(name);
+    tar.extend(self::tar(&[File("tool/bin/run", 0o755, b"#!/bin/sh\n")]));
+    tar
 }
 
 fn renamed(from: &str, to: &str) -> Vec<u8> {

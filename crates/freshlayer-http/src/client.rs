@@ -1,13 +1,15 @@
 use std::time::Duration;
 
 use freshlayer::Limits;
-use freshlayer::definition::{PlainHttp, is_loopback};
+use freshlayer::definition::PlainHttp;
 use freshlayer::ports::SourceError;
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, LOCATION};
-use reqwest::{Response, StatusCode, redirect};
+use reqwest::{Response, StatusCode};
 use url::Url;
 
+use crate::redirect;
 use crate::secret::Credentials;
+use crate::words::cause;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection that says nothing for so long is dead, whatever the definition's limits are.
@@ -56,7 +58,7 @@ impl Client {
             .default_headers(headers.into_iter().collect())
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(READ_TIMEOUT)
-            .redirect(redirect::Policy::none())
+            .redirect(reqwest::redirect::Policy::none())
             .build()?;
         Ok(Self { client, pause })
     }
@@ -89,7 +91,8 @@ impl Client {
         pause.mul_f64(1.0 + fastrand::f64() / 2.0)
     }
 
-    /// Follows redirects. The account goes to the first host only; a presigned address refuses it.
+    /// Follows redirects. The account goes to the first host only; a presigned address refuses it. A user and
+    /// password in the address go to its own host only.
     async fn send_once(&self, ask: &Ask<'_>) -> Result<Answer, Fault> {
         let mut url = ask.url.clone();
         for redirects in 0..=ask.limits.redirects_max {
@@ -103,14 +106,17 @@ impl Client {
                 Ok(Ok(response)) => response,
                 Ok(Err(error)) => return Err(Fault::passing(cause(error))),
                 Err(_elapsed) => {
-                    let reason = format!("no answer within {} s", patience.as_secs());
+                    let secs = patience.as_secs();
+                    let reason = format!("no answer within limits.stall_secs_max, {secs} s");
                     return Err(Fault::passing(reason));
                 }
             };
-            if !is_redirect(response.status()) {
+            if !redirect::is_one(response.status()) {
                 return judge(ask, response, url).await;
             }
-            url = next_hop(ask, &response, &url)?;
+            let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+            let next = redirect::next_hop(&url, location, ask.plain_http);
+            url = next.map_err(|reason| Fault::Final(refused(ask, reason)))?;
         }
         let reason = format!("more than {} redirects", ask.limits.redirects_max);
         Err(Fault::Final(refused(ask, reason)))
@@ -131,31 +137,6 @@ impl Fault {
 
 fn refused(ask: &Ask<'_>, reason: String) -> SourceError {
     SourceError::Refused { url: ask.shown.to_owned(), reason }
-}
-
-/// Says what went wrong on the way, without the address: it may hold a secret.
-pub(crate) fn cause(error: reqwest::Error) -> String {
-    freshlayer::chain(&error.without_url())
-}
-
-fn is_redirect(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
-}
-
-fn next_hop(ask: &Ask<'_>, response: &Response, from: &Url) -> Result<Url, Fault> {
-    let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
-    let next = location.and_then(|location| from.join(location).ok());
-    let Some(next) = next else {
-        return Err(Fault::Final(refused(ask, "a redirect to nowhere".to_owned())));
-    };
-    let plain = next.scheme() == "http" && ask.plain_http == PlainHttp::Loopback;
-    let inward = is_loopback(&next) && !is_loopback(from);
-    if !matches!(next.scheme(), "http" | "https") || (plain && !is_loopback(&next)) || inward {
-        let to = if inward { "this machine" } else { next.scheme() };
-        let reason = format!("a redirect from {} to {to}", from.scheme());
-        return Err(Fault::Final(refused(ask, reason)));
-    }
-    Ok(next)
 }
 
 /// The one retry rule: the network, 408 and 5xx pass; a plain 429 passes where it says when; everything

@@ -94,27 +94,33 @@ async fn expected(
     let name = |url: &url::Url| {
         url.path_segments().and_then(|mut parts| parts.next_back().map(str::to_owned))
     };
-    let names = [name(data.url), name(&answer.url)];
+    let names: Vec<String> = [data.url, &answer.url].into_iter().filter_map(name).collect();
     digest_for(&String::from_utf8_lossy(&text), &names)
         .map(ExpectedChecksum::TransferSha256)
-        .ok_or_else(|| fault("expected a SHA-256 for the file, found none".to_owned()))
+        .map_err(fault)
 }
 
-/// Finds a file's line in what `sha256sum` writes; a lone digest stands for the file.
-fn digest_for(text: &str, names: &[Option<String>]) -> Option<Digest> {
-    let mut lines = text.lines().filter(|line| !line.trim().is_empty()).map(|line| {
-        let (hex, name) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+/// Finds a file's line in what `sha256sum` writes; a lone digest without a name stands for the file.
+fn digest_for(text: &str, names: &[String]) -> Result<Digest, String> {
+    let lines = text.lines().filter(|line| !line.trim().is_empty()).filter_map(|line| {
+        let (hex, name) = line.trim().split_once(char::is_whitespace).unwrap_or((line.trim(), ""));
         let name = name.trim().trim_start_matches('*').rsplit('/').next().unwrap_or_default();
-        (Digest::parse(hex.trim()).ok(), name.to_owned())
+        Some((Digest::parse(hex).ok()?, name))
     });
-    let found: Vec<(Option<Digest>, String)> = lines.by_ref().collect();
-    match &found[..] {
-        [(digest, _)] => digest.clone(),
-        lines => lines
-            .iter()
-            .find(|(_, name)| names.iter().flatten().any(|wanted| wanted == name))
-            .and_then(|(digest, _)| digest.clone()),
+    let lines: Vec<(Digest, &str)> = lines.collect();
+    if let [(digest, "")] = &lines[..] {
+        return Ok(digest.clone());
     }
+    let line = lines.iter().find(|(_, name)| names.iter().any(|wanted| wanted == name));
+    line.map(|(digest, _)| digest.clone()).ok_or_else(|| {
+        let expected = format!("expected a SHA-256 for {}", names.join(" or "));
+        match &lines[..] {
+            [] => format!("{expected}, found no SHA-256"),
+            [(_, first), ..] => {
+                format!("{expected}, found {} for others, such as {first}", lines.len())
+            }
+        }
+    })
 }
 
 #[cfg(test)]
@@ -134,16 +140,17 @@ mod tests {
 
     #[test]
     fn the_line_of_the_file_is_found() {
-        let names = [Some("x.mmdb".to_owned()), None];
+        let names = ["x.mmdb".to_owned()];
         for (text, expected) in [
             (format!("{A}\n"), Some(A)),
-            (format!("{A}  anything\n"), Some(A)),
+            (format!("{A}  x.mmdb\n"), Some(A)),
+            (format!("{A}  another-file\n"), None),
             (format!("{B}  y.mmdb\n{A} *dist/x.mmdb\n"), Some(A)),
             (format!("{B}  y.mmdb\n{A}  z.mmdb\n"), None),
             ("<html>not found</html>".to_owned(), None),
         ] {
             let found = digest_for(&text, &names);
-            assert_eq!(found.as_ref().map(Digest::as_str), expected, "{text}");
+            assert_eq!(found.as_ref().map(Digest::as_str).ok(), expected, "{text}");
         }
     }
 }

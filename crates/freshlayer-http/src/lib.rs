@@ -8,8 +8,10 @@
 mod client;
 mod https;
 mod maxmind;
+mod redirect;
 mod secret;
 mod transfer;
+mod words;
 
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 //! strong `ETag` that it is still the same file.
 
 use std::pin::Pin;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use freshlayer::Limits;
@@ -16,7 +16,8 @@ use reqwest::header::{
 use reqwest::{Response, StatusCode};
 use url::Url;
 
-use crate::client::{Answer, Ask, Client, cause};
+use crate::client::{Answer, Ask, Client};
+use crate::words::cause;
 
 /// What is known of a body before its first byte.
 pub(crate) struct Heading {
@@ -93,7 +94,15 @@ impl Transfer {
             let Some(response) = &mut self.response else {
                 return Ok(None);
             };
-            match response.chunk().await {
+            let patience = Duration::from_secs(self.limits.stall_secs_max);
+            let chunk = match tokio::time::timeout(patience, response.chunk()).await {
+                Ok(chunk) => chunk.map_err(cause),
+                Err(_elapsed) => Err(format!(
+                    "no byte came for limits.stall_secs_max, {} s,",
+                    patience.as_secs()
+                )),
+            };
+            match chunk {
                 Ok(Some(chunk)) => {
                     self.received += chunk.len() as u64;
                     return Ok(Some(chunk));
@@ -102,7 +111,7 @@ impl Transfer {
                     self.response = None;
                     return self.whole().map(|()| None);
                 }
-                Err(error) => self.resume(cause(error)).await?,
+                Err(reason) => self.resume(reason).await?,
             }
         }
     }

@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::{Error, Format, Layer};
@@ -7,6 +8,10 @@ use crate::{Error, Format, Layer};
 impl Layer {
     /// Opens a SQLite dataset read-only and immutable: no locks, no journal, no write, which is what a
     /// read-only file system needs.
+    ///
+    /// The file is not trusted: its schema may call no function that the consumer registers (views, generated
+    /// columns, `CHECK`s), and no statement may damage it. `Connection::set_db_config` and `PRAGMA trusted_schema`
+    /// change that.
     ///
     /// # Errors
     /// [`Error::DatasetNotFound`], [`Error::WrongFormat`], [`Error::Damaged`] where the size differs from
@@ -22,6 +27,9 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
         | OpenFlags::SQLITE_OPEN_URI
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(immutable_uri(path), flags)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    connection.pragma_update(None, "cell_size_check", true)?;
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
     Ok(connection)
 }

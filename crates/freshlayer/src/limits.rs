@@ -10,6 +10,7 @@ pub struct Limits {
     /// still passes.
     pub download_bytes_max: u64,
     /// Largest dataset after unpacking, in bytes. Lambda's own limit for a function with its layers.
+    #[schemars(range(max = LAYER_BYTES_MAX))]
     pub unpacked_bytes_max: u64,
     /// Largest ratio of unpacked to downloaded bytes. Deflate cannot exceed 1,032; real data stays under 40.
     pub expansion_ratio_max: u64,
@@ -24,6 +25,7 @@ pub struct Limits {
     /// Most redirects that are followed.
     pub redirects_max: u32,
     /// Most tries of one request, the first one included.
+    #[schemars(range(min = 1))]
     pub tries_max: u32,
     /// Most values that are decoded to prove one mmdb, per core. A GeoLite2-City has under 4,000,000.
     pub decoded_values_max: u64,

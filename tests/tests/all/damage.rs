@@ -130,3 +130,28 @@ fn every_damage_is_refused_and_harms_nothing() {
         }
     });
 }
+
+/// A file that claims much gets little: the process stays below the memory of a small publisher.
+#[test]
+fn no_damage_takes_much_memory() {
+    const PEAK_KIB_MAX: u64 = 200 * 1024;
+    let script = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL); \
+                  print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)";
+    for case in ["container-name-endless", "sqlite-check-takes-memory"] {
+        let sandbox = Sandbox::new();
+        let layer = workspace().join("tests/damage").join(case).join("layer.toml");
+        sandbox.layer("data", &std::fs::read_to_string(layer).expect("a definition"));
+        sandbox.upstream.publish("data", &body(case).expect("a body"));
+        let output = std::process::Command::new("python3")
+            .args(["-c", script])
+            .arg(freshlayer_tests::sandbox::binary("freshlayer"))
+            .arg("refresh")
+            .current_dir(sandbox.path(""))
+            .env("FRESHLAYER_HOST", "host")
+            .output()
+            .expect("python3 starts");
+        let peak = String::from_utf8_lossy(&output.stdout).trim().parse::<u64>();
+        let peak = peak.unwrap_or_else(|error| panic!("{case}: {error}: {output:?}"));
+        assert!(peak < PEAK_KIB_MAX, "{case}: {peak} KiB");
+    }
+}

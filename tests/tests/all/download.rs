@@ -43,6 +43,37 @@ fn a_cut_transfer_is_taken_up_where_it_broke() {
     assert_eq!(ranges, [None, resumed[0].clone(), resumed[1].clone()]);
 }
 
+#[test]
+fn a_transfer_that_stands_still_is_taken_up_where_it_stopped() {
+    let sandbox = Sandbox::new();
+    sandbox.layer("geo", &format!("{GEO}\n[limits]\nstall_secs_max = 1\n"));
+    sandbox.upstream.publish("country.mmdb", &Mmdb::default().bytes());
+    sandbox.upstream.misbehave("country.mmdb", Fault::Hang(5_000), 2);
+    assert_refreshed(&sandbox.refresh("geo"), 1);
+    let ranges: Vec<_> = sandbox.upstream.seen().into_iter().map(|s| s.range).collect();
+    assert_eq!(ranges.len(), 3, "{ranges:?}");
+    assert_eq!(ranges[1].as_deref(), Some("bytes=5000-"));
+}
+
+#[test]
+fn what_ends_a_transfer_names_its_limit() {
+    for (limits, fault, says) in [
+        ("stall_secs_max = 1", Fault::Hang(1_000), "limits.stall_secs_max, 1 s"),
+        (
+            "download_secs_max = 2\nthroughput_bytes_per_sec_min = 1",
+            Fault::Trickle(50),
+            "limits.download_secs_max, 2 s",
+        ),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.layer("geo", &format!("{GEO}\n[limits]\n{limits}\n"));
+        sandbox.upstream.publish("country.mmdb", &Mmdb::default().bytes());
+        sandbox.upstream.misbehave("country.mmdb", fault, 100);
+        let report = sandbox.refresh("geo");
+        assert!(reason(&report).contains(says), "{report:#?}");
+    }
+}
+
 /// Three windows pass while the body comes slowly, but faster than the slowest speed; then one that is slower.
 #[test]
 fn a_slow_transfer_is_judged_window_by_window() {

@@ -84,6 +84,11 @@ fn value(item: &Spanned<DeValue<'_>>, path: &str, schema: &Value, found: &mut Ve
         (DeValue::Boolean(_), Some("boolean"))
         | (DeValue::Float(_) | DeValue::Integer(_), Some("number"))
         | (_, None) => {}
+        (DeValue::Table(_), Some("array")) if type_name(&schema["items"]) == Some("object") => {
+            misfit(format!(
+                "`{path}`: there may be several, so write `[[{path}]]` with two brackets, found one `[{path}]`"
+            ));
+        }
         (other, Some(expected)) => {
             misfit(format!("`{path}`: expected {expected}, found {}", other.type_str()));
         }

@@ -6,29 +6,39 @@ pub type Variables<'a> = dyn Fn(&str) -> Option<String> + 'a;
 /// # Errors
 /// A sentence that names the variable that is not set, or the brace that is not closed.
 pub(super) fn expand(text: &str, variables: &Variables<'_>) -> Result<String, String> {
-    let mut expanded = String::with_capacity(text.len());
+    fill(text, |name, default| {
+        let value = variables(name).filter(|value| !value.is_empty());
+        value.or_else(|| default.map(str::to_owned)).ok_or_else(|| {
+            format!("`{name}` is not set in the environment; set it, or write ${{{name}:-default}}")
+        })
+    })
+}
+
+/// Returns what a text says by itself: defaults, and nothing in the place of other variables.
+pub(super) fn literal(text: &str) -> String {
+    let itself = fill(text, |_, default| Ok(default.unwrap_or_default().to_owned()));
+    itself.unwrap_or_else(|_| text.to_owned())
+}
+
+fn fill(
+    text: &str,
+    value: impl Fn(&str, Option<&str>) -> Result<String, String>,
+) -> Result<String, String> {
+    let mut filled = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find("${") {
-        expanded.push_str(&rest[..start]);
+        filled.push_str(&rest[..start]);
         let inside = &rest[start + 2..];
         let end = inside.find('}').ok_or_else(|| format!("`${{` is not closed in {text:?}"))?;
         let (name, default) = match inside[..end].split_once(":-") {
             Some((name, default)) => (name, Some(default)),
             None => (&inside[..end], None),
         };
-        let value = variables(name).filter(|value| !value.is_empty());
-        match value.as_deref().or(default) {
-            Some(value) => expanded.push_str(value),
-            None => {
-                return Err(format!(
-                    "`{name}` is not set in the environment; set it, or write ${{{name}:-default}}"
-                ));
-            }
-        }
+        filled.push_str(&value(name, default)?);
         rest = &inside[end + 1..];
     }
-    expanded.push_str(rest);
-    Ok(expanded)
+    filled.push_str(rest);
+    Ok(filled)
 }
 
 #[cfg(test)]
@@ -49,6 +59,11 @@ mod tests {
         ] {
             assert_eq!(expand(text, &with_host).as_deref(), Ok(expected));
         }
+    }
+
+    #[test]
+    fn a_text_by_itself_has_defaults_and_no_values() {
+        assert_eq!(literal("https://${HOST}${PORT:-:443}/a"), "https://:443/a");
     }
 
     #[test]

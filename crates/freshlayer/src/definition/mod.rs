@@ -11,6 +11,7 @@ mod fingerprint;
 mod format;
 mod parse;
 mod raw;
+mod rules;
 mod schema;
 mod source;
 

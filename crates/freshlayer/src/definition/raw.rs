@@ -18,6 +18,7 @@ pub(super) struct RawLayer {
     /// What the layer is for, in one line.
     pub(super) description: Option<String>,
     /// The datasets that the layer carries; at least one.
+    #[schemars(length(min = 1))]
     pub(super) dataset: Vec<RawDataset>,
     /// The bounds of a refresh.
     #[serde(default)]
@@ -28,6 +29,7 @@ pub(super) struct RawLayer {
     pub(super) adopt: bool,
     /// AWS: the Regions that the layer is published in and functions are rolled in. Default: the publisher's.
     #[serde(default)]
+    #[schemars(inner(regex(pattern = "^[a-z0-9-]{1,32}$")), extend("uniqueItems" = true))]
     pub(super) regions: Vec<String>,
     /// AWS: other accounts whose functions use the layer. Its versions stay in the publisher's account, and
     /// these accounts may use them.
@@ -43,8 +45,10 @@ pub(super) struct RawLayer {
 #[schemars(deny_unknown_fields)]
 pub(super) struct RawAccount {
     /// Its twelve digits.
+    #[schemars(regex(pattern = "^[0-9]{12}$"))]
     pub(super) id: String,
     /// The role there that the publisher assumes; `infra/member.yaml` makes it.
+    #[schemars(regex(pattern = "^arn:.*:iam::[0-9]{12}:role/"))]
     pub(super) role_arn: String,
 }
 
@@ -53,19 +57,24 @@ pub(super) struct RawAccount {
 #[schemars(deny_unknown_fields)]
 pub(super) struct RawPublish {
     /// The data's licence: a text, a name such as `CC-BY-SA-4.0`, or an address; at most 512 characters.
+    #[schemars(length(max = 512))]
     pub(super) license: Option<String>,
     /// Lambda runtimes that the layer is listed for, such as `provided.al2023`. Default: all.
+    #[schemars(length(max = 15))]
     pub(super) runtimes: Vec<String>,
     /// Processor architectures that the layer is listed for: `x86_64`, `arm64`. Default: both.
+    #[schemars(length(max = 2))]
     pub(super) architectures: Vec<Architecture>,
     /// Who keeps the zip: `copy` (Lambda, within its 300 GB per account and Region) or `reference` (the state
     /// bucket; one zip for all Regions, which nothing but `freshlayer prune` may delete, and it does so last).
     pub(super) storage: ZipStorage,
     /// Accounts (twelve digits) and organisations (`o-…`) that may use each version, beside `account`.
+    #[schemars(inner(regex(pattern = "^([0-9]{12}|o-[a-z0-9]{10,32})$")))]
     pub(super) readers: Vec<String>,
     /// A signing profile of AWS Signer, of the same name in every Region: each zip is signed before it is published,
     /// for functions whose code signing configuration says `Enforce`. Not together with `reference`.
     /// It holds for releases from then on; `refresh` signs nothing that is published.
+    #[schemars(regex(pattern = "^[A-Za-z0-9_]{2,64}$"))]
     pub(super) signing_profile: Option<String>,
 }
 
@@ -74,12 +83,18 @@ pub(super) struct RawPublish {
 #[schemars(deny_unknown_fields)]
 pub(super) struct RawDataset {
     /// The name that the reader is asked for: 1 to 64 of `a-z A-Z 0-9 - _`, unique in the layer.
+    #[schemars(regex(pattern = "^[A-Za-z0-9_-]{1,64}$"))]
     pub(super) name: String,
     /// The kind of data: `mmdb`, `sqlite`, `file` (opaque bytes) or `archive` (a tree of files).
     pub(super) format: RawFormat,
-    /// Where it lies below `/opt`: its file, or an archive's folder. Default: `<layer>/<name>`, with
-    /// `.mmdb` or `.sqlite` behind it for these formats.
+    /// Where it lies below `/opt`: its file, or an archive's folder; `.` lets an archive fill `/opt` itself.
+    /// Default: `<layer>/<name>`, with `.mmdb` or `.sqlite` behind it for these formats.
+    #[schemars(length(max = 1024))]
     pub(super) path: Option<String>,
+    /// file: whether it can be run (mode 0755), such as `/opt/bootstrap` of a custom runtime. An archive's entries
+    /// keep their own bits.
+    #[serde(default)]
+    pub(super) executable: bool,
     /// Where it comes from. Exactly one of `https`, `maxmind` and `file`.
     pub(super) source: RawSource,
     /// What must hold before it is released.
@@ -112,21 +127,27 @@ impl From<RawFormat> for Format {
 #[serde(default)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct RawSource {
-    /// An address. `${VAR}` and `${VAR:-default}` are filled in from the environment.
+    /// An address. `${VAR}` and `${VAR:-default}` are filled in from the environment; a user and password
+    /// (`https://${USER}:${PASSWORD}@example.org`) are sent to that host only.
+    #[schemars(regex(pattern = "^(https?://|[^:/]*[$][{])"))]
     pub(super) https: Option<String>,
     /// A MaxMind edition, such as `GeoLite2-City`. The account comes from the environment.
     pub(super) maxmind: Option<String>,
-    /// A file of this machine; a relative path starts at the definition's folder. Variables are filled in.
+    /// A file of this machine, or for an archive a folder, which is packaged with its executable bits; a relative
+    /// path starts at the definition's folder. Variables are filled in.
     pub(super) file: Option<String>,
     /// Scheme and host of the MaxMind service. Variables are filled in. Default:
     /// `https://updates.maxmind.com`.
+    #[schemars(regex(pattern = "^(https?://|[^:/]*[$][{])"))]
     pub(super) host: Option<String>,
     /// Whether plain `http` may leave this machine: `loopback` (it may not) or `anywhere`.
     pub(super) plain_http: PlainHttp,
     /// The SHA-256 of the download, 64 hex digits. The definition then names one build.
+    #[schemars(regex(pattern = "^[0-9A-Fa-f]{64}$"))]
     pub(super) sha256: Option<String>,
     /// The address of a SHA-256 beside the data: `<hex>` or lines of `<hex>  <file name>`. Variables are
     /// filled in.
+    #[schemars(regex(pattern = "^(https?://|[^:/]*[$][{])"))]
     pub(super) sha256_url: Option<String>,
     /// Globs over the paths inside a tar or zip: the one file of a dataset, or the entries of an archive.
     /// Default: the edition's mmdb for `maxmind`, everything else whole. A `file` dataset is unpacked only
@@ -173,10 +194,13 @@ pub(super) struct RawExpect {
     /// sqlite: the smallest number of rows per table.
     pub(super) rows_min: BTreeMap<String, u64>,
     /// file: the first bytes, as hex digits.
+    #[schemars(regex(pattern = "^( *[0-9A-Fa-f] *[0-9A-Fa-f])+ *$"))]
     pub(super) magic: Option<String>,
     /// archive: paths below the dataset's folder that must be there.
+    #[schemars(inner(length(min = 1, max = 1024)))]
     pub(super) entries: Vec<String>,
     /// archive: paths below the dataset's folder that must be there and can be run.
+    #[schemars(inner(length(min = 1, max = 1024)))]
     pub(super) executables: Vec<String>,
 }
 
@@ -216,6 +240,7 @@ pub enum OlderBuild {
 #[schemars(deny_unknown_fields)]
 pub(super) struct RawProbe {
     /// mmdb: the address to look up.
+    #[schemars(regex(pattern = "^[0-9A-Fa-f:.]+$"))]
     pub(super) ip: Option<String>,
     /// mmdb: the field of the record, its parts joined by dots; numbers count list items from 0. Default:
     /// the whole record.

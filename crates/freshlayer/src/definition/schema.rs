@@ -6,12 +6,15 @@ use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
 use super::raw::RawLayer;
+use super::rules;
 
 /// Returns the JSON Schema of a layer definition, for editors and for our own check.
 pub fn definition_schema() -> Value {
     let settings =
         SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
-    settings.into_generator().into_root_schema_for::<RawLayer>().to_value()
+    let mut schema = settings.into_generator().into_root_schema_for::<RawLayer>().to_value();
+    rules::add(&mut schema);
+    schema
 }
 
 /// Returns the member of an optional schema that is not `null`, or the schema itself.

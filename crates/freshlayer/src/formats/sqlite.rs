@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use freshlayer_reader::{immutable_uri, rusqlite};
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::limits::Limit;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 /// How every SQLite 3 file begins. Source: the file format document, section 1.3.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -23,6 +24,11 @@ pub(crate) const HEADER_BYTES: usize = 100;
 const VERSIONS_AT: u64 = 18;
 const WAL: [u8; 2] = [2, 2];
 const ROLLBACK: [u8; 2] = [1, 1];
+/// SQLite's whole heap, for all connections of the process: a database is read page by page, and a publisher has
+/// 1,769 MB for everything.
+const HEAP_BYTES_MAX: i64 = 256 * 1024 * 1024;
+/// Values that a query makes may be this long, however small the file is.
+const VALUE_BYTES_MIN: u64 = 1024 * 1024;
 /// How soon a statement that began after the time was up is stopped.
 const INTERRUPT_AGAIN: Duration = Duration::from_millis(20);
 
@@ -64,8 +70,8 @@ pub(crate) fn leave_wal(path: &Path) -> io::Result<()> {
     OpenOptions::new().read(true).write(true).open(path)?.write_all_at(&ROLLBACK, VERSIONS_AT)
 }
 
-/// Opens a file that nobody vouches for.
-pub(crate) fn open(path: &Path) -> rusqlite::Result<Connection> {
+/// Opens a file that nobody vouches for. No value may be longer than the file, which holds all that are stored.
+pub(crate) fn open(path: &Path, size_bytes: u64) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_URI
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -73,6 +79,11 @@ pub(crate) fn open(path: &Path) -> rusqlite::Result<Connection> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     connection.pragma_update(None, "cell_size_check", true)?;
+    connection.pragma_update(None, "hard_heap_limit", HEAP_BYTES_MAX)?;
+    let value_bytes_max = i32::try_from(size_bytes.max(VALUE_BYTES_MIN)).unwrap_or(i32::MAX);
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, value_bytes_max)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_WORKER_THREADS, 0)?;
     Ok(connection)
 }
 
@@ -97,6 +108,11 @@ pub(crate) fn within<T>(
         drop(done);
         result
     })
+}
+
+/// Tells whether a statement was stopped because it needs too much memory, or too long a value.
+pub(crate) fn is_too_large(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::OutOfMemory | ErrorCode::TooBig))
 }
 
 /// Lists what `PRAGMA quick_check` finds, at most so many findings.

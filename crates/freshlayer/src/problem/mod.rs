@@ -52,7 +52,7 @@ codes! {
     ContainerCorrupt = "container-corrupt",
     /// Unpacking exceeds a bound on bytes or on expansion.
     ExpansionLimit = "expansion-limit",
-    /// An archive holds more entries than `limits.entries_max`.
+    /// An archive holds more entries than `limits.entries_max`, or a layer more files than a zip can.
     EntryLimit = "entry-limit",
     /// An entry's name leaves its folder or cannot stand under /opt.
     EntryPath = "entry-path",
@@ -112,6 +112,8 @@ codes! {
     SqliteRows = "sqlite-rows",
     /// Checks and probes took longer than `limits.sqlite_secs_max`.
     SqliteTime = "sqlite-time",
+    /// A check or a probe needs a longer value or more memory than a database of that size may.
+    SqliteMemory = "sqlite-memory",
     /// The file does not start with `expect.magic`.
     Magic = "magic",
     /// A required entry of an archive is missing.

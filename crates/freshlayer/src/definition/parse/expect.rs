@@ -7,6 +7,7 @@ use freshlayer_reader::Format;
 use super::super::Expectations;
 use super::super::format::{FieldPath, FormatSpec, MmdbProbe, SqliteProbe};
 use super::super::raw::{RawExpect, RawProbe};
+use super::super::rules::formats_of;
 use super::Parser;
 use crate::limits::Limits;
 use crate::opt_path::{Mode, OptPath};
@@ -19,7 +20,8 @@ impl Parser<'_> {
         raw: &RawExpect,
         limits: &Limits,
     ) -> Expectations {
-        for (key, given, formats) in given_keys(raw) {
+        for (key, given) in given_keys(raw) {
+            let formats = formats_of(key);
             if given && !formats.contains(&format) {
                 let formats: Vec<String> = formats.iter().map(ToString::to_string).collect();
                 let message =
@@ -46,6 +48,7 @@ impl Parser<'_> {
         &mut self,
         at: &str,
         format: Format,
+        mode: Mode,
         raw: RawExpect,
     ) -> Option<FormatSpec> {
         Some(match format {
@@ -64,7 +67,7 @@ impl Parser<'_> {
                     Some(bytes) => Some(self.noted(&["dataset", at, "expect", "magic"], bytes)?),
                     None => None,
                 },
-                mode: Mode::Plain,
+                mode,
             },
             Format::Archive => {
                 let below = |text: String| OptPath::parse(&text);
@@ -110,17 +113,16 @@ fn sqlite_probe(raw: RawProbe) -> Result<SqliteProbe, String> {
     Ok(SqliteProbe { query, equals })
 }
 
-fn given_keys(raw: &RawExpect) -> [(&'static str, bool, &'static [Format]); 8] {
-    use Format::{Archive, File, Mmdb, Sqlite};
+fn given_keys(raw: &RawExpect) -> [(&'static str, bool); 8] {
     [
-        ("database_type", raw.database_type.is_some(), &[Mmdb]),
-        ("nodes_min", raw.nodes_min != RawExpect::default().nodes_min, &[Mmdb]),
-        ("probes", !raw.probes.is_empty(), &[Mmdb, Sqlite]),
-        ("tables", !raw.tables.is_empty(), &[Sqlite]),
-        ("rows_min", !raw.rows_min.is_empty(), &[Sqlite]),
-        ("magic", raw.magic.is_some(), &[File]),
-        ("entries", !raw.entries.is_empty(), &[Archive]),
-        ("executables", !raw.executables.is_empty(), &[Archive]),
+        ("database_type", raw.database_type.is_some()),
+        ("nodes_min", raw.nodes_min != RawExpect::default().nodes_min),
+        ("probes", !raw.probes.is_empty()),
+        ("tables", !raw.tables.is_empty()),
+        ("rows_min", !raw.rows_min.is_empty()),
+        ("magic", raw.magic.is_some()),
+        ("entries", !raw.entries.is_empty()),
+        ("executables", !raw.executables.is_empty()),
     ]
 }
 

@@ -18,7 +18,7 @@ use super::schema::definition_schema;
 use super::{Dataset, Definition, DefinitionProblem};
 use crate::limits::{LAYER_BYTES_MAX, Limits};
 use crate::names::{DatasetName, LayerName};
-use crate::opt_path::OptPath;
+use crate::opt_path::{Mode, OptPath};
 
 pub(super) fn definition(
     file: &Path,
@@ -151,14 +151,25 @@ impl Parser<'_> {
         let format = Format::from(raw.format);
         let name = self.noted(&["dataset", at, "name"], DatasetName::parse(&raw.name));
         let path = raw.path.unwrap_or_else(|| default_path(layer, &raw.name, format));
-        let path = self.noted(&["dataset", at, "path"], OptPath::parse(&path));
+        let path = self.noted(&["dataset", at, "path"], OptPath::parse_dataset(&path));
+        if format != Format::Archive && path.as_ref().is_some_and(OptPath::is_root) {
+            let message = "`.` is /opt itself, which an archive may fill; expected a file's path";
+            self.problem(&["dataset", at, "path"], message);
+        }
+        if raw.executable && format != Format::File {
+            let message = format!(
+                "goes with format file; this dataset is {format}, and an archive's entries keep their own bits"
+            );
+            self.problem(&["dataset", at, "executable"], message);
+        }
+        let mode = if raw.executable { Mode::Executable } else { Mode::Plain };
         if path.as_ref().is_some_and(OptPath::is_reserved) {
             let message = "`freshlayer/` holds the manifests; choose another folder";
             self.problem(&["dataset", at, "path"], message);
         }
         let source = self.source(at, format, &raw.source);
         let expect = self.expect(at, format, &raw.expect, limits);
-        let spec = self.format_spec(at, format, raw.expect);
+        let spec = self.format_spec(at, format, mode, raw.expect);
         Some(Dataset { name: name?, path: path?, source: source?, spec: spec?, expect })
     }
 }
@@ -172,7 +183,11 @@ fn default_path(layer: &str, name: &str, format: Format) -> String {
     format!("{layer}/{name}{extension}")
 }
 
+/// Two archives may fill `/opt` side by side: their files are compared when the layer is put together.
 fn overlap(one: &OptPath, other: &OptPath) -> bool {
+    if one.is_root() || other.is_root() {
+        return false;
+    }
     let (one, other) = (one.as_str().to_lowercase(), other.as_str().to_lowercase());
     one == other || one.starts_with(&format!("{other}/")) || other.starts_with(&format!("{one}/"))
 }

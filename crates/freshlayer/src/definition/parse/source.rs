@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use freshlayer_reader::Format;
 use url::Url;
 
-use super::super::expand::expand;
+use super::super::expand::{expand, literal};
 use super::super::raw::{PlainHttp, RawSource};
 use super::super::source::{
     ChecksumSpec, Globs, Origin, Select, SourceSpec, SourceUrl, is_loopback,
@@ -39,6 +39,10 @@ impl Parser<'_> {
         } else if let Some(edition) = &raw.maxmind {
             let host = raw.host.as_deref().unwrap_or(MAXMIND_HOST);
             let host = self.url(&["dataset", at, "source", "host"], host, raw.plain_http)?;
+            if has_credentials(host.expose()) {
+                let message = "a maxmind source takes its account from the environment";
+                self.problem(&["dataset", at, "source", "host"], message);
+            }
             if matches!(checksum, Ok(Some(_))) {
                 let message = "a maxmind source brings its own checksum; remove this one";
                 self.problem(&["dataset", at, "source"], message);
@@ -48,7 +52,12 @@ impl Parser<'_> {
             let path = expand(raw.file.as_deref().unwrap_or_default(), self.variables);
             let path = self.noted(&["dataset", at, "source", "file"], path)?;
             let folder = self.file.parent().unwrap_or(Path::new(""));
-            Origin::File { path: absolute(folder.join(path)) }
+            let path = absolute(folder.join(path));
+            if format != Format::Archive && path.is_dir() {
+                let message = "this is a folder, and a folder goes with format `archive`";
+                self.problem(&["dataset", at, "source", "file"], message);
+            }
+            Origin::File { path }
         };
         Some(SourceSpec { origin, checksum: checksum.ok()?, select: select? })
     }
@@ -100,8 +109,9 @@ impl Parser<'_> {
         let url = Url::parse(&expanded).map_err(|error| format!("expected an address: {error}"));
         let url = self.noted(path, url)?;
         let fault = match url.scheme() {
-            _ if !url.username().is_empty() || url.password().is_some() => {
-                "a user or password in the address ends up in logs; put them into a `${VARIABLE}`"
+            _ if writes_out_credentials(template, &url) => {
+                "a user or password that is written here ends up in version control and in logs; write a variable in \
+                 its place, as in https://${USER}:${PASSWORD}@example.org"
             }
             "https" => return Some(SourceUrl::new(template, url)),
             "http" if plain == PlainHttp::Anywhere || is_loopback(&url) => {
@@ -118,6 +128,58 @@ impl Parser<'_> {
     }
 }
 
+fn has_credentials(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
+}
+
+/// Tells whether the password of an address, or the user of one without a password, stands in the definition's text.
+fn writes_out_credentials(template: &str, url: &Url) -> bool {
+    if !has_credentials(url) {
+        return false;
+    }
+    let (user, password) = userinfo(&literal(template));
+    let secret = if url.password().is_some() { password } else { user };
+    !secret.is_empty()
+}
+
+/// Returns user and password of an address that may lack any other part.
+fn userinfo(text: &str) -> (String, String) {
+    if let Ok(url) = Url::parse(text) {
+        return (url.username().to_owned(), url.password().unwrap_or_default().to_owned());
+    }
+    let authority = text.split_once("//").map_or(text, |(_, behind)| behind);
+    let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
+    let userinfo = authority.rsplit_once('@').map_or("", |(userinfo, _)| userinfo);
+    let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
+    (user.to_owned(), password.to_owned())
+}
+
 fn absolute(path: PathBuf) -> PathBuf {
     std::path::absolute(&path).unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_told_by_where_they_stand() {
+        for (template, filled, written_out) in [
+            ("https://${UP}@h/a", "https://user:pass@h/a", false),
+            ("https://${USER}:${PASS}@h/a", "https://user:pass@h/a", false),
+            ("https://user:${PASS}@h/a", "https://user:pass@h/a", false),
+            ("https://${TOKEN}@h/a", "https://token@h/a", false),
+            ("${BASE}/a", "https://user:pass@h/a", false),
+            ("https://user:pass@h/a", "https://user:pass@h/a", true),
+            ("https://${USER}:pass@h/a", "https://user:pass@h/a", true),
+            ("https://token@h/a", "https://token@h/a", true),
+            ("https:user:pass@h/a", "https:user:pass@h/a", true),
+            ("${SCHEME}://user:pass@h/a", "https://user:pass@h/a", true),
+            ("https://${UP:-user:pass}@h/a", "https://user:pass@h/a", true),
+            ("https://h/a@b", "https://h/a@b", false),
+        ] {
+            let url = Url::parse(filled).expect("an address");
+            assert_eq!(writes_out_credentials(template, &url), written_out, "{template}");
+        }
+    }
 }

@@ -42,15 +42,19 @@ pub(super) async fn to_file(
             Ok(Some(Ok(chunk))) => chunk,
             Ok(Some(Err(error))) => return Ok(Streamed::Broken(error)),
             Ok(None) => break,
-            Err(_elapsed) if pace.next_window() => continue,
-            Err(_elapsed) => return Ok(Streamed::Broken(pace.too_slow(&body.facts.url))),
+            Err(_elapsed) => {
+                if let Err(reason) = pace.next_window() {
+                    return Ok(Streamed::Broken(pace.broken(&body.facts.url, reason)));
+                }
+                continue;
+            }
         };
         size_bytes += chunk.len() as u64;
         if size_bytes > limits.download_bytes_max {
             return Ok(Streamed::TooLarge(too_large(limits, "more; the download was stopped")));
         }
-        if !pace.keeps_up(chunk.len() as u64) {
-            return Ok(Streamed::Broken(pace.too_slow(&body.facts.url)));
+        if let Err(reason) = pace.keeps_up(chunk.len() as u64) {
+            return Ok(Streamed::Broken(pace.broken(&body.facts.url, reason)));
         }
         file.write_all(&chunk).map_err(Error::io("write", path))?;
         sha256.update(&chunk);
@@ -66,52 +70,58 @@ fn too_large(limits: &Limits, found: &str) -> Problem {
 }
 
 /// Holds a transfer to its slowest speed, window by window, and to its longest time.
-struct Pace {
+///
+/// A source takes a transfer up again that stood still; so a window that was too slow is a failed try, and the
+/// transfer ends when all tries in a row failed.
+struct Pace<'a> {
+    limits: &'a Limits,
     end: Instant,
-    window: Duration,
     window_start: Instant,
     window_bytes: u64,
-    window_bytes_min: u64,
-    said: String,
+    slow_windows: u32,
 }
 
-impl Pace {
-    fn new(limits: &Limits, end: Instant) -> Self {
+impl<'a> Pace<'a> {
+    fn new(limits: &'a Limits, end: Instant) -> Self {
         let now = Instant::now();
-        let speed = limits.throughput_bytes_per_sec_min;
-        Self {
-            end,
-            window: Duration::from_secs(limits.stall_secs_max),
-            window_start: now,
-            window_bytes: 0,
-            window_bytes_min: speed.saturating_mul(limits.stall_secs_max),
-            said: format!(
-                "expected at least {speed} bytes per second over {} s, and {} s in all",
-                limits.stall_secs_max, limits.download_secs_max
-            ),
-        }
+        Self { limits, end, window_start: now, window_bytes: 0, slow_windows: 0 }
     }
 
     fn deadline(&self) -> Instant {
-        self.end.min(self.window_start + self.window)
+        self.end.min(self.window_start + Duration::from_secs(self.limits.stall_secs_max))
     }
 
-    /// Counts bytes; `false` where they come too slowly.
-    fn keeps_up(&mut self, bytes: u64) -> bool {
+    /// Counts bytes; says why the transfer ends where they come too slowly.
+    fn keeps_up(&mut self, bytes: u64) -> Result<(), String> {
         self.window_bytes += bytes;
-        Instant::now() < self.deadline() || self.next_window()
+        if Instant::now() < self.deadline() { Ok(()) } else { self.next_window() }
     }
 
-    /// Judges the window that is over and begins the next one; `false` where it was too slow.
-    fn next_window(&mut self) -> bool {
+    /// Judges the window that is over and begins the next one.
+    fn next_window(&mut self) -> Result<(), String> {
         let now = Instant::now();
-        let enough = self.window_bytes >= self.window_bytes_min;
+        let Limits { throughput_bytes_per_sec_min: speed, stall_secs_max: window, .. } =
+            self.limits;
+        if now >= self.end {
+            let most = self.limits.download_secs_max;
+            return Err(format!(
+                "the transfer takes longer than limits.download_secs_max, {most} s"
+            ));
+        }
+        let slow = self.window_bytes < speed.saturating_mul(*window);
+        self.slow_windows = if slow { self.slow_windows + 1 } else { 0 };
         (self.window_start, self.window_bytes) = (now, 0);
-        enough && now < self.end
+        if self.slow_windows < self.limits.tries_max {
+            return Ok(());
+        }
+        Err(format!(
+            "the transfer is too slow or stands still: under limits.throughput_bytes_per_sec_min, {speed}, for \
+             limits.stall_secs_max, {window} s, each time"
+        ))
     }
 
-    fn too_slow(&self, url: &str) -> SourceError {
-        let reason = format!("the transfer is too slow or stands still: {}", self.said);
-        SourceError::Unreachable { url: url.to_owned(), tries: 1, reason, source: None }
+    fn broken(&self, url: &str, reason: String) -> SourceError {
+        let tries = self.slow_windows.max(1);
+        SourceError::Unreachable { url: url.to_owned(), tries, reason, source: None }
     }
 }

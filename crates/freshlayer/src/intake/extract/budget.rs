@@ -48,7 +48,7 @@ impl Budget {
 /// A problem on its way through a reader.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-struct Refusal(Problem);
+pub(super) struct Refusal(pub(super) Problem);
 
 /// A reader that counts against a budget, and knows how the bytes so far end.
 pub(super) struct Bounded<R> {

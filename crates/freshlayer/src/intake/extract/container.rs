@@ -5,6 +5,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use super::budget::{Bounded, problem_of};
 use super::files::{Entry, Kind, Taker};
+use super::tarball::{Tar, TarKind};
 use super::zstd::ZstdFrames;
 use crate::error::Error;
 use crate::formats::pipe::{INPUT_BYTES, piped};
@@ -77,32 +78,26 @@ fn decompressed(decoder: impl Read + Send, taker: &mut Taker<'_>) -> Result<(), 
 }
 
 fn untar(reader: impl Read, taker: &mut Taker<'_>) -> Result<(), Error> {
-    let bounded = Bounded::new(reader, taker.budget());
-    let mut archive = tar::Archive::new(bounded);
-    let entries = match archive.entries() {
-        Ok(entries) => entries,
-        Err(error) => return Ok(taker.refuse(problem_of(&error))),
-    };
-    for entry in entries {
-        let mut entry = match entry {
-            Ok(entry) => entry,
+    let mut tar = Tar::new(Bounded::new(reader, taker.budget()));
+    loop {
+        let entry = match tar.next_entry() {
+            Ok(Some(entry)) => entry,
+            Ok(None) => break,
             Err(error) => return Ok(taker.refuse(problem_of(&error))),
         };
         if !taker.count_entry() {
             return Ok(());
         }
-        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        let mode = entry.header().mode().unwrap_or(0);
-        let kind = match entry.header().entry_type() {
-            tar::EntryType::Regular | tar::EntryType::Continuous => Kind::File { mode },
-            tar::EntryType::Directory | tar::EntryType::XGlobalHeader => Kind::Folder,
-            tar::EntryType::Symlink | tar::EntryType::Link => Kind::Link,
-            _ => Kind::Special,
+        let kind = match entry.kind {
+            TarKind::File => Kind::File { mode: entry.mode },
+            TarKind::Folder => Kind::Folder,
+            TarKind::Link => Kind::Link,
+            TarKind::Special => Kind::Special,
         };
-        taker.entry(&Entry { name: &name, kind }, &mut entry)?;
+        taker.entry(&Entry { name: &entry.name, kind }, &mut tar)?;
     }
     // The checksum of a compressed stream stands behind its last byte: a cut one is found there.
-    let mut rest = archive.into_inner();
+    let mut rest = tar.into_inner();
     match io::copy(&mut rest, &mut io::sink()) {
         Err(error) => taker.refuse(problem_of(&error)),
         Ok(_) if rest.zeros_at_end < TAR_END_BYTES => {

@@ -7,8 +7,9 @@ use md5::Md5;
 use sha2::{Digest as _, Sha256};
 
 use super::budget::problem_of;
+use super::selection::{LeftOut, Listed};
 use super::{Also, Budget, Names};
-use crate::definition::Dataset;
+use crate::definition::{Dataset, FormatSpec};
 use crate::error::Error;
 use crate::formats::deflate::{Deflated, Deflater};
 use crate::limits::Limits;
@@ -18,8 +19,6 @@ use crate::problem::{Code, Problem};
 use crate::progress::Meter;
 
 const BUFFER_BYTES: usize = 256 * 1024;
-/// How many names a problem lists.
-const NAMES_SHOWN_MAX: usize = 5;
 
 /// One file of a dataset on disk, and what it will be under `/opt`.
 #[derive(Debug, Clone)]
@@ -63,7 +62,7 @@ pub(super) struct Taker<'a> {
     names: Names,
     entries: u64,
     size_bytes: u64,
-    passed_over: Vec<String>,
+    left_out: LeftOut,
     taken: Vec<(String, StagedFile)>,
     problems: Vec<Problem>,
 }
@@ -87,7 +86,7 @@ impl<'a> Taker<'a> {
             names: Names::default(),
             entries: 0,
             size_bytes: 0,
-            passed_over: Vec::new(),
+            left_out: LeftOut::default(),
             taken: Vec::new(),
             problems: Vec::new(),
         }
@@ -118,14 +117,11 @@ impl<'a> Taker<'a> {
             return Ok(());
         }
         if entry.kind != Kind::Only && !self.dataset.source.select.globs.is_match(name) {
-            if self.passed_over.len() < NAMES_SHOWN_MAX {
-                self.passed_over.push(name.to_owned());
-            }
-            return Ok(());
+            return Ok(self.left_out.unmatched.add(name));
         }
         match self.place(name, entry.kind) {
-            Ok(Some(path)) => self.write(name, path, mode_of(entry.kind), reader),
-            Ok(None) => Ok(()),
+            Ok(Some(path)) => self.write(name, path, self.mode(entry.kind), reader),
+            Ok(None) => Ok(self.left_out.stripped.add(name)),
             Err(problem) => Ok(self.refuse(problem)),
         }
     }
@@ -159,6 +155,9 @@ impl<'a> Taker<'a> {
         }
         let below = OptPath::parse(&kept.join("/")).map_err(bad_name)?;
         let path = self.dataset.path.join(&below);
+        if path.is_reserved() {
+            return Err(reserved(&path));
+        }
         self.names.take(&path)?;
         Ok(Some(path))
     }
@@ -231,37 +230,36 @@ impl<'a> Taker<'a> {
     }
 
     fn judge_selection(&mut self) {
-        let globs = self.dataset.source.select.globs.patterns();
-        let expected = match globs.is_empty() {
-            true => "a file".to_owned(),
-            false => format!("a file that matches {}", globs.join(" or ")),
-        };
         if self.taken.is_empty() {
-            let found = match self.passed_over.is_empty() {
-                true => "no file".to_owned(),
-                false => format!("only {}", self.passed_over.join(", ")),
-            };
-            self.refuse(Problem::fail(Code::SelectNone, expected, found));
+            self.refuse(self.left_out.problem(&self.dataset.source.select));
         } else if self.taken.len() > 1 && self.dataset.format() != Format::Archive {
-            let names = self.taken.iter().take(NAMES_SHOWN_MAX).map(|(name, _)| name.as_str());
-            let names: Vec<&str> = names.collect();
-            let found = format!("{} files: {}", self.taken.len(), names.join(", "));
+            let mut names = Listed::default();
+            self.taken.iter().for_each(|(name, _)| names.add(name));
+            let found = format!("{} files: {names}", self.taken.len());
             let expected = "one file; name it with `source.select`";
             self.refuse(Problem::fail(Code::SelectMany, expected, found));
         }
     }
+
+    /// Keeps the executable bit of an entry; a single file may get it from its definition.
+    fn mode(&self, kind: Kind) -> Mode {
+        match (&self.dataset.spec, kind) {
+            (FormatSpec::File { mode: Mode::Executable, .. }, _) => Mode::Executable,
+            (_, Kind::File { mode }) => Mode::of_bits(mode),
+            _ => Mode::Plain,
+        }
+    }
+}
+
+/// Says that a file takes the place of the manifests.
+pub(crate) fn reserved(path: &OptPath) -> Problem {
+    let expected = "a name outside `freshlayer/`, which holds the manifests";
+    Problem::fail(Code::EntryPath, expected, path.as_str()).at(path.as_str())
 }
 
 /// Names the file that holds another one's bytes compressed.
 pub(crate) fn deflated_beside(file: &Path) -> PathBuf {
     file.with_extension("deflate")
-}
-
-fn mode_of(kind: Kind) -> Mode {
-    match kind {
-        Kind::File { mode } => Mode::of_bits(mode),
-        _ => Mode::Plain,
-    }
 }
 
 fn shown(name: &str) -> &str {

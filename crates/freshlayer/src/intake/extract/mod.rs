@@ -2,6 +2,7 @@
 //!
 //! Threats, and the defence for each:
 //! - a body that expands without end: bytes, ratio and entries are counted while they pass ([`Budget`]);
+//! - a name or attribute that fills memory: [`tarball`] reads the first 64 KiB of them;
 //! - a name that leaves its folder, takes another file's place or folds onto it: [`Names`];
 //! - a link, a device, a pipe: refused by type, never created;
 //! - a body cut short: every container is read to its end, checksums included;
@@ -14,16 +15,18 @@ mod budget;
 mod container;
 mod files;
 mod names;
+mod selection;
+mod tarball;
 mod zstd;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 pub(crate) use budget::Budget;
-pub(crate) use files::{StagedFile, deflated_beside};
+pub(crate) use files::{StagedFile, deflated_beside, reserved};
 pub(crate) use names::Names;
 
-use crate::definition::Dataset;
+use crate::definition::{Dataset, FormatSpec, Origin};
 use crate::error::Error;
 use crate::formats::deflate::deflate_file;
 use crate::limits::Limits;
@@ -65,6 +68,10 @@ pub(crate) fn extract(
     let mut file = File::open(&body.file).map_err(Error::io("open", &body.file))?;
     let container = container::recognise(&mut file).map_err(Error::io("read", &body.file))?;
     let whole = dataset.format() == Format::File && dataset.source.select.globs.is_empty();
+    if whole && comes_from_folder(dataset) {
+        let problem = Problem::fail(Code::WrongType, "a file", "a folder: format `archive`");
+        return Ok(Err(vec![problem.of(&dataset.name)]));
+    }
     if container == Container::None || whole {
         return whole_file(dataset, limits, body, folder, also);
     }
@@ -72,6 +79,11 @@ pub(crate) fn extract(
     let mut taker = Taker::new(dataset, limits, folder, also, budget, meter);
     container::unpack(container, file, &mut taker)?;
     Ok(taker.finish())
+}
+
+/// A folder that came after the definition was checked would be packaged as the tar that carries it.
+fn comes_from_folder(dataset: &Dataset) -> bool {
+    matches!(&dataset.source.origin, Origin::File { path } if path.is_dir())
 }
 
 /// The body is the dataset: it is moved, and its digest is known from the download.
@@ -83,7 +95,7 @@ fn whole_file(
     also: Also,
 ) -> Result<Result<Vec<StagedFile>, Vec<Problem>>, Error> {
     if dataset.format() == Format::Archive {
-        let found = "neither by its first bytes";
+        let found = "another format, judged by its first bytes";
         let problem = Problem::fail(Code::WrongType, "a tar or zip, compressed or not", found);
         return Ok(Err(vec![problem.of(&dataset.name)]));
     }
@@ -93,6 +105,10 @@ fn whole_file(
         let problem = Problem::fail(Code::ExpansionLimit, expected, found);
         return Ok(Err(vec![problem.of(&dataset.name)]));
     }
+    let mode = match dataset.spec {
+        FormatSpec::File { mode, .. } => mode,
+        _ => Mode::Plain,
+    };
     let md5 = match also {
         Also::Md5 => Some(files::md5_of(&body.file)?),
         Also::Nothing => None,
@@ -103,7 +119,7 @@ fn whole_file(
     let deflated = deflate_file(&file, deflated).map_err(Error::io("compress", &file))?;
     Ok(Ok(vec![StagedFile {
         path: dataset.path.clone(),
-        mode: Mode::Plain,
+        mode,
         size_bytes: body.size_bytes,
         sha256: body.sha256.clone(),
         md5,

@@ -30,6 +30,7 @@ const OF_SQLITE: &[Code] = &[
     Code::SqliteWal,
     Code::SqliteCorrupt,
     Code::SqliteTime,
+    Code::SqliteMemory,
     Code::SqliteTable,
     Code::SqliteColumn,
     Code::SqliteRows,

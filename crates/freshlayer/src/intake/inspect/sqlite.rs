@@ -70,7 +70,7 @@ pub(super) fn inspect(
         return Ok(findings);
     }
     if let Err(error) = queries(expect, file, limits, gates, &mut findings) {
-        let problem = problem_of(&error, limits, "the database");
+        let problem = problem_of(&error, limits);
         gates.judge(problem.code, [problem]);
     }
     Ok(findings)
@@ -103,12 +103,13 @@ fn queries(
     gates: &mut GateReport,
     findings: &mut Findings,
 ) -> rusqlite::Result<()> {
-    let connection = sqlite::open(&file.file)?;
+    let connection = sqlite::open(&file.file, file.size_bytes)?;
     let longest = Duration::from_secs(limits.sqlite_secs_max);
     sqlite::within(&connection, longest, |connection| {
         judge(connection, expect, limits, gates, findings)
     })?;
     gates.judge(Code::SqliteTime, None);
+    gates.judge(Code::SqliteMemory, None);
     Ok(())
 }
 
@@ -211,10 +212,12 @@ fn ask(connection: &Connection, probe: &SqliteProbe, limits: &Limits) -> Result<
     let found: Value = match connection.query_row(&probe.query, [], |row| row.get(0)) {
         Ok(value) => value,
         Err(rusqlite::Error::QueryReturnedNoRows) => return Err(fault("no row".to_owned())),
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => {
-            return Err(problem_of(&error, limits, &probe.query));
+        Err(error) => {
+            return Err(match stopped(&error, limits) {
+                Some(problem) => problem.at(&probe.query),
+                None => fault(error.to_string()),
+            });
         }
-        Err(error) => return Err(fault(error.to_string())),
     };
     match (json(found), &probe.equals) {
         (serde_json::Value::Null, None) => Err(fault("NULL".to_owned())),
@@ -233,10 +236,22 @@ fn json(value: Value) -> serde_json::Value {
     }
 }
 
-fn problem_of(error: &rusqlite::Error, limits: &Limits, location: &str) -> Problem {
-    if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) {
-        let expected = format!("all checks within {} s", limits.sqlite_secs_max);
-        return Problem::fail(Code::SqliteTime, expected, "more; it was stopped").at(location);
+fn problem_of(error: &rusqlite::Error, limits: &Limits) -> Problem {
+    if let Some(problem) = stopped(error, limits) {
+        return problem.at("the database");
     }
     Problem::fail(Code::SqliteCorrupt, "a database that can be read", error.to_string())
+}
+
+/// Says which bound ended a statement, if one did.
+fn stopped(error: &rusqlite::Error, limits: &Limits) -> Option<Problem> {
+    let found = "more; it was stopped";
+    if sqlite::is_too_large(error) {
+        let expected = "no value longer than the file, and at most 256 MiB of memory";
+        return Some(Problem::fail(Code::SqliteMemory, expected, found));
+    }
+    (error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted)).then(|| {
+        let expected = format!("all checks within {} s", limits.sqlite_secs_max);
+        Problem::fail(Code::SqliteTime, expected, found)
+    })
 }

@@ -10,7 +10,7 @@ pub(crate) use carry::carry;
 pub use prove::prove;
 
 use crate::error::Error;
-use crate::intake::extract::Names;
+use crate::intake::extract::{Names, reserved};
 use crate::intake::inspect::{LayerFile, Proven};
 use crate::limits::LAYER_BYTES_MAX;
 use crate::names::Digest;
@@ -38,21 +38,40 @@ pub(crate) fn assemble(proven: Vec<Proven>) -> Result<Assembled, Vec<Problem>> {
     }
     files.sort_by(|a, b| a.path.as_str().cmp(b.path.as_str()));
     let mut names = Names::default();
-    let mut problems: Vec<Problem> =
-        files.iter().filter_map(|file| names.take(&file.path).err()).collect();
-    let size_bytes: u64 = files.iter().map(|file| file.deflated.size_bytes).sum();
-    // Leaves room for the manifest, so that the refusal comes before the work.
-    let most = LAYER_BYTES_MAX - 1024 - 256 * files.len() as u64;
-    if size_bytes > most {
-        let expected = format!("at most {most} bytes unzipped, Lambda's limit less the manifest");
-        let found = format!("{size_bytes} bytes");
-        problems.push(Problem::fail(Code::LayerTooLarge, expected, found));
-    }
+    let mut problems: Vec<Problem> = files
+        .iter()
+        .filter_map(|file| match file.path.is_reserved() {
+            true => Some(reserved(&file.path)),
+            false => names.take(&file.path).err(),
+        })
+        .collect();
+    problems.extend(too_many(files.len()));
+    problems.extend(too_large(&files));
     if !problems.is_empty() {
         return Err(problems);
     }
     let content = content_digest(&snapshots);
     Ok(Assembled { snapshots, files, content })
+}
+
+/// Holds the layer to what a zip without 64-bit extensions counts, the manifest included.
+fn too_many(files: usize) -> Option<Problem> {
+    let most = usize::from(u16::MAX) - 1;
+    (files > most).then(|| {
+        let expected = format!("at most {most} files in all datasets of a layer");
+        Problem::fail(Code::EntryLimit, expected, format!("{files} files"))
+    })
+}
+
+/// Leaves room for the manifest, so that the refusal comes before the work.
+fn too_large(files: &[LayerFile]) -> Option<Problem> {
+    let manifest = 256_u64.saturating_mul(files.len() as u64).saturating_add(1024);
+    let most = LAYER_BYTES_MAX.saturating_sub(manifest);
+    let size_bytes: u64 = files.iter().map(|file| file.deflated.size_bytes).sum();
+    (size_bytes > most).then(|| {
+        let expected = format!("at most {most} bytes unzipped, Lambda's limit less the manifest");
+        Problem::fail(Code::LayerTooLarge, expected, format!("{size_bytes} bytes"))
+    })
 }
 
 /// Writes the zip of a release. Its bytes follow from the record and the files alone.
@@ -89,4 +108,71 @@ pub(crate) fn package(
 fn own_path(text: &str) -> Result<OptPath, Error> {
     OptPath::parse(text)
         .map_err(|problem| Error::Proof { what: "a file's path".to_owned(), problem })
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::formats::deflate::Deflated;
+    use crate::names::DatasetName;
+    use crate::ports::UpstreamFacts;
+    use crate::state::Profile;
+
+    fn archive(name: &str, files: &[String]) -> Proven {
+        let snapshot = Snapshot {
+            dataset: DatasetName::parse(name).expect("valid"),
+            format: freshlayer_reader::Format::Archive,
+            path: OptPath::parse_dataset(".").expect("valid"),
+            digest: Digest::of(<sha2::Sha256 as sha2::Digest>::new()),
+            files: Vec::new(),
+            upstream: UpstreamFacts { url: String::new(), etag: None, last_modified: None },
+            built: None,
+            fetched: Timestamp::UNIX_EPOCH,
+            profile: Profile::default(),
+        };
+        let deflated = Deflated { file: "x".into(), stream_bytes: 2, size_bytes: 0, crc32: 0 };
+        let files = files.iter().map(|path| LayerFile {
+            path: OptPath::parse(path).expect("valid"),
+            mode: Mode::Plain,
+            deflated: deflated.clone(),
+        });
+        Proven::carried(snapshot, files.collect())
+    }
+
+    fn numbered(folder: &str, count: u32) -> Vec<String> {
+        (0..count).map(|number| format!("{folder}/{number}")).collect()
+    }
+
+    fn codes(parts: Vec<Proven>) -> Vec<Code> {
+        let problems = assemble(parts).err().unwrap_or_default();
+        problems.iter().map(|problem| problem.code).collect()
+    }
+
+    #[test]
+    fn all_archives_together_hold_no_more_files_than_a_zip_counts() {
+        let half = || archive("a", &numbered("a", 32_767));
+        assert_eq!(codes(vec![half(), archive("b", &numbered("b", 32_767))]), []);
+        let most = archive("b", &numbered("b", 32_768));
+        assert_eq!(codes(vec![half(), most]), [Code::EntryLimit]);
+    }
+
+    #[test]
+    fn more_than_a_million_files_are_a_problem_and_no_panic() {
+        let many = archive("a", &numbered("a", 1_050_000));
+        assert_eq!(codes(vec![many]), [Code::EntryLimit]);
+    }
+
+    #[test]
+    fn what_fills_the_root_collides_with_neither_data_nor_manifest() {
+        let path = |path: &str| vec![path.to_owned()];
+        let geo = || archive("geo", &path("geo/city.mmdb"));
+        let with = |other: &str| codes(vec![geo(), archive("all", &path(other))]);
+        assert_eq!(with("bootstrap"), []);
+        assert_eq!(with("geo/city.mmdb"), [Code::EntryDuplicate]);
+        assert_eq!(with("geo"), [Code::EntryFolder]);
+        assert_eq!(with("freshlayer/geo.json"), [Code::EntryPath]);
+        assert_eq!(with("FreshLayer"), [Code::EntryPath]);
+    }
 }

@@ -1,0 +1,86 @@
+//! Where a redirect may lead.
+//!
+//! Threats: one that leads from the network into this machine; one to an address that can be changed on its way; a
+//! password that another host gets to see. Defence: each hop is judged, and a user and password stay with the scheme,
+//! host and port that the definition gave them for.
+
+use freshlayer::definition::{PlainHttp, is_loopback};
+use reqwest::StatusCode;
+use url::Url;
+
+pub(crate) fn is_one(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+/// Finds the next address of a redirect, or says why it is not followed.
+pub(crate) fn next_hop(
+    from: &Url,
+    location: Option<&str>,
+    plain_http: PlainHttp,
+) -> Result<Url, String> {
+    let next = location.and_then(|location| from.join(location).ok());
+    let mut next = next.ok_or("it redirects without saying where to")?;
+    let scheme = next.scheme();
+    if !matches!(scheme, "http" | "https") {
+        return Err(format!("it redirects to an address of scheme {scheme}, not https"));
+    }
+    if is_loopback(&next) && !is_loopback(from) {
+        return Err("it redirects to this machine".to_owned());
+    }
+    if scheme == "http" && !is_loopback(&next) && plain_http == PlainHttp::Loopback {
+        let remedy = "allow it with `source.plain_http = \"anywhere\"`";
+        return Err(format!(
+            "it redirects to plain http, which can be changed on its way; {remedy}"
+        ));
+    }
+    let (user, password) = match next.origin() == from.origin() {
+        true => (from.username(), from.password()),
+        false => ("", None),
+    };
+    // Neither fails for an address with a host.
+    let _set = (next.set_username(user), next.set_password(password));
+    Ok(next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hop(from: &str, to: &str) -> Result<String, String> {
+        let from = Url::parse(from).expect("an address");
+        next_hop(&from, Some(to), PlainHttp::Loopback).map(String::from)
+    }
+
+    #[test]
+    fn user_and_password_stay_with_their_host() {
+        let from = "https://user:pass@example.org/a";
+        for (to, expected) in [
+            ("/b", "https://user:pass@example.org/b"),
+            ("https://example.org/b", "https://user:pass@example.org/b"),
+            ("//other.example/b", "https://other.example/b"),
+            ("https://other.example/b", "https://other.example/b"),
+            ("https://example.org:8443/b", "https://example.org:8443/b"),
+        ] {
+            assert_eq!(hop(from, to).as_deref(), Ok(expected));
+        }
+        assert_eq!(
+            hop("https://other.example/b", "https://example.org/c").as_deref(),
+            Ok("https://example.org/c")
+        );
+    }
+
+    #[test]
+    fn what_is_not_followed_is_said_in_words() {
+        for (from, to, says) in [
+            ("https://example.org/a", "http://example.org/a", "plain http"),
+            ("http://127.0.0.1/a", "http://example.org/a", "plain http"),
+            ("https://example.org/a", "http://127.0.0.1/a", "this machine"),
+            ("https://example.org/a", "ftp://example.org/a", "scheme ftp"),
+        ] {
+            let reason = hop(from, to).expect_err("not followed");
+            assert!(reason.contains(says), "{reason}");
+        }
+        let from = Url::parse("https://example.org/a").expect("an address");
+        assert!(next_hop(&from, None, PlainHttp::Loopback).is_err());
+    }
+}

@@ -1,0 +1,86 @@
+//! What goes together in a definition, as JSON Schema says it. An editor shows what `check` would refuse, as far as it
+//! can be told without the environment and the disk.
+
+use freshlayer_reader::Format;
+use serde_json::{Value, json};
+
+/// What no path below `/opt` has: a `..`, an empty part, a backslash, or the folder of the manifests.
+const OUTSIDE: &str =
+    "^/|/$|//|\\\\|(^|/)[.][.](/|$)|^[.]/|/[.](/|$)|^[Ff][Rr][Ee][Ss][Hh][Ll][Aa][Yy][Ee][Rr](/|$)";
+/// What no path below a dataset's folder has.
+const OUTSIDE_OR_ROOT: &str = "^/|/$|//|\\\\|(^|/)[.][.]?(/|$)";
+
+const FORMATS: [Format; 4] = [Format::Mmdb, Format::Sqlite, Format::File, Format::Archive];
+
+/// The keys of `expect` that go with some formats only.
+const KEYS: [(&str, &[Format]); 8] = [
+    ("database_type", &[Format::Mmdb]),
+    ("nodes_min", &[Format::Mmdb]),
+    ("probes", &[Format::Mmdb, Format::Sqlite]),
+    ("tables", &[Format::Sqlite]),
+    ("rows_min", &[Format::Sqlite]),
+    ("magic", &[Format::File]),
+    ("entries", &[Format::Archive]),
+    ("executables", &[Format::Archive]),
+];
+
+/// Returns the formats that a key of `expect` goes with.
+pub(super) fn formats_of(key: &str) -> &'static [Format] {
+    KEYS.iter().find(|(name, _)| *name == key).map_or(&FORMATS, |(_, formats)| formats)
+}
+
+/// Adds to the schema of a layer what no single field says.
+pub(super) fn add(layer: &mut Value) {
+    layer["properties"]["publish"]["not"] = json!({
+        "properties": { "storage": { "const": "reference" } },
+        "required": ["signing_profile", "storage"],
+    });
+    let dataset = &mut layer["properties"]["dataset"]["items"];
+    let rules: Vec<Value> = FORMATS.iter().map(|format| of_format(*format, dataset)).collect();
+    dataset["allOf"] = rules.into();
+    dataset["properties"]["path"]["not"] = json!({ "pattern": OUTSIDE });
+    for key in ["entries", "executables"] {
+        let entry = &mut dataset["properties"]["expect"]["properties"][key]["items"];
+        entry["not"] = json!({ "pattern": OUTSIDE_OR_ROOT });
+    }
+    let source = &mut dataset["properties"]["source"];
+    source["oneOf"] = ["https", "maxmind", "file"].map(|key| json!({ "required": [key] })).into();
+    source["allOf"] = json!([
+        { "not": { "required": ["sha256", "sha256_url"] } },
+        { "not": { "required": ["maxmind", "sha256"] } },
+        { "not": { "required": ["maxmind", "sha256_url"] } },
+    ]);
+}
+
+/// Says what a dataset of one format may have: of the keys of others nothing but their defaults.
+fn of_format(format: Format, dataset: &Value) -> Value {
+    let default = |schema: &Value, key: &str| json!({ "const": schema["properties"][key].get("default").unwrap_or(&Value::Null) });
+    let expect = &dataset["properties"]["expect"];
+    let foreign = KEYS.iter().filter(|(_, formats)| !formats.contains(&format));
+    let mut keys: serde_json::Map<String, Value> =
+        foreign.map(|(key, _)| ((*key).to_owned(), default(expect, key))).collect();
+    match format {
+        Format::Mmdb => {
+            let probe = json!({ "required": ["ip"], "properties": { "query": false } });
+            keys.insert("probes".to_owned(), json!({ "items": probe }));
+        }
+        Format::Sqlite => {
+            let others = json!({ "ip": false, "path": false });
+            let probe = json!({ "required": ["query"], "properties": others });
+            keys.insert("probes".to_owned(), json!({ "items": probe }));
+        }
+        Format::File | Format::Archive => {}
+    }
+    let mut then = json!({ "expect": { "properties": keys } });
+    if format != Format::File {
+        then["executable"] = json!({ "const": false });
+    }
+    if format != Format::Archive {
+        then["path"] = json!({ "not": { "const": "." } });
+        then["source"] = json!({ "properties": { "strip_components": { "const": 0 } } });
+    }
+    json!({
+        "if": { "properties": { "format": { "const": format } } },
+        "then": { "properties": then },
+    })
+}

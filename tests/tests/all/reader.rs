@@ -1,0 +1,35 @@
+//! What a consumer gets when it opens a dataset.
+
+use freshlayer_reader::Layer;
+use freshlayer_tests::databases::sqlite_of;
+use freshlayer_tests::sandbox::Sandbox;
+
+const ZONES: &str = "
+[[dataset]]
+name = 'zones'
+format = 'sqlite'
+source.https = 'UPSTREAM/files/zones.sqlite'
+";
+
+/// A file of foreign origin may not call what the consumer registered, and cannot be damaged through the connection.
+#[test]
+fn a_sqlite_database_is_opened_defensively() {
+    let sandbox = Sandbox::new();
+    sandbox.layer("geo", ZONES);
+    let statements = "CREATE TABLE zones (id INTEGER); INSERT INTO zones VALUES (1);
+                      CREATE VIEW trap AS SELECT load_extension('x') FROM zones;";
+    sandbox.upstream.publish("zones.sqlite", &sqlite_of(statements));
+    assert_eq!(sandbox.cli(&["refresh"]).code, 0);
+    assert_eq!(sandbox.cli(&["exec", "geo", "--", "true"]).code, 0);
+    let layer = Layer::open_in(sandbox.path("host/layers/geo/1/opt"), "geo").expect("it is there");
+    let zones = layer.sqlite("zones").expect("it opens");
+    let pragma = |name: &str| {
+        zones.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0)).expect("a value")
+    };
+    assert_eq!((pragma("trusted_schema"), pragma("cell_size_check")), (0, 1));
+    let trap = zones.query_row("SELECT * FROM trap", [], |_| Ok(()));
+    let said = trap.expect_err("it is not called").to_string();
+    assert!(said.contains("unsafe use of"), "{said}");
+    zones.pragma_update(None, "writable_schema", true).expect("defensive mode ignores it");
+    assert_eq!(pragma("writable_schema"), 0, "the schema's text cannot be edited");
+}
