@@ -9,8 +9,8 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use freshlayer::report::Exit;
 
 use crate::commands::{
-    check, completions, exec, functions, history, pin, prune, pull, refresh, rollback, schema,
-    status, unpin, verify,
+    break_lease, check, completions, exec, freeze, functions, history, pin, prune, pull, refresh,
+    rollback, schema, status, unfreeze, unpin, verify,
 };
 use crate::environment;
 
@@ -140,6 +140,9 @@ pub(crate) enum Command {
     Rollback(rollback::Args),
     Pin(pin::Args),
     Unpin(unpin::Args),
+    Freeze(freeze::Args),
+    Unfreeze(unfreeze::Args),
+    BreakLease(break_lease::Args),
     Prune(prune::Args),
     Verify(verify::Args),
     Functions(functions::Args),

@@ -36,8 +36,8 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<Done, Stopped> {
     use commands::{
-        check, completions, exec, functions, history, pin, prune, pull, refresh, rollback, schema,
-        status, unpin, verify,
+        break_lease, check, completions, exec, freeze, functions, history, pin, prune, pull,
+        refresh, rollback, schema, status, unfreeze, unpin, verify,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -53,6 +53,9 @@ fn run(arguments: Arguments) -> Result<Done, Stopped> {
         Command::Rollback(args) => runtime.block_on(rollback::run(&host, args)),
         Command::Pin(args) => runtime.block_on(pin::run(&host, args)),
         Command::Unpin(args) => runtime.block_on(unpin::run(&host, args)),
+        Command::Freeze(args) => runtime.block_on(freeze::run(&host, args)),
+        Command::Unfreeze(args) => runtime.block_on(unfreeze::run(&host, args)),
+        Command::BreakLease(args) => runtime.block_on(break_lease::run(&host, args)),
         Command::Prune(args) => runtime.block_on(prune::run(&host, args)),
         Command::Verify(args) => runtime.block_on(verify::run(&host, args)),
         Command::Functions(args) => runtime.block_on(functions::run(&host, args)),

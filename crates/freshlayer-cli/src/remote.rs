@@ -75,7 +75,7 @@ fn standing(head: &Head) -> String {
         Some(seq) => format!("release {seq}"),
         None => "no release yet".to_owned(),
     };
-    match (&head.rollout, &head.lease) {
+    match (head.rollout(), head.lease()) {
         (Some(rollout), _) => format!("moving functions to release {}", rollout.to),
         (None, Some(_)) => format!("{release}, a publisher works on a new build"),
         (None, None) => release,

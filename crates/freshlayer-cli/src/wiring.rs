@@ -12,18 +12,22 @@ use crate::environment::{self, MAXMIND_ACCOUNT_ID, MAXMIND_LICENSE_KEY, MAXMIND_
 use crate::output::{Stopped, Style};
 use crate::progress::Progress;
 use crate::sources::Sources;
-use freshlayer::Engine;
 use freshlayer::definition::Definition;
 use freshlayer::ports::{FunctionName, Ports, Regions, Store};
 use freshlayer::state::Owner;
+use freshlayer::{Attention, Engine};
 use freshlayer_http::{Credentials, HttpSource, Secret, Settings};
 use freshlayer_local::{
     FileSource, FolderFleet, FolderRegions, FolderRegistry, FolderStore, ProcessPeers, SystemClock,
     sweep,
 };
+use nix::unistd::{User, getuid};
 
 /// How long a lease holds on a publisher that cannot be asked whether it lives: Lambda's longest run.
 const LEASE: Duration = Duration::from_mins(15);
+
+/// How long a run waits before it tries again what failed for now.
+const RETRY_PAUSES_SECS: [u64; 3] = [1, 3, 10];
 
 type StateAndRegions = (Arc<dyn Store>, Arc<dyn Regions>);
 
@@ -72,6 +76,14 @@ impl Host {
         self.root.join("opt")
     }
 
+    /// Names the person who orders, for all who see the order later.
+    #[expect(clippy::unused_self, reason = "the host knows who uses it")]
+    pub(crate) fn person(&self) -> String {
+        let user = User::from_uid(getuid()).ok().flatten().map(|user| user.name);
+        let user = user.unwrap_or_else(|| getuid().to_string());
+        format!("{user}@{}", ProcessPeers::of_this_machine().machine())
+    }
+
     /// Where pulled zips are kept.
     pub(crate) fn pulled(&self) -> PathBuf {
         self.root.join("pulled")
@@ -95,7 +107,14 @@ impl Host {
             peers: Arc::new(peers),
             events: progress,
         };
-        Ok(Engine { ports, work: self.work.clone(), owner, deadline: None })
+        Ok(Engine {
+            ports,
+            work: self.work.clone(),
+            owner,
+            deadline: None,
+            attention: Attention::Whole,
+            retry_pauses: RETRY_PAUSES_SECS.map(Duration::from_secs).to_vec(),
+        })
     }
 
     async fn state_and_regions(&self) -> Result<StateAndRegions, Stopped> {
@@ -129,7 +148,7 @@ impl Host {
     #[cfg(feature = "aws")]
     async fn account(&self) -> Result<StateAndRegions, Stopped> {
         let aws = self.aws().await?;
-        Ok((Arc::new(aws.store()), Arc::new(aws.regions(freshlayer_aws::Glance::Never))))
+        Ok((Arc::new(aws.store()), Arc::new(aws.regions())))
     }
 
     /// Returns the ARNs of a deployed function's layers, in its order.
@@ -139,7 +158,7 @@ impl Host {
         function: &FunctionName,
         alias: Option<&str>,
     ) -> Result<Vec<String>, Stopped> {
-        let fleet = self.aws().await?.fleet(freshlayer_aws::Glance::Never);
+        let fleet = self.aws().await?.fleet();
         let found = fleet.layers_of(function, alias).await;
         found.map_err(|fault| Stopped::failed(fault.to_string()))
     }

@@ -24,6 +24,11 @@ impl ProcessPeers {
         Self { host: host.trim().replace(':', "-"), boot }
     }
 
+    /// Returns this machine's name.
+    pub fn machine(&self) -> &str {
+        &self.host
+    }
+
     /// Returns the name under which this process takes leases.
     pub fn own_name(&self) -> String {
         let process = std::process::id();

@@ -3,7 +3,7 @@ use std::fmt::Write;
 
 use clap::Subcommand;
 use freshlayer::report::Exit;
-use freshlayer::rollout::Order;
+use freshlayer::rollout::TagRule;
 use freshlayer::{LayerName, LayerVersionArn};
 use freshlayer_local::{Function, HostError, NewFunction};
 use schemars::JsonSchema;
@@ -105,7 +105,7 @@ fn key_and_value(host: &Host, tag: &str) -> Result<(String, String), Stopped> {
     let Some(layer) = key.strip_prefix("freshlayer:") else {
         return Ok((key.to_owned(), value.to_owned()));
     };
-    if matches!(Order::parse(value), Order::Unclear(_)) {
+    if matches!(TagRule::parse(value), TagRule::Unclear(_)) {
         let expected = "expected hold, pin=<release> or a version such as 1";
         return Err(Stopped::usage(format!("tag {key}: {expected}, found {value:?}")));
     }

@@ -1,8 +1,10 @@
 //! One file per subcommand: its arguments, what it does, its answer, its lines.
 
+pub(crate) mod break_lease;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod exec;
+pub(crate) mod freeze;
 pub(crate) mod functions;
 pub(crate) mod history;
 pub(crate) mod pin;
@@ -12,5 +14,6 @@ pub(crate) mod refresh;
 pub(crate) mod rollback;
 pub(crate) mod schema;
 pub(crate) mod status;
+pub(crate) mod unfreeze;
 pub(crate) mod unpin;
 pub(crate) mod verify;

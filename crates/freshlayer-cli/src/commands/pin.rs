@@ -35,7 +35,7 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
         Some(to) => Some(to.number(host, &name).await?),
         None => None,
     };
-    let pinned = freshlayer::pin(&host.engine().await?, &name, to, reason).await?;
+    let pinned = freshlayer::pin(&host.engine().await?, &name, to, &host.person(), reason).await?;
     let next = match pinned.seq == pinned.current {
         true => format!("refresh changes nothing until `freshlayer unpin {layer}`"),
         false => format!("run `freshlayer refresh {layer}` to move its functions there"),

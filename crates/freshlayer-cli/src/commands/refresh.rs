@@ -1,4 +1,4 @@
-use freshlayer::{Retry, refresh};
+use freshlayer::{Retry, adopt, refresh};
 
 #[cfg(feature = "aws")]
 use crate::arguments::Target;
@@ -17,6 +17,10 @@ pub(crate) struct Args {
     /// Try rejected and rolled-back data again.
     #[arg(long)]
     pub(crate) retry_rejected: bool,
+    /// Take over layers that have versions which freshlayer did not make; `rollback LAYER --to
+    /// before` is the way back.
+    #[arg(long)]
+    adopt: bool,
 }
 
 pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
@@ -32,6 +36,9 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let retry = if args.retry_rejected { Retry::Now } else { Retry::OnChange };
     let mut reports = Vec::new();
     for definition in &definitions.good {
+        if args.adopt {
+            adopt(&engine, &definition.layer, &host.person()).await?;
+        }
         reports.push(refresh(&engine, definition, retry).await);
     }
     Ok(Done::reports(reports).without(definitions.problems))

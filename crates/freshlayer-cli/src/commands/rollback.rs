@@ -1,4 +1,6 @@
-use freshlayer::rollback;
+use std::str::FromStr;
+
+use freshlayer::{Back, rollback, way_back};
 
 use crate::output::{Done, Stopped};
 use crate::references::ReleaseReference;
@@ -9,17 +11,39 @@ use crate::wiring::Host;
 pub(crate) struct Args {
     /// The layer.
     layer: String,
-    /// The release, such as 3, or its data version, such as 1.0.3; default: the last stable one, or
-    /// the one before it.
+    /// The release, such as 3, or its data version, such as 1.0.3, or `before`: what each function
+    /// used before the layer was adopted; default: the last stable release before the current one.
     #[arg(long, value_name = "RELEASE")]
-    to: Option<ReleaseReference>,
+    to: Option<To>,
+}
+
+/// Where a person goes back to.
+#[derive(Debug, Clone)]
+enum To {
+    Before,
+    Release(ReleaseReference),
+}
+
+impl FromStr for To {
+    type Err = <ReleaseReference as FromStr>::Err;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "before" => Ok(Self::Before),
+            release => ReleaseReference::from_str(release).map(Self::Release),
+        }
+    }
 }
 
 pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let definition = host.definition(&args.layer)?;
     let to = match args.to {
-        Some(to) => Some(to.number(host, &definition.layer).await?),
-        None => None,
+        None => Back::Stable,
+        Some(To::Before) => Back::Before,
+        Some(To::Release(to)) => Back::Release(to.number(host, &definition.layer).await?),
     };
-    Ok(Done::reports(vec![rollback(&host.engine().await?, &definition, to).await?]))
+    let engine = host.engine().await?;
+    let way = way_back(&engine, &definition, to).await?;
+    eprintln!("{}: {way}", definition.layer);
+    Ok(Done::reports(vec![rollback(&engine, &definition, to, &host.person()).await?]))
 }

@@ -57,7 +57,17 @@ fn lines(status: &LayerStatus) -> String {
     }
     if let Some(pin) = &status.pinned {
         let why = pin.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-        let _ = writeln!(text, "  pinned to release {} since {}{why}", pin.seq, time(pin.at));
+        let _ = writeln!(text, "  pinned to release {} since {}{why}", pin.release, time(pin.at));
+    }
+    if let Some(freeze) = &status.frozen {
+        let why = freeze.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        let (at, by) = (time(freeze.at), &freeze.by);
+        let _ = writeln!(text, "  frozen since {at} by {by}{why}");
+    }
+    if let Some(order) = &status.handed_back {
+        let (at, by) = (time(order.at), &order.by);
+        let _ =
+            writeln!(text, "  back on what functions used before freshlayer, since {at} by {by}");
     }
     if let Some(seq) = status.rolling_to {
         let _ = writeln!(

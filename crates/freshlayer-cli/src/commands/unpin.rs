@@ -14,7 +14,8 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let Args { layer } = args;
-    let was_pinned = freshlayer::unpin(&host.engine().await?, &layer_name(&layer)?).await?;
+    let (engine, name) = (host.engine().await?, layer_name(&layer)?);
+    let was_pinned = freshlayer::unpin(&engine, &name, &host.person()).await?;
     let lines = match was_pinned {
         true => format!("{layer}: unpinned; the next refresh looks for new data\n"),
         false => format!("{layer}: has no pin\n"),

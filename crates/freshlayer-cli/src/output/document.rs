@@ -9,7 +9,9 @@ use schemars::transform::{RecursiveTransform, Transform};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::commands::break_lease::BrokenLease;
 use crate::commands::check::Checked;
+use crate::commands::freeze::Frozen;
 use crate::commands::functions::FunctionLine;
 use crate::commands::pin::Pinned;
 use crate::commands::pull::PulledLayer;
@@ -53,6 +55,10 @@ pub(crate) enum Answer {
     Checked(Checked),
     /// `functions`: those that there are now.
     Functions(Vec<FunctionLine>),
+    /// `freeze`, `unfreeze`: one per layer.
+    Frozen(Vec<Frozen>),
+    /// `break-lease`.
+    BrokenLease(BrokenLease),
     /// `pin`, `unpin`: the release that the layer is pinned to now.
     Pinned(Pinned),
     /// `prune`: one per layer.

@@ -1,0 +1,38 @@
+use freshlayer::report::{Exit, minute};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::output::{Answer, Done, Stopped};
+use crate::references::layer_name;
+use crate::wiring::Host;
+
+/// Take a layer's lease away from the publisher that has it; that publisher stops.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The layer.
+    layer: String,
+}
+
+/// The lease that was broken.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct BrokenLease {
+    /// The layer.
+    pub(crate) layer: String,
+    /// The publisher that had the lease; absent where no publisher had it.
+    pub(crate) owner: Option<String>,
+}
+
+pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
+    let layer = args.layer;
+    let broken = freshlayer::break_lease(&host.engine().await?, &layer_name(&layer)?).await?;
+    let lines = match &broken {
+        Some(lease) => format!(
+            "{layer}: the lease of publisher {}, until {}, is broken\n",
+            lease.owner,
+            minute(lease.expires)
+        ),
+        None => format!("{layer}: no publisher has the lease\n"),
+    };
+    let owner = broken.map(|lease| lease.owner);
+    Ok(Done::new(Exit::Done, lines, Answer::BrokenLease(BrokenLease { layer, owner })))
+}

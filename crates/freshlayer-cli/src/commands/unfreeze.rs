@@ -1,0 +1,27 @@
+use freshlayer::report::Exit;
+
+use super::freeze::Frozen;
+use crate::output::{Answer, Done, Stopped};
+use crate::wiring::Host;
+
+/// End a freeze; the next refresh goes on.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The layers; default: all.
+    layers: Vec<String>,
+}
+
+pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
+    let engine = host.engine().await?;
+    let definitions = host.definitions(&args.layers)?;
+    let (mut lines, mut all) = (String::new(), Vec::new());
+    for definition in &definitions.good {
+        let layer = &definition.layer;
+        lines += &match freshlayer::unfreeze(&engine, layer).await? {
+            true => format!("{layer}: unfrozen; the next refresh goes on\n"),
+            false => format!("{layer}: is not frozen\n"),
+        };
+        all.push(Frozen { layer: layer.to_string(), frozen: false });
+    }
+    Ok(Done::new(Exit::Done, lines, Answer::Frozen(all)).without(definitions.problems))
+}
