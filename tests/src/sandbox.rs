@@ -10,7 +10,7 @@ use freshlayer::definition::{Definition, Origin, read_file};
 use freshlayer::ports::{Event, Events, Fetch, Ports, Request, Source, SourceError};
 use freshlayer::report::Report;
 use freshlayer::state::Owner;
-use freshlayer::{Engine, LayerName, Retry};
+use freshlayer::{Attention, Engine, LayerName, Retry};
 use freshlayer_http::{Credentials, HttpSource, Secret, Settings};
 use freshlayer_local::{
     FileSource, FolderFleet, FolderRegions, FolderRegistry, FolderStore, ProcessPeers, SystemClock,
@@ -171,7 +171,14 @@ pub fn engine(host: &Path) -> Engine {
         peers: Arc::new(peers),
         events: Arc::new(Deaf),
     };
-    Engine { ports, work: host.join("work"), owner, deadline: None }
+    Engine {
+        ports,
+        work: host.join("work"),
+        owner,
+        deadline: None,
+        attention: Attention::Whole,
+        retry_pauses: vec![Duration::ZERO; 3],
+    }
 }
 
 fn registry(host: &Path) -> FolderRegistry {

@@ -64,9 +64,9 @@ async fn knows_what_is_in_use(bench: &dyn FleetBench) {
     bench.function("on-latest", std::slice::from_ref(latest), &[], &[]).await;
     bench.function("moves-on", std::slice::from_ref(forgotten), &["live"], &[]).await;
     let before = consumer(bench, nobodys, "moves-on").await;
-    let set = Step::SetLayer {
+    let set = Step::SetLayers {
         function: name("moves-on"),
-        layer: behind.clone(),
+        layers: vec![behind.clone()],
         revision_id: before.revision_id,
     };
     let set = fleet.apply(&set).await.expect("applicable");
@@ -74,13 +74,14 @@ async fn knows_what_is_in_use(bench: &dyn FleetBench) {
         function: name("moves-on"),
         code_sha256: set.latest.code_sha256,
         revision_id: set.revision_id,
+        description: "freshlayer held version 3".to_owned(),
     };
     let published = fleet.apply(&publish).await.expect("applicable");
     let shift = Step::MoveAlias {
         function: name("moves-on"),
         alias: "live".to_owned(),
         version: 2,
-        revision_id: published.aliases[0].revision_id.clone(),
+        revision_id: published.aliases()[0].revision_id.clone(),
     };
     fleet.apply(&shift).await.expect("applicable");
     let in_use = fleet.in_use(nobodys).await.expect("readable");
@@ -94,7 +95,9 @@ async fn knows_what_is_in_use(bench: &dyn FleetBench) {
 async fn consumer(bench: &dyn FleetBench, target: &LayerVersionArn, name: &str) -> Consumer {
     let consumers = bench.fleet().observe(target).await.expect("observable");
     let mut found = consumers.into_iter().filter(|c| c.function.as_str() == name);
-    found.next().unwrap_or_else(|| panic!("{name} is a consumer"))
+    let found = found.next().unwrap_or_else(|| panic!("{name} is a consumer"));
+    let look = Step::Look { function: found.function };
+    bench.fleet().apply(&look).await.expect("readable")
 }
 
 fn name(name: &str) -> FunctionName {
@@ -127,9 +130,9 @@ async fn swaps_in_place(
 ) {
     bench.function("swapped", &[foreign.clone(), old.clone()], &[], &[]).await;
     let before = consumer(bench, old, "swapped").await;
-    let step = Step::SetLayer {
+    let step = Step::SetLayers {
         function: name("swapped"),
-        layer: new.clone(),
+        layers: vec![foreign.clone(), new.clone()],
         revision_id: before.revision_id.clone(),
     };
     let after = bench.fleet().apply(&step).await.expect("applicable");
@@ -151,9 +154,9 @@ async fn refuses_what_changed(
     let before = consumer(bench, old, "changed").await;
     bench.deploy("changed").await;
     let deployed = consumer(bench, old, "changed").await;
-    let stale = Step::SetLayer {
+    let stale = Step::SetLayers {
         function: name("changed"),
-        layer: new.clone(),
+        layers: vec![new.clone()],
         revision_id: before.revision_id,
     };
     let error = bench.fleet().apply(&stale).await.expect_err("the revision is stale");
@@ -169,10 +172,10 @@ async fn walks_a_version_to_an_alias(
     bench.function("aliased", std::slice::from_ref(old), &["live"], &[]).await;
     let fleet = bench.fleet();
     let before = consumer(bench, old, "aliased").await;
-    assert_eq!((before.aliases[0].name.as_str(), before.aliases[0].version), ("live", 1));
-    let set = Step::SetLayer {
+    assert_eq!((before.aliases()[0].name.as_str(), before.aliases()[0].version), ("live", 1));
+    let set = Step::SetLayers {
         function: name("aliased"),
-        layer: new.clone(),
+        layers: vec![new.clone()],
         revision_id: before.revision_id,
     };
     let set = fleet.apply(&set).await.expect("applicable");
@@ -185,10 +188,12 @@ async fn walks_a_version_to_an_alias(
         function: name("aliased"),
         code_sha256: set.latest.code_sha256.clone(),
         revision_id: set.revision_id,
+        description: "freshlayer geo version 2".to_owned(),
     };
     let published = fleet.apply(&publish).await.expect("applicable");
     let newest = published.versions.last().expect("there are two");
     assert_eq!((newest.number, &newest.configuration), (2, &published.latest));
+    assert_eq!(newest.description, "freshlayer geo version 2");
     let twice = fleet.apply(&publish).await.expect("done already");
     assert_eq!(
         twice.versions.len(),
@@ -199,24 +204,41 @@ async fn walks_a_version_to_an_alias(
         function: name("aliased"),
         alias: "live".to_owned(),
         version: 2,
-        revision_id: published.aliases[0].revision_id.clone(),
+        revision_id: published.aliases()[0].revision_id.clone(),
     };
     let moved = fleet.apply(&shift).await.expect("applicable");
-    assert_eq!(moved.aliases[0].version, 2);
-    assert_ne!(moved.aliases[0].revision_id, published.aliases[0].revision_id);
+    assert_eq!(moved.aliases()[0].version, 2);
+    assert_ne!(moved.aliases()[0].revision_id, published.aliases()[0].revision_id);
     let Step::MoveAlias { function, alias, revision_id, .. } = shift else { unreachable!() };
     let stale = Step::MoveAlias { function, alias, version: 1, revision_id };
     let error = fleet.apply(&stale).await.expect_err("the alias moved meanwhile");
     assert!(matches!(error, FleetError::Changed { .. }), "{error}");
+    retires_what_no_alias_points_to(bench, old).await;
+}
+
+async fn retires_what_no_alias_points_to(bench: &dyn FleetBench, old: &LayerVersionArn) {
+    let retire = |version| Step::RetireVersion { function: name("aliased"), version };
+    let retired = bench.fleet().apply(&retire(1)).await.expect("nothing points to it");
+    let numbers = |consumer: &Consumer| -> Vec<u64> {
+        consumer.versions.iter().map(|version| version.number).collect()
+    };
+    assert_eq!(numbers(&retired), [2]);
+    let twice = bench.fleet().apply(&retire(1)).await.expect("done already");
+    assert_eq!(numbers(&twice), [2]);
+    if bench.strictness() == Strictness::AsLambda {
+        bench.fleet().apply(&retire(2)).await.expect_err("an alias points to it");
+    }
+    let there = consumer(bench, old, "aliased").await;
+    assert_eq!((there.aliases()[0].version, numbers(&there)), (2, vec![2]), "the function stays");
 }
 
 async fn refuses_what_lambda_refuses(bench: &dyn FleetBench, old: &LayerVersionArn) {
     bench.function("missing", std::slice::from_ref(old), &[], &[]).await;
     let before = consumer(bench, old, "missing").await;
     let nowhere = LayerVersionArn::parse(&format!("{}:99", old.layer())).expect("an ARN");
-    let step = Step::SetLayer {
+    let step = Step::SetLayers {
         function: name("missing"),
-        layer: nowhere.clone(),
+        layers: vec![nowhere.clone()],
         revision_id: before.revision_id.clone(),
     };
     let error = bench.fleet().apply(&step).await.expect_err("there is no such version");
@@ -233,11 +255,8 @@ async fn refuses_what_lambda_refuses(bench: &dyn FleetBench, old: &LayerVersionA
     }
     bench.function("full", &layers, &[], &[("freshlayer:geo", "")]).await;
     let full = consumer(bench, old, "full").await;
-    let step = Step::SetLayer {
-        function: name("full"),
-        layer: old.clone(),
-        revision_id: full.revision_id,
-    };
+    layers.push(old.clone());
+    let step = Step::SetLayers { function: name("full"), layers, revision_id: full.revision_id };
     let error = bench.fleet().apply(&step).await.expect_err("five are the limit");
     assert!(error.to_string().contains("Cannot reference more than 5 layers."), "{error}");
 }

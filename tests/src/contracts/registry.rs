@@ -34,7 +34,7 @@ pub async fn registry(registry: &dyn Registry, hosts: Hosts) {
         terms: &terms,
     };
 
-    assert!(registry.find(&layer, "a").await.expect("readable").is_none());
+    assert!(registry.versions(&layer).await.expect("readable").is_empty());
     let first = registry.publish(publication("a")).await.expect("publishable");
     let second = registry.publish(publication("b")).await.expect("publishable");
     assert_eq!((first.arn.version(), second.arn.version()), (1, 2), "numbered from 1");
@@ -42,10 +42,11 @@ pub async fn registry(registry: &dyn Registry, hosts: Hosts) {
     let again = registry.publish(publication("a")).await.expect("publishable");
     assert_eq!(again.arn.version(), 3, "publishing is not idempotent; finding is the caller's");
 
-    let found = registry.find(&layer, "a").await.expect("readable").expect("it is there");
-    assert_eq!(found, again, "the newest of one description");
-    assert!(registry.find(&layer, "c").await.expect("readable").is_none());
-    assert!(registry.find(&layer_name("other"), "a").await.expect("readable").is_none());
+    let listed = registry.versions(&layer).await.expect("readable");
+    let listed: Vec<(u64, &str)> =
+        listed.iter().map(|one| (one.arn.version(), one.description.as_str())).collect();
+    assert_eq!(listed, [(3, "a"), (2, "b"), (1, "a")], "newest first");
+    assert!(registry.versions(&layer_name("other")).await.expect("readable").is_empty());
 
     let back = registry.read_back(&first.arn).await.expect("readable").expect("it is there");
     assert_eq!((&back.sha256, back.description.as_str()), (&sha256, "a"));

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use freshlayer::definition::Terms;
 use freshlayer::ports::{Fleet, Publication, Registry};
 use freshlayer::{Digest, LayerVersionArn};
-use freshlayer_aws::{Glance, LambdaFleet, LambdaRegistry};
+use freshlayer_aws::{LambdaFleet, LambdaRegistry};
 use freshlayer_tests::contracts::{self, FleetBench, Hosts, Strictness};
 use freshlayer_tests::emulator::{Account, a_zip, emulator};
 use freshlayer_tests::sandbox::{block_on, layer_name};
@@ -55,7 +55,7 @@ impl EmulatorBench {
         zip.as_file().write_all(&a_zip("data")).expect("writable");
         Self {
             registry: aws.registry(),
-            fleet: aws.fleet(Glance::Never),
+            fleet: aws.fleet(),
             sha256: freshlayer::sha256_of(zip.path()).expect("readable"),
             zip,
             account,

@@ -17,7 +17,7 @@ source.host = 'UPSTREAM'
 
 fn reason(report: &Report) -> &str {
     match &report.outcome {
-        Outcome::Failed { reason } | Outcome::Rejected { reason } => reason,
+        Outcome::Failed { reason } | Outcome::Rejected { reason } => &reason.text,
         other => panic!("expected a failure, found {other:?}"),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use freshlayer::faults::Faults;
 use freshlayer::ports::FunctionName;
 use freshlayer::report::{ConsumerState, Exit, Outcome};
-use freshlayer::{Code, Retry};
+use freshlayer::{Back, Code, Retry};
 use freshlayer_tests::databases::{Mmdb, sqlite};
 use freshlayer_tests::sandbox::{Sandbox, block_on, layer_name};
 use freshlayer_tests::upstream::Fault;
@@ -18,7 +18,8 @@ fn a_rollback_stays_back_until_the_upstream_moves_on() {
     sandbox.upstream.publish("country.mmdb", &Mmdb::later(3).bytes());
     assert_refreshed(&sandbox.refresh("geo"), 2);
     let (engine, definition) = (sandbox.engine(), sandbox.definition("geo"));
-    let back = block_on(freshlayer::rollback(&engine, &definition, None)).expect("a release 1");
+    let back = block_on(freshlayer::rollback(&engine, &definition, Back::Stable, "tester"))
+        .expect("a release 1");
     assert_refreshed(&back, 1);
     assert!(
         versions(&back)
@@ -41,7 +42,8 @@ fn rolled_back_data_comes_again_when_a_person_says_so() {
     sandbox.upstream.publish("country.mmdb", &Mmdb::later(3).bytes());
     assert_refreshed(&sandbox.refresh("geo"), 2);
     let (engine, definition) = (sandbox.engine(), sandbox.definition("geo"));
-    block_on(freshlayer::rollback(&engine, &definition, Some(1))).expect("a release 1");
+    block_on(freshlayer::rollback(&engine, &definition, Back::Release(1), "tester"))
+        .expect("a release 1");
     let report = block_on(freshlayer::refresh(&engine, &definition, Retry::Now));
     assert_refreshed(&report, 3);
 }
@@ -51,13 +53,15 @@ fn a_pinned_layer_stays_and_asks_nobody() {
     let sandbox = released();
     let (engine, layer) = (sandbox.engine(), layer_name("geo"));
     let reason = Some("audit".to_owned());
-    block_on(freshlayer::pin(&engine, &layer, None, reason)).expect("a release to pin");
+    block_on(freshlayer::pin(&engine, &layer, None, "tester", reason)).expect("a release to pin");
     sandbox.upstream.publish("country.mmdb", &Mmdb::later(3).bytes());
     let report = sandbox.refresh("geo");
     assert_eq!(report.exit(), Exit::Held);
-    assert!(matches!(&report.outcome, Outcome::Held { reason } if reason.contains("audit")));
+    assert!(matches!(&report.outcome, Outcome::Held { reason } if reason.text.contains("audit")));
     assert!(sandbox.upstream.seen().is_empty());
-    assert!(block_on(freshlayer::unpin(&engine, &layer)).expect("the head can be written"));
+    assert!(
+        block_on(freshlayer::unpin(&engine, &layer, "tester")).expect("the head can be written")
+    );
     assert_refreshed(&sandbox.refresh("geo"), 2);
 }
 
@@ -74,8 +78,8 @@ fn a_rollback_never_goes_forward() {
     sandbox.fleet().edit(&name, deploy).expect("it is there");
     let (engine, definition) = (sandbox.engine(), sandbox.definition("geo"));
     for expected in [2, 1] {
-        let back =
-            block_on(freshlayer::rollback(&engine, &definition, None)).expect("an earlier one");
+        let back = block_on(freshlayer::rollback(&engine, &definition, Back::Stable, "tester"))
+            .expect("an earlier one");
         assert_eq!(back.exit(), Exit::Held, "{back:#?}");
         assert_eq!(sandbox.head("geo")["current"], expected);
     }
@@ -87,7 +91,8 @@ fn versions_go_on_behind_a_rollback() {
     sandbox.upstream.publish("country.mmdb", &Mmdb::later(3).bytes());
     assert_refreshed(&sandbox.refresh("geo"), 2);
     let (engine, definition) = (sandbox.engine(), sandbox.definition("geo"));
-    block_on(freshlayer::rollback(&engine, &definition, None)).expect("a release 1");
+    block_on(freshlayer::rollback(&engine, &definition, Back::Stable, "tester"))
+        .expect("a release 1");
     sandbox.upstream.publish("country.mmdb", &Mmdb::later(5).bytes());
     let report = sandbox.refresh("geo");
     assert_eq!(report.release.map(|release| release.version), Some("1.0.2".to_owned()));
@@ -115,7 +120,8 @@ fn a_rolled_back_database_in_wal_mode_stays_back() {
     sandbox.upstream.publish("z", &wal(110));
     assert_refreshed(&sandbox.refresh("geo"), 2);
     let (engine, definition) = (sandbox.engine(), sandbox.definition("geo"));
-    block_on(freshlayer::rollback(&engine, &definition, None)).expect("a release 1");
+    block_on(freshlayer::rollback(&engine, &definition, Back::Stable, "tester"))
+        .expect("a release 1");
     sandbox.upstream.publish("z", &wal(110));
     assert_eq!(sandbox.refresh("geo").problems[0].code, Code::RolledBack);
 }
@@ -127,7 +133,8 @@ fn going_forward_again_lifts_the_mark() {
     assert_refreshed(&sandbox.refresh("geo"), 2);
     let (engine, definition) = (sandbox.engine(), sandbox.definition("geo"));
     for to in [1, 2] {
-        block_on(freshlayer::rollback(&engine, &definition, Some(to))).expect("it is published");
+        block_on(freshlayer::rollback(&engine, &definition, Back::Release(to), "tester"))
+            .expect("it is published");
     }
     assert!(matches!(sandbox.refresh("geo").outcome, Outcome::Unchanged { .. }));
 }
@@ -139,14 +146,17 @@ fn a_pin_without_a_release_keeps_the_one_that_is_pinned() {
     assert_refreshed(&sandbox.refresh("geo"), 2);
     let (engine, layer) = (sandbox.engine(), layer_name("geo"));
     let reason = Some("bad data".to_owned());
-    block_on(freshlayer::pin(&engine, &layer, Some(1), reason)).expect("it is published");
+    block_on(freshlayer::pin(&engine, &layer, Some(1), "tester", reason)).expect("it is published");
     let status = block_on(freshlayer::status(&engine, &sandbox.definition("geo")));
     let status = status.expect("readable");
     assert!(status.consumers.iter().all(|c| c.state == ConsumerState::Behind), "{status:#?}");
-    let pinned = block_on(freshlayer::pin(&engine, &layer, None, None)).expect("it is published");
+    let pinned =
+        block_on(freshlayer::pin(&engine, &layer, None, "tester", None)).expect("it is published");
     assert_eq!(pinned.seq, 1);
     let report = sandbox.refresh("geo");
-    assert!(matches!(&report.outcome, Outcome::Held { reason } if reason.contains("bad data")));
+    assert!(
+        matches!(&report.outcome, Outcome::Held { reason } if reason.text.contains("bad data"))
+    );
     assert!(versions(&report).iter().all(|(_, _, version)| *version == 1), "{report:#?}");
 }
 
@@ -158,7 +168,8 @@ fn a_pin_stops_a_rollout_in_the_middle_and_the_next_run_carries_it_out() {
     let pinned = AtomicBool::new(false);
     let pin_once = move |_: u64, call: &str| {
         if call == "fleet.apply" && !pinned.swap(true, Ordering::SeqCst) {
-            let pin = || block_on(freshlayer::pin(&person, &layer_name("geo"), Some(1), None));
+            let pin =
+                || block_on(freshlayer::pin(&person, &layer_name("geo"), Some(1), "tester", None));
             let done = std::thread::scope(|scope| scope.spawn(pin).join().expect("no panic"));
             done.expect("release 1 can be pinned");
         }

@@ -2,10 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use freshlayer::LayerVersionArn;
-use freshlayer::ports::{Alias, Configuration, Consumer, FunctionName, PublishedVersion, Step};
-use freshlayer::rollout::{Desired, Standing, plan};
+use freshlayer::definition::Architecture;
+use freshlayer::ports::{
+    Alias, Configuration, Consumer, FunctionName, Look, PublishedVersion, Routing, Step,
+    Unqualified, Update,
+};
+use freshlayer::report::Why;
+use freshlayer::rollout::{
+    Foreign, Goal, Intent, Next, PlaceView, Plan, Standing, World, plan as plan_all,
+};
+use freshlayer::{LayerVersionArn, Place, RegionName};
 use freshlayer_tests::sandbox::layer_name;
+use jiff::Timestamp;
 use proptest::prelude::*;
 use semver::Version;
 
@@ -14,13 +22,39 @@ fn arn(layer: &str, version: u64) -> LayerVersionArn {
     LayerVersionArn::parse(&text).expect("an ARN")
 }
 
-fn desired() -> Desired {
-    Desired {
+fn place() -> Place {
+    Place { region: RegionName::parse("local").expect("a Region"), account: None }
+}
+
+fn intent() -> Intent {
+    let in_region = |seq| BTreeMap::from([(place().region, arn("geo", seq))]);
+    Intent {
         layer: layer_name("geo"),
-        target: arn("geo", 3),
-        version: Version::new(1, 4, 0),
-        releases: (1..=3).map(|seq| (seq, arn("geo", seq))).collect(),
+        goal: Goal::Release { release: 3, version: Version::new(1, 4, 0), targets: in_region(3) },
+        releases: (1..=3).map(|seq| (seq, in_region(seq))).collect(),
+        architectures: Vec::new(),
+        foreign: Foreign::Held,
+        ways_back: [2, 3].map(|seq| arn("geo", seq)).into(),
+        frozen: None,
     }
+}
+
+fn world(consumer: &Consumer) -> World {
+    let view = PlaceView {
+        place: place(),
+        version: Some(arn("geo", 3)),
+        consumers: Ok(vec![consumer.clone()]),
+        foreign: BTreeSet::new(),
+    };
+    World { places: vec![view] }
+}
+
+fn plan(intent: &Intent, consumer: &Consumer) -> Plan {
+    plan_all(intent, &world(consumer), None, Timestamp::UNIX_EPOCH)
+}
+
+fn standing<'p>(plan: &'p Plan, consumer: &Consumer) -> &'p Standing {
+    &plan.standings[&(place(), consumer.function.clone())]
 }
 
 fn configuration(code: &str, layers: &[LayerVersionArn]) -> Configuration {
@@ -31,39 +65,64 @@ fn configuration(code: &str, layers: &[LayerVersionArn]) -> Configuration {
     }
 }
 
-fn consumer(latest: Configuration, served: Option<Configuration>, tag: Option<&str>) -> Consumer {
-    let versions = served.map(|configuration| PublishedVersion { number: 7, configuration });
+fn published(number: u64, configuration: Configuration) -> PublishedVersion {
+    PublishedVersion { number, configuration, description: String::new() }
+}
+
+fn alias(name: &str, version: u64) -> Alias {
     let revision_id = "alias-1".to_owned();
+    Alias { name: name.to_owned(), version, revision_id, routing: Routing::Whole }
+}
+
+fn consumer(latest: Configuration, served: Option<Configuration>, tag: Option<&str>) -> Consumer {
+    let versions = served.map(|configuration| published(7, configuration));
+    let aliases = versions.iter().map(|_| alias("live", 7)).collect();
     Consumer {
         function: FunctionName::parse("function").expect("a name"),
         latest,
         revision_id: "latest-1".to_owned(),
-        aliases: versions
-            .iter()
-            .map(|_| Alias {
-                name: "live".to_owned(),
-                version: 7,
-                revision_id: revision_id.clone(),
-            })
-            .collect(),
+        unqualified: Unqualified::Latest,
+        architectures: vec![Architecture::X86],
+        look: Some(Look { update: Update::Done, aliases }),
         versions: versions.into_iter().collect(),
         tags: tag.map(|tag| ("freshlayer:geo".to_owned(), tag.to_owned())).into_iter().collect(),
     }
 }
 
-fn word(consumer: &Consumer) -> String {
-    let plan = plan(&desired(), std::slice::from_ref(consumer));
-    let step = plan.steps.first().map(|step| match step {
-        Step::SetLayer { layer, .. } => format!("set {}", layer.version()),
+fn aliases(consumer: &mut Consumer) -> &mut Vec<Alias> {
+    &mut consumer.look.as_mut().expect("it was looked at").aliases
+}
+
+fn word_of(intent: &Intent, consumer: &Consumer) -> String {
+    let plan = plan(intent, consumer);
+    let step = plan.steps.first().map(|placed| match &placed.step {
+        Step::Look { .. } => "look".to_owned(),
+        Step::SetLayers { layers, .. } => {
+            let ours = layers.iter().find(|arn| arn.layer_name() == "geo");
+            format!("set {}", ours.expect("our layer is in the list").version())
+        }
         Step::PublishVersion { .. } => "publish".to_owned(),
         Step::MoveAlias { version, .. } => format!("alias to {version}"),
+        Step::RetireVersion { version, .. } => format!("retire {version}"),
     });
-    step.unwrap_or_else(|| match &plan.standings[&consumer.function] {
+    step.unwrap_or_else(|| match standing(&plan, consumer) {
         Standing::Current => "current".to_owned(),
         Standing::Moving => "moving".to_owned(),
+        Standing::Waiting(_) => "waiting".to_owned(),
         Standing::Ordered(_) => "ordered".to_owned(),
         Standing::Held(_) => "held".to_owned(),
     })
+}
+
+fn word(consumer: &Consumer) -> String {
+    word_of(&intent(), consumer)
+}
+
+fn why(consumer: &Consumer) -> Option<Why> {
+    match standing(&plan(&intent(), consumer), consumer) {
+        Standing::Waiting(why) | Standing::Ordered(why) | Standing::Held(why) => Some(why.clone()),
+        Standing::Current | Standing::Moving => None,
+    }
 }
 
 #[test]
@@ -124,34 +183,132 @@ fn each_situation_has_its_next_step() {
 }
 
 #[test]
-#[expect(clippy::cloned_ref_to_slice_refs, reason = "as in the table")]
 fn a_ready_version_is_used_before_a_new_one_is_made() {
     let (old, new) = (arn("geo", 2), arn("geo", 3));
-    let mut consumer =
-        consumer(configuration("c", &[new.clone()]), Some(configuration("c", &[old])), None);
-    let ready = PublishedVersion { number: 8, configuration: configuration("c", &[new]) };
-    consumer.versions.push(ready);
+    let on = |layer: &LayerVersionArn| configuration("c", std::slice::from_ref(layer));
+    let mut consumer = consumer(on(&new), Some(on(&old)), None);
+    consumer.versions.push(published(8, on(&new)));
     assert_eq!(word(&consumer), "alias to 8");
+}
+
+/// The way back is one alias move, whatever `$LATEST` holds (F3).
+#[test]
+fn a_published_version_with_the_target_is_one_alias_move_away_whatever_latest_holds() {
+    let (old, new) = (arn("geo", 3), arn("geo", 2));
+    let on = |code, layer: &LayerVersionArn| configuration(code, std::slice::from_ref(layer));
+    let mut consumer = consumer(on("unreleased", &new), Some(on("released", &new)), None);
+    consumer.versions.insert(0, published(6, on("released", &old)));
+    assert_eq!(word(&consumer), "alias to 6");
+    consumer.versions[0] = published(6, on("another", &old));
+    assert_eq!(word(&consumer), "held", "a version with other code is no way back");
+}
+
+#[test]
+fn an_alias_that_sends_calls_elsewhere_is_left_alone_before_the_first_step() {
+    let (old, new) = (arn("geo", 2), arn("geo", 3));
+    let on = |layer: &LayerVersionArn| configuration("c", std::slice::from_ref(layer));
+    let mut split = consumer(on(&old), Some(on(&old)), None);
+    split.versions.push(published(8, on(&old)));
+    aliases(&mut split)[0].routing = Routing::Split { version: 8, percent: 10 };
+    assert_eq!(why(&split), Some(Why::SplitAlias { alias: "live".to_owned() }));
+    let mut shifting = consumer(on(&new), Some(on(&new)), None);
+    shifting.versions.insert(0, published(6, on(&old)));
+    aliases(&mut shifting)[0].routing = Routing::Split { version: 6, percent: 100 };
+    assert_eq!(why(&shifting), Some(Why::Shifting { alias: "live".to_owned() }));
+    assert!(matches!(plan(&intent(), &shifting).next, Next::Wait(_)));
+}
+
+#[test]
+fn what_a_list_does_not_tell_is_looked_at_first() {
+    let (old, new) = (arn("geo", 2), arn("geo", 3));
+    let on = |layer: &LayerVersionArn| configuration("c", std::slice::from_ref(layer));
+    let listed = |consumer: Consumer| Consumer { look: None, ..consumer };
+    let behind = listed(consumer(on(&old), None, None));
+    assert_eq!(word(&behind), "set 3", "without published versions there is no alias");
+    let aliased = listed(consumer(on(&old), Some(on(&old)), None));
+    assert_eq!(word(&aliased), "look");
+    let there = listed(consumer(on(&new), None, None));
+    assert_eq!(word(&there), "look", "the last update may have failed");
+    let mut failed = consumer(on(&new), None, None);
+    failed.look = Some(Look { update: Update::Failed(String::new()), aliases: Vec::new() });
+    assert_eq!(word(&failed), "set 3", "and then the old layers are served");
+}
+
+#[test]
+fn functions_that_the_layer_is_not_for_are_held() {
+    let old = arn("geo", 2);
+    let on = |layer: &LayerVersionArn| configuration("c", std::slice::from_ref(layer));
+    let arm = Intent { architectures: vec![Architecture::Arm], ..intent() };
+    let x86 = consumer(on(&old), None, None);
+    let held = plan(&arm, &x86);
+    assert!(
+        matches!(standing(&held, &x86), Standing::Held(Why::WrongArchitecture { .. })),
+        "{held:?}"
+    );
+    let both = vec![Architecture::Arm, Architecture::X86];
+    assert_eq!(word_of(&Intent { architectures: both, ..intent() }, &x86), "set 3");
+    let instances = Consumer { unqualified: Unqualified::LatestPublished, ..x86 };
+    assert_eq!(why(&instances), Some(Why::OnInstances));
+}
+
+#[test]
+fn a_version_that_freshlayer_did_not_make_is_left_unless_it_is_adopted() {
+    let theirs = arn("geo", 1);
+    let on_theirs = consumer(configuration("c", std::slice::from_ref(&theirs)), None, None);
+    let mut world = world(&on_theirs);
+    world.places[0].foreign = BTreeSet::from([theirs.clone()]);
+    let planned = plan_all(&intent(), &world, None, Timestamp::UNIX_EPOCH);
+    let held = Standing::Held(Why::ForeignVersion { version: theirs });
+    assert_eq!((planned.steps.len(), standing(&planned, &on_theirs)), (0, &held));
+    let adopted = Intent { foreign: Foreign::Adopted, ..intent() };
+    let planned = plan_all(&adopted, &world, None, Timestamp::UNIX_EPOCH);
+    assert_eq!(planned.steps.len(), 1);
+}
+
+#[test]
+fn frozen_nothing_moves() {
+    let behind = consumer(configuration("c", &[arn("geo", 2)]), None, None);
+    let why = Why::Frozen { at: Timestamp::UNIX_EPOCH, by: String::new(), reason: None };
+    let frozen = Intent { frozen: Some(why.clone()), ..intent() };
+    let planned = plan(&frozen, &behind);
+    assert_eq!((planned.steps.len(), &planned.next), (0, &Next::Hold(why)));
+}
+
+/// Old versions that freshlayer published are retired: never one behind an alias, of other hands, or of a way back.
+#[test]
+fn surplus_versions_of_our_own_making_are_retired_oldest_first() {
+    let on = |layer: u64| configuration("c", &[arn("geo", layer)]);
+    let mut there = consumer(on(3), Some(on(3)), None);
+    let own = |number, layer| PublishedVersion {
+        description: format!("freshlayer geo version {layer}"),
+        ..published(number, on(layer))
+    };
+    there.versions =
+        vec![published(1, on(1)), own(2, 1), own(3, 1), own(4, 2), own(5, 1), own(6, 3), own(7, 3)];
+    assert_eq!(word(&there), "retire 2");
+    there.versions.remove(1);
+    assert_eq!(word(&there), "retire 3");
+    there.versions.remove(1);
+    assert_eq!(word(&there), "current", "version 4 is a way back, and the newest three stay");
 }
 
 /// Does a step the way Lambda does.
 fn apply(consumer: &mut Consumer, step: &Step) {
     match step {
-        Step::SetLayer { layer, .. } => {
-            let layers = &mut consumer.latest.layers;
-            match layers.iter_mut().find(|arn| arn.layer() == layer.layer()) {
-                Some(ours) => *ours = layer.clone(),
-                None => layers.push(layer.clone()),
-            }
-        }
-        Step::PublishVersion { .. } => {
+        Step::Look { .. } => {}
+        Step::SetLayers { layers, .. } => consumer.latest.layers.clone_from(layers),
+        Step::PublishVersion { description, .. } => {
             let number = consumer.versions.iter().map(|v| v.number).max().unwrap_or(0) + 1;
-            let configuration = consumer.latest.clone();
-            consumer.versions.push(PublishedVersion { number, configuration });
+            let (configuration, description) = (consumer.latest.clone(), description.clone());
+            consumer.versions.push(PublishedVersion { number, configuration, description });
         }
         Step::MoveAlias { alias, version, .. } => {
-            let mut aliases = consumer.aliases.iter_mut();
+            let mut aliases = aliases(consumer).iter_mut();
             aliases.find(|known| known.name == *alias).expect("an alias").version = *version;
+        }
+        Step::RetireVersion { version, .. } => {
+            assert!(consumer.aliases().iter().all(|alias| alias.version != *version));
+            consumer.versions.retain(|known| known.number != *version);
         }
     }
 }
@@ -181,17 +338,16 @@ fn any_consumer() -> impl Strategy<Value = Consumer> {
         .prop_map(|(latest, versions, aliases, tag)| {
             let mut consumer = consumer(latest, None, tag);
             let numbered = versions.into_iter().zip(1..);
-            consumer.versions =
-                numbered.map(|(c, number)| PublishedVersion { number, configuration: c }).collect();
+            consumer.versions = numbered.map(|(c, number)| published(number, c)).collect();
             let count = consumer.versions.len();
             let pointed = aliases.iter().filter(|_| count > 0).zip(0..);
-            consumer.aliases = pointed
-                .map(|(index, number)| Alias {
-                    name: format!("alias{number}"),
-                    version: consumer.versions[index.index(count)].number,
-                    revision_id: "alias-1".to_owned(),
+            let pointed: Vec<Alias> = pointed
+                .map(|(index, number)| {
+                    let version = consumer.versions[index.index(count)].number;
+                    alias(&format!("alias{number}"), version)
                 })
                 .collect();
+            consumer.look = Some(Look { update: Update::Done, aliases: pointed });
             consumer
         })
 }
@@ -215,17 +371,16 @@ proptest! {
                 let mut versions = c.versions.iter();
                 versions.find(|v| v.number == alias.version).map(|v| v.configuration.clone())
             };
-            c.aliases.iter().filter_map(|alias| Some((alias.name.clone(), of(alias)?))).collect()
+            c.aliases().iter().filter_map(|alias| Some((alias.name.clone(), of(alias)?))).collect()
         };
         let before = served(&start);
         let mut steps = 0;
         loop {
-            let plan = plan(&desired(), std::slice::from_ref(&now));
+            let plan = plan(&intent(), &now);
             prop_assert!(plan.steps.len() <= 1);
-            let standing = &plan.standings[&now.function];
-            prop_assert_eq!(plan.steps.is_empty(), *standing != Standing::Moving);
-            let Some(step) = plan.steps.first() else { break };
-            apply(&mut now, step);
+            prop_assert_eq!(plan.steps.is_empty(), plan.next != Next::Act);
+            let Some(placed) = plan.steps.first() else { break };
+            apply(&mut now, &placed.step);
             steps += 1;
             prop_assert!(steps <= 12, "no end: {:?}", now);
         }

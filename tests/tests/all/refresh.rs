@@ -2,7 +2,7 @@
 
 use freshlayer::Code;
 use freshlayer::ports::FunctionName;
-use freshlayer::report::{ConsumerState, DatasetState, Exit, Outcome, Report};
+use freshlayer::report::{ConsumerState, DatasetState, Exit, Outcome, Report, Why};
 use freshlayer_local::{FolderRegistry, NewFunction};
 use freshlayer_tests::databases::{DAY, FIRST_BUILD, KNOWN_ADDRESS, Mmdb, sqlite};
 use freshlayer_tests::sandbox::{Sandbox, block_on, layer_name};
@@ -89,7 +89,7 @@ fn nothing_new_costs_one_request_and_writes_nothing() {
     let before = sandbox.head("geo");
     sandbox.upstream.seen();
     let report = sandbox.refresh("geo");
-    assert_eq!(report.outcome, Outcome::Unchanged { reason: "nothing new".to_owned() });
+    assert_eq!(report.outcome, Outcome::Unchanged { reason: Why::NothingNew.into() });
     let seen = sandbox.upstream.seen();
     assert!(seen.len() == 1 && seen[0].conditional, "{seen:?}");
     assert_eq!(sandbox.head("geo"), before);
@@ -225,7 +225,7 @@ fn unreleased_code_is_held_and_everyone_else_moves() {
     assert_eq!(report.exit(), Exit::Held, "{report:#?}");
     let states: Vec<ConsumerState> = report.consumers.iter().map(|c| c.state).collect();
     assert_eq!(states, [ConsumerState::Held, ConsumerState::Moved]);
-    assert!(report.consumers[0].reason.as_ref().is_some_and(|r| r.contains("behind alias live")));
+    assert!(report.consumers[0].reason.as_ref().is_some_and(|r| r.text.contains("behind alias live")));
     deploy("code of aliased");
     let report = sandbox.refresh("geo");
     assert_eq!(versions(&report)[0], ("aliased".to_owned(), ConsumerState::Moved, 2));
@@ -290,7 +290,7 @@ fn what_serves_is_not_taken_away_before_something_good_stands_in_its_place() {
     sandbox.layer("geo", &renamed("files/country.mmdb"));
     assert_refreshed(&sandbox.refresh("geo"), 2);
     let (engine, definition) = (sandbox.engine(), sandbox.definition("geo"));
-    let back = block_on(freshlayer::rollback(&engine, &definition, None));
+    let back = block_on(freshlayer::rollback(&engine, &definition, freshlayer::Back::Stable, "tester"));
     assert_refreshed(&back.expect("a release 1"), 1);
     let held = sandbox.refresh("geo");
     assert_eq!(held.exit(), Exit::Held, "{held:#?}");

@@ -8,9 +8,10 @@ use freshlayer::definition::{Definition, read_file};
 use freshlayer::ports::{Peers, Ports};
 use freshlayer::report::{ConsumerState, Exit, Report};
 use freshlayer::state::Owner;
-use freshlayer::{Engine, LayerVersionArn, Retry, pin, refresh, rollback};
-use freshlayer_aws::{Glance, Pace};
-use freshlayer_local::{FileSource, SystemClock};
+use freshlayer::{Attention, Back, Engine, LayerVersionArn, Retry, pin, refresh, rollback};
+use freshlayer_aws::Pace;
+use freshlayer_local::FileSource;
+use freshlayer_tests::clock::VirtualClock;
 use freshlayer_tests::databases::Mmdb;
 use freshlayer_tests::sandbox::{Deaf, layer_name};
 use freshlayer_tests::simulated::{
@@ -44,6 +45,7 @@ pub(crate) fn pace() -> Pace {
 /// A publisher with its upstream, on an AWS of its own.
 pub(crate) struct World {
     pub(crate) aws: Simulated,
+    clock: VirtualClock,
     folder: TempDir,
     pub(crate) definition: Definition,
 }
@@ -65,7 +67,8 @@ impl World {
         let file = folder.path().join("geo.toml");
         std::fs::write(&file, format!("{terms}\n{DATASET}")).expect("writable");
         let definition = read_file(&file, &|_| None).expect("it holds");
-        let world = Self { aws: Simulated::new(), folder, definition };
+        let world =
+            Self { aws: Simulated::new(), clock: VirtualClock::start(), folder, definition };
         world.build(0);
         world
     }
@@ -81,14 +84,16 @@ impl World {
             ports: Ports {
                 source: Arc::new(FileSource),
                 store: Arc::new(aws.store()),
-                regions: Arc::new(aws.regions(Glance::Never)),
-                clock: Arc::new(SystemClock::start()),
+                regions: Arc::new(aws.regions()),
+                clock: Arc::new(self.clock),
                 peers: Arc::new(AllGone),
                 events: Arc::new(Deaf),
             },
             work: self.folder.path().join("work"),
             owner: Owner { name: owner.to_owned(), lease: Duration::from_mins(16) },
             deadline: None,
+            attention: Attention::Whole,
+            retry_pauses: [1, 4, 15].map(Duration::from_secs).to_vec(),
         }
     }
 
@@ -195,7 +200,7 @@ fn what_lambda_refuses_is_told_in_its_words_and_moves_nobody_else_off_course() {
         for (name, _, words) in &cases {
             let told = consumer(name);
             assert_eq!(told.state, ConsumerState::Failed, "{told:?}");
-            let reason = told.reason.as_deref().unwrap_or_default();
+            let reason = told.reason.as_ref().map_or("", |reason| reason.text.as_str());
             assert!(reason.contains(words), "{name}: {reason}");
         }
         for name in ["plain", "aliased"] {
@@ -224,7 +229,7 @@ fn a_release_that_nobody_takes_is_never_gone_back_to() {
         world.build(4);
         assert_eq!(world.refresh(&world.aws).await.exit(), Exit::Held);
         let engine = world.engine(&world.aws, "tester", pace());
-        let back = rollback(&engine, &world.definition, None).await;
+        let back = rollback(&engine, &world.definition, Back::Stable, "tester").await;
         let back = back.expect("there is a release to go back to");
         let said = format!("{:?}", back.outcome);
         assert!(said.contains("rolled back to release 1"), "{said}");
@@ -244,7 +249,7 @@ fn a_pin_that_comes_while_functions_are_looked_at_is_kept() {
             // The release is published by then, and its functions are being listed.
             tokio::time::sleep(Duration::from_secs(5)).await;
             let engine = world.engine(&world.aws, "a person", pace());
-            pin(&engine, &layer_name("geo"), Some(1), None).await
+            pin(&engine, &layer_name("geo"), Some(1), "a person", None).await
         };
         let (report, pinned) = tokio::join!(refresh, pinning);
         assert_eq!(pinned.expect("it is published").seq, 1);

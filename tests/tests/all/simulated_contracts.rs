@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use freshlayer::LayerVersionArn;
 use freshlayer::definition::Terms;
 use freshlayer::ports::{Fleet, Publication, Registry as _};
-use freshlayer_aws::{Glance, LambdaFleet, LambdaRegistry};
+use freshlayer_aws::{LambdaFleet, LambdaRegistry};
 use freshlayer_tests::contracts::{self, FleetBench, Hosts};
 use freshlayer_tests::emulator::a_zip;
 use freshlayer_tests::sandbox::layer_name;
@@ -47,7 +47,7 @@ impl Bench {
         let (aws, zip) = (Simulated::new(), NamedTempFile::new().expect("a file"));
         std::fs::write(zip.path(), a_zip("data")).expect("writable");
         let view = aws.aws(pace());
-        Self { registry: view.registry(), fleet: view.fleet(Glance::Never), aws, zip }
+        Self { registry: view.registry(), fleet: view.fleet(), aws, zip }
     }
 }
 

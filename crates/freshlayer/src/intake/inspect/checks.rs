@@ -66,7 +66,7 @@ mod tests {
     use crate::opt_path::Mode;
     use crate::ports::{UpstreamFacts, Validators};
     use crate::problem::{Code, Verdict};
-    use crate::state::Seen;
+    use crate::state::SeenUpstream;
 
     use super::*;
 
@@ -93,7 +93,7 @@ mod tests {
         Candidate {
             dataset,
             files: vec![staged],
-            seen: Seen { fingerprint, validators, digest: sha256.clone() },
+            seen: SeenUpstream { fingerprint, validators, digest: sha256.clone() },
             digest: sha256,
             upstream: UpstreamFacts { url: String::new(), etag: None, last_modified: None },
             fetched: Timestamp::UNIX_EPOCH,
