@@ -1,7 +1,20 @@
 //! AWS in memory, as strict as AWS says it is: the rules and texts that no emulator has.
 //!
 //! It answers the SDK's own requests, so the real adapters run against it, and it needs no socket, so its time
-//! may be tokio's virtual time.
+//! may be tokio's virtual time. By default everything takes as long as it does at AWS at best; a test asks for
+//! what is worse.
+//!
+//! ```text
+//! wire       between the SDK and the simulation
+//! services   which call a request is, and who answers it
+//! places     accounts and Regions: who calls, what each takes in a second
+//! rules      what a test asked of AWS: lags, delays, outages, layers that break functions
+//! functions  $LATEST and its updates;  versions, aliases, provisioned: what is published, and who gets it
+//! listing    what shows functions;     shown, settings: how one is written;   invoke: what a call gets
+//! layers     layer versions and their policies;   refusal: what Lambda has against a list of layers
+//! account    code storage, roles;      objects, signer: S3 and Signer
+//! person     what people do, at once;  views: what happened, and what callers get
+//! ```
 
 mod account;
 mod aliases;

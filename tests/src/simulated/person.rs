@@ -24,7 +24,7 @@ pub struct NewFunction<'a> {
     pub tags: &'a [(&'a str, &'a str)],
     /// Size of its own code.
     pub code_bytes: u64,
-    /// Whether it takes layers that nobody signed.
+    /// Whether it takes layers without a signature.
     pub signing: Signing,
     /// Where it runs.
     pub host: RunsOn,
@@ -98,13 +98,12 @@ impl Simulated {
     /// Where there is no such function.
     pub fn release(&self, name: &str) -> u64 {
         let (number, bytes) = self.change(name, |function, rules| {
-            let made = function.shape().made;
+            let before = function.unchanged();
             let number = publish(function, rules);
-            (number, (number > made).then_some(function.shape().latest.code_bytes))
+            (number, before.map_or(function.shape().latest.code_bytes, |_| 0))
         });
         let mut world = self.world();
-        let functions = world.places.entry(self.place.clone()).or_default();
-        functions.stored_bytes += bytes.unwrap_or_default();
+        world.places.entry(self.place.clone()).or_default().stored_bytes += bytes;
         number
     }
 
@@ -210,5 +209,8 @@ impl Simulated {
 }
 
 fn publish(function: &mut Function, rules: &Rules) -> u64 {
-    function.publish(None, &rules.at_once()).number()
+    match function.unchanged() {
+        Some(number) => number,
+        None => function.publish(None, &rules.at_once()),
+    }
 }

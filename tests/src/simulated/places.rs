@@ -18,7 +18,7 @@ pub struct Place {
 /// What is wrong with a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outage {
-    /// Nobody may assume a role of its account.
+    /// Every try to assume a role of its account is denied.
     RoleDenied,
     /// Lambda denies every call.
     Denied,

@@ -14,7 +14,7 @@ pub enum RunsOn {
     ManagedInstances,
 }
 
-/// Whether a function takes layers that nobody signed.
+/// Whether a function takes layers without a signature.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Signing {
     /// It does.

@@ -63,14 +63,15 @@ impl Version {
 }
 
 impl Function {
-    /// Publishes `$LATEST`, or finds the newest version where nothing changed since.
-    pub(super) fn publish(&mut self, description: Option<&str>, rules: &Rules) -> Published {
-        let now = Instant::now();
-        let shape = self.shape();
-        let newest = shape.versions.last_key_value();
-        if let Some((number, _)) = newest.filter(|(_, newest)| newest.config == shape.latest) {
-            return Published::Before(*number);
-        }
+    /// Returns the newest version, where nothing changed since.
+    pub(super) fn unchanged(&self) -> Option<u64> {
+        let (number, newest) = self.shape().versions.last_key_value()?;
+        (newest.config == self.shape().latest).then_some(*number)
+    }
+
+    /// Makes a version of `$LATEST`, and returns its number.
+    pub(super) fn publish(&mut self, description: Option<&str>, rules: &Rules) -> u64 {
+        let (now, shape) = (Instant::now(), self.shape());
         let snapshot = shape.latest.settings.snap_start == SnapStart::PublishedVersions;
         let pending = match snapshot {
             true => rules.active_after.max(rules.snapshot_after),
@@ -96,23 +97,7 @@ impl Function {
         shape.made += 1;
         shape.versions.insert(shape.made, version);
         shape.touch();
-        Published::Now(shape.made)
-    }
-}
-
-/// What publishing led to.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Published {
-    Now(u64),
-    /// Nothing changed since this one.
-    Before(u64),
-}
-
-impl Published {
-    pub(super) fn number(self) -> u64 {
-        match self {
-            Self::Now(number) | Self::Before(number) => number,
-        }
+        shape.made
     }
 }
 
@@ -137,19 +122,16 @@ impl Functions {
             ));
         }
         let bytes = latest.code_bytes;
-        let newest = function.shape().versions.values().next_back();
-        let is_new = newest.is_none_or(|newest| newest.config != *latest);
-        if let Some(refusal) = storage.refusal(bytes).filter(|_| is_new) {
+        let unchanged = function.unchanged();
+        if let (None, Some(refusal)) = (unchanged, storage.refusal(bytes)) {
             return refusal;
         }
-        let published = function.publish(document["Description"].as_str(), rules);
-        let number = published.number();
+        let description = document["Description"].as_str();
+        let number = unchanged.unwrap_or_else(|| function.publish(description, rules));
         let version = &function.shape().versions[&number];
         let shown = Shown::of(&name, function, rules);
         let shown = shown.version(number, version, Instant::now(), &number.to_string());
-        if matches!(published, Published::Now(_)) {
-            self.stored_bytes += bytes;
-        }
+        self.stored_bytes += unchanged.map_or(bytes, |_| 0);
         Answer::json(201, &shown)
     }
 

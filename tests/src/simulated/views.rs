@@ -54,8 +54,8 @@ impl Record {
     /// Holds an update against the invariant that nothing but layers changes.
     pub(super) fn settings_left_alone(&mut self, function: &str, document: &Value) {
         let fields = document.as_object().into_iter().flatten();
-        for (field, _) in fields.filter(|(field, _)| !["Layers", "RevisionId"].contains(&&***field))
-        {
+        let fields = fields.map(|(field, _)| field.as_str());
+        for field in fields.filter(|field| !["Layers", "RevisionId"].contains(field)) {
             self.violated(format!("UpdateFunctionConfiguration {function} sets {field}"));
         }
     }
@@ -70,8 +70,8 @@ impl Drop for Record {
 }
 
 impl Simulated {
-    /// Returns each function's layers in `$LATEST`, and behind each alias. Where aliases split their calls, the
-    /// weights follow.
+    /// Returns the layers that callers of each function's `$LATEST` get, and those behind each alias. Where aliases
+    /// split their calls, the weights follow.
     pub fn serving(&self) -> Vec<String> {
         let (mut world, now) = (self.world(), Instant::now());
         let functions = world.places.entry(self.place.clone()).or_default().all.iter_mut();

@@ -187,6 +187,9 @@ fn lambda_holds_an_alias_back_until_its_provisioned_concurrency_is_ready() {
         assert_eq!(weights(&lambda, "f").await, ["1=1"], "the version before serves");
         let state = asked().send().await.expect("it has some");
         assert_eq!(state.status(), Some(&ProvisionedConcurrencyStatusEnum::InProgress));
+        let all = lambda.list_provisioned_concurrency_configs().function_name("f").send().await;
+        let all = all.expect("listed").provisioned_concurrency_configs.unwrap_or_default();
+        assert!(all[0].function_arn().is_some_and(|arn| arn.ends_with(":function:f:live")));
         sleep(MINUTE).await;
         assert!(weights(&lambda, "f").await.is_empty());
         let state = asked().send().await.expect("it has some");
@@ -250,6 +253,12 @@ fn a_pending_version_takes_no_call_and_no_change() {
             (Some(&State::Active), Some("the second"))
         );
         assert_ne!(active.revision_id(), published.revision_id());
+        let listed = lambda.list_versions_by_function().function_name("f").send().await;
+        let listed = listed.expect("listed").versions.unwrap_or_default();
+        let told = listed.iter().map(|one| (one.version(), one.description()));
+        let expected = [("$LATEST", ""), ("1", ""), ("2", "the second")];
+        let expected = expected.map(|(version, words)| (Some(version), Some(words)));
+        assert_eq!(told.collect::<Vec<_>>(), expected);
         moving().function_version("2").send().await.expect("it is active");
     });
 }
