@@ -225,7 +225,9 @@ fn unreleased_code_is_held_and_everyone_else_moves() {
     assert_eq!(report.exit(), Exit::Held, "{report:#?}");
     let states: Vec<ConsumerState> = report.consumers.iter().map(|c| c.state).collect();
     assert_eq!(states, [ConsumerState::Held, ConsumerState::Moved]);
-    assert!(report.consumers[0].reason.as_ref().is_some_and(|r| r.text.contains("behind alias live")));
+    assert!(
+        report.consumers[0].reason.as_ref().is_some_and(|r| r.text.contains("behind alias live"))
+    );
     deploy("code of aliased");
     let report = sandbox.refresh("geo");
     assert_eq!(versions(&report)[0], ("aliased".to_owned(), ConsumerState::Moved, 2));
@@ -290,7 +292,8 @@ fn what_serves_is_not_taken_away_before_something_good_stands_in_its_place() {
     sandbox.layer("geo", &renamed("files/country.mmdb"));
     assert_refreshed(&sandbox.refresh("geo"), 2);
     let (engine, definition) = (sandbox.engine(), sandbox.definition("geo"));
-    let back = block_on(freshlayer::rollback(&engine, &definition, freshlayer::Back::Stable, "tester"));
+    let back =
+        block_on(freshlayer::rollback(&engine, &definition, freshlayer::Back::Stable, "tester"));
     assert_refreshed(&back.expect("a release 1"), 1);
     let held = sandbox.refresh("geo");
     assert_eq!(held.exit(), Exit::Held, "{held:#?}");
