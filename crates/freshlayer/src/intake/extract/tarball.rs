@@ -281,7 +281,7 @@ mod tests {
         let long = entry(EntryType::GNULongName, b"a/long/name\0");
         let pax = entry(EntryType::XHeader, b"16 path=pax/name\n");
         let plain = entry(EntryType::Regular, b"one");
-        assert_eq!(read(&[plain.clone()]).expect("sound"), [file("short", b"one")]);
+        assert_eq!(read(std::slice::from_ref(&plain)).expect("sound"), [file("short", b"one")]);
         assert_eq!(read(&[long, plain.clone()]).expect("sound"), [file("a/long/name", b"one")]);
         assert!(read(&[pax, plain.clone()]).is_err(), "a record that is longer than it says");
         let pax = entry(EntryType::XHeader, b"17 path=pax/name\n9 size=7\n");
