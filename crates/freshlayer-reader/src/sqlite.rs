@@ -9,8 +9,8 @@ impl Layer {
     /// Opens a SQLite dataset read-only and immutable: no locks, no journal, no write, which is what a
     /// read-only file system needs.
     ///
-    /// The file is not trusted: its schema may call no function that the consumer registers (views, generated
-    /// columns, `CHECK`s), and no statement may damage it. `Connection::set_db_config` and `PRAGMA trusted_schema`
+    /// The file is not trusted: its schema (views, generated columns) may call no function that the consumer
+    /// registers, and no statement may damage it. `Connection::set_db_config` and `PRAGMA trusted_schema`
     /// change that.
     ///
     /// # Errors

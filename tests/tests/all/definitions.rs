@@ -103,6 +103,12 @@ fn a_good_definition_has_no_problem() {
 }
 
 #[test]
+fn one_table_where_a_list_belongs_says_how_to_write_it() {
+    let found = problems(&[("geo", "[dataset]\nname = 'x'\nformat = 'file'\nsource.file = 'y'")]);
+    assert!(found.contains("write `[[dataset]]` with two brackets"), "{found}");
+}
+
+#[test]
 fn a_folder_without_definitions_says_so() {
     let found = problems(&[]);
     assert!(found.contains("expected at least one `<layer>.toml`, found none"), "{found}");

@@ -14,6 +14,7 @@ mod crash;
 mod credentials;
 mod custom_runtime;
 mod damage;
+mod definition_schema;
 mod definitions;
 mod docs;
 mod download;

@@ -89,7 +89,7 @@ pub(super) struct RawDataset {
     pub(super) format: RawFormat,
     /// Where it lies below `/opt`: its file, or an archive's folder; `.` lets an archive fill `/opt` itself.
     /// Default: `<layer>/<name>`, with `.mmdb` or `.sqlite` behind it for these formats.
-    #[schemars(length(max = 1024))]
+    #[schemars(length(min = 1, max = 1024))]
     pub(super) path: Option<String>,
     /// file: whether it can be run (mode 0755), such as `/opt/bootstrap` of a custom runtime. An archive's entries
     /// keep their own bits.

@@ -10,6 +10,11 @@ const OUTSIDE: &str =
 /// What no path below a dataset's folder has.
 const OUTSIDE_OR_ROOT: &str = "^/|/$|//|\\\\|(^|/)[.][.]?(/|$)";
 
+/// An address whose user without a password, or whose password, is written out.
+const CREDENTIALS: &str = "^https?://([^/?#@$]+|[^/?#@]*:[^/?#@${}]+)@";
+/// An address of this machine, or one that a variable decides.
+const MAY_BE_LOOPBACK: &str = "^http://([^/]*@)?(localhost|127[.]|\\[::1\\])|[$][{]";
+
 const FORMATS: [Format; 4] = [Format::Mmdb, Format::Sqlite, Format::File, Format::Archive];
 
 /// The keys of `expect` that go with some formats only.
@@ -49,7 +54,20 @@ pub(super) fn add(layer: &mut Value) {
         { "not": { "required": ["sha256", "sha256_url"] } },
         { "not": { "required": ["maxmind", "sha256"] } },
         { "not": { "required": ["maxmind", "sha256_url"] } },
+        plain_http("https"),
+        plain_http("sha256_url"),
+        plain_http("host"),
     ]);
+    for key in ["https", "sha256_url", "host"] {
+        source["properties"][key]["not"] = json!({ "pattern": CREDENTIALS });
+    }
+}
+
+/// Says that plain http to another machine has to be allowed.
+fn plain_http(key: &str) -> Value {
+    let leaves = json!({ "pattern": "^http://", "not": { "pattern": MAY_BE_LOOPBACK } });
+    let properties = json!({ key: leaves, "plain_http": { "const": "loopback" } });
+    json!({ "not": { "required": [key], "properties": properties } })
 }
 
 /// Says what a dataset of one format may have: of the keys of others nothing but their defaults.

@@ -1,7 +1,8 @@
 //! SQLite files: the header, a defensive connection to a file that nobody vouches for, and its tables.
 //!
-//! Threats: a schema that runs code of its own (views, triggers, `CHECK`s); a value or a query that takes all
-//! memory; a query that never ends. Defence: an untrusted schema on a defensive connection that cannot write,
+//! Threats: a schema that runs code of its own (views, triggers, generated columns, which `quick_check` computes); a
+//! value or a query that takes all memory; a query that never ends. `CHECK` constraints are none: SQLite drops them
+//! where a database is opened read-only. Defence: an untrusted schema on a defensive connection that cannot write,
 //! bounds on every value and on SQLite's heap, and a clock that interrupts.
 
 use std::fs::OpenOptions;
@@ -158,4 +159,32 @@ pub(crate) fn count_rows(connection: &Connection, table: &str) -> rusqlite::Resu
     let query = format!("SELECT count(*) FROM \"{}\"", table.replace('"', "\"\""));
     let count: i64 = connection.query_row(&query, [], |row| row.get(0))?;
     Ok(u64::try_from(count).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The memory that one process has for SQLite is bounded even where a large file allows long values.
+    #[test]
+    fn neither_a_value_nor_the_heap_grows_without_end() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("made.sqlite");
+        Connection::open(&path)
+            .and_then(|made| made.execute_batch("CREATE TABLE t (a)"))
+            .expect("a new database");
+        let ask = |size_bytes: u64, query: &str| {
+            let connection = open(&path, size_bytes).expect("it opens");
+            connection.query_row(query, [], |row| row.get::<_, i64>(0))
+        };
+        let small = "SELECT length(hex(zeroblob(1000)))";
+        assert_eq!(ask(8_192, small).expect("it fits"), 2_000);
+        for (size_bytes, query) in [
+            (8_192, "SELECT length(hex(zeroblob(2000000)))"),
+            (1 << 30, "SELECT length(hex(zeroblob(200000000)))"),
+        ] {
+            let error = ask(size_bytes, query).expect_err("it is stopped");
+            assert!(is_too_large(&error), "{query}: {error}");
+        }
+    }
 }

@@ -235,3 +235,104 @@ fn until_zero(mut name: Vec<u8>) -> Vec<u8> {
 fn broken(what: &str) -> io::Error {
     io::Error::other(what)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::intake::extract::budget::problem_of;
+
+    fn header(kind: EntryType, size: usize) -> Header {
+        let mut header = Header::new_gnu();
+        header.set_path("short").expect("a short name");
+        header.set_entry_type(kind);
+        header.set_size(size as u64);
+        header.set_cksum();
+        header
+    }
+
+    fn block(content: &[u8]) -> Vec<u8> {
+        let mut block = content.to_vec();
+        block.resize(content.len().next_multiple_of(512), 0);
+        block
+    }
+
+    fn entry(kind: EntryType, content: &[u8]) -> Vec<u8> {
+        [header(kind, content.len()).as_bytes(), &block(content)[..]].concat()
+    }
+
+    fn read(parts: &[Vec<u8>]) -> io::Result<Vec<(String, TarKind, Vec<u8>)>> {
+        let bytes = [parts.concat(), vec![0; 1024]].concat();
+        let mut tar = Tar::new(&bytes[..]);
+        let mut found = Vec::new();
+        while let Some(entry) = tar.next_entry()? {
+            let mut content = Vec::new();
+            tar.read_to_end(&mut content)?;
+            found.push((entry.name, entry.kind, content));
+        }
+        Ok(found)
+    }
+
+    fn file(name: &str, content: &[u8]) -> (String, TarKind, Vec<u8>) {
+        (name.to_owned(), TarKind::File, content.to_vec())
+    }
+
+    #[test]
+    fn names_and_sizes_come_from_what_stands_in_front() {
+        let long = entry(EntryType::GNULongName, b"a/long/name\0");
+        let pax = entry(EntryType::XHeader, b"16 path=pax/name\n");
+        let plain = entry(EntryType::Regular, b"one");
+        assert_eq!(read(std::slice::from_ref(&plain)).expect("sound"), [file("short", b"one")]);
+        assert_eq!(read(&[long, plain.clone()]).expect("sound"), [file("a/long/name", b"one")]);
+        assert!(read(&[pax, plain.clone()]).is_err(), "a record that is longer than it says");
+        let pax = entry(EntryType::XHeader, b"17 path=pax/name\n9 size=7\n");
+        let other = [header(EntryType::Regular, 0).as_bytes(), &block(b"seven b")[..]].concat();
+        assert_eq!(read(&[pax, other]).expect("sound"), [file("pax/name", b"seven b")]);
+    }
+
+    #[test]
+    fn sparse_files_are_special_and_what_follows_is_found() {
+        let mut sparse = header(EntryType::GNUSparse, 3);
+        sparse.as_mut_bytes()[SPARSE_MORE_AT] = 1;
+        sparse.set_cksum();
+        let mut more = vec![0; 512];
+        more[SPARSE_BLOCK_MORE_AT] = 1;
+        let sparse = [sparse.as_bytes(), &more[..], &[0; 512], &block(b"abc")[..]].concat();
+        let found = read(&[sparse, entry(EntryType::Regular, b"one")]).expect("sound");
+        assert_eq!(found[0].1, TarKind::Special);
+        assert_eq!(found[1], file("short", b"one"));
+        let pax = entry(EntryType::XHeader, b"22 GNU.sparse.major=1\n");
+        let found = read(&[pax, entry(EntryType::Regular, b"a map")]).expect("sound");
+        assert_eq!(found[0].1, TarKind::Special);
+    }
+
+    #[test]
+    fn what_describes_an_entry_is_bounded_over_all_its_headers() {
+        let name = vec![b'x'; 40_000];
+        let one = entry(EntryType::GNULongName, &name);
+        let plain = entry(EntryType::Regular, b"one");
+        assert!(read(&[one.clone(), plain.clone()]).is_ok());
+        let error = read(&[one.clone(), one, plain]).expect_err("too much");
+        assert_eq!(problem_of(&error).code, Code::ExpansionLimit);
+    }
+
+    #[test]
+    fn a_tar_that_is_cut_or_changed_is_an_error() {
+        let whole = entry(EntryType::Regular, &[b'x'; 700]);
+        let read = |bytes: &[u8]| {
+            let mut tar = Tar::new(bytes);
+            while tar.next_entry()?.is_some() {
+                io::copy(&mut tar, &mut io::sink())?;
+            }
+            Ok::<(), io::Error>(())
+        };
+        assert!(read(&whole).is_ok());
+        for cut in [100, 512, 600, 1_100] {
+            assert!(read(&whole[..cut]).is_err(), "cut at {cut}");
+        }
+        let mut flipped = whole.clone();
+        flipped[3] ^= 1;
+        assert!(read(&flipped).is_err(), "a header's checksum");
+        let alone = entry(EntryType::GNULongName, b"a name of nothing");
+        assert!(read(&alone).is_err(), "a name without its entry");
+    }
+}

@@ -1,0 +1,211 @@
+//! The JSON Schema that editors get refuses what `check` refuses, as far as JSON Schema can say it.
+
+use freshlayer::definition::{definition_schema, read_file};
+use freshlayer_tests::sandbox::workspace;
+use regex::Regex;
+use serde_json::Value;
+
+/// Tells whether a value is valid, by the keywords of JSON Schema that the schema uses. An unknown one is an error:
+/// a rule that is not understood must not pass.
+fn valid(value: &Value, schema: &Value) -> bool {
+    let Value::Object(keywords) = schema else { return schema != &Value::Bool(false) };
+    keywords.iter().all(|(keyword, rule)| keyword_holds(keyword, rule, value, schema))
+}
+
+fn keyword_holds(keyword: &str, rule: &Value, value: &Value, schema: &Value) -> bool {
+    let all = |holds: &dyn Fn(&Value) -> bool| rule.as_array().expect("a list").iter().all(holds);
+    let count =
+        || rule.as_array().expect("a list").iter().filter(|rule| valid(value, rule)).count();
+    let length = |of: fn(&Value) -> Option<usize>| of(value).map(|length| length as u64);
+    let items = |value: &Value| value.as_array().map(Vec::len);
+    let chars = |value: &Value| value.as_str().map(|text| text.chars().count());
+    let limit = || rule.as_u64().expect("a number");
+    match keyword {
+        "$schema" | "title" | "description" | "default" | "format" | "then" => true,
+        "type" => match rule {
+            Value::Array(_) => {
+                all(&|_| true)
+                    && rule.as_array().is_some_and(|names| names.iter().any(|name| is(value, name)))
+            }
+            name => is(value, name),
+        },
+        "const" => value == rule,
+        "enum" => rule.as_array().expect("a list").contains(value),
+        "not" => !valid(value, rule),
+        "allOf" => all(&|rule| valid(value, rule)),
+        "anyOf" => count() > 0,
+        "oneOf" => count() == 1,
+        "if" => !valid(value, rule) || valid(value, &schema["then"]),
+        "required" => value
+            .as_object()
+            .is_none_or(|o| all(&|key| o.contains_key(key.as_str().expect("a key")))),
+        "properties" => value.as_object().is_none_or(|object| {
+            object.iter().all(|(key, value)| rule.get(key).is_none_or(|rule| valid(value, rule)))
+        }),
+        "additionalProperties" => value.as_object().is_none_or(|object| {
+            let known = |key: &String| schema["properties"].get(key).is_some();
+            object.iter().filter(|(key, _)| !known(key)).all(|(_, value)| valid(value, rule))
+        }),
+        "items" => value.as_array().is_none_or(|items| items.iter().all(|item| valid(item, rule))),
+        "uniqueItems" => value.as_array().is_none_or(|items| {
+            items.iter().enumerate().all(|(at, item)| !items[..at].contains(item))
+        }),
+        "minItems" => length(items).is_none_or(|length| length >= limit()),
+        "maxItems" => length(items).is_none_or(|length| length <= limit()),
+        "minLength" => length(chars).is_none_or(|length| length >= limit()),
+        "maxLength" => length(chars).is_none_or(|length| length <= limit()),
+        "minimum" => value.as_f64().is_none_or(|number| number >= rule.as_f64().expect("a number")),
+        "maximum" => value.as_f64().is_none_or(|number| number <= rule.as_f64().expect("a number")),
+        "pattern" => {
+            let pattern = Regex::new(rule.as_str().expect("a text")).expect("a pattern");
+            value.as_str().is_none_or(|text| pattern.is_match(text))
+        }
+        other => panic!("a keyword that this test does not know: {other}"),
+    }
+}
+
+fn is(value: &Value, name: &Value) -> bool {
+    match name.as_str().expect("a type's name") {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "boolean" => value.is_boolean(),
+        "integer" => value.is_u64() || value.is_i64(),
+        "number" => value.is_number(),
+        "null" => value.is_null(),
+        other => panic!("type {other}"),
+    }
+}
+
+fn schema_takes(toml: &str) -> bool {
+    let value: Value = toml::from_str(toml).expect("it is TOML");
+    valid(&value, &definition_schema())
+}
+
+fn check_takes(toml: &str) -> bool {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("geo.toml");
+    std::fs::write(&file, toml).expect("writable");
+    let variable = |name: &str| Some(if name == "HOST" { "example.org" } else { "x" }.to_owned());
+    read_file(&file, &variable).is_ok()
+}
+
+/// A dataset with other or more keys.
+fn dataset(format: &str, keys: &str) -> String {
+    format!("[[dataset]]\nname = 'a'\nformat = '{format}'\n{keys}\n")
+}
+
+fn mmdb(keys: &str) -> String {
+    dataset("mmdb", &format!("source.https = 'https://example.org/a'\n{keys}"))
+}
+
+fn from(source: &str) -> String {
+    dataset("file", source)
+}
+
+#[test]
+fn what_check_refuses_the_schema_refuses() {
+    let hex = "a".repeat(64);
+    let wrong = [
+        "dataset = []".to_owned(),
+        "[dataset]\nname = 'a'\nformat = 'file'\nsource.file = 'x'".to_owned(),
+        from("").replace("source", ""),
+        from("source = {}"),
+        from("source.https = 'https://example.org'\nsource.maxmind = 'GeoLite2-City'"),
+        from("source.file = 'x'\nsource.https = 'https://example.org'"),
+        from("source.https = 'ftp://example.org/a'"),
+        from("source.https = 'example.org/a'"),
+        from("source.https = 'http://example.org/a'"),
+        from("source.https = 'http://example.org/a'\nsource.plain_http = 'loopback'"),
+        from("source.https = 'https://example.org/a'\nsource.plain_http = 'sometimes'"),
+        from("source.https = 'https://user:secret@example.org/a'"),
+        from("source.https = 'https://token@example.org/a'"),
+        from("source.https = 'https://${USER}:secret@example.org/a'"),
+        from("source.https = 'https://example.org/a'\nsource.sha256 = 'abc'"),
+        from(&format!(
+            "source.https = 'https://example.org/a'\nsource.sha256 = '{hex}'\n\
+             source.sha256_url = 'https://example.org/sums'"
+        )),
+        from(&format!("source.maxmind = 'GeoLite2-City'\nsource.sha256 = '{hex}'")),
+        from("source.file = 'x'\nsource.strip_components = 1"),
+        from("source.file = 'x'\nsource.strip_components = -1"),
+        mmdb("").replace("'a'", "'city db'"),
+        mmdb("").replace("'a'", &format!("'{hex}b'")),
+        mmdb("").replace("mmdb", "mmbd"),
+        mmdb("colour = 'red'"),
+        mmdb("path = '../etc'"),
+        mmdb("path = '/etc'"),
+        mmdb("path = 'a//b'"),
+        mmdb("path = 'a/./b'"),
+        mmdb("path = 'a\\b'"),
+        mmdb("path = ''"),
+        mmdb("path = '.'"),
+        mmdb("path = 'FreshLayer/a'"),
+        mmdb("executable = true"),
+        mmdb("expect.tables.zones = ['id']"),
+        mmdb("expect.rows_min.zones = 3"),
+        mmdb("expect.magic = '7f'"),
+        mmdb("expect.entries = ['a']"),
+        mmdb("expect.nodes_min = 'many'"),
+        mmdb("expect.nodes_min = -3"),
+        mmdb("expect.older_build = 'maybe'"),
+        mmdb("expect.probes = [{ query = 'SELECT 1' }]"),
+        mmdb("expect.probes = [{ ip = 'nowhere' }]"),
+        mmdb("expect.probes = [{ ip = '1.1.1.1', answer = 3 }]"),
+        dataset("sqlite", "source.file = 'x'\nexpect.probes = [{ ip = '1.1.1.1' }]"),
+        dataset("sqlite", "source.file = 'x'\nexpect.probes = [{ equals = 1 }]"),
+        dataset("sqlite", "source.file = 'x'\nexpect.nodes_min = 7"),
+        dataset("archive", "source.file = 'x'\nexpect.entries = ['../a']"),
+        dataset("archive", "source.file = 'x'\nexpect.executables = ['.']"),
+        dataset("archive", "source.file = 'x'\nexecutable = true"),
+        from("source.file = 'x'\nexpect.magic = 'xyz'"),
+        from("source.file = 'x'\nexpect.probes = [{ ip = '1.1.1.1' }]"),
+        mmdb("[limits]\ntries_max = 0"),
+        mmdb("[limits]\nunpacked_bytes_max = 262144001"),
+        format!("regions = ['Mars!']\n{}", mmdb("")),
+        format!("regions = ['eu-west-1', 'eu-west-1']\n{}", mmdb("")),
+        format!("publish.readers = ['me']\n{}", mmdb("")),
+        format!("publish.signing_profile = 'my-profile'\n{}", mmdb("")),
+        format!("publish = {{ signing_profile = 'ours', storage = 'reference' }}\n{}", mmdb("")),
+        format!("publish.license = '{}'\n{}", "x".repeat(513), mmdb("")),
+        mmdb("[[account]]\nid = '12'\nrole_arn = 'arn:aws:iam::12:role/x'"),
+        mmdb("[[account]]\nid = '210987654321'\nrole_arn = 'x'"),
+    ];
+    for toml in wrong {
+        assert!(!check_takes(&toml), "check takes\n{toml}");
+        assert!(!schema_takes(&toml), "the schema takes\n{toml}");
+    }
+}
+
+#[test]
+fn what_check_takes_the_schema_takes() {
+    let hex = "A".repeat(64);
+    let right = [
+        from("source.file = 'x'"),
+        from("source.file = 'x'\nexecutable = true\nexpect.magic = '7f 45'"),
+        from("source.https = 'http://127.0.0.1:8080/a'"),
+        from("source.https = 'http://localhost/a'"),
+        from("source.https = 'http://example.org/a'\nsource.plain_http = 'anywhere'"),
+        from("source.https = 'https://${HOST}/a'"),
+        from("source.https = 'https://${USER}:${PASSWORD}@example.org/a'"),
+        from("source.https = 'https://user:${PASSWORD}@example.org/a'"),
+        from("source.https = 'https://example.org/a@b'"),
+        from(&format!("source.https = 'https://example.org/a'\nsource.sha256 = '{hex}'")),
+        mmdb("path = 'geo/city.v2.mmdb'"),
+        mmdb("path = '..data/.hidden'"),
+        mmdb("expect.probes = [{ ip = '::1', path = 'a.0', equals = 'x' }]\nexpect.tables = {}"),
+        dataset("sqlite", "source.file = 'x'\nexpect.probes = [{ query = 'SELECT 1' }]"),
+        dataset("archive", "path = '.'\nsource.file = 'x'\nsource.strip_components = 2"),
+        dataset("archive", "source.file = 'x'\nexpect.executables = ['bin/run']"),
+        mmdb("[limits]\ntries_max = 1\nunpacked_bytes_max = 262144000"),
+        format!("regions = ['eu-west-1']\npublish.readers = ['210987654321']\n{}", mmdb("")),
+    ];
+    for toml in right {
+        assert!(check_takes(&toml), "check refuses\n{toml}");
+        assert!(schema_takes(&toml), "the schema refuses\n{toml}");
+    }
+    for name in ["geo", "ffmpeg", "countries"] {
+        let file = workspace().join("layers").join(format!("{name}.toml"));
+        assert!(schema_takes(&std::fs::read_to_string(file).expect("readable")), "{name}");
+    }
+}
