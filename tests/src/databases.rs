@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, UNIX_EPOCH};
 
-use freshlayer_reader::rusqlite::Connection;
+use freshlayer_reader::rusqlite::{self, Connection, ErrorCode};
 use ipnet::{IpNet, Ipv4Net};
 use mmdb_writer::{Value, Writer};
 
@@ -110,10 +110,23 @@ pub fn sqlite(rows: u32) -> Vec<u8> {
 /// # Panics
 /// Where a statement fails.
 pub fn sqlite_of(statements: &str) -> Vec<u8> {
+    loop {
+        match written(statements) {
+            Ok(bytes) => return bytes,
+            // The inspection of another database in this process may use up SQLite's heap: the limit is the process's.
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::OutOfMemory) => {
+                std::thread::sleep(std::time::Duration::from_millis(50));
+            }
+            Err(error) => panic!("the statements hold: {error}"),
+        }
+    }
+}
+
+fn written(statements: &str) -> rusqlite::Result<Vec<u8>> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("made.sqlite");
-    let connection = Connection::open(&path).expect("a new database");
-    connection.execute_batch(statements).expect("the statements hold");
-    connection.close().expect("it closes");
-    std::fs::read(&path).expect("it was written")
+    let connection = Connection::open(&path)?;
+    connection.execute_batch(statements)?;
+    connection.close().map_err(|(_, error)| error)?;
+    Ok(std::fs::read(&path).expect("it was written"))
 }

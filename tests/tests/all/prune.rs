@@ -130,7 +130,7 @@ fn a_prune_that_fails_at_any_call_is_finished_by_the_next_one() {
             let left = head["versions"].as_object().expect("a map");
             let left: Vec<&String> = left.keys().collect();
             assert_eq!(left, ["3", "4"], "{strike:?} at {call}");
-            assert_eq!(head["leaving"], serde_json::json!({}));
+            assert_eq!(head["deleting"], serde_json::json!({}));
             let zips = std::fs::read_dir(sandbox.path("host/state/blobs"));
             assert_eq!(zips.expect("readable").count(), 2, "{strike:?} at {call}");
             if calls <= call {

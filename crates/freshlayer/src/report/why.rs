@@ -13,7 +13,6 @@ use crate::names::LayerVersionArn;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reason {
     /// The reason as a value.
-    #[serde(flatten)]
     pub why: Why,
     /// The reason as a sentence.
     pub text: String,

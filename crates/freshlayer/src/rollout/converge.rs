@@ -159,6 +159,8 @@ impl Converge<'_, '_, '_> {
                 act.act(self.session, &came.plan, &mut came.world, &mut came.strays).await?;
             came.steps += acted.steps;
             came.moved.extend(acted.moved);
+            // An order may have come while the last steps were done.
+            self.session.read_again().await?;
             if !self.session.holds_lease() {
                 return Err(Error::LeaseLost { layer: came.intent.layer });
             }
