@@ -12,7 +12,9 @@ use crate::refresh::{GEO, released};
 /// Makes what differs from run to run the same.
 fn plain(text: &str) -> String {
     let words = text.split(' ').map(|word| match word {
-        _ if word.contains("2026-") || word.contains("2027-") => "TIME",
+        _ if word.contains("2026-") || word.contains("2027-") => "DAY",
+        _ if word.len() == 5 && word.as_bytes()[2] == b':' => "TIME",
+        _ if word.contains('@') => "PERSON",
         _ => word,
     });
     words.collect::<Vec<_>>().join(" ")

@@ -33,3 +33,4 @@ mod simulated_signing;
 mod simulation;
 mod simulation_places;
 mod tidy;
+mod way_back;

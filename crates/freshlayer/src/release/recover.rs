@@ -29,7 +29,8 @@ pub(crate) async fn zip_of(
             let key = Key::blob(&release.zip_sha256);
             let stored = store.create(&key, Payload::File(file)).await;
             stored.map_err(|source| Error::Store { key: key.to_string(), source })?;
-            return release.fetch_zip(store, file).await;
+            let (path, sha256) = (file.to_owned(), release.zip_sha256.clone());
+            return Ok(LayerZip { path, sha256, size_bytes: release.zip_bytes });
         }
     }
     Err(missing)

@@ -99,6 +99,7 @@ fn head_from_1(mut head: Value) -> serde_json::Result<Value> {
         "served": served,
         "versions": or(&head["versions"], json!({})),
         "deleting": or(&head["leaving"], json!({})),
+        "lost": [],
         "announced": or(&head["told"], json!({})),
         "upstream": or(&head["upstream"], json!({})),
         "quota_until": null,

@@ -35,6 +35,7 @@ pub struct Head {
     served: BTreeSet<u64>,
     versions: BTreeMap<u64, Versions>,
     deleting: BTreeMap<u64, Versions>,
+    lost: BTreeSet<LayerVersionArn>,
     announced: BTreeMap<RegionName, Announced>,
     upstream: BTreeMap<DatasetName, SeenUpstream>,
     quota_until: Option<Timestamp>,
@@ -144,6 +145,7 @@ impl Head {
             served: BTreeSet::new(),
             versions: BTreeMap::new(),
             deleting: BTreeMap::new(),
+            lost: BTreeSet::new(),
             announced: BTreeMap::new(),
             upstream: BTreeMap::new(),
             quota_until: None,
@@ -217,7 +219,8 @@ impl Head {
     /// Tells whether a layer version is one of ours, by the state.
     pub fn made(&self, version: &LayerVersionArn) -> bool {
         let mut known = self.versions.values().chain(self.deleting.values());
-        known.any(|versions| versions.values().any(|arn| arn == version))
+        let known = known.any(|versions| versions.values().any(|arn| arn == version));
+        known || self.lost.contains(version)
     }
 
     /// Returns what each Region was told to use.
@@ -332,11 +335,10 @@ impl Head {
         self.versions.entry(release).or_default().extend(versions);
     }
 
-    /// Notes that a layer version does not exist any more.
+    /// Notes that other hands deleted a layer version. Functions may still name it, so it stays known as ours.
     pub(crate) fn lost(&mut self, release: u64, region: &RegionName) {
-        if let Some(versions) = self.versions.get_mut(&release) {
-            versions.remove(region);
-        }
+        let versions = self.versions.get_mut(&release);
+        self.lost.extend(versions.and_then(|versions| versions.remove(region)));
         self.announced.remove(region);
     }
 
