@@ -129,7 +129,10 @@ impl Run<'_> {
         match command {
             Command::Refresh { layers, retry, asked_by } => {
                 let mut summary = Summary::default();
-                let chosen = publisher.chosen(&layers)?;
+                let mut chosen = publisher.chosen(&layers)?;
+                if layers.is_empty() {
+                    chosen.rotate_left(self.turn() % chosen.len().max(1));
+                }
                 let here = self.hand_on(chosen, retry, asked_by, &mut summary).await;
                 for definition in here {
                     let work = refresh(engine, definition, retry.into());
@@ -218,18 +221,21 @@ impl Run<'_> {
         Report::of(layer.clone(), Outcome::Failed { reason: Why::Error { error }.into() })
     }
 
-    /// Where there is more than one layer each gets an invocation of its own from the start, in an order that rotates:
-    /// no layer waits for another one's upstream. Returns the layers that are left to this invocation.
+    /// Which layer comes first changes from hour to hour: none is always the last one.
+    fn turn(&self) -> usize {
+        let hours = self.engine.ports.clock.now().as_second() / 3_600;
+        usize::try_from(hours).unwrap_or_default()
+    }
+
+    /// Where there is more than one layer each gets an invocation of its own from the start: no layer waits for another
+    /// one's upstream. Returns the layers that are left to this invocation.
     async fn hand_on<'d>(
         &self,
-        mut layers: Vec<&'d Definition>,
+        layers: Vec<&'d Definition>,
         retry: Tried,
         asked_by: AskedBy,
         summary: &mut Summary,
     ) -> Vec<&'d Definition> {
-        let hours = self.engine.ports.clock.now().as_second() / 3_600;
-        let turn = usize::try_from(hours).unwrap_or_default() % layers.len().max(1);
-        layers.rotate_left(turn);
         let mut here = Vec::new();
         for definition in layers {
             if here.is_empty() {

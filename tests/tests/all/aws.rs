@@ -126,7 +126,7 @@ fn a_function_with_two_of_our_layers_follows_both_in_their_places() {
 }
 
 #[test]
-fn a_scheduled_run_that_finds_nothing_new_makes_two_calls() {
+fn a_scheduled_run_that_finds_nothing_new_makes_three_calls() {
     block_on(async {
         let cloud = Cloud::new().await;
         assert_eq!(cloud.run(&["refresh"]).code, 0);
@@ -146,8 +146,13 @@ fn a_scheduled_run_that_finds_nothing_new_makes_two_calls() {
             (kind.as_str(), &answer["layers"][0]["outcome"]["kind"]),
             ("response", &json!("unchanged"))
         );
-        assert_eq!(proxy.requests(), 2, "the head, and one page of functions");
+        // The first one looked at everything.
+        let before = proxy.requests();
+        cloud.sandbox.upstream.seen();
+        let (_, answer) = invoke(&api, &json!({}));
+        assert_eq!(proxy.requests() - before, 3, "the head, the tags, and one page of functions");
         assert_eq!(cloud.sandbox.upstream.seen().len(), 1);
+        assert_eq!(answer["layers"][0]["last_look"]["consumers"], 1, "{answer:#}");
         let (kind, answer) = invoke(&api, &json!({"command": "refresh", "layers": ["other"]}));
         assert_eq!((kind.as_str(), &answer["errorType"]), ("error", &json!("Usage")));
     });

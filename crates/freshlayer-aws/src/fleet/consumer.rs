@@ -22,7 +22,7 @@ pub(super) fn layers(found: &FunctionConfiguration) -> Vec<LayerVersionArn> {
     arns.map(LayerVersionArn::listed).collect()
 }
 
-/// The processor architectures; Lambda's default is x86_64.
+/// The processor architectures; Lambda's default is `x86_64`.
 pub(super) fn architectures(found: &FunctionConfiguration) -> Vec<definition::Architecture> {
     let known = found.architectures().iter().filter_map(|one| match one {
         types::Architecture::X8664 => Some(definition::Architecture::X86),

@@ -27,12 +27,12 @@ pub(crate) struct Frozen {
 pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let (engine, person) = (host.engine().await?, host.person());
     let definitions = host.definitions(&args.layers)?;
-    let (mut lines, mut all) = (String::new(), Vec::new());
+    let (mut lines, mut all) = (Vec::new(), Vec::new());
     for definition in &definitions.good {
         let layer = &definition.layer;
         freshlayer::freeze(&engine, layer, &person, args.reason.clone()).await?;
-        lines += &format!("{layer}: frozen until `freshlayer unfreeze {layer}`\n");
+        lines.push(format!("{layer}: frozen until `freshlayer unfreeze {layer}`\n"));
         all.push(Frozen { layer: layer.to_string(), frozen: true });
     }
-    Ok(Done::new(Exit::Done, lines, Answer::Frozen(all)).without(definitions.problems))
+    Ok(Done::new(Exit::Done, lines.concat(), Answer::Frozen(all)).without(definitions.problems))
 }

@@ -14,14 +14,14 @@ pub(crate) struct Args {
 pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let engine = host.engine().await?;
     let definitions = host.definitions(&args.layers)?;
-    let (mut lines, mut all) = (String::new(), Vec::new());
+    let (mut lines, mut all) = (Vec::new(), Vec::new());
     for definition in &definitions.good {
         let layer = &definition.layer;
-        lines += &match freshlayer::unfreeze(&engine, layer).await? {
+        lines.push(match freshlayer::unfreeze(&engine, layer).await? {
             true => format!("{layer}: unfrozen; the next refresh goes on\n"),
             false => format!("{layer}: is not frozen\n"),
-        };
+        });
         all.push(Frozen { layer: layer.to_string(), frozen: false });
     }
-    Ok(Done::new(Exit::Done, lines, Answer::Frozen(all)).without(definitions.problems))
+    Ok(Done::new(Exit::Done, lines.concat(), Answer::Frozen(all)).without(definitions.problems))
 }

@@ -2,6 +2,7 @@
 
 mod outcome;
 mod why;
+mod wording;
 
 use std::collections::BTreeMap;
 
@@ -15,7 +16,8 @@ use crate::problem::Problem;
 
 pub use outcome::Outcome;
 pub(crate) use outcome::{Facts, outcome};
-pub use why::{Reason, Why, minute};
+pub use why::{Reason, Why};
+pub use wording::minute;
 
 /// What a run did with one layer, and why.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::act::{Act, Strays, Stuck, View};
+use super::end::{End, busy, note_all, order, outline_report};
 use super::goal::{Target, frozen};
 use super::observe::Places;
 use super::plan::{Foreign, Intent, Next, Plan, World, plan};
@@ -14,14 +15,11 @@ use super::tag::tag;
 use crate::engine::{Attention, Run};
 use crate::error::Error;
 use crate::intake::gather::{Accepted, Ledger};
-use crate::names::{LayerName, Place};
+use crate::names::Place;
 use crate::ports::{FunctionName, Region, Stage};
 use crate::release::catch_up::{Caught, Wanted, catch_up};
 use crate::release::publish::Failures;
-use crate::report::{
-    ConsumerReport, ConsumerState, Facts, LastLook, Outcome, PlaceReport, Reason, ReleaseReport,
-    Report, Why, outcome,
-};
+use crate::report::{ConsumerReport, Facts, LastLook, PlaceReport, Report, Why, outcome};
 use crate::state::{
     Aim, ConsumerNote, Head, Lease, Leased, Looked, Ordered, Outline, Rollout, Session,
 };
@@ -474,92 +472,5 @@ impl Came {
         let pause = AFTER_FAILURE * (1 << rollout.tries);
         rollout.tries += 1;
         now.checked_add(pause).ok()
-    }
-}
-
-/// How a rollout stands at the end of a run.
-struct End {
-    /// Functions that are on the release.
-    there: usize,
-    /// Functions that are on their way.
-    behind: usize,
-    /// Functions that another try may move.
-    failed_for_now: usize,
-    /// Every consumer is where it should be or where a person ordered it to stay.
-    converged: bool,
-    /// The rollout has reached everyone it can: no function is still moving, and every other one waits for a person.
-    /// One place or function that fails does not keep a release from being stable, unless more fail than arrive.
-    reached: bool,
-}
-
-impl End {
-    fn of(places: &[PlaceReport], consumers: &[ConsumerReport]) -> Self {
-        let count = |states: &[ConsumerState]| {
-            consumers.iter().filter(|consumer| states.contains(&consumer.state)).count()
-        };
-        let there = count(&[ConsumerState::Current, ConsumerState::Moved]);
-        let behind = count(&[ConsumerState::Behind]);
-        let failed = consumers.iter().filter(|c| c.state == ConsumerState::Failed);
-        let failed_for_now = failed.filter(|consumer| consumer.is_on_its_way()).count();
-        let well = places.iter().filter(|place| place.failure.is_none()).count();
-        let nobody = consumers.is_empty() && well == places.len();
-        Self {
-            there,
-            behind,
-            failed_for_now,
-            converged: well == places.len() && !consumers.iter().any(ConsumerReport::waits),
-            reached: well > 0 && behind == 0 && failed_for_now <= there && (nobody || there > 0),
-        }
-    }
-}
-
-/// Writes into the journal what became of every consumer.
-fn note_all(rollout: &mut Rollout, consumers: &[ConsumerReport], end: &End, now: Timestamp) {
-    for consumer in consumers {
-        let outcome = match &consumer.reason {
-            Some(reason) => reason.text.clone(),
-            None => consumer.state.word().to_owned(),
-        };
-        let done = matches!(consumer.state, ConsumerState::Current | ConsumerState::Moved);
-        let note = ConsumerNote { from: consumer.layer_version.clone(), outcome, done };
-        rollout.write(&consumer.place, &consumer.function, note);
-    }
-    if end.converged {
-        rollout.ended = Some(now);
-    }
-}
-
-/// A person's order that keeps the layer where it is.
-fn order(head: &Head) -> Option<Why> {
-    if let Some(why) = frozen(head) {
-        return Some(why);
-    }
-    if let Some(Ordered { at, by, .. }) = head.is_handed_back().cloned() {
-        return Some(Why::HandedBack { by, at });
-    }
-    let pin = head.pinned()?.clone();
-    Some(Why::Pinned { release: pin.release, at: pin.at, by: pin.by, reason: pin.reason })
-}
-
-/// Another publisher works on the layer: look again when its lease ends.
-pub(crate) fn busy(layer: &LayerName, lease: &Lease) -> Report {
-    let Lease { owner, expires } = lease.clone();
-    let reason = Reason::from(Why::Busy { owner, until: expires });
-    let report = Report::of(layer.clone(), Outcome::Held { reason });
-    Report { wake_at: Some(expires), ..report }
-}
-
-/// Says what a release is.
-pub(crate) fn outline_report(head: &Head, outline: &Outline) -> ReleaseReport {
-    let snapshots = &outline.snapshots;
-    ReleaseReport {
-        seq: outline.seq,
-        version: outline.version.to_string(),
-        version_reasons: outline.version_reasons.clone(),
-        oldest_data: snapshots.iter().map(|snapshot| snapshot.built_or_fetched()).min(),
-        upstream_modified: snapshots.iter().filter_map(|snapshot| snapshot.last_modified).min(),
-        layer_versions: head.versions().get(&outline.seq).cloned().unwrap_or_default(),
-        zip_bytes: outline.zip_bytes,
-        unzipped_bytes: outline.unzipped_bytes,
     }
 }

@@ -2,13 +2,15 @@
 
 mod act;
 mod converge;
+mod end;
 mod goal;
 mod observe;
 mod plan;
 mod standing;
 mod tag;
 
-pub(crate) use converge::{Converge, Outset, busy, outline_report};
+pub(crate) use converge::{Converge, Outset};
+pub(crate) use end::{busy, outline_report};
 pub(crate) use goal::Target;
 pub(crate) use observe::Places;
 pub use plan::{Foreign, Goal, Intent, Next, PlaceView, Placed, Plan, Standing, World, plan};

@@ -108,12 +108,14 @@ fn spent(head: &Head, dataset: &Dataset, now: Timestamp) -> Option<SourceError> 
     is_spent.then(|| SourceError::QuotaReached { url: dataset.source.origin.to_string() })
 }
 
-/// How long one download may take with its retries: the limit, and no longer than the run has.
+/// How long one download may take with its retries: the limit, and no longer than the run has. A run without time has
+/// enough for a small one.
 fn time_left(engine: &Engine, limits: &Limits) -> Duration {
+    const ALWAYS: Duration = Duration::from_secs(30);
     let limit = Duration::from_secs(limits.download_secs_max);
     let Some(deadline) = engine.deadline else { return limit };
     let left = deadline.duration_since(engine.ports.clock.now());
-    limit.min(Duration::try_from(left).unwrap_or_default())
+    limit.min(Duration::try_from(left).unwrap_or_default().max(ALWAYS))
 }
 
 /// Asks one upstream, within the time that a download may take.

@@ -1,0 +1,202 @@
+//! The one wording of every reason, used by CLI, log, event bus and report.
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+use super::Why;
+use crate::definition::Architecture;
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NothingNew => f.write_str("nothing new"),
+            Self::Released { release, version, moved, functions } => {
+                write!(f, "release {release}, version {version}; {}", moved_of(*moved, *functions))
+            }
+            Self::Moved { moved, functions } => {
+                write!(f, "nothing new; {} to where they belong", moved_of(*moved, *functions))
+            }
+            Self::RolledBack { release, version } => {
+                write!(f, "rolled back to release {release}, version {version}")
+            }
+            Self::HandedBack { by, at } => write!(
+                f,
+                "functions are back on what they used before freshlayer, by order of {by} at {}; unpin the layer to go on",
+                minute(*at)
+            ),
+            Self::Ordered { release, owner, until } => write!(
+                f,
+                "the order to go to release {release} stands; publisher {owner} carries it out, and its lease ends at \
+                 {} at the latest (`freshlayer break-lease` takes the lease away)",
+                minute(*until)
+            ),
+            Self::Pinned { release, at, by, reason } => {
+                write!(
+                    f,
+                    "pinned to release {release} since {}{}",
+                    minute(*at),
+                    said(by, reason.as_deref())
+                )?;
+                f.write_str("; unpin to go on")
+            }
+            Self::Frozen { at, by, reason } => {
+                write!(
+                    f,
+                    "frozen since {}{}; unfreeze to go on",
+                    minute(*at),
+                    said(by, reason.as_deref())
+                )
+            }
+            Self::Busy { owner, until } => {
+                write!(
+                    f,
+                    "publisher {owner} works on this layer, until {} at the latest",
+                    minute(*until)
+                )
+            }
+            Self::Foreign { versions, newest, functions } => {
+                let have =
+                    if *versions == 1 { "1 version" } else { &format!("{versions} versions") };
+                let users = match functions {
+                    None => "functions could not be counted".to_owned(),
+                    Some(1) => "1 function uses the layer".to_owned(),
+                    Some(count) => format!("{count} functions use the layer"),
+                };
+                write!(
+                    f,
+                    "the layer has {have} that freshlayer did not make, the newest is {newest}, and {users}; to take \
+                     the layer over write `adopt = true` into its definition or run `refresh --adopt`, else choose \
+                     another layer name"
+                )
+            }
+            Self::StillRolledBack { serving } => {
+                write!(
+                    f,
+                    "the upstream still has what a person rolled back; {}",
+                    keeps_serving(*serving)
+                )
+            }
+            Self::BadData { released, serving } => {
+                write!(f, "the upstream's data is not good; {}", rest(*released, *serving))
+            }
+            Self::Upstream { failures, released, serving } => {
+                write!(f, "{}; {}", failures.join("; "), rest(*released, *serving))
+            }
+            Self::Places { failures, done: 0, .. } => {
+                write!(f, "{}; the next run goes on", failures.join("; "))
+            }
+            Self::Places { failures, done, places } => {
+                write!(
+                    f,
+                    "{}; {done} of {places} places are done, the next run goes on",
+                    failures.join("; ")
+                )
+            }
+            Self::Unmoved { waiting, functions } => {
+                write!(f, "{waiting} of {functions} functions were not moved")
+            }
+            Self::Error { error } => f.write_str(error),
+            of_a_function => of_a_function.write_function(f),
+        }
+    }
+}
+
+impl Why {
+    /// Says why a function stands where it stands.
+    fn write_function(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TagHold { tag } => write!(f, "its tag {tag} says hold"),
+            Self::TagUnclear { tag, value } => write!(
+                f,
+                "its tag {tag} says {value:?}; use hold, pin=<release> or a version such as 1"
+            ),
+            Self::TagVersion { wanted, version } => {
+                write!(f, "its tag asks for {wanted}; the data is {version}")
+            }
+            Self::TagPin { tag } => write!(f, "its tag {tag} pins it there"),
+            Self::TagPinMissing { release } => {
+                write!(f, "its tag pins release {release}, which has no layer version")
+            }
+            Self::Unreleased { alias, version } => write!(
+                f,
+                "$LATEST differs from version {version} behind alias {alias} in more than this layer; release or \
+                 revert it, then run again"
+            ),
+            Self::SplitAlias { alias } => {
+                write!(f, "alias {alias} splits its traffic between two versions; finish that first")
+            }
+            Self::Shifting { alias } => {
+                write!(f, "Lambda prepares provisioned concurrency behind alias {alias}")
+            }
+            Self::OnInstances => f.write_str(
+                "it runs on Managed Instances, where callers get $LATEST.PUBLISHED and not $LATEST; give it an alias, \
+                 and the alias moves",
+            ),
+            Self::WrongArchitecture { function, layer } => {
+                write!(f, "it runs on {}, and the layer is made for {}", words(function), words(layer))
+            }
+            Self::ForeignVersion { version } => write!(
+                f,
+                "it uses {version}, which freshlayer did not make; write `adopt = true` into the definition or run \
+                 `refresh --adopt` to move it"
+            ),
+            Self::NothingBefore => {
+                f.write_str("it used no version of the layer before freshlayer, so it stays where it is")
+            }
+            Self::NotPublished { release } => {
+                write!(f, "release {release} is not published there yet")
+            }
+            Self::NotRetired { words } => {
+                write!(f, "an old version that freshlayer published could not be deleted: {words}")
+            }
+            Self::Refused { words } | Self::FailedForNow { words } => f.write_str(words),
+            Self::Restless => {
+                f.write_str("someone changed it during every attempt; the next run tries again")
+            }
+            Self::OutOfTime => f.write_str("the run ended before its turn; the next run goes on"),
+            Self::NextRun => f.write_str("the next refresh moves it"),
+            of_a_run => unreachable!("{of_a_run:?} is worded where runs are"),
+        }
+    }
+}
+
+/// Writes a time to the minute, in UTC.
+pub fn minute(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+fn said(by: &str, reason: Option<&str>) -> String {
+    let by = if by.is_empty() { String::new() } else { format!(" by {by}") };
+    match reason {
+        Some(reason) => format!("{by} ({reason})"),
+        None => by,
+    }
+}
+
+fn moved_of(moved: usize, functions: usize) -> String {
+    match functions {
+        0 => "no function uses it yet".to_owned(),
+        1 => format!("{moved} of 1 function moved"),
+        _ => format!("{moved} of {functions} functions moved"),
+    }
+}
+
+fn keeps_serving(serving: Option<u64>) -> String {
+    match serving {
+        Some(release) => format!("release {release} keeps serving"),
+        None => "there is no release yet".to_owned(),
+    }
+}
+
+fn rest(released: Option<u64>, serving: Option<u64>) -> String {
+    match released {
+        Some(release) => format!("the rest is released as {release}"),
+        None => keeps_serving(serving),
+    }
+}
+
+fn words(architectures: &[Architecture]) -> String {
+    let words: Vec<String> = architectures.iter().map(ToString::to_string).collect();
+    words.join(" and ")
+}
