@@ -131,7 +131,8 @@ impl Run<'_> {
                 let mut summary = Summary::default();
                 let mut chosen = publisher.chosen(&layers)?;
                 if layers.is_empty() {
-                    chosen.rotate_left(self.turn() % chosen.len().max(1));
+                    let turn = self.turn() % chosen.len().max(1);
+                    chosen.rotate_left(turn);
                 }
                 let here = self.hand_on(chosen, retry, asked_by, &mut summary).await;
                 for definition in here {

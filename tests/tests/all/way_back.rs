@@ -229,15 +229,12 @@ fn a_layer_that_freshlayer_did_not_make_is_held_before_anything_is_published() {
 fn an_adopted_layers_earlier_state_is_a_way_back() {
     for by_definition in [true, false] {
         let sandbox = brownfield();
-        match by_definition {
-            true => {
-                sandbox.layer("geo", &format!("adopt = true\n{GEO}"));
-                assert_refreshed(&sandbox.refresh("geo"), 1);
-            }
-            false => {
-                let ran = sandbox.cli(&["refresh", "geo", "--adopt"]);
-                assert_eq!(ran.code, 0, "{ran:?}");
-            }
+        if by_definition {
+            sandbox.layer("geo", &format!("adopt = true\n{GEO}"));
+            assert_refreshed(&sandbox.refresh("geo"), 1);
+        } else {
+            let ran = sandbox.cli(&["refresh", "geo", "--adopt"]);
+            assert_eq!(ran.code, 0, "{ran:?}");
         }
         assert_eq!(stands(&sandbox), [3, 3, 3]);
         next_build(&sandbox, 3);
