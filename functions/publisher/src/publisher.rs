@@ -136,7 +136,7 @@ impl Run<'_> {
                 }
                 let here = self.hand_on(chosen, retry, asked_by, &mut summary).await;
                 for definition in here {
-                    let work = refresh(engine, definition, retry.into());
+                    let work = Box::pin(refresh(engine, definition, retry.into()));
                     let report = self.in_time(&definition.layer, work).await;
                     self.tell(report, &mut summary).await;
                 }
@@ -145,7 +145,7 @@ impl Run<'_> {
             Command::Advance { layers } => {
                 let mut summary = Summary::default();
                 for definition in publisher.chosen(&layers)? {
-                    let work = advance(engine, definition);
+                    let work = Box::pin(advance(engine, definition));
                     let report = self.in_time(&definition.layer, work).await;
                     self.tell(report, &mut summary).await;
                 }
