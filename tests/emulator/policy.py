@@ -1,8 +1,8 @@
-"""Takes one statement out of a role's policy, or puts the whole policy back; prints the statements' names.
+"""Takes statements out of a role's policies, or puts the whole policies back; prints the statements' names.
 
-policy.py ROLE TEMPLATE-POLICY-FILE [SID]
+policy.py ROLE TEMPLATE-POLICY-FILE [SID...]
 
-The whole policy is read from the account at the first call and kept in the file.
+The whole policies are read from the account at the first call and kept in the file.
 """
 import json
 import os
@@ -12,14 +12,18 @@ import boto3
 
 role, kept, *removed = sys.argv[1:]
 client = boto3.client("iam")
-name = client.list_role_policies(RoleName=role)["PolicyNames"][0]
 if not os.path.exists(kept):
-    document = client.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+    names = client.list_role_policies(RoleName=role)["PolicyNames"]
+    whole = {name: client.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for name in names}
     with open(kept, "w", encoding="utf-8") as file:
-        json.dump(document, file)
+        json.dump(whole, file)
 with open(kept, encoding="utf-8") as file:
-    document = json.load(file)
-names = [statement["Sid"] for statement in document["Statement"]]
-left = [statement for statement in document["Statement"] if statement["Sid"] not in removed]
-client.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document | {"Statement": left}))
-print("\n".join(names))
+    whole = json.load(file)
+for name, document in whole.items():
+    left = [statement for statement in document["Statement"] if statement["Sid"] not in removed]
+    if left:
+        policy = json.dumps(document | {"Statement": left})
+        client.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=policy)
+    else:
+        client.delete_role_policy(RoleName=role, PolicyName=name)
+print("\n".join(statement["Sid"] for document in whole.values() for statement in document["Statement"]))

@@ -75,7 +75,8 @@ impl Deployed {
         let zip = function_zip(&bootstrap("publisher"), &layers);
         std::fs::write(&code, zip).expect("writable");
         let template = workspace().join("infra/template.yaml");
-        let outputs = account.deploy_template(&template, Some(&code), parameters);
+        let parameters = [&["LayerNames=*", "FunctionsToRoll=*"], parameters].concat();
+        let outputs = account.deploy_template(&template, Some(&code), &parameters);
         let output = |name: &str| outputs[name].as_str().expect("an output").to_owned();
         Self { publisher: output("PublisherName"), bucket: output("StateBucket"), sandbox, account }
     }
@@ -117,7 +118,9 @@ impl Deployed {
         let payload = answer.payload().map(Blob::as_ref).unwrap_or_default();
         let text = String::from_utf8_lossy(payload).into_owned();
         let document: Value = serde_json::from_str(&text).unwrap_or_default();
-        let well = answer.function_error().is_none() && document["warnings"].is_null();
+        let well = answer.function_error().is_none()
+            && document["warnings"].is_null()
+            && !text.contains("not-retired");
         match well && [json!(0), json!(4)].contains(&document["exit_code"]) {
             true => Ok(document),
             false => Err(text),
