@@ -79,6 +79,26 @@ impl World {
     }
 
     pub(crate) fn engine(&self, aws: &Simulated, owner: &str, pace: Pace) -> Engine {
+        self.engine_among(aws, owner, pace, Arc::new(AllGone))
+    }
+
+    /// An engine that knows nothing of other publishers, as the deployed one.
+    pub(crate) fn engine_with(
+        &self,
+        aws: &Simulated,
+        owner: &str,
+        peers: impl Peers + 'static,
+    ) -> Engine {
+        self.engine_among(aws, owner, pace(), Arc::new(peers))
+    }
+
+    fn engine_among(
+        &self,
+        aws: &Simulated,
+        owner: &str,
+        pace: Pace,
+        peers: Arc<dyn Peers>,
+    ) -> Engine {
         let aws = aws.aws(pace);
         Engine {
             ports: Ports {
@@ -86,7 +106,7 @@ impl World {
                 store: Arc::new(aws.store()),
                 regions: Arc::new(aws.regions()),
                 clock: Arc::new(self.clock),
-                peers: Arc::new(AllGone),
+                peers,
                 events: Arc::new(Deaf),
             },
             work: self.folder.path().join("work"),
@@ -95,6 +115,11 @@ impl World {
             attention: Attention::Whole,
             retry_pauses: [1, 4, 15].map(Duration::from_secs).to_vec(),
         }
+    }
+
+    pub(crate) async fn status(&self) -> freshlayer::LayerStatus {
+        let engine = self.engine(&self.aws, "tester", pace());
+        freshlayer::status(&engine, &self.definition).await.expect("readable")
     }
 
     pub(crate) async fn refresh(&self, aws: &Simulated) -> Report {
@@ -126,6 +151,15 @@ struct AllGone;
 impl Peers for AllGone {
     fn is_gone(&self, _owner: &str) -> bool {
         true
+    }
+}
+
+/// Nothing is known of other publishers: their leases run out.
+pub(crate) struct NobodyIsGone;
+
+impl Peers for NobodyIsGone {
+    fn is_gone(&self, _owner: &str) -> bool {
+        false
     }
 }
 

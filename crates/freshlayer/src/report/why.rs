@@ -209,6 +209,8 @@ pub enum Why {
         /// The alias.
         alias: String,
     },
+    /// The host still updates the function.
+    Updating,
     /// The function runs on Managed Instances without an alias.
     OnInstances,
     /// The layer is not made for the function's processor.

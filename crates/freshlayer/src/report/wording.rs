@@ -129,6 +129,7 @@ impl Why {
             Self::Shifting { alias } => {
                 write!(f, "Lambda prepares provisioned concurrency behind alias {alias}")
             }
+            Self::Updating => f.write_str("Lambda still updates it"),
             Self::OnInstances => f.write_str(
                 "it runs on Managed Instances, where callers get $LATEST.PUBLISHED and not $LATEST; give it an alias, \
                  and the alias moves",

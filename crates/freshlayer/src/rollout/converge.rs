@@ -324,6 +324,7 @@ impl Converge<'_, '_, '_> {
             at: now,
             consumers: consumers.len(),
             behind: consumers.iter().filter(|consumer| consumer.waits()).count(),
+            elsewhere: came.world.elsewhere(),
             tags: came.world.tags(&tag(&came.intent.layer)),
         };
         self.write_down(target, &mut came, &consumers, &end, looked).await?;

@@ -102,8 +102,8 @@ impl Places {
         strays
     }
 
-    /// Tells at the smallest cost whether nothing changed since the last whole look: every `$LATEST` is on the
-    /// release, and the tags are the same. What cannot be asked says nothing.
+    /// Tells at the smallest cost whether nothing changed since the last whole look: as many `$LATEST` as then use another
+    /// version, and the tags are the same. What cannot be asked says nothing.
     pub(crate) async fn unchanged_since(&self, looked: &Looked) -> bool {
         let glances = self.here.iter().map(|here| async move {
             let version = here.version.as_ref()?;
@@ -113,12 +113,12 @@ impl Places {
         let glimpses: Option<Vec<(String, Glimpse)>> =
             join_all(glances).await.into_iter().collect();
         let Some(glimpses) = glimpses else { return false };
-        let all_there = glimpses.iter().all(|(_, glimpse)| glimpse.elsewhere == 0);
+        let elsewhere: usize = glimpses.iter().map(|(_, glimpse)| glimpse.elsewhere).sum();
         let tags = glimpses.iter().map(|(place, glimpse)| {
             let tags = glimpse.tags.iter().map(|(function, tag)| (function.as_str(), tag.as_str()));
             (place.clone(), tags.collect())
         });
-        all_there && digest_of_tags(tags) == looked.tags
+        elsewhere == looked.elsewhere && digest_of_tags(tags) == looked.tags
     }
 }
 
@@ -196,6 +196,21 @@ impl World {
             });
             (view.place.to_string(), tags.collect())
         }))
+    }
+
+    /// Counts the functions that use another version of the layer in `$LATEST` than the one that is wanted in their
+    /// place.
+    pub(crate) fn elsewhere(&self) -> usize {
+        let views = self.places.iter().filter_map(|view| Some((view, view.version.as_ref()?)));
+        let counts = views.map(|(view, wanted)| {
+            let consumers = view.consumers.iter().flatten();
+            let elsewhere = consumers.filter(|consumer| {
+                let mut layers = consumer.latest.layers.iter();
+                layers.any(|arn| arn.layer() == wanted.layer() && arn != wanted)
+            });
+            elsewhere.count()
+        });
+        counts.sum()
     }
 
     /// Takes the function as a step left it.

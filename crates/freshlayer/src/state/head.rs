@@ -108,6 +108,8 @@ pub struct Looked {
     pub consumers: usize,
     /// How many of them were not where they should be.
     pub behind: usize,
+    /// How many used another version of the layer in `$LATEST`.
+    pub elsewhere: usize,
     /// A digest over the functions' tags for this layer.
     pub tags: String,
 }

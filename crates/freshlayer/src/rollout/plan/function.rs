@@ -102,7 +102,10 @@ impl<'a> FunctionPlan<'a> {
         if let Some(standing) = self.routing() {
             return (None, standing);
         }
-        self.aliases().or_else(|| self.latest()).unwrap_or_else(|| self.there())
+        self.aliases()
+            .or_else(|| self.latest())
+            .or_else(|| self.updating())
+            .unwrap_or_else(|| self.there())
     }
 
     /// A function that this rollout has brought there needs no second look in its next run.
@@ -189,6 +192,14 @@ impl<'a> FunctionPlan<'a> {
             return Some(held(Why::OnInstances));
         }
         Some((Some(self.set_layers()), Standing::Moving))
+    }
+
+    /// `$LATEST` lists the target, and what was there before is served until the update is over.
+    fn updating(&self) -> Option<Decision> {
+        let look = self.consumer.look.as_ref()?;
+        let updating =
+            look.update == Update::Running && self.consumer.latest.layers.contains(self.target);
+        updating.then_some((None, Standing::Waiting(Why::Updating)))
     }
 
     /// Nothing is left to move: old versions that freshlayer published are retired.
