@@ -146,13 +146,12 @@ fn a_scheduled_run_that_finds_nothing_new_makes_three_calls() {
             (kind.as_str(), &answer["layers"][0]["outcome"]["kind"]),
             ("response", &json!("unchanged"))
         );
-        // The first one looked at everything.
         let before = proxy.requests();
         cloud.sandbox.upstream.seen();
         let (_, answer) = invoke(&api, &json!({}));
         assert_eq!(proxy.requests() - before, 3, "the head, the tags, and one page of functions");
         assert_eq!(cloud.sandbox.upstream.seen().len(), 1);
-        assert_eq!(answer["layers"][0]["last_look"]["consumers"], 1, "{answer:#}");
+        assert_eq!(answer["layers"][0]["last_look"]["behind"], 0, "{answer:#}");
         let (kind, answer) = invoke(&api, &json!({"command": "refresh", "layers": ["other"]}));
         assert_eq!((kind.as_str(), &answer["errorType"]), ("error", &json!("Usage")));
     });
