@@ -18,7 +18,7 @@ use crate::{AwsRegions, CALLS_PER_SEC_DEFAULT, Fault, LambdaFleet, LambdaRegistr
 const TRIES_MAX: u32 = 5;
 
 /// A connection that died in the middle says nothing more.
-const ANSWERS_WITHIN: Duration = Duration::from_mins(2);
+pub(crate) const ANSWERS_WITHIN: Duration = Duration::from_mins(2);
 /// A call to a control plane that gives no answer must not hold the other Regions back for long, tries included.
 const CONTROL_ANSWERS_WITHIN: Duration = Duration::from_mins(2);
 /// The longest that a function may run.

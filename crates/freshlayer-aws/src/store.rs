@@ -1,7 +1,10 @@
 use std::path::Path;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::Config;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_smithy_types::base64;
@@ -10,9 +13,13 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::Fault;
+use crate::connect::ANSWERS_WITHIN;
 
 /// A conflict means that another writer is at the same object right now; so many times one waits it out.
 const CONFLICTS_MAX: u32 = 10;
+
+/// The slowest upload that is waited for.
+const UPLOAD_BYTES_PER_SEC_MIN: u64 = 50_000;
 
 /// State in a bucket: `If-None-Match` makes a create, `If-Match` makes a replace.
 ///
@@ -80,7 +87,9 @@ impl S3Store {
                 Condition::Absent => write.if_none_match("*"),
                 Condition::Still(etag) => write.if_match(&etag.0),
             };
-            let sent = write.checksum_sha256(&body.sha256).body(body.stream().await?).send().await;
+            let write = write.checksum_sha256(&body.sha256).body(body.stream().await?);
+            let patient = Config::builder().timeout_config(body.patience());
+            let sent = write.customize().config_override(patient).send().await;
             match sent.map_err(Fault::of("PutObject")) {
                 Ok(written) => return Ok(written.e_tag().map(|etag| Etag(etag.to_owned()))),
                 Err(fault) if fault.is("PreconditionFailed") => return Ok(None),
@@ -123,6 +132,17 @@ impl<'a> Body<'a> {
             }
         };
         Ok(Self { payload, sha256 })
+    }
+
+    /// How long a write may take. The SDK's time for an answer begins before the body is sent, so a large zip over a
+    /// slow line needs more of it.
+    fn patience(&self) -> TimeoutConfig {
+        let size_bytes = match self.payload {
+            Payload::Bytes(bytes) => bytes.len() as u64,
+            Payload::File(file) => file.metadata().map_or(0, |found| found.len()),
+        };
+        let sending = Duration::from_secs(size_bytes / UPLOAD_BYTES_PER_SEC_MIN);
+        TimeoutConfig::builder().read_timeout(ANSWERS_WITHIN + sending).build()
     }
 
     async fn stream(&self) -> Result<ByteStream, Fault> {

@@ -9,8 +9,8 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use freshlayer::report::Exit;
 
 use crate::commands::{
-    break_lease, check, completions, exec, freeze, functions, history, pin, prune, pull, refresh,
-    rollback, schema, status, unfreeze, unpin, verify,
+    break_lease, check, completions, exec, freeze, functions, history, init, pin, prune, pull,
+    refresh, rollback, schema, status, unfreeze, unpin, verify,
 };
 use crate::environment;
 
@@ -132,6 +132,7 @@ pub(crate) struct Cloud {
 /// The subcommands; each one's file holds its help and its arguments.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Init(init::Args),
     Check(check::Args),
     Schema(schema::Args),
     Refresh(refresh::Args),

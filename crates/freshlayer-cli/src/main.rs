@@ -36,7 +36,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<Done, Stopped> {
     use commands::{
-        break_lease, check, completions, exec, freeze, functions, history, pin, prune, pull,
+        break_lease, check, completions, exec, freeze, functions, history, init, pin, prune, pull,
         refresh, rollback, schema, status, unfreeze, unpin, verify,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -45,6 +45,7 @@ fn run(arguments: Arguments) -> Result<Done, Stopped> {
         .map_err(|error| Stopped::failed(format!("start the async runtime: {error}")))?;
     let host = Host::new(&arguments);
     match arguments.command {
+        Command::Init(args) => init::run(&host, &args),
         Command::Check(_) => check::run(&host),
         Command::Schema(args) => Ok(schema::run(&args)),
         Command::Refresh(args) => runtime.block_on(refresh::run(&host, args)),

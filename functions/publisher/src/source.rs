@@ -6,17 +6,17 @@ use freshlayer::ports::{Fetch, Request, Source, SourceError};
 use freshlayer_aws::Aws;
 use freshlayer_http::{Credentials, HttpSource, Secret, Settings};
 use lambda_runtime::Error;
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 
 use crate::settings::MaxmindAccount;
 
-/// Upstreams over HTTP. A MaxMind account's key is read when the first source needs it, and again at the next need
-/// where it could not be read.
+/// Upstreams over HTTP. A MaxMind account's key is read when a source needs it, and again where it could not be read or
+/// the service refused it: it may have been rotated.
 pub(crate) struct Upstreams {
     aws: Aws,
     account: Option<MaxmindAccount>,
     plain: HttpSource,
-    maxmind: OnceCell<Arc<HttpSource>>,
+    maxmind: Mutex<Option<Arc<HttpSource>>>,
 }
 
 impl Upstreams {
@@ -25,8 +25,29 @@ impl Upstreams {
             aws,
             account,
             plain: HttpSource::new(Settings::default())?,
-            maxmind: OnceCell::new(),
+            maxmind: Mutex::default(),
         })
+    }
+
+    /// Returns a client with the key as it was read last.
+    async fn known(&self) -> Result<Arc<HttpSource>, SourceError> {
+        let mut known = self.maxmind.lock().await;
+        if let Some(source) = &*known {
+            return Ok(Arc::clone(source));
+        }
+        let source = self.signed_in().await?;
+        Ok(Arc::clone(known.insert(source)))
+    }
+
+    /// Asks with the key as it was read last, and once more with the key as it is now where the service refuses it.
+    async fn fetch_maxmind(&self, request: Request<'_>) -> Result<Fetch, SourceError> {
+        match self.known().await?.fetch(request).await {
+            Err(SourceError::Refused { .. }) => {
+                *self.maxmind.lock().await = None;
+                self.known().await?.fetch(request).await
+            }
+            answer => answer,
+        }
     }
 
     async fn signed_in(&self) -> Result<Arc<HttpSource>, SourceError> {
@@ -54,10 +75,7 @@ impl Upstreams {
 impl Source for Upstreams {
     async fn fetch(&self, request: Request<'_>) -> Result<Fetch, SourceError> {
         match &request.source.origin {
-            Origin::Maxmind { .. } => {
-                let source = self.maxmind.get_or_try_init(|| self.signed_in()).await?;
-                source.fetch(request).await
-            }
+            Origin::Maxmind { .. } => self.fetch_maxmind(request).await,
             _ => self.plain.fetch(request).await,
         }
     }

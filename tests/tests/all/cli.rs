@@ -273,3 +273,19 @@ fn a_full_disk_is_one_line_and_loses_nothing() {
     assert!(said.contains("the disk is full"), "{said}");
     assert_eq!(sandbox.cli(&["refresh"]).code, 0, "with room it goes on");
 }
+
+/// What is deployed is what the user wrote: `init` writes a definition to begin with.
+#[test]
+fn init_writes_a_definition_that_holds_and_overwrites_none() {
+    let sandbox = Sandbox::new();
+    let nothing = sandbox.cli(&["check"]);
+    assert_eq!(nothing.code, 2);
+    assert!(nothing.stderr.contains("`freshlayer init` writes one"), "{nothing:?}");
+    for sample in ["geo", "countries", "ffmpeg"] {
+        assert_eq!(sandbox.cli(&["init", sample]).code, 0);
+        let again = sandbox.cli(&["init", sample]);
+        assert_eq!(again.code, 2);
+        assert!(again.stderr.contains("exists; change that one"), "{again:?}");
+    }
+    assert_eq!(sandbox.cli(&["check"]).code, 0);
+}

@@ -64,7 +64,7 @@ fn every_variable_of_the_publisher() {
 
 #[test]
 fn the_shipped_definitions_hold() {
-    for folder in ["layers", "examples/quickstart/layers"] {
+    for folder in ["layers/samples", "examples/quickstart/layers"] {
         let output = Command::new(binary("freshlayer"))
             .args(["check", "--layers"])
             .arg(workspace().join(folder))

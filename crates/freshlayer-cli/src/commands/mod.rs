@@ -7,6 +7,7 @@ pub(crate) mod exec;
 pub(crate) mod freeze;
 pub(crate) mod functions;
 pub(crate) mod history;
+pub(crate) mod init;
 pub(crate) mod pin;
 pub(crate) mod prune;
 pub(crate) mod pull;

@@ -13,6 +13,7 @@ use crate::commands::break_lease::BrokenLease;
 use crate::commands::check::Checked;
 use crate::commands::freeze::Frozen;
 use crate::commands::functions::FunctionLine;
+use crate::commands::init::Written;
 use crate::commands::pin::Pinned;
 use crate::commands::pull::PulledLayer;
 
@@ -59,6 +60,8 @@ pub(crate) enum Answer {
     Frozen(Vec<Frozen>),
     /// `break-lease`.
     BrokenLease(BrokenLease),
+    /// `init`: the definition that was written.
+    Written(Written),
     /// `pin`, `unpin`: the release that the layer is pinned to now.
     Pinned(Pinned),
     /// `prune`: one per layer.

@@ -135,7 +135,10 @@ pub fn read_folder(
         .collect();
     files.sort();
     if files.is_empty() {
-        return Err(whole("expected at least one `<layer>.toml`, found none".to_owned()));
+        return Err(whole(
+            "expected at least one `<layer>.toml`, found none; `freshlayer init` writes one"
+                .to_owned(),
+        ));
     }
     let (mut definitions, mut problems) = (Vec::new(), Vec::new());
     for file in files {

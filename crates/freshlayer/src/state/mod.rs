@@ -2,6 +2,8 @@
 
 mod format;
 mod head;
+#[cfg(test)]
+mod head_tests;
 mod orders;
 mod outline;
 mod release;

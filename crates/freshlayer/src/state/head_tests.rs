@@ -1,0 +1,224 @@
+//! A test per transition of the head.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use semver::Version;
+use sha2::Digest as _;
+
+use super::{
+    Aim, Announced, Cause, Head, Looked, Ordered, Pin, RELEASE_FORMAT, Rejection, Release,
+    Snapshot, Versions,
+};
+use crate::names::{DatasetName, Digest, LayerName, LayerVersionArn, RegionName};
+use crate::opt_path::OptPath;
+use crate::ports::UpstreamFacts;
+use crate::state::Profile;
+
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn head() -> Head {
+    Head::new(LayerName::parse("geo").expect("valid"))
+}
+
+fn region() -> RegionName {
+    RegionName::parse("local").expect("valid")
+}
+
+fn versions(number: u64) -> Versions {
+    let arn = format!("arn:aws:lambda:local:000000000000:layer:geo:{number}");
+    [(region(), LayerVersionArn::parse(&arn).expect("valid"))].into()
+}
+
+fn digest(text: &str) -> Digest {
+    Digest::of(sha2::Sha256::new_with_prefix(text))
+}
+
+fn city() -> DatasetName {
+    DatasetName::parse("city").expect("valid")
+}
+
+fn release(seq: u64) -> Release {
+    let snapshot = Snapshot {
+        dataset: city(),
+        format: freshlayer_reader::Format::Mmdb,
+        path: OptPath::parse("geo/city.mmdb").expect("valid"),
+        digest: digest(&seq.to_string()),
+        files: Vec::new(),
+        upstream: UpstreamFacts { url: String::new(), etag: None, last_modified: None },
+        built: None,
+        fetched: NOW,
+        profile: Profile::default(),
+    };
+    Release {
+        format: RELEASE_FORMAT,
+        layer: LayerName::parse("geo").expect("valid"),
+        seq,
+        version: Version::new(1, 0, seq),
+        version_reasons: Vec::new(),
+        content: digest("content"),
+        zip_sha256: digest("zip"),
+        zip_bytes: 0,
+        unzipped_bytes: 0,
+        created: NOW,
+        snapshots: vec![snapshot],
+        warnings: Vec::new(),
+    }
+}
+
+fn order() -> Ordered {
+    Ordered { at: NOW, by: "a person".to_owned(), reason: None }
+}
+
+/// A head with so many releases, each of which every function reached.
+fn reached(releases: u64) -> Head {
+    let mut head = head();
+    for seq in 1..=releases {
+        head.published(seq, versions(seq));
+        head.promote(&release(seq), NOW);
+        head.serves(seq);
+        head.reached();
+        head.close_rollout();
+    }
+    head
+}
+
+#[test]
+fn a_promoted_release_is_current_and_rolls() {
+    let mut head = reached(1);
+    head.not_published(&release(2));
+    assert_eq!((head.newest(), head.unpublished().map(|u| u.release)), (2, Some(2)));
+    head.published(2, versions(2));
+    head.promote(&release(2), NOW);
+    assert_eq!((head.current(), head.stable(), head.newest()), (Some(2), Some(1), 2));
+    assert_eq!(head.outline().map(|outline| outline.seq), Some(2));
+    assert!(head.unpublished().is_none());
+    let rollout = head.rollout().expect("it rolls");
+    assert_eq!((rollout.from, rollout.to, rollout.number), (Some(1), 2, 2));
+    head.reached();
+    head.close_rollout();
+    assert_eq!((head.stable(), head.rollout()), (Some(2), None));
+}
+
+#[test]
+fn a_rollback_keeps_what_is_left_away_whatever_fingerprint_asks() {
+    let mut head = reached(2);
+    let (old, new) = (release(1), release(2));
+    head.roll_back(Some(&new), &old, &order());
+    assert_eq!((head.current(), head.stable()), (Some(1), None));
+    for fingerprint in ["a", "b"] {
+        assert!(head.refusal(&city(), fingerprint, &digest("2")).is_some());
+        assert!(head.refusal(&city(), fingerprint, &digest("3")).is_none(), "another build");
+    }
+    assert!(head.carries_left_behind(&new) && !head.carries_left_behind(&old));
+    head.roll_back(Some(&old), &new, &order());
+    assert!(head.refusal(&city(), "a", &digest("2")).is_none(), "going forward lifts it");
+    assert!(head.refusal(&city(), "a", &digest("1")).is_some());
+    head.forget_rejections();
+    assert!(head.refusal(&city(), "a", &digest("1")).is_none());
+}
+
+#[test]
+fn a_verdict_holds_under_its_fingerprint_and_the_oldest_are_forgotten() {
+    let mut head = head();
+    let reject = |head: &mut Head, text: &str| {
+        let (fingerprint, problems) = ("a".to_owned(), Vec::new());
+        head.reject(Rejection {
+            dataset: city(),
+            digest: digest(text),
+            fingerprint,
+            at: NOW,
+            problems,
+        });
+    };
+    reject(&mut head, "first");
+    assert!(head.refusal(&city(), "a", &digest("first")).is_some());
+    assert!(head.refusal(&city(), "b", &digest("first")).is_none());
+    for number in 0..100 {
+        reject(&mut head, &number.to_string());
+    }
+    assert!(head.refusal(&city(), "a", &digest("first")).is_none());
+    assert_eq!(head.rejected().len(), 100);
+}
+
+#[test]
+fn a_pin_goes_before_the_current_release_until_it_is_taken_back() {
+    let mut head = reached(2);
+    head.pin(Pin { release: 1, at: NOW, by: "a person".to_owned(), reason: None });
+    assert_eq!((head.desired(), head.current()), (Some(1), Some(2)));
+    assert_eq!(head.rollout().map(|rollout| rollout.cause), Some(Cause::Pin));
+    head.unpin(&order());
+    assert_eq!(head.desired(), Some(2));
+    assert_eq!(head.rollout().map(|rollout| (rollout.to, rollout.cause)), Some((2, Cause::Unpin)));
+}
+
+#[test]
+fn handed_back_consumers_go_to_what_they_used_before() {
+    let mut head = reached(1);
+    head.adopt(&order());
+    head.takes_over(1);
+    assert_eq!(head.adopted().map(|adopted| adopted.rollouts.clone()), Some([1].into()));
+    head.hand_back(order());
+    assert_eq!(head.aim(), Some(Aim::Before));
+    head.unpin(&order());
+    assert_eq!(head.aim(), Some(Aim::Release(1)));
+}
+
+#[test]
+fn a_freeze_holds_until_it_is_taken_back() {
+    let mut head = reached(1);
+    head.freeze(order());
+    assert!(head.frozen().is_some());
+    head.unfreeze();
+    assert!(head.frozen().is_none());
+}
+
+#[test]
+fn the_way_back_is_the_last_stable_release_and_knows_what_it_jumps_over() {
+    let mut head = reached(2);
+    head.published(3, versions(3));
+    head.promote(&release(3), NOW);
+    head.serves(3);
+    head.published(4, versions(4));
+    head.promote(&release(4), NOW);
+    assert_eq!(head.fallback(), Some(2));
+    assert_eq!(head.served_between(2, 4), [3]);
+    head.roll_back(Some(&release(4)), &release(2), &order());
+    assert_eq!(head.served_between(1, 4), [2], "what was left served no more");
+}
+
+#[test]
+fn a_release_that_is_deleted_is_referred_to_by_nothing() {
+    let mut head = reached(2);
+    head.start_deleting(1, versions(1));
+    assert!(!head.versions().contains_key(&1) && head.deleting().contains_key(&1));
+    assert!(head.made(&versions(1)[&region()]), "until it is gone it is ours");
+    head.deleted(1);
+    assert!(head.deleting().is_empty());
+}
+
+#[test]
+fn a_layer_version_that_is_lost_stays_known_as_ours() {
+    let mut head = reached(1);
+    let arn = versions(1)[&region()].clone();
+    head.lost(1, &region());
+    assert!(head.version(1, &region()).is_none() && head.made(&arn));
+}
+
+#[test]
+fn what_a_region_was_told_a_look_found_and_a_lease_allows_is_noted() {
+    let mut head = reached(1);
+    let version = versions(1)[&region()].clone();
+    let announced =
+        Announced { version, readers: std::collections::BTreeSet::new(), accounts: [].into() };
+    head.announce(region(), announced.clone());
+    assert_eq!(head.announced(), &BTreeMap::from([(region(), announced)]));
+    let looked = Looked { at: NOW, consumers: 1, behind: 0, elsewhere: 0, tags: String::new() };
+    head.look(looked.clone());
+    assert_eq!(head.looked(), Some(&looked));
+    head.quota_reached(NOW);
+    assert_eq!(head.quota_until(), Some(NOW));
+    head.lease_to("a publisher", NOW);
+    assert_eq!(head.end_lease().map(|lease| lease.owner), Some("a publisher".to_owned()));
+    assert!(head.lease().is_none());
+}
