@@ -170,6 +170,14 @@ impl Store for S3Store {
         Ok(Some(Stored { bytes, etag }))
     }
 
+    async fn size_bytes(&self, key: &Key) -> Result<Option<u64>, PortError> {
+        match self.head(key).await {
+            Ok(found) => Ok(found.content_length().and_then(|bytes| u64::try_from(bytes).ok())),
+            Err(fault) if fault.is("NotFound") || fault.is("NoSuchKey") => Ok(None),
+            Err(fault) => Err(fault.into()),
+        }
+    }
+
     async fn read_to_file(&self, key: &Key, file: &Path) -> Result<bool, PortError> {
         let Some(Object { mut body, .. }) = self.get(key).await? else {
             return Ok(false);

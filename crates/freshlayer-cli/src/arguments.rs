@@ -9,8 +9,8 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use freshlayer::report::Exit;
 
 use crate::commands::{
-    break_lease, check, completions, exec, freeze, functions, history, init, pin, prune, pull,
-    refresh, rollback, schema, status, unfreeze, unpin, verify,
+    break_lease, check, completions, doctor, exec, freeze, functions, history, init, pin, prune,
+    pull, refresh, rollback, schema, status, unfreeze, unpin, verify,
 };
 use crate::environment;
 
@@ -146,6 +146,7 @@ pub(crate) enum Command {
     BreakLease(break_lease::Args),
     Prune(prune::Args),
     Verify(verify::Args),
+    Doctor(doctor::Args),
     Functions(functions::Args),
     Pull(pull::Args),
     Exec(exec::Args),

@@ -36,8 +36,8 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<Done, Stopped> {
     use commands::{
-        break_lease, check, completions, exec, freeze, functions, history, init, pin, prune, pull,
-        refresh, rollback, schema, status, unfreeze, unpin, verify,
+        break_lease, check, completions, doctor, exec, freeze, functions, history, init, pin,
+        prune, pull, refresh, rollback, schema, status, unfreeze, unpin, verify,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -59,6 +59,7 @@ fn run(arguments: Arguments) -> Result<Done, Stopped> {
         Command::BreakLease(args) => runtime.block_on(break_lease::run(&host, args)),
         Command::Prune(args) => runtime.block_on(prune::run(&host, args)),
         Command::Verify(args) => runtime.block_on(verify::run(&host, args)),
+        Command::Doctor(args) => runtime.block_on(doctor::run(&host, args)),
         Command::Functions(args) => runtime.block_on(functions::run(&host, args)),
         Command::Pull(args) => runtime.block_on(pull::run(&host, args)),
         Command::Exec(args) => {

@@ -47,6 +47,15 @@ impl Store for FolderStore {
         Ok(stored)
     }
 
+    async fn size_bytes(&self, key: &Key) -> Result<Option<u64>, PortError> {
+        let path = self.path(key);
+        match path.metadata() {
+            Ok(found) => Ok(Some(found.len())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(durable::at("read", &path)(error).into()),
+        }
+    }
+
     async fn read_to_file(&self, key: &Key, file: &Path) -> Result<bool, PortError> {
         let path = self.path(key);
         if !path.exists() {

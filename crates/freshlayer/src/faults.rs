@@ -150,6 +150,10 @@ impl Store for Struck<dyn Store> {
         struck!(self, "store.read", |e| e, self.inner.read(key))
     }
 
+    async fn size_bytes(&self, key: &Key) -> Result<Option<u64>, PortError> {
+        struck!(self, "store.size_bytes", |e| e, self.inner.size_bytes(key))
+    }
+
     async fn read_to_file(&self, key: &Key, file: &Path) -> Result<bool, PortError> {
         struck!(self, "store.read_to_file", |e| e, self.inner.read_to_file(key, file))
     }

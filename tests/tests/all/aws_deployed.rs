@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use aws_sdk_lambda::client::Waiters as _;
 use aws_sdk_lambda::primitives::Blob;
-use aws_sdk_lambda::types::{Environment, FunctionCode, Runtime};
+use aws_sdk_lambda::types::{Environment, FunctionCode, InvocationType, Runtime};
 use freshlayer::LayerVersionArn;
 use freshlayer_tests::al2023::bootstrap;
 use freshlayer_tests::databases::{KNOWN_ADDRESS, Mmdb};
 use freshlayer_tests::emulator::{Account, emulator, python};
 use freshlayer_tests::rie::Running;
 use freshlayer_tests::sandbox::{Ran, Sandbox, block_on, workspace};
+use freshlayer_tests::upstream::Fault;
 use serde_json::{Value, json};
 
 use crate::aws_regions::{FAR, member_role, spread};
@@ -365,5 +366,31 @@ fn a_schedule_fires() {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         panic!("no layer version after {LOOKS} s");
+    });
+}
+
+/// F4: one invocation did all layers one after the other, and ended with the first slow one.
+#[test]
+fn a_layer_with_a_slow_upstream_keeps_no_other_waiting() {
+    const LOOKS: u32 = 90;
+    block_on(async {
+        let deployed = Deployed::new().await.without_tls().await;
+        // At 10 kB a second this takes longer than the test waits.
+        deployed.sandbox.upstream.publish("country.mmdb", &vec![7; 3_000_000]);
+        deployed.sandbox.upstream.misbehave("country.mmdb", Fault::Trickle(1_024), 9);
+        let account = &deployed.account;
+        let event = json!({"command": "refresh", "layers": ["geo", "other"]});
+        let asked = account.lambda().invoke().function_name(&deployed.publisher);
+        let asked = asked.invocation_type(InvocationType::Event);
+        asked.payload(Blob::new(event.to_string())).send().await.expect("invocable");
+        for _ in 0..LOOKS {
+            let listed = account.lambda().list_layer_versions().layer_name("other");
+            let listed = listed.send().await.expect("readable");
+            if !listed.layer_versions().is_empty() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        panic!("`other` is not fresh after {LOOKS} s");
     });
 }

@@ -205,7 +205,7 @@ fn what_check_takes_the_schema_takes() {
         assert!(schema_takes(&toml), "the schema refuses\n{toml}");
     }
     for name in ["geo", "ffmpeg", "countries"] {
-        let file = workspace().join("layers").join(format!("{name}.toml"));
+        let file = workspace().join("layers/samples").join(format!("{name}.toml"));
         assert!(schema_takes(&std::fs::read_to_string(file).expect("readable")), "{name}");
     }
 }

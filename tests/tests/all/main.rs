@@ -17,6 +17,7 @@ mod damage;
 mod definition_schema;
 mod definitions;
 mod docs;
+mod doctor;
 mod download;
 mod lambda;
 mod orders;

@@ -25,7 +25,7 @@ enum Sample {
     Geo,
     /// The world's countries as SQLite.
     Countries,
-    /// FFmpeg, static, for x86_64.
+    /// FFmpeg, static, for Intel and AMD processors.
     Ffmpeg,
 }
 

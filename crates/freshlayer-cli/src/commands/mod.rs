@@ -3,6 +3,7 @@
 pub(crate) mod break_lease;
 pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod doctor;
 pub(crate) mod exec;
 pub(crate) mod freeze;
 pub(crate) mod functions;

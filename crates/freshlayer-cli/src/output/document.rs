@@ -2,7 +2,7 @@
 
 use freshlayer::definition::DefinitionProblem;
 use freshlayer::report::Report;
-use freshlayer::{HistoryLine, LayerStatus, Pruned, Verified};
+use freshlayer::{Examined, HistoryLine, LayerStatus, Pruned, Verified};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, Transform};
@@ -60,6 +60,8 @@ pub(crate) enum Answer {
     Frozen(Vec<Frozen>),
     /// `break-lease`.
     BrokenLease(BrokenLease),
+    /// `doctor`: one per layer.
+    Examined(Vec<Examined>),
     /// `init`: the definition that was written.
     Written(Written),
     /// `pin`, `unpin`: the release that the layer is pinned to now.

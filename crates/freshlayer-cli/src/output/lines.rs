@@ -40,6 +40,7 @@ fn dataset_word(state: DatasetState) -> &'static str {
     match state {
         DatasetState::Unchanged => "unchanged",
         DatasetState::New => "new",
+        DatasetState::Waiting => "new, and waits for its group",
         DatasetState::SameContent => "downloaded; same content as before",
         DatasetState::Rejected => "rejected",
         DatasetState::Failed => "failed",

@@ -63,6 +63,8 @@ pub struct Dataset {
     pub spec: FormatSpec,
     /// What must hold for it, whatever its kind.
     pub expect: Expectations,
+    /// The group that it is released with.
+    pub group: Option<String>,
 }
 
 impl Dataset {

@@ -95,6 +95,9 @@ pub(super) struct RawDataset {
     /// keep their own bits.
     #[serde(default)]
     pub(super) executable: bool,
+    /// Datasets of one group are released together: while the new data of one is not good, or its upstream cannot be
+    /// asked, new data of the others waits.
+    pub(super) group: Option<String>,
     /// Where it comes from. Exactly one of `https`, `maxmind` and `file`.
     pub(super) source: RawSource,
     /// What must hold before it is released.

@@ -1,5 +1,7 @@
 //! Judges what the upstreams gave. What is bad does not hold back what is good.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::definition::Dataset;
@@ -112,7 +114,36 @@ pub(crate) async fn gather(baseline: &Baseline<'_>, pulled: Vec<Pulled>) -> Resu
             }
         }
     }
+    hold_groups(&baseline.run.definition.datasets, &mut brought);
     Ok(brought)
+}
+
+/// Datasets of one group are released together: new data waits while that of another one is not good. It is not
+/// remembered, so the next run asks for it again.
+fn hold_groups(datasets: &[Dataset], brought: &mut Brought) {
+    let Brought { proven, ledger } = brought;
+    let states: BTreeMap<&DatasetName, DatasetState> =
+        ledger.datasets.iter().map(|report| (&report.name, report.state)).collect();
+    let is_bad = |name: &DatasetName| {
+        matches!(states.get(name), Some(DatasetState::Rejected | DatasetState::Failed))
+    };
+    let bad: BTreeSet<&String> = datasets
+        .iter()
+        .filter(|dataset| is_bad(&dataset.name))
+        .filter_map(|dataset| dataset.group.as_ref())
+        .collect();
+    let waits: BTreeSet<&DatasetName> = datasets
+        .iter()
+        .filter(|dataset| dataset.group.as_ref().is_some_and(|group| bad.contains(group)))
+        .map(|dataset| &dataset.name)
+        .collect();
+    proven.retain(|proven| !waits.contains(&proven.snapshot().dataset));
+    ledger.lessons.accepted.retain(|(dataset, _)| !waits.contains(dataset));
+    for report in ledger.datasets.iter_mut().filter(|report| report.state == DatasetState::New) {
+        if waits.contains(&report.name) {
+            report.state = DatasetState::Waiting;
+        }
+    }
 }
 
 impl Baseline<'_> {

@@ -1,6 +1,7 @@
 //! One file or folder per thing that a person or a schedule asks for.
 
 mod adopt;
+mod doctor;
 mod freeze;
 mod history;
 mod pin;
@@ -12,6 +13,7 @@ mod status;
 mod verify;
 
 pub use adopt::adopt;
+pub use doctor::{Examined, Finding, FindingKind, Mend, doctor};
 pub use freeze::{break_lease, freeze, give_lease_back, unfreeze};
 pub use history::{HistoryLine, history};
 pub use pin::{Pinned, pin, unpin};

@@ -23,6 +23,12 @@ pub trait Store: Send + Sync {
     /// What the adapter says; a missing object is `None`.
     async fn read(&self, key: &Key) -> Result<Option<Stored>, PortError>;
 
+    /// Returns the size of an object in bytes; `None` where there is no such object.
+    ///
+    /// # Errors
+    /// What the adapter says.
+    async fn size_bytes(&self, key: &Key) -> Result<Option<u64>, PortError>;
+
     /// Copies a large object into a new file; `false` where there is no such object.
     ///
     /// # Errors

@@ -92,6 +92,8 @@ pub enum DatasetState {
     Unchanged,
     /// New data, which is good.
     New,
+    /// New data, which is good and waits for the others of its group.
+    Waiting,
     /// A new download with the same content as the live release.
     SameContent,
     /// Data that was refused, now or before.

@@ -170,7 +170,8 @@ impl Parser<'_> {
         let source = self.source(at, format, &raw.source);
         let expect = self.expect(at, format, &raw.expect, limits);
         let spec = self.format_spec(at, format, mode, raw.expect);
-        Some(Dataset { name: name?, path: path?, source: source?, spec: spec?, expect })
+        let (name, group) = (name?, raw.group);
+        Some(Dataset { name, path: path?, source: source?, spec: spec?, expect, group })
     }
 }
 

@@ -1,4 +1,4 @@
-use super::seen::{Seen, stranger};
+use super::seen::{Seen, unseen_reader};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::ports::{Key, Region, Registry};
@@ -44,7 +44,7 @@ impl Seen<'_> {
         let stays = match self.in_use.get(arn) {
             Some(user) => Some(format!("{user} uses it")),
             None if self.looked.contains(arn.layer()) => {
-                stranger(registry, self.definition, arn).await
+                unseen_reader(registry, self.definition, arn).await
             }
             None => Some("nobody looked for functions that use it".to_owned()),
         };

@@ -18,6 +18,7 @@ use crate::ports::Region;
 use crate::report::{Exit, Why};
 use crate::state::{Head, Lease, Leased, Release, Session};
 use seen::Seen;
+pub(super) use seen::unseen_reader;
 
 /// Whether anything is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]

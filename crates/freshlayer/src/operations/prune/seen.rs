@@ -70,7 +70,7 @@ impl<'a> Seen<'a> {
             for region in regions {
                 let registry = region.registry.as_ref();
                 if let Some(arn) = versions.get(registry.region())
-                    && let Some(reason) = stranger(registry, definition, arn).await
+                    && let Some(reason) = unseen_reader(registry, definition, arn).await
                 {
                     seen.open.insert(arn.clone(), reason);
                 }
@@ -169,8 +169,8 @@ async fn look_at(
     })
 }
 
-/// Says what speaks against a version because of who may use it: somebody whose functions nobody looks at.
-pub(super) async fn stranger(
+/// Returns why a version must stay because its policy admits accounts whose functions freshlayer cannot list.
+pub(in crate::operations) async fn unseen_reader(
     registry: &dyn Registry,
     definition: &Definition,
     arn: &LayerVersionArn,

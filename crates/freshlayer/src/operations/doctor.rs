@@ -1,0 +1,316 @@
+//! Compares what the state says with what the hosts have, and mends what can be mended without a person's decision.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::prune::unseen_reader;
+use crate::definition::Definition;
+use crate::engine::Engine;
+use crate::error::{Error, chain};
+use crate::names::{LayerName, LayerVersionArn, RegionName};
+use crate::ports::{Key, PortError, Region, User};
+use crate::release::publish::made_by_freshlayer;
+use crate::report::{Exit, Why};
+use crate::state::{Head, Leased, Session, read_release};
+
+/// Whether anything is mended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Mend {
+    /// What can be mended is mended.
+    Fix,
+    /// Nothing is changed.
+    Look,
+}
+
+/// What an examination of a layer found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Examined {
+    /// The layer.
+    pub layer: LayerName,
+    /// Whether anything was mended.
+    pub mode: Mend,
+    /// Everything that is wrong, or was.
+    pub findings: Vec<Finding>,
+    /// Why nothing was done.
+    pub held: Option<String>,
+}
+
+/// One thing that is wrong, or was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Finding {
+    /// What kind of thing.
+    pub kind: FindingKind,
+    /// What is wrong, and what to do.
+    pub text: String,
+    /// Whether it was mended.
+    pub mended: bool,
+}
+
+/// Kinds of findings. They are never renamed: scripts match on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FindingKind {
+    /// The state names a layer version that does not exist.
+    DeletedVersion,
+    /// A layer version of our making that the state does not name.
+    OrphanedVersion,
+    /// A release record with a zip that no layer version was made of.
+    OrphanedRecord,
+    /// A release whose record is missing.
+    MissingRecord,
+    /// A function that names a layer version which does not exist.
+    FunctionWithoutVersion,
+    /// A rollout that is open though no publisher works on it.
+    OpenRollout,
+    /// A place that could not be asked.
+    Unreachable,
+}
+
+impl Examined {
+    /// Returns how a process with this result ends.
+    pub fn exit(&self) -> Exit {
+        let open = self.findings.iter().any(|finding| !finding.mended);
+        match (&self.held, open) {
+            (Some(_), _) => Exit::Held,
+            (None, true) => Exit::Failed,
+            (None, false) => Exit::Done,
+        }
+    }
+
+    fn find(&mut self, kind: FindingKind, text: String) {
+        self.findings.push(Finding { kind, text, mended: false });
+    }
+
+    fn mended(&mut self, kind: FindingKind, text: String) {
+        self.findings.push(Finding { kind, text, mended: true });
+    }
+}
+
+/// Examines a layer. With [`Mend::Fix`] it deletes orphans that no function uses, and forgets layer versions that do
+/// not exist: the next refresh publishes them again from their zips, and moves the functions.
+///
+/// # Errors
+/// The store's errors. A place that cannot be asked is a finding.
+pub async fn doctor(
+    engine: &Engine,
+    definition: &Definition,
+    mode: Mend,
+) -> Result<Examined, Error> {
+    let mut session = engine.session(&definition.layer).await?;
+    let done = examine(engine, &mut session, definition, mode).await;
+    session.end(done).await
+}
+
+async fn examine(
+    engine: &Engine,
+    session: &mut Session<'_>,
+    definition: &Definition,
+    mode: Mend,
+) -> Result<Examined, Error> {
+    let layer = definition.layer.clone();
+    let mut examined = Examined { layer, mode, findings: Vec::new(), held: None };
+    if mode == Mend::Fix
+        && let Leased::Theirs(lease) = session.lease().await?
+    {
+        let why = Why::Busy { owner: lease.owner, until: lease.expires };
+        examined.held = Some(why.to_string());
+        return Ok(examined);
+    }
+    for region in engine.ports.regions.of(&definition.destinations).await {
+        match RegionView::look(session.head(), region).await {
+            Ok(here) => here.examine(session, definition, &mut examined).await?,
+            Err((name, source)) => {
+                let text = format!("{name} could not be asked: {}", chain(source.as_ref()));
+                examined.find(FindingKind::Unreachable, text);
+            }
+        }
+    }
+    records(engine, session, &mut examined).await?;
+    open_rollout(session.head(), &mut examined);
+    if session.holds_lease() {
+        session.release_lease(|_| ()).await?;
+    }
+    Ok(examined)
+}
+
+/// A function version that names a layer version.
+struct Used {
+    text: String,
+    user: User,
+}
+
+/// One Region with what it has.
+struct RegionView {
+    region: Region,
+    name: RegionName,
+    /// The layer versions of our making, as the registry lists them.
+    listed: Vec<LayerVersionArn>,
+    /// The layer versions that functions name, and one that does.
+    used: BTreeMap<LayerVersionArn, Used>,
+}
+
+impl RegionView {
+    async fn look(head: &Head, region: Region) -> Result<Self, (RegionName, PortError)> {
+        let name = region.registry.region().clone();
+        let failed = |source| (name.clone(), source);
+        let listed = region.registry.versions(head.layer()).await.map_err(failed)?;
+        let ours = listed.iter().filter(|v| made_by_freshlayer(&v.description, head.layer()));
+        let ours: Vec<LayerVersionArn> = ours.map(|version| version.arn.clone()).collect();
+        let mut named = head.versions().values().rev().filter_map(|versions| versions.get(&name));
+        let any = named.next().or(ours.first()).cloned();
+        let mut used = BTreeMap::new();
+        for (place, fleet) in region.places() {
+            let Some(any) = &any else { break };
+            for (arn, user) in fleet.in_use(any).await.map_err(failed)? {
+                let text = format!("{user} in {place}");
+                used.insert(arn, Used { text, user });
+            }
+        }
+        Ok(Self { name: name.clone(), region, listed: ours, used })
+    }
+
+    async fn examine(
+        &self,
+        session: &mut Session<'_>,
+        definition: &Definition,
+        examined: &mut Examined,
+    ) -> Result<(), Error> {
+        self.deleted_versions(session, examined).await?;
+        self.orphaned_versions(session, definition, examined).await;
+        self.functions(session.head(), examined);
+        Ok(())
+    }
+
+    /// Layer versions that the state names, and that do not exist.
+    async fn deleted_versions(
+        &self,
+        session: &mut Session<'_>,
+        examined: &mut Examined,
+    ) -> Result<(), Error> {
+        let named = session.head().versions().iter();
+        let named: Vec<(u64, LayerVersionArn)> = named
+            .filter_map(|(seq, versions)| Some((*seq, versions.get(&self.name)?.clone())))
+            .collect();
+        for (release, arn) in named {
+            // The list may lag; reading one version does not.
+            let missing = !self.listed.contains(&arn)
+                && matches!(self.region.registry.read_back(&arn).await, Ok(None));
+            if !missing {
+                continue;
+            }
+            let text = format!(
+                "layer version {arn} of release {release} does not exist: the next refresh publishes it again from its zip"
+            );
+            if examined.mode == Mend::Fix {
+                session.change(|head| head.lost(release, &self.name)).await?;
+                examined.mended(FindingKind::DeletedVersion, text);
+            } else {
+                examined.find(FindingKind::DeletedVersion, text);
+            }
+        }
+        Ok(())
+    }
+
+    /// Layer versions of our making that the state does not name: of a run whose release was never promoted.
+    async fn orphaned_versions(
+        &self,
+        session: &Session<'_>,
+        definition: &Definition,
+        examined: &mut Examined,
+    ) {
+        for arn in self.listed.iter().filter(|arn| !session.head().made(arn)) {
+            let kind = FindingKind::OrphanedVersion;
+            let text = format!("layer version {arn} is named by no release");
+            let user = self.used.get(arn).map(|used| format!("{} uses it", used.text));
+            let stays = match user {
+                Some(user) => Some(user),
+                None => unseen_reader(self.region.registry.as_ref(), definition, arn).await,
+            };
+            if let Some(reason) = stays {
+                examined.find(kind, format!("{text}, and stays: {reason}"));
+            } else if examined.mode == Mend::Look {
+                examined.find(kind, format!("{text}; `doctor --fix` deletes it"));
+            } else {
+                match self.region.registry.delete(arn).await {
+                    Ok(()) => examined.mended(kind, format!("{text}; deleted")),
+                    Err(error) => {
+                        let words = chain(error.as_ref());
+                        examined.find(kind, format!("{text}, and cannot be deleted: {words}"));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Functions whose `$LATEST` names a version that does not exist: Lambda refuses every other change of them. A
+    /// published version keeps what it has.
+    fn functions(&self, head: &Head, examined: &mut Examined) {
+        for (arn, used) in self.used.iter().filter(|(arn, _)| !self.listed.contains(arn)) {
+            if head.made(arn) && used.user.version.is_none() {
+                let user = &used.text;
+                let text = format!(
+                    "{user} names layer version {arn}, which does not exist; the next refresh moves it"
+                );
+                examined.find(FindingKind::FunctionWithoutVersion, text);
+            }
+        }
+    }
+}
+
+/// Records that are missing, and records with a zip that no layer version was made of.
+async fn records(
+    engine: &Engine,
+    session: &mut Session<'_>,
+    examined: &mut Examined,
+) -> Result<(), Error> {
+    let (store, layer) = (engine.ports.store.as_ref(), session.head().layer().clone());
+    let head = session.head();
+    let stored = head.unpublished().map(|unpublished| unpublished.release);
+    let known: BTreeSet<u64> =
+        head.versions().keys().chain(head.deleting().keys()).copied().chain(stored).collect();
+    let mut zips_in_use = BTreeSet::new();
+    let mut orphans = Vec::new();
+    for release in 1..=head.newest() {
+        match (read_release(store, &layer, release).await?, known.contains(&release)) {
+            (Some(record), true) => drop(zips_in_use.insert(record.zip_sha256)),
+            (Some(record), false) => orphans.push(record),
+            (None, true) => {
+                let text =
+                    format!("the record of release {release} is missing: restore it from a backup");
+                examined.find(FindingKind::MissingRecord, text);
+            }
+            (None, false) => {}
+        }
+    }
+    for record in orphans.iter().filter(|record| !zips_in_use.contains(&record.zip_sha256)) {
+        let key = Key::blob(&record.zip_sha256);
+        // A pruned release keeps its record, and its zip is gone already.
+        let error = |source| Error::Store { key: key.to_string(), source };
+        if store.size_bytes(&key).await.map_err(error)?.is_none() {
+            continue;
+        }
+        let kind = FindingKind::OrphanedRecord;
+        let text = format!("release {} has a zip, and no layer version was made of it", record.seq);
+        if examined.mode == Mend::Fix {
+            store.delete(&key).await.map_err(error)?;
+            examined.mended(kind, format!("{text}; the zip is deleted"));
+        } else {
+            examined.find(kind, format!("{text}; `doctor --fix` deletes it"));
+        }
+    }
+    Ok(())
+}
+
+fn open_rollout(head: &Head, examined: &mut Examined) {
+    if let Some(rollout) = head.rollout().filter(|_| head.lease().is_none()) {
+        let (number, to) = (rollout.number, rollout.to);
+        let started = crate::report::minute(rollout.started);
+        let text = format!(
+            "rollout {number} to release {to} is open since {started}; `freshlayer refresh` goes on with it and says who waits"
+        );
+        examined.find(FindingKind::OpenRollout, text);
+    }
+}
