@@ -132,6 +132,20 @@ impl Converge<'_, '_, '_> {
         for _ in 0..ROUNDS_MAX {
             let now = engine.ports.clock.now();
             came.plan = plan(&came.intent, &came.world, came.rollout.as_ref(), now);
+            // An update that runs is over in seconds.
+            if came.plan.next == Next::Wait(Why::Updating)
+                && !engine.is_out_of_time()
+                && let Some(pause) = pauses.next()
+            {
+                tokio::time::sleep(*pause).await;
+                self.session.read_again().await?;
+                if self.is_ordered_otherwise(target) {
+                    break;
+                }
+                came.intent.frozen = frozen(self.session.head());
+                came.world = here.observe(self.session.head(), release).await;
+                continue;
+            }
             if came.plan.next != Next::Act || came.is_stuck() {
                 break;
             }
