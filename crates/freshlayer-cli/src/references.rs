@@ -147,7 +147,7 @@ impl ReleaseReference {
             Self::DataVersion(version) => version,
         };
         let history = freshlayer::history(&host.engine().await?, layer).await?;
-        with_data_version(layer, version, &history)
+        with_data_version(layer, version, &history.releases)
     }
 }
 

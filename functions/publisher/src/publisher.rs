@@ -168,8 +168,8 @@ impl Run<'_> {
                 Ok(done("status", Exit::Done, "statuses", json!(statuses)))
             }
             Command::History { layer } => {
-                let lines = history(engine, &layer).await.map_err(|error| failed(&error))?;
-                Ok(done("history", Exit::Done, "history", json!(lines)))
+                let history = history(engine, &layer).await.map_err(|error| failed(&error))?;
+                Ok(done("history", Exit::Done, "history", json!(history)))
             }
             Command::Verify { layer, release } => {
                 let verified = verify(engine, publisher.one(&layer)?, release).await;

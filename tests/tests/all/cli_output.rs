@@ -28,6 +28,7 @@ fn the_schema_takes_every_document_of_every_command() {
         &["refresh"],
         &["status"],
         &["history", "geo"],
+        &["history", "geo", "--rollout", "1"],
         &["verify", "geo"],
         &["functions", "list"],
         &["pin", "geo", "--reason", "audit"],
@@ -215,4 +216,31 @@ fn times_are_to_the_minute_and_name_their_zone() {
     let status = sandbox.cli(&["status"]).stdout;
     let (_, since) = status.split_once("pinned to release 1 since ").expect("the pin is shown");
     assert!(is_minute(&since[..16]) && since[16..].starts_with(" UTC\n"), "{status}");
+}
+
+#[test]
+fn history_tells_who_moved_what_and_when() {
+    let sandbox = released();
+    sandbox.upstream.publish("country.mmdb", &Mmdb::later(7).bytes());
+    assert_eq!(sandbox.cli(&["refresh"]).code, 0);
+    let ran = sandbox.cli(&["rollback", "geo"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let history = sandbox.cli(&["--json", "history", "geo"]).json();
+    let newest = &history["history"]["rollouts"][0];
+    let by = newest["by"].as_str().expect("who ordered it");
+    let told = ["cause", "from", "to", "state", "consumers", "reached"].map(|key| &newest[key]);
+    assert_eq!(
+        told,
+        [&json!("rollback"), &json!(2), &json!(1), &json!("ended"), &json!(2), &json!(2)]
+    );
+    let lines = sandbox.cli(&["history", "geo"]).stdout;
+    assert!(!by.is_empty() && lines.contains(&format!("rollback by {by}\n")), "{lines}");
+    let number = newest["number"].to_string();
+    let lines = sandbox.cli(&["history", "geo", "--rollout", &number]).stdout;
+    let row = lines.lines().last().expect("the function's row");
+    for cell in ["plain", "geo:2", "moved"] {
+        assert!(row.contains(cell), "{lines}");
+    }
+    let ran = sandbox.cli(&["history", "geo", "--rollout", "99"]);
+    assert!(ran.code == 2 && ran.stderr.contains("has no rollout 99"), "{ran:?}");
 }

@@ -1,42 +1,121 @@
-use freshlayer::history;
-use freshlayer::report::Exit;
+use freshlayer::report::{Exit, minute};
+use freshlayer::state::{Cause, Rollout};
+use freshlayer::{History, HistoryLine, RolloutLine, RolloutState, history, journal};
+use jiff::Timestamp;
 
 use crate::output::lines::{bytes, first_reasons};
 use crate::output::{Answer, Done, Stopped};
 use crate::references::layer_name;
 use crate::wiring::Host;
 
-/// List a layer's releases, newest first.
+/// List a layer's releases and rollouts, newest first.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The layer.
     layer: String,
+    /// Show what became of each function in one rollout.
+    #[arg(long, value_name = "NUMBER")]
+    rollout: Option<u64>,
 }
 
 pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
-    let history = history(&host.engine().await?, &layer_name(&args.layer)?).await?;
-    let mut lines =
-        row(["release", "version", "made (UTC)", "zip", "layer version", "marks", "why"]);
-    for line in &history {
-        let versions: Vec<String> =
-            line.layer_versions.iter().map(|(r, arn)| format!("{r}:{}", arn.version())).collect();
-        let versions = match versions.is_empty() {
-            true => "no layer version".to_owned(),
-            false => versions.join(" "),
-        };
-        lines.push_str(&row([
-            &line.seq.to_string(),
-            &line.version,
-            &line.created.strftime("%Y-%m-%d %H:%M").to_string(),
-            &bytes(line.zip_bytes),
-            &versions,
-            &line.marks.join(", "),
-            &first_reasons(&line.version_reasons),
-        ]));
+    let (engine, layer) = (host.engine().await?, layer_name(&args.layer)?);
+    if let Some(number) = args.rollout {
+        let rollout = journal(&engine, &layer, number).await?;
+        return Ok(Done::new(Exit::Done, consumers(&rollout), Answer::Rollout(rollout)));
     }
-    Ok(Done::new(Exit::Done, lines, Answer::History(history)))
+    let history = history(&engine, &layer).await?;
+    Ok(Done::new(Exit::Done, tables(&history), Answer::History(history)))
 }
 
-fn row([release, version, made, zip, layer_version, marks, why]: [&str; 7]) -> String {
+fn tables(history: &History) -> String {
+    let mut lines =
+        release_row(["release", "version", "made (UTC)", "zip", "layer version", "marks", "why"]);
+    lines.extend(history.releases.iter().map(release_line));
+    lines.push('\n');
+    let head = ["rollout", "from", "to", "began (UTC)", "ended (UTC)", "functions", "why"];
+    lines.push_str(&rollout_row(head));
+    lines.extend(history.rollouts.iter().map(rollout_line));
+    lines
+}
+
+fn release_line(line: &HistoryLine) -> String {
+    let versions: Vec<String> =
+        line.layer_versions.iter().map(|(r, arn)| format!("{r}:{}", arn.version())).collect();
+    let versions = match versions.is_empty() {
+        true => "no layer version".to_owned(),
+        false => versions.join(" "),
+    };
+    release_row([
+        &line.seq.to_string(),
+        &line.version,
+        &time(line.created),
+        &bytes(line.zip_bytes),
+        &versions,
+        &line.marks.join(", "),
+        &first_reasons(&line.version_reasons),
+    ])
+}
+
+fn rollout_line(line: &RolloutLine) -> String {
+    let ended = match (line.state, line.ended) {
+        (RolloutState::Ended, Some(at)) => time(at),
+        (RolloutState::Open, _) => "goes on".to_owned(),
+        _ => "replaced".to_owned(),
+    };
+    let cause = cause(line.cause);
+    rollout_row([
+        &line.number.to_string(),
+        &line.from.map_or("-".to_owned(), |from| from.to_string()),
+        &line.to.to_string(),
+        &time(line.started),
+        &ended,
+        &format!("{} of {}", line.reached, line.consumers),
+        &match line.by.is_empty() {
+            true => cause.to_owned(),
+            false => format!("{cause} by {}", line.by),
+        },
+    ])
+}
+
+fn consumers(rollout: &Rollout) -> String {
+    let mut lines = consumer_row(["place", "function", "came from", "what became of it"]);
+    for (place, notes) in &rollout.journal {
+        for (function, note) in notes {
+            let from = note
+                .from
+                .as_ref()
+                .map_or("-".to_owned(), |arn| format!("{}:{}", arn.layer_name(), arn.version()));
+            lines.push_str(&consumer_row([place, function.as_str(), &from, &note.outcome]));
+        }
+    }
+    lines
+}
+
+fn cause(cause: Cause) -> &'static str {
+    match cause {
+        Cause::NewRelease => "new release",
+        Cause::CatchUp => "release came late to a Region or an account",
+        Cause::Rollback => "rollback",
+        Cause::Pin => "pin",
+        Cause::Unpin => "unpin",
+        Cause::HandBack => "back to what was before freshlayer",
+    }
+}
+
+/// Writes a time whose zone stands in the header.
+fn time(at: Timestamp) -> String {
+    minute(at).replace(" UTC", "")
+}
+
+fn release_row([release, version, made, zip, layer_version, marks, why]: [&str; 7]) -> String {
     format!("{release:>7}  {version:8} {made:16}  {zip:>9}  {layer_version:16} {marks:23} {why}\n")
+}
+
+fn rollout_row([number, from, to, began, ended, functions, why]: [&str; 7]) -> String {
+    format!("{number:>7}  {from:>4}  {to:>4}  {began:16}  {ended:16}  {functions:12} {why}\n")
+}
+
+fn consumer_row([place, function, from, outcome]: [&str; 4]) -> String {
+    format!("{place:25} {function:32} {from:20} {outcome}\n")
 }

@@ -1,9 +1,9 @@
 use std::fmt::Write;
 
-use freshlayer::report::Exit;
+use freshlayer::report::{Exit, minute};
 use freshlayer::{LayerStatus, chain, status};
 
-use crate::output::lines::{Spread, age, consumer_line, time};
+use crate::output::lines::{Spread, age, consumer_line};
 use crate::output::{Answer, Done, Stopped};
 use crate::wiring::Host;
 
@@ -57,15 +57,15 @@ fn lines(status: &LayerStatus) -> String {
     }
     if let Some(pin) = &status.pinned {
         let why = pin.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-        let _ = writeln!(text, "  pinned to release {} since {}{why}", pin.release, time(pin.at));
+        let _ = writeln!(text, "  pinned to release {} since {}{why}", pin.release, minute(pin.at));
     }
     if let Some(freeze) = &status.frozen {
         let why = freeze.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-        let (at, by) = (time(freeze.at), &freeze.by);
+        let (at, by) = (minute(freeze.at), &freeze.by);
         let _ = writeln!(text, "  frozen since {at} by {by}{why}");
     }
     if let Some(order) = &status.handed_back {
-        let (at, by) = (time(order.at), &order.by);
+        let (at, by) = (minute(order.at), &order.by);
         let _ =
             writeln!(text, "  back on what functions used before freshlayer, since {at} by {by}");
     }

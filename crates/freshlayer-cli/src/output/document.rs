@@ -2,7 +2,8 @@
 
 use freshlayer::definition::DefinitionProblem;
 use freshlayer::report::Report;
-use freshlayer::{Examined, HistoryLine, LayerStatus, Pruned, Verified};
+use freshlayer::state::Rollout;
+use freshlayer::{Examined, History, LayerStatus, Pruned, Verified};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, Transform};
@@ -48,8 +49,10 @@ pub(crate) enum Answer {
     Layers(Vec<Report>),
     /// `status`: one per layer.
     Status(Vec<LayerStatus>),
-    /// `history`: one per release, newest first.
-    History(Vec<HistoryLine>),
+    /// `history`: releases and rollouts, newest first.
+    History(History),
+    /// `history --rollout`: what became of each consumer.
+    Rollout(Rollout),
     /// `verify`.
     Verified(Verified),
     /// `check`: what was read without a problem.

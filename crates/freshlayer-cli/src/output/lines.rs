@@ -2,8 +2,6 @@
 
 use std::fmt::Write;
 
-use jiff::Timestamp;
-
 use freshlayer::report::{ConsumerReport, ConsumerState, DatasetState, Outcome, Report};
 
 /// Writes what a run did with one layer.
@@ -111,11 +109,6 @@ pub(crate) fn bytes(count: u64) -> String {
 pub(crate) fn count(number: usize, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {noun}{plural}")
-}
-
-/// Writes a time to the minute.
-pub(crate) fn time(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 /// Writes an age in its largest unit.

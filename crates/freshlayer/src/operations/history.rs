@@ -7,7 +7,58 @@ use serde::Serialize;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::names::{LayerName, LayerVersionArn, RegionName};
-use crate::state::read_release;
+use crate::state::{Cause, Rollout, Session, read_release};
+
+/// How many of a layer's rollouts are listed.
+const ROLLOUTS_LISTED_MAX: usize = 100;
+
+/// What became of a layer, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct History {
+    /// The releases.
+    pub releases: Vec<HistoryLine>,
+    /// The newest 100 rollouts.
+    pub rollouts: Vec<RolloutLine>,
+}
+
+/// One rollout in a layer's history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RolloutLine {
+    /// Its number.
+    pub number: u64,
+    /// The release that consumers came from.
+    pub from: Option<u64>,
+    /// The release that consumers went to.
+    pub to: u64,
+    /// Why it began.
+    pub cause: Cause,
+    /// Who ordered it; empty where the publisher did.
+    pub by: String,
+    /// When it began.
+    #[schemars(with = "String")]
+    pub started: Timestamp,
+    /// How it stands.
+    pub state: RolloutState,
+    /// When every consumer was where it should be.
+    #[schemars(with = "Option<String>")]
+    pub ended: Option<Timestamp>,
+    /// How many consumers it met.
+    pub consumers: usize,
+    /// How many of them reached the release.
+    pub reached: usize,
+}
+
+/// How a rollout in a layer's history stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RolloutState {
+    /// Every consumer is where it should be, or waits for a person.
+    Ended,
+    /// It goes on.
+    Open,
+    /// A later rollout took its place before it ended.
+    Replaced,
+}
 
 /// One release in a layer's history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -29,19 +80,44 @@ pub struct HistoryLine {
     pub marks: Vec<String>,
 }
 
-/// Lists a layer's releases, newest first.
+/// Lists a layer's releases and rollouts, newest first.
 ///
 /// # Errors
 /// [`Error::NotPossible`] where the layer has no history, and the store's errors.
-pub async fn history(engine: &Engine, layer: &LayerName) -> Result<Vec<HistoryLine>, Error> {
+pub async fn history(engine: &Engine, layer: &LayerName) -> Result<History, Error> {
+    let session = with_history(engine, layer).await?;
+    Ok(History { releases: releases(engine, &session).await?, rollouts: rollouts(&session).await? })
+}
+
+/// Returns one rollout with what became of each consumer.
+///
+/// # Errors
+/// [`Error::NotPossible`] where the layer has no such rollout, and the store's errors.
+pub async fn journal(engine: &Engine, layer: &LayerName, number: u64) -> Result<Rollout, Error> {
+    let session = with_history(engine, layer).await?;
+    let rollout = session.read_rollout(number).await?;
+    rollout.ok_or_else(|| {
+        let newest = session.head().rollouts();
+        Error::NotPossible(format!(
+            "layer `{layer}` has no rollout {number}: `freshlayer history {layer}` lists those up to {newest}"
+        ))
+    })
+}
+
+async fn with_history<'a>(engine: &'a Engine, layer: &LayerName) -> Result<Session<'a>, Error> {
     let session = engine.session(layer).await?;
-    let head = session.head();
-    if head.newest() == 0 {
-        return Err(Error::NotPossible(format!("layer `{layer}` has no release yet")));
+    match session.head().newest() {
+        0 => Err(Error::NotPossible(format!("layer `{layer}` has no release yet"))),
+        _ => Ok(session),
     }
+}
+
+async fn releases(engine: &Engine, session: &Session<'_>) -> Result<Vec<HistoryLine>, Error> {
+    let head = session.head();
     let mut lines = Vec::new();
     for seq in (1..=head.newest()).rev() {
-        let Some(release) = read_release(engine.ports.store.as_ref(), layer, seq).await? else {
+        let store = engine.ports.store.as_ref();
+        let Some(release) = read_release(store, head.layer(), seq).await? else {
             continue;
         };
         let marks = [
@@ -60,4 +136,39 @@ pub async fn history(engine: &Engine, layer: &LayerName) -> Result<Vec<HistoryLi
         });
     }
     Ok(lines)
+}
+
+async fn rollouts(session: &Session<'_>) -> Result<Vec<RolloutLine>, Error> {
+    let open = session.rollout().await?;
+    let mut lines = Vec::new();
+    for number in (1..=session.head().rollouts()).rev().take(ROLLOUTS_LISTED_MAX) {
+        if let Some(open) = open.as_ref().filter(|open| open.number == number) {
+            lines.push(RolloutLine::of(open, RolloutState::Open));
+        } else if let Some(rollout) = session.read_rollout(number).await? {
+            let state = match rollout.ended {
+                Some(_) => RolloutState::Ended,
+                None => RolloutState::Replaced,
+            };
+            lines.push(RolloutLine::of(&rollout, state));
+        }
+    }
+    Ok(lines)
+}
+
+impl RolloutLine {
+    fn of(rollout: &Rollout, state: RolloutState) -> Self {
+        let notes = || rollout.journal.values().flat_map(|place| place.values());
+        Self {
+            number: rollout.number,
+            from: rollout.from,
+            to: rollout.to,
+            cause: rollout.cause,
+            by: rollout.by.clone(),
+            started: rollout.started,
+            state,
+            ended: rollout.ended,
+            consumers: notes().count(),
+            reached: notes().filter(|note| note.done).count(),
+        }
+    }
 }

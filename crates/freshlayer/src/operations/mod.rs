@@ -15,7 +15,7 @@ mod verify;
 pub use adopt::adopt;
 pub use doctor::{Examined, Finding, FindingKind, Mend, doctor};
 pub use freeze::{break_lease, freeze, give_lease_back, unfreeze};
-pub use history::{HistoryLine, history};
+pub use history::{History, HistoryLine, RolloutLine, RolloutState, history, journal};
 pub use pin::{Pinned, pin, unpin};
 pub use prune::{Kept, Prune, Pruned, PrunedRelease, prune};
 pub use pull::{Pulled, Wanted, pull, pull_version};

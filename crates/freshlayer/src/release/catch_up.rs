@@ -15,7 +15,7 @@ use crate::release::foreign::foreign_to;
 use crate::release::publish::{Failures, publish_in};
 use crate::release::recover::zip_of;
 use crate::report::{Reason, Why};
-use crate::state::{Announced, Cause, Head, LayerZip, Lease, Leased, Outline, Release, Session};
+use crate::state::{Announced, Head, LayerZip, Lease, Leased, Outline, Release, Session};
 
 /// How far the Regions are.
 pub(crate) enum Caught {
@@ -83,7 +83,7 @@ pub(crate) async fn catch_up(
             // Functions there may have been waiting for nothing but this.
             let anybody = reached.iter().any(|(_, reached)| reached.failure.is_none());
             if anybody && head.rollout().is_none() && head.desired() == Some(wanted.outline.seq) {
-                head.roll(wanted.outline.seq, Cause::CatchUp, "", now);
+                head.roll_again(wanted.outline.seq, now);
             }
         })
         .await?;

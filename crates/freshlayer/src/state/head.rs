@@ -353,9 +353,10 @@ impl Head {
 
     /// Makes a release the one that consumers shall be on, and opens its rollout.
     pub(crate) fn promote(&mut self, release: &Release, now: Timestamp) {
+        let from = self.desired();
         self.go_to(release);
         self.unpublished = None;
-        self.roll(release.seq, Cause::NewRelease, "", now);
+        self.roll(from, release.seq, Cause::NewRelease, "", now);
     }
 
     fn go_to(&mut self, release: &Release) {
@@ -369,12 +370,17 @@ impl Head {
         self.outline = Some(release.outline());
     }
 
+    /// Opens the rollout to a release that a Region or an account got later than the others.
+    pub(crate) fn roll_again(&mut self, to: u64, now: Timestamp) {
+        self.roll(self.stable, to, Cause::CatchUp, "", now);
+    }
+
     /// Opens a rollout: from now on consumers are looked at until every one is there.
-    pub(crate) fn roll(&mut self, to: u64, cause: Cause, by: &str, now: Timestamp) {
+    fn roll(&mut self, from: Option<u64>, to: u64, cause: Cause, by: &str, now: Timestamp) {
         self.rollouts += 1;
         self.rollout = Some(OpenRollout {
             number: self.rollouts,
-            from: self.stable.filter(|from| *from != to),
+            from: from.filter(|from| *from != to),
             to,
             cause,
             by: by.to_owned(),
@@ -488,24 +494,26 @@ impl Head {
         self.rejected.retain(|known| !wanted(&known.dataset, &known.digest));
         self.unpublished = None;
         self.handed_back = None;
+        let left = self.desired();
         self.go_to(target);
         self.served.retain(|seq| *seq <= target.seq);
-        self.roll(target.seq, Cause::Rollback, &order.by, order.at);
+        self.roll(left, target.seq, Cause::Rollback, &order.by, order.at);
     }
 
     /// Stays on a release until unpinned.
     pub(crate) fn pin(&mut self, pin: Pin) {
-        let (release, by, at) = (pin.release, pin.by.clone(), pin.at);
+        let (from, release, by, at) = (self.desired(), pin.release, pin.by.clone(), pin.at);
         self.pin = Some(pin);
-        self.roll(release, Cause::Pin, &by, at);
+        self.roll(from, release, Cause::Pin, &by, at);
     }
 
     /// Takes back a pin and an order to hand the functions back.
     pub(crate) fn unpin(&mut self, order: &Ordered) {
+        let from = self.desired();
         self.pin = None;
         self.handed_back = None;
         if let Some(current) = self.current {
-            self.roll(current, Cause::Unpin, &order.by, order.at);
+            self.roll(from, current, Cause::Unpin, &order.by, order.at);
         }
     }
 
@@ -539,7 +547,7 @@ impl Head {
         let (by, at) = (order.by.clone(), order.at);
         self.handed_back = Some(order);
         if let Some(to) = self.desired() {
-            self.roll(to, Cause::HandBack, &by, at);
+            self.roll(None, to, Cause::HandBack, &by, at);
         }
     }
 

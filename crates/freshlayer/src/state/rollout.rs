@@ -49,7 +49,7 @@ pub struct OpenRollout {
 }
 
 /// A rollout with its journal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rollout {
     /// Number of the object's format.
     pub format: u32,
@@ -66,8 +66,10 @@ pub struct Rollout {
     /// Who ordered it; empty where the publisher did.
     pub by: String,
     /// When it began.
+    #[schemars(with = "String")]
     pub started: Timestamp,
     /// When every consumer was where it should be; absent where it goes on or another rollout took its place.
+    #[schemars(with = "Option<String>")]
     pub ended: Option<Timestamp>,
     /// How often it was tried again for failures that pass.
     pub tries: u32,
@@ -79,7 +81,7 @@ pub struct Rollout {
 pub type Journal = BTreeMap<String, BTreeMap<FunctionName, ConsumerNote>>;
 
 /// What became of one consumer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConsumerNote {
     /// The layer version that it was on when the rollout met it.
     pub from: Option<LayerVersionArn>,
