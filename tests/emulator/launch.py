@@ -26,8 +26,23 @@ def end_with_parent():
 MERGED = tempfile.mkdtemp(prefix="freshlayer-emulator-")
 threading.Thread(target=end_with_parent, daemon=True).start()
 
+import ministack.core.iam_actions as iam_actions  # noqa: E402
 import ministack.services.lambda_svc as lambda_service  # noqa: E402
 from ministack.app import main  # noqa: E402
+
+real_resource = iam_actions.extract_resource_arn
+
+
+def resource(service, method, path, headers, body, query_params, region, account):
+    """Names the version that a DeleteFunction with a qualifier is about, as Lambda does."""
+    found = real_resource(service, method, path, headers, body, query_params, region, account)
+    qualifier = query_params.get("Qualifier")
+    if service == "lambda" and method == "DELETE" and qualifier and ":function:" in found:
+        return f"{found}:{qualifier if isinstance(qualifier, str) else qualifier[0]}"
+    return found
+
+
+iam_actions.extract_resource_arn = resource
 
 real_list = lambda_service._list_functions
 
