@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use freshlayer::ports::{
-    Consumer, Fleet, FleetError, FunctionName, Glimpse, PortError, Step, User,
+    CodeStorage, Consumer, Fleet, FleetError, FunctionName, Glimpse, PortError, Step, User,
 };
 use freshlayer::{LAYER_BYTES_MAX, LayerVersionArn};
 
@@ -317,6 +317,10 @@ impl Fleet for FolderFleet {
         let functions = self.list()?;
         let named = functions.iter().flat_map(Function::users);
         Ok(named.filter(|(arn, _)| arn.layer() == of.layer()).collect())
+    }
+
+    async fn storage(&self) -> Result<Option<CodeStorage>, PortError> {
+        Ok(None)
     }
 
     async fn apply(&self, step: &Step) -> Result<Consumer, FleetError> {

@@ -13,9 +13,9 @@ use async_trait::async_trait;
 use crate::definition::Destinations;
 use crate::names::{LayerName, LayerVersionArn, RegionName};
 use crate::ports::{
-    Consumer, Created, Etag, Event, Events, Fetch, Fleet, FleetError, Glimpse, Key, LayerVersion,
-    ListedVersion, Located, Payload, PortError, Ports, Promotion, Publication, Region, Regions,
-    Registry, Replaced, Request, Source, SourceError, Step, Store, Stored, User,
+    CodeStorage, Consumer, Created, Etag, Event, Events, Fetch, Fleet, FleetError, Glimpse, Key,
+    LayerVersion, ListedVersion, Located, Payload, PortError, Ports, Promotion, Publication,
+    Region, Regions, Registry, Replaced, Request, Source, SourceError, Step, Store, Stored, User,
 };
 
 /// What happens at a call.
@@ -221,6 +221,10 @@ impl Fleet for Struck<dyn Fleet> {
         of: &LayerVersionArn,
     ) -> Result<BTreeMap<LayerVersionArn, User>, PortError> {
         struck!(self, "fleet.in_use", |e| e, self.inner.in_use(of))
+    }
+
+    async fn storage(&self) -> Result<Option<CodeStorage>, PortError> {
+        struck!(self, "fleet.storage", |e| e, self.inner.storage())
     }
 
     async fn apply(&self, step: &Step) -> Result<Consumer, FleetError> {

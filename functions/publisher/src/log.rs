@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use freshlayer::LayerName;
-use freshlayer::ports::{Event, Events};
+use freshlayer::ports::{CodeStorage, Event, Events};
 use freshlayer::report::{Outcome, Report};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -76,6 +76,10 @@ fn metrics(report: &Report, now: Timestamp) -> Value {
     let upstream = report.release.as_ref().and_then(|release| release.upstream_modified);
     if let Some(upstream) = upstream {
         values.push(("UpstreamAgeDays", "None", json!(days(now, upstream))));
+    }
+    let fullest = report.places.iter().filter_map(|place| place.storage).map(CodeStorage::percent);
+    if let Some(fullest) = fullest.max() {
+        values.push(("CodeStoragePercent", "Percent", json!(fullest)));
     }
     let named: Vec<Value> =
         values.iter().map(|(name, unit, _)| json!({"Name": name, "Unit": unit})).collect();

@@ -8,7 +8,10 @@ use freshlayer::definition::{Definition, read_file};
 use freshlayer::ports::{Peers, Ports};
 use freshlayer::report::{ConsumerState, Exit, Report};
 use freshlayer::state::Owner;
-use freshlayer::{Attention, Back, Engine, LayerVersionArn, Retry, pin, refresh, rollback};
+use freshlayer::{
+    Attention, Back, Engine, Finding, FindingKind, LayerVersionArn, Mend, Retry, doctor, pin,
+    refresh, rollback, status,
+};
 use freshlayer_aws::Pace;
 use freshlayer_local::FileSource;
 use freshlayer_tests::clock::VirtualClock;
@@ -313,6 +316,27 @@ fn a_full_code_storage_keeps_the_last_release() {
         world.aws.leave_room(u64::MAX);
         assert_eq!(world.refresh(&world.aws).await.exit(), Exit::Done);
         assert_eq!(world.aws.published("geo").len(), 2);
+    });
+}
+
+#[test]
+fn a_code_storage_that_fills_up_is_told_of_before_it_is_full() {
+    block_on(async {
+        let world = World::before_a_new_build().await;
+        world.refresh(&world.aws).await;
+        world.aws.leave_room(100);
+        let report = world.refresh(&world.aws).await;
+        let measured = report.places[0].storage.expect("it was asked");
+        assert!(measured.percent() >= 80 && measured.percent() < 100, "{measured:?}");
+        let engine = world.engine(&world.aws, "a person", pace());
+        let status = status(&engine, &world.definition).await.expect("it can be asked");
+        assert_eq!(status.storage[0].storage, measured);
+        let found = doctor(&engine, &world.definition, Mend::Look).await.expect("it can be asked");
+        let full = |finding: &Finding| finding.kind == FindingKind::FullStorage;
+        assert!(found.findings.iter().any(full), "{found:#?}");
+        world.aws.leave_room(u64::MAX);
+        let found = doctor(&engine, &world.definition, Mend::Look).await.expect("it can be asked");
+        assert!(!found.findings.iter().any(full), "{found:#?}");
     });
 }
 

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use freshlayer::LayerVersionArn;
 use freshlayer::ports::{
-    Consumer, Fleet, FleetError, FunctionName, Glimpse, PortError, Step, User,
+    CodeStorage, Consumer, Fleet, FleetError, FunctionName, Glimpse, PortError, Step, User,
 };
 
 use crate::{Fault, Pace};
@@ -95,6 +95,10 @@ impl Fleet for LambdaFleet {
         of: &LayerVersionArn,
     ) -> Result<BTreeMap<LayerVersionArn, User>, PortError> {
         Ok(self.named(of.layer()).await?)
+    }
+
+    async fn storage(&self) -> Result<Option<CodeStorage>, PortError> {
+        Ok(self.code_storage().await?)
     }
 
     async fn apply(&self, step: &Step) -> Result<Consumer, FleetError> {

@@ -4,7 +4,9 @@ use aws_sdk_lambda::operation::list_functions::ListFunctionsOutput;
 use aws_sdk_lambda::types::{FunctionConfiguration, FunctionVersion};
 use aws_sdk_resourcegroupstagging::types::TagFilter;
 use freshlayer::LayerVersionArn;
-use freshlayer::ports::{Consumer, FunctionName, Glimpse, Look, PublishedVersion, Update, User};
+use freshlayer::ports::{
+    CodeStorage, Consumer, FunctionName, Glimpse, Look, PublishedVersion, Update, User,
+};
 
 use super::consumer::{
     architectures, configuration, layers, number, published, unqualified, update,
@@ -23,6 +25,17 @@ struct Listed {
 }
 
 impl LambdaFleet {
+    pub(super) async fn code_storage(&self) -> Result<Option<CodeStorage>, Fault> {
+        self.pace.turn().await;
+        let asked = self.lambda.get_account_settings().send().await;
+        let settings = asked.map_err(Fault::of("GetAccountSettings"))?;
+        let bytes = |size: i64| u64::try_from(size).ok();
+        let used = settings.account_usage().and_then(|usage| bytes(usage.total_code_size()));
+        let limit = settings.account_limit().and_then(|limit| bytes(limit.total_code_size()));
+        let storage = used.zip(limit.filter(|limit| *limit > 0));
+        Ok(storage.map(|(used_bytes, limit_bytes)| CodeStorage { used_bytes, limit_bytes }))
+    }
+
     /// Finds every consumer: one call per 50 functions and versions, and one for the tags. Of functions that changed
     /// under our hands the list may lag, so they are read anew.
     pub(super) async fn list_consumers(

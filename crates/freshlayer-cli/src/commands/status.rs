@@ -3,7 +3,7 @@ use std::fmt::Write;
 use freshlayer::report::{Exit, minute};
 use freshlayer::{LayerStatus, chain, status};
 
-use crate::output::lines::{Spread, age, consumer_line};
+use crate::output::lines::{Spread, age, bytes, consumer_line};
 use crate::output::{Answer, Done, Stopped};
 use crate::wiring::Host;
 
@@ -54,6 +54,11 @@ fn lines(status: &LayerStatus) -> String {
     for unknown in &status.unknown {
         let (place, reason) = unknown.split_once(": ").unwrap_or((unknown, "no reason given"));
         let _ = writeln!(text, "  functions in {place} could not be listed: {reason}");
+    }
+    for line in &status.storage {
+        let (used, limit) = (bytes(line.storage.used_bytes), bytes(line.storage.limit_bytes));
+        let percent = line.storage.percent();
+        let _ = writeln!(text, "  code storage in {}: {used} of {limit}, {percent} %", line.place);
     }
     if let Some(pin) = &status.pinned {
         let why = pin.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();

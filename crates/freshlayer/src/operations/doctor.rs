@@ -65,6 +65,8 @@ pub enum FindingKind {
     FunctionWithoutVersion,
     /// A rollout that is open though no publisher works on it.
     OpenRollout,
+    /// A code storage that is nearly full.
+    FullStorage,
     /// A place that could not be asked.
     Unreachable,
 }
@@ -181,7 +183,23 @@ impl RegionView {
         self.deleted_versions(session, examined).await?;
         self.orphaned_versions(session, definition, examined).await;
         self.functions(session.head(), examined);
+        self.storage(examined).await;
         Ok(())
+    }
+
+    /// Code storage that is nearly full. What cannot be asked was told of by the look.
+    async fn storage(&self, examined: &mut Examined) {
+        for (place, fleet) in self.region.places() {
+            let Ok(Some(storage)) = fleet.storage().await else { continue };
+            if storage.is_nearly_full() {
+                let percent = storage.percent();
+                let text = format!(
+                    "the code storage in {place} is {percent} % full: at 100 % nothing can be published or deployed \
+                     there. Delete old versions of functions and layers; `freshlayer prune` frees those of this layer"
+                );
+                examined.find(FindingKind::FullStorage, text);
+            }
+        }
     }
 
     /// Layer versions that the state names, and that do not exist.

@@ -7,7 +7,8 @@ use serde::Serialize;
 use crate::definition::Definition;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::names::{DatasetName, Digest, LayerName};
+use crate::names::{DatasetName, Digest, LayerName, Place};
+use crate::ports::CodeStorage;
 use crate::problem::Problem;
 use crate::report::{ConsumerReport, ReleaseReport, Why, minute};
 use crate::rollout::{Known, Places, Target, outline_report, plan};
@@ -26,6 +27,8 @@ pub struct LayerStatus {
     pub datasets: Vec<DatasetAge>,
     /// Every consumer.
     pub consumers: Vec<ConsumerReport>,
+    /// How full each place's code storage is, where the host has a limit.
+    pub storage: Vec<StorageLine>,
     /// The places whose consumers could not be asked, and why.
     pub unknown: Vec<String>,
     /// A person's order to stay on a release.
@@ -40,6 +43,17 @@ pub struct LayerStatus {
     pub rejected: Vec<Problem>,
     /// Who works on the layer, until when at the latest.
     pub lease: Option<String>,
+}
+
+/// The code storage of a place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct StorageLine {
+    /// The place.
+    #[serde(flatten)]
+    pub place: Place,
+    /// How full it is.
+    #[serde(flatten)]
+    pub storage: CodeStorage,
 }
 
 /// The age of a dataset.
@@ -64,6 +78,7 @@ pub async fn status(engine: &Engine, definition: &Definition) -> Result<LayerSta
         stable: head.stable(),
         datasets: Vec::new(),
         consumers: Vec::new(),
+        storage: Vec::new(),
         unknown: Vec::new(),
         pinned: head.pinned().cloned(),
         frozen: head.frozen().cloned(),
@@ -85,6 +100,8 @@ pub async fn status(engine: &Engine, definition: &Definition) -> Result<LayerSta
     let regions = engine.ports.regions.of(&definition.destinations).await;
     let places = Places::of(head, target.outline.seq, &regions);
     let mut world = places.observe(head, target.outline.seq).await;
+    let storage = places.storage().await.into_iter();
+    status.storage = storage.map(|(place, storage)| StorageLine { place, storage }).collect();
     let strays = places.look_closely(&mut world).await;
     let intent = target.intent(&session, definition).await?;
     let (plan, moved) = (plan(&intent, &world, None, now), BTreeSet::new());

@@ -18,6 +18,7 @@ use crate::names::LayerVersionArn;
 /// - `apply` does one step if the function is still as it was observed (its revision id), and answers with the function
 ///   as it is then. It changes nothing but what the step names (I5). A step that is already done answers as done.
 /// - A function that was changed meanwhile gives [`FleetError::Changed`], and nothing is written.
+/// - `storage` is the account's, with all that others keep there.
 /// - `in_use` reports every reference: `$LATEST` and all published versions, with or without an alias.
 #[async_trait]
 pub trait Fleet: Send + Sync {
@@ -43,11 +44,41 @@ pub trait Fleet: Send + Sync {
         of: &LayerVersionArn,
     ) -> Result<BTreeMap<LayerVersionArn, User>, PortError>;
 
+    /// Tells how full the code storage is; `None` where the host has no limit.
+    ///
+    /// # Errors
+    /// What the adapter says.
+    async fn storage(&self) -> Result<Option<CodeStorage>, PortError>;
+
     /// Does one step.
     ///
     /// # Errors
     /// [`FleetError`].
     async fn apply(&self, step: &Step) -> Result<Consumer, FleetError>;
+}
+
+/// The alarm `FullCodeStorage` of the template begins here, too.
+const NEARLY_FULL_PERCENT: u64 = 80;
+
+/// The code storage of an account in a Region: layer versions and function versions share it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CodeStorage {
+    /// Bytes that are used.
+    pub used_bytes: u64,
+    /// Bytes that there are.
+    pub limit_bytes: u64,
+}
+
+impl CodeStorage {
+    /// Returns how full it is, in whole percent.
+    pub fn percent(self) -> u64 {
+        self.used_bytes.saturating_mul(100) / self.limit_bytes.max(1)
+    }
+
+    /// Tells whether a person should make room: deployments of every team stop when it is full.
+    pub fn is_nearly_full(self) -> bool {
+        self.percent() >= NEARLY_FULL_PERCENT
+    }
 }
 
 /// What a glance tells.

@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub use clock::{Clock, Peers};
 pub use events::{Event, Events, Stage};
 pub use fleet::{
-    Alias, Configuration, Consumer, Fleet, FleetError, FunctionName, Glimpse, Look,
+    Alias, CodeStorage, Configuration, Consumer, Fleet, FleetError, FunctionName, Glimpse, Look,
     PublishedVersion, Routing, Step, Unqualified, Update, User,
 };
 pub use regions::{Region, Regions};

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::names::{DatasetName, LayerName, LayerVersionArn, Place, RegionName};
-use crate::ports::{FunctionName, Stage, UpstreamFacts};
+use crate::ports::{CodeStorage, FunctionName, Stage, UpstreamFacts};
 use crate::problem::Problem;
 
 pub use outcome::Outcome;
@@ -110,6 +110,9 @@ pub struct PlaceReport {
     pub place: Place,
     /// Its layer version of the release.
     pub layer_version: Option<LayerVersionArn>,
+    /// How full the code storage is, where the host has a limit and was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage: Option<CodeStorage>,
     /// Why it is not done; the others go on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Reason>,

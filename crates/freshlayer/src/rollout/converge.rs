@@ -1,7 +1,7 @@
 //! The level-triggered loop at the end of every run: observe, plan, act, until every function is where it belongs; then
 //! write down what was learned, and say so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -16,7 +16,7 @@ use crate::engine::{Attention, Run};
 use crate::error::Error;
 use crate::intake::gather::{Accepted, Ledger};
 use crate::names::Place;
-use crate::ports::{FunctionName, Region, Stage};
+use crate::ports::{CodeStorage, FunctionName, Region, Stage};
 use crate::release::catch_up::{Caught, Wanted, catch_up};
 use crate::release::publish::Failures;
 use crate::report::{ConsumerReport, Facts, LastLook, PlaceReport, Report, Why, outcome};
@@ -64,6 +64,7 @@ struct Came {
     moved: BTreeSet<(Place, FunctionName)>,
     rollout: Option<Rollout>,
     steps: usize,
+    storage: BTreeMap<Place, CodeStorage>,
     failures: Failures,
 }
 
@@ -125,6 +126,7 @@ impl Converge<'_, '_, '_> {
             strays: Strays::new(),
             moved: BTreeSet::new(),
             steps: 0,
+            storage: BTreeMap::new(),
             failures,
         };
         let mut pauses = engine.retry_pauses.iter();
@@ -190,6 +192,7 @@ impl Converge<'_, '_, '_> {
         }
         came.plan =
             plan(&came.intent, &came.world, came.rollout.as_ref(), engine.ports.clock.now());
+        came.storage = here.storage().await;
         if let Some(running) = running {
             running.done(0);
         }
@@ -262,6 +265,7 @@ impl Converge<'_, '_, '_> {
         let all = regions.iter().flat_map(Region::places).map(|(place, _)| PlaceReport {
             layer_version: head.version(target.outline.seq, &place.region).cloned(),
             place,
+            storage: None,
             failure: None,
         });
         all.collect()
@@ -325,7 +329,7 @@ impl Converge<'_, '_, '_> {
         let head = self.session.head();
         let version = |place: &Place| head.version(target.outline.seq, &place.region).cloned();
         let failure = |place: &Place| came.failures.get(&place.region).cloned();
-        let places = places(&came.world, version, failure);
+        let places = places(&came.world, version, failure, &came.storage);
         let end = End::of(&places, &consumers);
         if came.is_worth_a_note(&end)
             && self.session.head().rollout().is_some()

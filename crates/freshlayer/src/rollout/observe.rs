@@ -11,7 +11,9 @@ use super::act::{Strays, Stuck};
 use super::plan::{PlaceView, World};
 use crate::error::{Error, chain};
 use crate::names::{Digest, LayerName, LayerVersionArn, Place, RegionName};
-use crate::ports::{Consumer, Fleet, FunctionName, Glimpse, PortError, Region, Registry, Step};
+use crate::ports::{
+    CodeStorage, Consumer, Fleet, FunctionName, Glimpse, PortError, Region, Registry, Step,
+};
 use crate::release::publish::made_by_freshlayer;
 use crate::report::{Reason, Why};
 use crate::state::{Head, Looked};
@@ -69,6 +71,15 @@ impl Places {
             PlaceView { place, version, consumers, foreign }
         });
         World { places: join_all(views).await }
+    }
+
+    /// Asks each place how full its code storage is. What cannot be asked is left out: no run fails for a measure.
+    pub(crate) async fn storage(&self) -> BTreeMap<Place, CodeStorage> {
+        let asked = self.here.iter().map(|here| async move {
+            let storage = here.fleet.storage().await.ok().flatten()?;
+            Some((here.place.clone(), storage))
+        });
+        join_all(asked).await.into_iter().flatten().collect()
     }
 
     /// Looks closely at every function of which only a list was read. Functions that cannot be read are told of, and

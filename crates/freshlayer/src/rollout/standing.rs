@@ -1,11 +1,11 @@
 //! Where every consumer stands, in the words of the report: a pure function of what is known.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::act::{Strays, Stuck};
 use super::plan::{PlaceView, Plan, Standing, World};
 use crate::names::{LayerVersionArn, Place};
-use crate::ports::{Configuration, Consumer, FunctionName};
+use crate::ports::{CodeStorage, Configuration, Consumer, FunctionName};
 use crate::report::{ConsumerReport, ConsumerState, PlaceReport, Reason, Why};
 
 /// What is known after a run, or before one.
@@ -68,12 +68,14 @@ pub(crate) fn places(
     world: &World,
     version: impl Fn(&Place) -> Option<LayerVersionArn>,
     failure: impl Fn(&Place) -> Option<Reason>,
+    storage: &BTreeMap<Place, CodeStorage>,
 ) -> Vec<PlaceReport> {
     let mut reports: Vec<PlaceReport> = world
         .places
         .iter()
         .map(|view| PlaceReport {
             layer_version: version(&view.place),
+            storage: storage.get(&view.place).copied(),
             failure: failure(&view.place).or_else(|| view.consumers.as_ref().err().cloned()),
             place: view.place.clone(),
         })
