@@ -15,11 +15,11 @@ use crate::sources::Sources;
 use freshlayer::definition::Definition;
 use freshlayer::ports::{FunctionName, Ports, Regions, Store};
 use freshlayer::state::Owner;
-use freshlayer::{Attention, Engine};
+use freshlayer::{Attention, Digest, Engine};
 use freshlayer_http::{Credentials, HttpSource, Secret, Settings};
 use freshlayer_local::{
-    FileSource, FolderFleet, FolderRegions, FolderRegistry, FolderStore, ProcessPeers, SystemClock,
-    sweep,
+    FileSource, FolderFleet, FolderRegions, FolderRegistry, FolderStore, HostFolders, ProcessPeers,
+    SystemClock, clear, sweep,
 };
 use nix::unistd::{User, getuid};
 
@@ -89,6 +89,21 @@ impl Host {
         self.root.join("pulled")
     }
 
+    /// Removes what this machine keeps of pruned releases and of runs that were killed.
+    pub(crate) fn clear_leftovers<'a>(&self, pruned: impl Iterator<Item = &'a Digest>) {
+        let folders = HostFolders {
+            root: &self.root,
+            state: &self.state(),
+            pulled: &self.pulled(),
+            merged: &self.merged(),
+        };
+        clear(folders, pruned);
+    }
+
+    fn state(&self) -> PathBuf {
+        self.root.join("state")
+    }
+
     /// Makes an engine. Leftovers of runs that were killed are removed on the way.
     pub(crate) async fn engine(&self) -> Result<Engine, Stopped> {
         let settings = Settings { maxmind: maxmind_account(), ..Settings::default() };
@@ -120,7 +135,7 @@ impl Host {
     async fn state_and_regions(&self) -> Result<StateAndRegions, Stopped> {
         match self.target {
             Target::Local => Ok((
-                Arc::new(FolderStore::new(self.root.join("state"))),
+                Arc::new(FolderStore::new(self.state())),
                 Arc::new(FolderRegions::new(self.registry(), self.fleet())),
             )),
             Target::Aws => self.account().await,

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use freshlayer::ports::Peers;
 use tempfile::NamedTempFile;
@@ -39,8 +40,18 @@ pub(crate) fn create_from(path: &Path, source: &Path) -> io::Result<bool> {
     File::open(source).and_then(|file| file.sync_all()).map_err(at("flush", source))?;
     match link(source, path) {
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => create_copy(path, source),
+        Ok(false) => {
+            touch(path);
+            Ok(false)
+        }
         done => done,
     }
+}
+
+/// Makes a file that is wanted again look new, so that a prune leaves it. A file of another user is left as it is.
+fn touch(path: &Path) {
+    let file = File::options().append(true).open(path);
+    let _may_stay = file.and_then(|file| file.set_modified(SystemTime::now()));
 }
 
 /// As [`create`], with a copy of a file's content: what happens to the file later does not matter.

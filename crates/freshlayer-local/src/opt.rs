@@ -1,5 +1,6 @@
 //! The `/opt` of a list of layer versions, as Lambda merges it.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::durable::{self, UNFINISHED};
 use crate::registry::{FolderRegistry, OPT};
+
+/// Ends the name of the list of folders that a merged one was made of.
+pub(crate) const PARTS: &str = "parts";
 
 /// Why an `/opt` cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -42,8 +46,7 @@ pub fn merged_opt(
 ) -> Result<PathBuf, OptError> {
     let unpacked: Vec<PathBuf> =
         layers.iter().map(|arn| unpacked(registry, arn)).collect::<Result<_, _>>()?;
-    let list: String = layers.iter().map(|arn| format!("{arn}\n")).collect();
-    merge(&unpacked, &list, merged)
+    merge(&unpacked, merged)
 }
 
 /// As [`merged_opt`], from zips whose names are their digests. Each is unpacked beside its zip; one of ours is
@@ -65,8 +68,7 @@ pub fn merged_zips(zips: &[(LayerName, PathBuf)], merged: &Path) -> Result<PathB
         })?;
         unpacked.push(target);
     }
-    let list: String = unpacked.iter().map(|folder| format!("{}\n", folder.display())).collect();
-    merge(&unpacked, &list, merged)
+    merge(&unpacked, merged)
 }
 
 /// A layer of ours carries its manifest.
@@ -95,13 +97,19 @@ fn unpack(zip: &Path, folder: &Path) -> Result<(), String> {
     archive.extract(folder).map_err(|error| error.to_string())
 }
 
-/// Merges folders in order, once per list.
-fn merge(unpacked: &[PathBuf], list: &str, merged: &Path) -> Result<PathBuf, OptError> {
+/// Merges folders in order, once per list. The list is kept beside the result.
+fn merge(unpacked: &[PathBuf], merged: &Path) -> Result<PathBuf, OptError> {
     if let [only] = unpacked {
         return Ok(only.clone());
     }
-    let name = freshlayer::Digest::of(Sha256::new_with_prefix(list));
+    let mut parts = String::new();
+    for folder in unpacked {
+        let folder = folder.canonicalize().map_err(durable::at("find", folder))?;
+        let _ = writeln!(parts, "{}", folder.display());
+    }
+    let name = freshlayer::Digest::of(Sha256::new_with_prefix(&parts));
     let target = merged.join(name.short());
+    durable::create(&target.with_extension(PARTS), parts.as_bytes())?;
     finished_once(&target, |fresh| {
         for folder in unpacked {
             overlay(folder, fresh)?;

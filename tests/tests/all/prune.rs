@@ -1,6 +1,9 @@
 //! Pruning: nothing that anybody can need is deleted (I6), and what nobody needs is.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use freshlayer::faults::{Faults, Strike};
 use freshlayer::ports::FunctionName;
@@ -158,4 +161,63 @@ fn the_command_says_what_went_and_why_the_rest_stays() {
     );
     let again = sandbox.cli(&["prune", "geo", "--keep", "1", "--json"]);
     assert_eq!(again.json()["pruned"][0]["releases"], serde_json::json!([]));
+}
+
+/// Defect 2 of the first day of use: 7.7 GB of pruned data lay in the caches of this machine.
+#[test]
+fn nothing_of_a_pruned_release_stays_on_this_machine() {
+    let sandbox = with_releases(1);
+    sandbox.layer("other", GEO);
+    assert_eq!(sandbox.refresh("other").exit(), Exit::Done);
+    assert_eq!(sandbox.cli(&["exec", "geo", "other", "--", "true"]).code, 0);
+    let first = sandbox.cli(&["pull", "geo", "--to", "first", "--json"]).json();
+    let zip = sandbox.path(first["pulled"][0]["zip"].as_str().expect("a path"));
+    assert!(zip.exists() && zip.with_extension("opt").exists());
+    for days in [3, 4] {
+        sandbox.upstream.publish("country.mmdb", &Mmdb::later(days).bytes());
+        assert_eq!(sandbox.refresh("geo").exit(), Exit::Done);
+    }
+    assert_eq!(sandbox.cli(&["exec", "geo", "other", "--", "true"]).code, 0);
+    let ran = sandbox.cli(&["prune", "--keep", "0"]);
+    assert!(ran.stdout.contains("release 1  pruned"), "{ran:?}");
+    assert!(!zip.exists() && !zip.with_extension("opt").exists());
+    assert_eq!(files_in(&sandbox.path("host/layers/geo/1")), 0, "the folder keeps the number");
+    assert_eq!(
+        files_in(&sandbox.path("host/opt")),
+        2,
+        "what is merged of served layers, and its list"
+    );
+}
+
+/// Defect 3 of the first day of use: what killed runs left behind was never cleared away.
+#[test]
+fn leftovers_of_killed_runs_are_cleared_once_they_are_old() {
+    let sandbox = with_releases(1);
+    let blobs = sandbox.path("host/state/blobs");
+    let unfinished = [".unfinished-a", ".unfinished-b"].map(|name| blobs.join(name));
+    let unnamed = ["a", "b"].map(|digit| blobs.join(format!("{}.zip", digit.repeat(64))));
+    let long_ago = SystemTime::now() - Duration::from_hours(25);
+    for files in [&unfinished, &unnamed] {
+        for file in files {
+            std::fs::write(file, "a part").expect("writable");
+        }
+        let old = File::options().append(true).open(&files[0]).expect("it was written");
+        old.set_modified(long_ago).expect("ours");
+    }
+    let named = std::fs::read_dir(&blobs).expect("readable").flatten().map(|entry| entry.path());
+    for file in named.filter(|file| !unfinished.contains(file) && !unnamed.contains(file)) {
+        let file = File::options().append(true).open(file).expect("it is there");
+        file.set_modified(long_ago).expect("ours");
+    }
+    assert_eq!(sandbox.cli(&["prune", "--dry-run"]).code, 0);
+    assert_eq!(files_in(&blobs), 5, "a preview deletes nothing");
+    assert_eq!(sandbox.cli(&["prune"]).code, 0);
+    let stays: Vec<bool> = unfinished.iter().chain(&unnamed).map(|file| file.exists()).collect();
+    assert_eq!(stays, [false, true, false, true], "the new ones may belong to a run");
+    assert_eq!(files_in(&blobs), 3, "what a record names stays, however old it is");
+    assert_eq!(sandbox.cli(&["verify", "geo"]).code, 0);
+}
+
+fn files_in(folder: &Path) -> usize {
+    std::fs::read_dir(folder).expect("readable").count()
 }

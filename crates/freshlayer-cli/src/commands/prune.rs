@@ -32,6 +32,10 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
         let pruned = prune(&engine, definition, args.keep, mode).await;
         all.push(pruned.unwrap_or_else(|error| Pruned::failed(&definition.layer, mode, &error)));
     }
+    if mode == Prune::Delete {
+        let gone = all.iter().flat_map(|pruned| &pruned.releases);
+        host.clear_leftovers(gone.map(|release| &release.zip_sha256));
+    }
     let exit = all.iter().map(Pruned::exit).fold(Exit::Done, Exit::worst);
     let lines = all.iter().map(lines).collect();
     Ok(Done::new(exit, lines, Answer::Pruned(all)).without(definitions.problems))

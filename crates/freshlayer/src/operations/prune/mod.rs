@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::definition::Definition;
 use crate::engine::Engine;
 use crate::error::{Error, chain};
-use crate::names::{LayerName, LayerVersionArn};
+use crate::names::{Digest, LayerName, LayerVersionArn};
 use crate::ports::Region;
 use crate::report::{Exit, Why};
 use crate::state::{Head, Lease, Leased, Release, Session};
@@ -54,6 +54,8 @@ pub struct PrunedRelease {
     pub seq: u64,
     /// Size of its zip in bytes.
     pub zip_bytes: u64,
+    /// SHA-256 of its zip.
+    pub zip_sha256: Digest,
     /// Its layer versions.
     pub layer_versions: Vec<LayerVersionArn>,
 }
@@ -190,6 +192,7 @@ fn described(release: &Release, head: &Head) -> PrunedRelease {
     PrunedRelease {
         seq,
         zip_bytes: release.zip_bytes,
+        zip_sha256: release.zip_sha256.clone(),
         layer_versions: versions
             .into_iter()
             .flat_map(|versions| versions.values().cloned())
