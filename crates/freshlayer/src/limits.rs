@@ -18,6 +18,9 @@ pub struct Limits {
     pub entries_max: u64,
     /// Longest time for one download with its retries, in seconds. Lambda ends a publisher at 900.
     pub download_secs_max: u64,
+    /// Most downloads of this layer from MaxMind in one day (UTC). MaxMind counts per account: a GeoLite account has 30
+    /// for all its layers and machines.
+    pub maxmind_downloads_per_day: u32,
     /// Slowest average speed of a download, in bytes per second, judged over `stall_secs_max`.
     pub throughput_bytes_per_sec_min: u64,
     /// Longest time below the slowest speed, or without an answer, in seconds.
@@ -45,6 +48,7 @@ impl Default for Limits {
             expansion_ratio_max: 200,
             entries_max: 65_000,
             download_secs_max: 600,
+            maxmind_downloads_per_day: 10,
             throughput_bytes_per_sec_min: 10_240,
             stall_secs_max: 30,
             redirects_max: 5,

@@ -139,6 +139,27 @@ fn maxminds_quota_is_never_hammered() {
     assert_eq!(downloads, 1, "429 is the last word");
 }
 
+/// F8: a build that is never released was downloaded by every run, until the account had nothing left.
+#[test]
+fn a_layer_has_its_share_of_maxminds_downloads() {
+    const SHARE: usize = 10;
+    let sandbox = maxmind();
+    // A checksum that lags behind is no verdict: the next run may find it right.
+    sandbox.upstream.misbehave("/metadata", Fault::WrongMd5, SHARE);
+    let runs: Vec<_> = (0..SHARE + 2).map(|_| sandbox.refresh("geo")).collect();
+    let downloads = sandbox.upstream.seen().iter().filter(|s| s.path.contains("/download")).count();
+    assert_eq!(downloads, SHARE);
+    let last = reason(runs.last().expect("there are runs"));
+    assert!(last.contains("the layer has had 10 downloads from MaxMind today"), "{last}");
+    let head = std::fs::read_to_string(sandbox.path("host/state/layers/geo/head.json"));
+    let mut head: serde_json::Value =
+        serde_json::from_str(&head.expect("readable")).expect("a head");
+    head["downloads"]["day"] = serde_json::json!("2026-01-01");
+    std::fs::write(sandbox.path("host/state/layers/geo/head.json"), head.to_string())
+        .expect("writable");
+    assert_refreshed(&sandbox.refresh("geo"), 1);
+}
+
 #[test]
 fn maxminds_refusals_say_what_to_do() {
     for (path, fault, says) in [

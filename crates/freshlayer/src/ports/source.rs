@@ -126,6 +126,17 @@ pub enum SourceError {
         /// The address as the definition writes it.
         url: String,
     },
+    /// The layer has had as many downloads as it may have in one day, so that others have some left.
+    #[error(
+        "{url}: the layer has had {count} downloads from MaxMind today, as many as `limits.maxmind_downloads_per_day` \
+         allows; the first run after midnight UTC asks again"
+    )]
+    BudgetSpent {
+        /// The address as the definition writes it.
+        url: String,
+        /// How many there were.
+        count: u32,
+    },
     /// The upstream cannot be reached or breaks off, after all tries.
     #[error("{url} cannot be read after {tries} tries: {reason}")]
     Unreachable {

@@ -103,6 +103,7 @@ fn head_from_1(mut head: Value) -> serde_json::Result<Value> {
         "announced": or(&head["told"], json!({})),
         "upstream": or(&head["upstream"], json!({})),
         "quota_until": null,
+        "downloads": null,
         "rejected": rejected,
         "left_behind": left_behind,
         "unpublished": null,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::orders::{Adopted, Freeze, LeftBehind, Ordered, Pin};
@@ -39,6 +40,7 @@ pub struct Head {
     announced: BTreeMap<RegionName, Announced>,
     upstream: BTreeMap<DatasetName, SeenUpstream>,
     quota_until: Option<Timestamp>,
+    downloads: Option<DailyDownloads>,
     rejected: Vec<Rejection>,
     left_behind: Vec<LeftBehind>,
     unpublished: Option<Unpublished>,
@@ -62,6 +64,15 @@ pub struct Announced {
     /// The accounts whose functions were looked at.
     #[serde(default)]
     pub accounts: BTreeSet<AccountId>,
+}
+
+/// The downloads of one day that an upstream's account counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DailyDownloads {
+    /// The day, in UTC.
+    pub day: Date,
+    /// How many there were.
+    pub count: u32,
 }
 
 /// The last state of an upstream that was downloaded whole.
@@ -151,6 +162,7 @@ impl Head {
             announced: BTreeMap::new(),
             upstream: BTreeMap::new(),
             quota_until: None,
+            downloads: None,
             rejected: Vec::new(),
             left_behind: Vec::new(),
             unpublished: None,
@@ -238,6 +250,11 @@ impl Head {
     /// Returns until when the account's downloads are used up.
     pub fn quota_until(&self) -> Option<Timestamp> {
         self.quota_until
+    }
+
+    /// Returns how many counted downloads there were on a day.
+    pub fn downloads_on(&self, day: Date) -> u32 {
+        self.downloads.as_ref().filter(|counted| counted.day == day).map_or(0, |today| today.count)
     }
 
     /// Returns the verdicts.
@@ -444,6 +461,11 @@ impl Head {
     /// Notes that the account's downloads are used up for a while.
     pub(crate) fn quota_reached(&mut self, until: Timestamp) {
         self.quota_until = Some(until);
+    }
+
+    /// Counts a download.
+    pub(crate) fn count_download(&mut self, day: Date) {
+        self.downloads = Some(DailyDownloads { day, count: self.downloads_on(day) + 1 });
     }
 
     /// Remembers a verdict; the oldest ones are forgotten.

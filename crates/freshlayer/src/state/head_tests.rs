@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use jiff::civil::date;
 use semver::Version;
 use sha2::Digest as _;
 
@@ -218,6 +219,12 @@ fn what_a_region_was_told_a_look_found_and_a_lease_allows_is_noted() {
     assert_eq!(head.looked(), Some(&looked));
     head.quota_reached(NOW);
     assert_eq!(head.quota_until(), Some(NOW));
+    let (day, next) = (date(2026, 9, 17), date(2026, 9, 18));
+    head.count_download(day);
+    head.count_download(day);
+    assert_eq!((head.downloads_on(day), head.downloads_on(next)), (2, 0));
+    head.count_download(next);
+    assert_eq!((head.downloads_on(day), head.downloads_on(next)), (0, 1));
     head.lease_to("a publisher", NOW);
     assert_eq!(head.end_lease().map(|lease| lease.owner), Some("a publisher".to_owned()));
     assert!(head.lease().is_none());

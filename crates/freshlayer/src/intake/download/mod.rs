@@ -6,6 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use sha2::Digest as _;
 use tokio::time::Instant;
 
@@ -73,7 +75,7 @@ pub(crate) async fn download(
     let mut pulled = Vec::new();
     for dataset in &definition.datasets {
         let limits = &definition.limits;
-        if let Some(error) = spent(session.head(), dataset, engine.ports.clock.now()) {
+        if let Some(error) = spent(session.head(), dataset, limits, engine.ports.clock.now()) {
             pulled.push(Pulled::Failed(error));
             continue;
         }
@@ -94,6 +96,10 @@ pub(crate) async fn download(
         if let Leased::Theirs(lease) = session.lease().await? {
             return Ok(Downloaded::Busy(lease));
         }
+        if is_counted(dataset) {
+            let day = day_of(engine.ports.clock.now());
+            session.change(|head| head.count_download(day)).await?;
+        }
         let folder = folder.join(dataset.name.as_str());
         let pull = Pull { run, dataset, limits, folder: &folder, end };
         pulled.push(pull.pull(body, session.head()).await?);
@@ -101,11 +107,28 @@ pub(crate) async fn download(
     Ok(Downloaded::Pulled(pulled))
 }
 
-/// A daily limit that was reached holds until the day is over, in later runs, too: another try would count.
-fn spent(head: &Head, dataset: &Dataset, now: Timestamp) -> Option<SourceError> {
-    let Origin::Maxmind { .. } = dataset.source.origin else { return None };
-    let is_spent = head.quota_until().is_some_and(|until| now < until);
-    is_spent.then(|| SourceError::QuotaReached { url: dataset.source.origin.to_string() })
+/// A daily limit that was reached holds until the day is over, in later runs, too: another try would count. So does the
+/// layer's own share of it.
+fn spent(head: &Head, dataset: &Dataset, limits: &Limits, now: Timestamp) -> Option<SourceError> {
+    if !is_counted(dataset) {
+        return None;
+    }
+    let url = dataset.source.origin.to_string();
+    if head.quota_until().is_some_and(|until| now < until) {
+        return Some(SourceError::QuotaReached { url });
+    }
+    let count = head.downloads_on(day_of(now));
+    let is_spent = count >= limits.maxmind_downloads_per_day;
+    is_spent.then_some(SourceError::BudgetSpent { url, count })
+}
+
+/// MaxMind counts downloads per account and day.
+fn is_counted(dataset: &Dataset) -> bool {
+    matches!(dataset.source.origin, Origin::Maxmind { .. })
+}
+
+fn day_of(now: Timestamp) -> Date {
+    now.to_zoned(TimeZone::UTC).date()
 }
 
 /// How long one download may take with its retries: the limit, and no longer than the run has. A run without time has
