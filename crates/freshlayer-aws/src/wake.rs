@@ -1,5 +1,5 @@
 use aws_sdk_scheduler::types::{
-    ActionAfterCompletion, FlexibleTimeWindow, FlexibleTimeWindowMode, Target,
+    ActionAfterCompletion, DeadLetterConfig, FlexibleTimeWindow, FlexibleTimeWindowMode, Target,
 };
 use freshlayer::{Digest, LayerName};
 use jiff::Timestamp;
@@ -21,6 +21,8 @@ pub struct Wake<'a> {
     pub function_arn: &'a str,
     /// The role as which the Scheduler invokes it.
     pub role_arn: &'a str,
+    /// The queue that takes the event where the function cannot be invoked.
+    pub dead_letters_arn: &'a str,
     /// The event.
     pub event: &'a str,
 }
@@ -39,6 +41,7 @@ impl Aws {
             .arn(wake.function_arn)
             .role_arn(wake.role_arn)
             .input(wake.event)
+            .dead_letter_config(DeadLetterConfig::builder().arn(wake.dead_letters_arn).build())
             .build()
             .map_err(odd)?;
         let window =

@@ -18,7 +18,7 @@ pub struct Limits {
     pub entries_max: u64,
     /// Longest time for one download with its retries, in seconds. Lambda ends a publisher at 900.
     pub download_secs_max: u64,
-    /// Most downloads of this layer from MaxMind in one day (UTC). MaxMind counts per account: a GeoLite account has 30
+    /// Most downloads of this layer from MaxMind in one day (UTC). MaxMind counts per account: a free account has 30
     /// for all its layers and machines.
     pub maxmind_downloads_per_day: u32,
     /// Slowest average speed of a download, in bytes per second, judged over `stall_secs_max`.

@@ -8,18 +8,19 @@ use serde_json::{Value, json};
 
 use crate::event::{AskedBy, Tried};
 use crate::log;
+use crate::settings::Waking;
 
 /// How many problems an event names; the log has them all. An event holds 256 KB.
 const PROBLEMS_MAX: usize = 20;
 
 pub(crate) struct Onward {
     aws: Aws,
-    wake_role: Option<String>,
+    waking: Option<Waking>,
 }
 
 impl Onward {
-    pub(crate) fn new(aws: Aws, wake_role: Option<String>) -> Self {
-        Self { aws, wake_role }
+    pub(crate) fn new(aws: Aws, waking: Option<Waking>) -> Self {
+        Self { aws, waking }
     }
 
     /// Has a layer refreshed by another invocation of this function.
@@ -45,9 +46,16 @@ impl Onward {
             let announced = self.aws.announce(&title, &detail).await;
             warnings.extend(announced.err().map(|fault| fault.to_string()));
         }
-        if let (Some(at), Some(role_arn)) = (report.wake_at, &self.wake_role) {
+        if let (Some(at), Some(waking)) = (report.wake_at, &self.waking) {
             let event = continuation(report).to_string();
-            let wake = Wake { layer: &report.layer, at, function_arn, role_arn, event: &event };
+            let wake = Wake {
+                layer: &report.layer,
+                at,
+                function_arn,
+                role_arn: &waking.role_arn,
+                dead_letters_arn: &waking.dead_letters_arn,
+                event: &event,
+            };
             let asked = self.aws.wake(wake).await;
             warnings.extend(asked.err().map(|fault| fault.to_string()));
         }

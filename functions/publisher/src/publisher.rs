@@ -82,7 +82,7 @@ impl Publisher {
             attention: Attention::Glance,
             retry_pauses: RETRY_PAUSES_SECS.map(Duration::from_secs).to_vec(),
         };
-        Ok(Self { engine, definitions, onward: Onward::new(aws, settings.wake_role) })
+        Ok(Self { engine, definitions, onward: Onward::new(aws, settings.waking) })
     }
 
     /// Answers one event. What failed is an error of the invocation, so that Lambda tries again and the alarm

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use freshlayer_aws::{CALLS_PER_SEC_DEFAULT, Pace};
 
 /// What the template sets. The table in `infra/README.md` is held equal to this list.
-pub(crate) const VARIABLES: [(&str, &str); 6] = [
+pub(crate) const VARIABLES: [(&str, &str); 7] = [
     ("FRESHLAYER_BUCKET", "bucket of state and zips; required"),
     ("FRESHLAYER_LAYERS", "folder of layer definitions; default: `layers` beside the bootstrap"),
     ("MAXMIND_ACCOUNT_ID", "account for `maxmind` sources"),
@@ -19,6 +19,10 @@ pub(crate) const VARIABLES: [(&str, &str); 6] = [
         "FRESHLAYER_WAKE_ROLE",
         "role as which the Scheduler calls the publisher again where a rollout needs more than one run",
     ),
+    (
+        "FRESHLAYER_DEAD_LETTERS",
+        "ARN of the queue that the Scheduler puts such a call in where it cannot make it",
+    ),
 ];
 
 /// How this publisher is set up.
@@ -26,8 +30,14 @@ pub(crate) struct Settings {
     pub(crate) bucket: String,
     pub(crate) layers: PathBuf,
     pub(crate) maxmind: Option<MaxmindAccount>,
-    pub(crate) wake_role: Option<String>,
+    pub(crate) waking: Option<Waking>,
     pub(crate) pace: Pace,
+}
+
+/// How the Scheduler calls the publisher again.
+pub(crate) struct Waking {
+    pub(crate) role_arn: String,
+    pub(crate) dead_letters_arn: String,
 }
 
 pub(crate) struct MaxmindAccount {
@@ -37,7 +47,7 @@ pub(crate) struct MaxmindAccount {
 
 impl Settings {
     pub(crate) fn from_environment() -> Result<Self, String> {
-        let [bucket, layers, account_id, key_secret, calls, wake_role] =
+        let [bucket, layers, account_id, key_secret, calls, wake_role, dead_letters] =
             VARIABLES.map(|(name, _)| read(name));
         let beside = || PathBuf::from(read("LAMBDA_TASK_ROOT").unwrap_or_default()).join("layers");
         let maxmind = account_id.zip(key_secret);
@@ -45,7 +55,9 @@ impl Settings {
             bucket: bucket.ok_or("FRESHLAYER_BUCKET is not set; the template sets it")?,
             layers: layers.map_or_else(beside, PathBuf::from),
             maxmind: maxmind.map(|(id, key_secret)| MaxmindAccount { id, key_secret }),
-            wake_role,
+            waking: wake_role
+                .zip(dead_letters)
+                .map(|(role_arn, dead_letters_arn)| Waking { role_arn, dead_letters_arn }),
             pace: pace(calls.as_deref())?,
         })
     }

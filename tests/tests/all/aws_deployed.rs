@@ -94,7 +94,7 @@ impl Deployed {
     async fn permit_all_but(&self, removed: &[&str]) -> Vec<String> {
         let kept = self.sandbox.path("policy.json");
         let (role, kept) = (self.role().await, kept.to_string_lossy().into_owned());
-        self.ask_iam("policy.py", &[&[role.as_str(), kept.as_str()], removed].concat())
+        self.ask_boto("policy.py", &[&[role.as_str(), kept.as_str()], removed].concat())
     }
 
     /// Returns the name of the publisher's role.
@@ -105,7 +105,7 @@ impl Deployed {
     }
 
     /// Runs one of the scripts beside the emulator; returns the lines that it prints.
-    fn ask_iam(&self, script: &str, arguments: &[&str]) -> Vec<String> {
+    fn ask_boto(&self, script: &str, arguments: &[&str]) -> Vec<String> {
         let done = Command::new(python())
             .arg(workspace().join("tests/emulator").join(script))
             .args(arguments)
@@ -366,7 +366,7 @@ fn the_role_deletes_versions_and_never_a_function() {
         let role = deployed.role().await;
         let version = format!("{function}:3");
         let arguments = [role.as_str(), "lambda:DeleteFunction", &function, &version];
-        assert_eq!(deployed.ask_iam("may.py", &arguments), ["implicitDeny", "allowed"]);
+        assert_eq!(deployed.ask_boto("may.py", &arguments), ["implicitDeny", "allowed"]);
     });
 }
 
@@ -395,6 +395,9 @@ fn a_rollout_that_ran_out_of_time_is_woken_and_ends() {
         let short = deployed.invoke(&deployed.publisher, &geo()).await;
         assert_eq!(short["layers"][0]["consumers"][0]["state"], "behind", "{short:#}");
         assert_eq!(account.layers("waits", "$LATEST").await, [old.to_string()]);
+        let queues = deployed.ask_boto("waking.py", &[]);
+        assert!(queues.iter().all(|queue| queue.contains("DeadLetters")), "{queues:?}");
+        assert_eq!(queues.len(), 1, "one wake-up");
         deployed.timeout_secs(900).await;
         for _ in 0..LOOKS {
             if account.layers("waits", "$LATEST").await != [old.to_string()] {

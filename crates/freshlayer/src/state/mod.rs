@@ -14,7 +14,8 @@ mod zip;
 
 pub use format::{HEAD_FORMAT, RELEASE_FORMAT, ROLLOUT_FORMAT};
 pub use head::{
-    Aim, Announced, Head, Lease, Looked, Rejection, SeenUpstream, Unpublished, Versions,
+    Aim, Announced, DailyDownloads, Head, Lease, Looked, Rejection, SeenUpstream, Unpublished,
+    Versions,
 };
 pub use orders::{Adopted, Freeze, LeftBehind, Ordered, Pin};
 pub use outline::{Outline, SnapshotOutline};
