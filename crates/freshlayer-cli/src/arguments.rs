@@ -70,9 +70,10 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// Reads this process's command line. Its help fits a terminal; in a pipe no line is wrapped.
     pub(crate) fn read() -> Result<Self, clap::Error> {
-        let command = match std::io::stdout().is_terminal() {
-            true => Self::command(),
-            false => Self::command().term_width(0),
+        let command = if std::io::stdout().is_terminal() {
+            Self::command()
+        } else {
+            Self::command().term_width(0)
         };
         Self::parsed(command, std::env::args_os())
     }

@@ -50,10 +50,7 @@ impl Definitions {
 
     /// Stops the command where no definition holds.
     pub(crate) fn some(self) -> Result<Self, Stopped> {
-        match self.good.is_empty() {
-            true => Err(Stopped::definition(self.problems)),
-            false => Ok(self),
-        }
+        if self.good.is_empty() { Err(Stopped::definition(self.problems)) } else { Ok(self) }
     }
 }
 

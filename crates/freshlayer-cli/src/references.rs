@@ -64,14 +64,14 @@ impl LayerReference {
 /// Refuses the ARN of another host: a layer of the same name here holds other data.
 fn own(arn: &LayerVersionArn) -> Result<&LayerVersionArn, Stopped> {
     let own = FolderRegistry::arn(&layer_name(arn.layer_name())?, arn.version());
-    match own == *arn {
-        true => Ok(arn),
-        false => Err(Stopped::usage(format!(
-            "{arn} is no layer version of the local host, whose ARNs start with \
-             arn:aws:lambda:{REGION}:{ACCOUNT}: name it as {name}:VERSION, or add --target aws",
-            name = arn.layer_name()
-        ))),
+    if own == *arn {
+        return Ok(arn);
     }
+    Err(Stopped::usage(format!(
+        "{arn} is no layer version of the local host, whose ARNs start with arn:aws:lambda:{REGION}:{ACCOUNT}: name it \
+         as {name}:VERSION, or add --target aws",
+        name = arn.layer_name()
+    )))
 }
 
 impl fmt::Display for LayerReference {
@@ -132,9 +132,10 @@ impl FromStr for ReleaseReference {
         }
         let parts: Vec<&str> = text.split('.').collect();
         let is_version = parts.len() == 3 && parts.iter().all(|part| part.parse::<u64>().is_ok());
-        match is_version {
-            true => Ok(Self::DataVersion(text.to_owned())),
-            false => Err("expected a release such as 3, or a data version such as 1.0.3"),
+        if is_version {
+            Ok(Self::DataVersion(text.to_owned()))
+        } else {
+            Err("expected a release such as 3, or a data version such as 1.0.3")
         }
     }
 }

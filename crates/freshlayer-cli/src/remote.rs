@@ -23,10 +23,7 @@ pub(crate) async fn refresh(
     publisher: &str,
     asked: &Args,
 ) -> Result<Vec<Report>, Stopped> {
-    let retry = match asked.retry_rejected {
-        true => "now",
-        false => "on-change",
-    };
+    let retry = if asked.retry_rejected { "now" } else { "on-change" };
     let command = json!({"command": "refresh", "layers": asked.layers, "retry": retry});
     let failed = |problem: String| Stopped::failed(format!("{publisher}: {problem}"));
     let (aws, engine) = (host.aws().await?, host.engine().await?);

@@ -154,9 +154,10 @@ async fn judge(ask: &Ask<'_>, response: Response, url: Url) -> Result<Answer, Fa
         || status == StatusCode::REQUEST_TIMEOUT
         || (status == StatusCode::TOO_MANY_REQUESTS && after.is_some());
     let reason = reason(ask, response).await;
-    match passing {
-        true => Err(Fault::Passing { reason, after }),
-        false => Err(Fault::Final(refused(ask, reason))),
+    if passing {
+        Err(Fault::Passing { reason, after })
+    } else {
+        Err(Fault::Final(refused(ask, reason)))
     }
 }
 
@@ -177,9 +178,10 @@ async fn reason(ask: &Ask<'_>, response: Response) -> String {
         }
         _ => String::new(),
     };
-    match text.is_empty() || may_hold_secret(ask, &text) {
-        true => format!("HTTP {status}"),
-        false => format!("HTTP {status}: {text}"),
+    if text.is_empty() || may_hold_secret(ask, &text) {
+        format!("HTTP {status}")
+    } else {
+        format!("HTTP {status}: {text}")
     }
 }
 

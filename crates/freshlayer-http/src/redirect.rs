@@ -33,9 +33,10 @@ pub(crate) fn next_hop(
             "it redirects to plain http, which can be changed on its way; {remedy}"
         ));
     }
-    let (user, password) = match next.origin() == from.origin() {
-        true => (from.username(), from.password()),
-        false => ("", None),
+    let (user, password) = if next.origin() == from.origin() {
+        (from.username(), from.password())
+    } else {
+        ("", None)
     };
     // Neither fails for an address with a host.
     let _set = (next.set_username(user), next.set_password(password));

@@ -3,10 +3,11 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
-use freshlayer::ports::Peers;
+use freshlayer::ports::{Clock as _, Peers};
 use tempfile::NamedTempFile;
+
+use crate::clock::SystemClock;
 
 /// Names of files and folders that are not finished begin so; a run that is killed leaves them behind.
 pub(crate) const UNFINISHED: &str = ".unfinished-";
@@ -51,7 +52,7 @@ pub(crate) fn create_from(path: &Path, source: &Path) -> io::Result<bool> {
 /// Makes a file that is wanted again look new, so that a prune leaves it. A file of another user is left as it is.
 fn touch(path: &Path) {
     let file = File::options().append(true).open(path);
-    let _may_stay = file.and_then(|file| file.set_modified(SystemTime::now()));
+    let _may_stay = file.and_then(|file| file.set_modified(SystemClock::start().now().into()));
 }
 
 /// As [`create`], with a copy of a file's content: what happens to the file later does not matter.

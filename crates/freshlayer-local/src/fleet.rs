@@ -63,9 +63,10 @@ impl FolderFleet {
         self.check_layers(&new.layers)?;
         let function = Function::new(new);
         let bytes = print(&function);
-        match durable::create(&self.path(&function.name), &bytes)? {
-            true => Ok(function),
-            false => Err(HostError::Exists(function.name)),
+        if durable::create(&self.path(&function.name), &bytes)? {
+            Ok(function)
+        } else {
+            Err(HostError::Exists(function.name))
         }
     }
 

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use freshlayer::Digest;
+use freshlayer::ports::Clock as _;
 
+use crate::clock::SystemClock;
 use crate::durable::UNFINISHED;
 use crate::opt::PARTS;
 
@@ -63,10 +65,8 @@ fn clear_unfinished(folder: &Path) {
         let (path, is_folder) = (entry.path(), entry.path().is_dir());
         if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
             if is_old(&path) {
-                let _may_stay = match is_folder {
-                    true => fs::remove_dir_all(&path),
-                    false => fs::remove_file(&path),
-                };
+                let _may_stay =
+                    if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
             }
         } else if is_folder && !entry.file_name().to_string_lossy().ends_with("opt") {
             clear_unfinished(&path);
@@ -109,6 +109,7 @@ struct ZipOfRecord {
 }
 
 fn is_old(path: &Path) -> bool {
+    let now = SystemTime::from(SystemClock::start().now());
     let modified = File::open(path).and_then(|file| file.metadata()?.modified());
-    modified.is_ok_and(|time| SystemTime::now().duration_since(time).is_ok_and(|age| age > OLD))
+    modified.is_ok_and(|time| now.duration_since(time).is_ok_and(|age| age > OLD))
 }

@@ -60,11 +60,12 @@ pub fn merged_zips(zips: &[(LayerName, PathBuf)], merged: &Path) -> Result<PathB
         let target = zip.with_extension("opt");
         let damaged =
             |problem: String| OptError::Damaged { what: zip.display().to_string(), problem };
-        finished_once(&target, |fresh| match is_ours(zip, layer)? {
-            true => freshlayer::prove(zip, layer, fresh, &|_| ())
-                .map(drop)
-                .map_err(|error| damaged(freshlayer::chain(&error))),
-            false => unpack(zip, fresh).map_err(damaged),
+        finished_once(&target, |fresh| {
+            if !is_ours(zip, layer)? {
+                return unpack(zip, fresh).map_err(damaged);
+            }
+            let proved = freshlayer::prove(zip, layer, fresh, &|_| ());
+            proved.map(drop).map_err(|error| damaged(freshlayer::chain(&error)))
         })?;
         unpacked.push(target);
     }

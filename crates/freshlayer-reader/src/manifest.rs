@@ -104,9 +104,10 @@ impl Listing {
         let (mut datasets, mut unknown) = (Vec::new(), Vec::new());
         for dataset in raw {
             let named: UnknownDataset = serde_json::from_str(dataset.get())?;
-            match Format::ALL.iter().any(|known| known.word() == named.format) {
-                true => datasets.push(serde_json::from_str(dataset.get())?),
-                false => unknown.push(named),
+            if Format::ALL.iter().any(|known| known.word() == named.format) {
+                datasets.push(serde_json::from_str(dataset.get())?);
+            } else {
+                unknown.push(named);
             }
         }
         let manifest = Manifest { format, layer, release, version, datasets };

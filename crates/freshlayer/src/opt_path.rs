@@ -65,10 +65,8 @@ impl OptPath {
         if file == from.0 {
             return Some(to.0.clone());
         }
-        let below = match from.is_root() {
-            true => file,
-            false => file.strip_prefix(&from.0)?.strip_prefix('/')?,
-        };
+        let below =
+            if from.is_root() { file } else { file.strip_prefix(&from.0)?.strip_prefix('/')? };
         Some(if to.is_root() { below.to_owned() } else { format!("{}/{below}", to.0) })
     }
 

@@ -149,13 +149,12 @@ pub(crate) fn command(event: &Value) -> Result<Command, String> {
         return Command::deserialize(event).map_err(|error| format!("read the command: {error}"));
     }
     let scheduled = event["source"] == "aws.events" || event["source"] == "aws.scheduler";
-    match fields.is_empty() || scheduled {
-        true => Ok(everything),
-        false => Err(
-            "expected {}, a scheduled event, or {\"command\": \"refresh\", …}; see infra/events"
-                .to_owned(),
-        ),
+    if fields.is_empty() || scheduled {
+        return Ok(everything);
     }
+    let words =
+        "expected {}, a scheduled event, or {\"command\": \"refresh\", …}; see infra/events";
+    Err(words.to_owned())
 }
 
 #[cfg(test)]

@@ -68,10 +68,7 @@ impl Onward {
 
 /// A rollout that is on its way needs no look at the upstream.
 fn continuation(report: &Report) -> Value {
-    let command = match report.is_on_its_way() {
-        true => "advance",
-        false => "refresh",
-    };
+    let command = if report.is_on_its_way() { "advance" } else { "refresh" };
     json!({"command": command, "layers": [report.layer]})
 }
 

@@ -206,9 +206,10 @@ impl Functions {
         }
         let document = asked.json();
         let seen = document["RevisionId"].as_str();
-        match seen.is_some_and(|seen| seen != function.shape().revision_id(now)) {
-            true => Err(stale()),
-            false => Ok((name, function)),
+        if seen.is_some_and(|seen| seen != function.shape().revision_id(now)) {
+            Err(stale())
+        } else {
+            Ok((name, function))
         }
     }
 

@@ -36,17 +36,16 @@ impl Functions {
         if let Some(refusal) = published.and_then(super::versions::Version::refusal) {
             return refusal;
         }
-        let mut answer = match rules.breaks(layers) {
-            true => {
-                let error = json!({
-                    "errorType": "Runtime.ExitError",
-                    "errorMessage": "RequestId: 1 Error: Runtime exited with error: exit status 1",
-                });
-                let mut answer = Answer::json(200, &error);
-                answer.headers.push(("x-amz-function-error", "Unhandled".to_owned()));
-                answer
-            }
-            false => Answer { body: asked.body.clone(), ..Answer::json(200, &json!(null)) },
+        let mut answer = if rules.breaks(layers) {
+            let error = json!({
+                "errorType": "Runtime.ExitError",
+                "errorMessage": "RequestId: 1 Error: Runtime exited with error: exit status 1",
+            });
+            let mut answer = Answer::json(200, &error);
+            answer.headers.push(("x-amz-function-error", "Unhandled".to_owned()));
+            answer
+        } else {
+            Answer { body: asked.body.clone(), ..Answer::json(200, &json!(null)) }
         };
         answer.headers.push(("x-amz-executed-version", version));
         answer

@@ -267,10 +267,12 @@ impl Simulated {
 /// Returns the ARN of the layer that a path names by its name or by its ARN. Another account's is denied.
 fn named(asked: &Asked, action: &str) -> Result<String, Answer> {
     let layer = &asked.path[2];
-    match layer.starts_with("arn:") {
-        false => Ok(asked.place.layer(layer)),
-        true if layer.starts_with(&asked.place.layer("")) => Ok(layer.clone()),
-        true => Err(denied(&asked.place, action, layer)),
+    if !layer.starts_with("arn:") {
+        Ok(asked.place.layer(layer))
+    } else if layer.starts_with(&asked.place.layer("")) {
+        Ok(layer.clone())
+    } else {
+        Err(denied(&asked.place, action, layer))
     }
 }
 

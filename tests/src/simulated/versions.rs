@@ -43,9 +43,10 @@ impl Version {
 
     /// The revision changes when the version is no longer pending.
     pub(super) fn revision_id(&self, number: u64, at: Instant) -> String {
-        match self.active <= at {
-            true => format!("version-{number}"),
-            false => format!("version-{number}-pending"),
+        if self.active <= at {
+            format!("version-{number}")
+        } else {
+            format!("version-{number}-pending")
         }
     }
 
@@ -73,9 +74,10 @@ impl Function {
     pub(super) fn publish(&mut self, description: Option<&str>, rules: &Rules) -> u64 {
         let (now, shape) = (Instant::now(), self.shape());
         let snapshot = shape.latest.settings.snap_start == SnapStart::PublishedVersions;
-        let pending = match snapshot {
-            true => rules.active_after.max(rules.snapshot_after),
-            false => rules.active_after,
+        let pending = if snapshot {
+            rules.active_after.max(rules.snapshot_after)
+        } else {
+            rules.active_after
         };
         // After an update that failed, a version fails as that update did; a guess.
         let updated = shape.update.as_ref().map(|update| update.ending.clone());

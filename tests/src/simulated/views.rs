@@ -79,10 +79,7 @@ impl Simulated {
             let split = function.aliases.iter_mut().map(|(name, alias)| (name, alias.settle()));
             let split = split.filter(|(_, alias)| !alias.weights.is_empty());
             let split: BTreeMap<_, _> = split.map(|(name, alias)| (name, &alias.weights)).collect();
-            let split = match split.is_empty() {
-                true => String::new(),
-                false => format!(" {split:?}"),
-            };
+            let split = if split.is_empty() { String::new() } else { format!(" {split:?}") };
             let aliases = function.aliases.values();
             let behind =
                 aliases.map(|alias| function.layers_of(&alias.version).unwrap_or_default());

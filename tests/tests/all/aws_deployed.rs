@@ -142,9 +142,10 @@ impl Deployed {
         let well = answer.function_error().is_none()
             && document["warnings"].is_null()
             && !text.contains("not-retired");
-        match well && [json!(0), json!(4)].contains(&document["exit_code"]) {
-            true => Ok(document),
-            false => Err(text),
+        if well && [json!(0), json!(4)].contains(&document["exit_code"]) {
+            Ok(document)
+        } else {
+            Err(text)
         }
     }
 
@@ -168,9 +169,10 @@ impl Deployed {
         self.timeout_secs(900).await;
         let long = self.runs_well().await?;
         let (later, done) = (&short["handed_on"], &long["exit_code"]);
-        match *later == json!(["other"]) && *done == json!(0) {
-            true => Ok(()),
-            false => Err(format!("{short:#} {long:#}")),
+        if *later == json!(["other"]) && *done == json!(0) {
+            Ok(())
+        } else {
+            Err(format!("{short:#} {long:#}"))
         }
     }
 

@@ -26,10 +26,11 @@ impl LambdaFleet {
         let function = known.function.clone();
         let decided = |fault| decide(&function, fault);
         let latest = self.get(&function, LATEST).await.map_err(decided)?;
-        let aliases = match known.versions.is_empty() {
-            // An alias leads to a published version.
-            true => Vec::new(),
-            false => self.aliases(&function).await.map_err(decided)?,
+        // An alias leads to a published version.
+        let aliases = if known.versions.is_empty() {
+            Vec::new()
+        } else {
+            self.aliases(&function).await.map_err(decided)?
         };
         let aliases: Vec<_> = aliases.iter().filter_map(alias).collect();
         take_latest(&mut known, &latest);

@@ -91,9 +91,10 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     }
     let functions = host.fleet().list().map_err(|error| stopped(&error))?;
     let functions: Vec<FunctionLine> = functions.iter().map(line).collect();
-    let lines = match functions.is_empty() {
-        true => "no functions\n".to_owned(),
-        false => functions.iter().map(text).collect(),
+    let lines = if functions.is_empty() {
+        "no functions\n".to_owned()
+    } else {
+        functions.iter().map(text).collect()
     };
     Ok(Done::new(Exit::Done, lines, Answer::Functions(functions)))
 }

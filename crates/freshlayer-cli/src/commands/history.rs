@@ -42,10 +42,8 @@ fn tables(history: &History) -> String {
 fn release_line(line: &HistoryLine) -> String {
     let versions: Vec<String> =
         line.layer_versions.iter().map(|(r, arn)| format!("{r}:{}", arn.version())).collect();
-    let versions = match versions.is_empty() {
-        true => "no layer version".to_owned(),
-        false => versions.join(" "),
-    };
+    let versions =
+        if versions.is_empty() { "no layer version".to_owned() } else { versions.join(" ") };
     release_row([
         &line.seq.to_string(),
         &line.version,
@@ -71,10 +69,7 @@ fn rollout_line(line: &RolloutLine) -> String {
         &time(line.started),
         &ended,
         &format!("{} of {}", line.reached, line.consumers),
-        &match line.by.is_empty() {
-            true => cause.to_owned(),
-            false => format!("{cause} by {}", line.by),
-        },
+        &if line.by.is_empty() { cause.to_owned() } else { format!("{cause} by {}", line.by) },
     ])
 }
 

@@ -36,9 +36,10 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
         None => None,
     };
     let pinned = freshlayer::pin(&host.engine().await?, &name, to, &host.person(), reason).await?;
-    let next = match pinned.seq == pinned.current {
-        true => format!("refresh changes nothing until `freshlayer unpin {layer}`"),
-        false => format!("run `freshlayer refresh {layer}` to move its functions there"),
+    let next = if pinned.seq == pinned.current {
+        format!("refresh changes nothing until `freshlayer unpin {layer}`")
+    } else {
+        format!("run `freshlayer refresh {layer}` to move its functions there")
     };
     let lines = format!("{layer}: pinned to release {}; {next}\n", pinned.seq);
     let answer = Answer::Pinned(Pinned { layer, release: Some(pinned.seq) });

@@ -21,10 +21,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
-    let mode = match args.dry_run {
-        true => Prune::Preview,
-        false => Prune::Delete,
-    };
+    let mode = if args.dry_run { Prune::Preview } else { Prune::Delete };
     let engine = host.engine().await?;
     let mut all = Vec::new();
     let definitions = host.definitions(&args.layers)?;

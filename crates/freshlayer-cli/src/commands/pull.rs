@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use freshlayer::report::Exit;
-use freshlayer::{LayerName, Pulled, Wanted};
+use freshlayer::{LayerName, Pulled, Which};
 use freshlayer_local::merged_zips;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -68,8 +68,8 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
 pub(crate) async fn fetch(host: &Host, layer: &LayerReference) -> Result<PulledLayer, Stopped> {
     let (engine, cache) = (host.engine().await?, host.pulled());
     let (layer, wanted) = match layer {
-        LayerReference::Current(layer) => (layer, Wanted::Current),
-        LayerReference::Version(layer, number) => (layer, Wanted::LayerVersion(*number)),
+        LayerReference::Current(layer) => (layer, Which::Current),
+        LayerReference::Version(layer, number) => (layer, Which::LayerVersion(*number)),
         LayerReference::Arn(arn) => {
             let zip = freshlayer::pull_version(&engine, arn, &cache).await?;
             return Ok(PulledLayer { layer: layer_name(arn.layer_name())?, release: None, zip });

@@ -3,7 +3,7 @@ use std::fmt::Write;
 use freshlayer::report::{Exit, minute};
 use freshlayer::{LayerStatus, chain, status};
 
-use crate::output::lines::{Spread, age, bytes, consumer_line};
+use crate::output::lines::{PlaceNames, age, bytes, consumer_line};
 use crate::output::{Answer, Done, Stopped};
 use crate::wiring::Host;
 
@@ -47,7 +47,7 @@ fn lines(status: &LayerStatus) -> String {
     for dataset in &status.datasets {
         let _ = writeln!(text, "  dataset {}: {} old", dataset.name, age(dataset.age_secs));
     }
-    let spread = Spread::of(&status.consumers);
+    let spread = PlaceNames::of(&status.consumers);
     for consumer in &status.consumers {
         let _ = writeln!(text, "  {}", consumer_line(consumer, spread));
     }

@@ -17,9 +17,10 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let (mut lines, mut all) = (Vec::new(), Vec::new());
     for definition in &definitions.good {
         let layer = &definition.layer;
-        lines.push(match freshlayer::unfreeze(&engine, layer).await? {
-            true => format!("{layer}: unfrozen; the next refresh goes on\n"),
-            false => format!("{layer}: is not frozen\n"),
+        lines.push(if freshlayer::unfreeze(&engine, layer).await? {
+            format!("{layer}: unfrozen; the next refresh goes on\n")
+        } else {
+            format!("{layer}: is not frozen\n")
         });
         all.push(Frozen { layer: layer.to_string(), frozen: false });
     }

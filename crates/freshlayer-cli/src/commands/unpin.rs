@@ -16,9 +16,10 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let Args { layer } = args;
     let (engine, name) = (host.engine().await?, layer_name(&layer)?);
     let was_pinned = freshlayer::unpin(&engine, &name, &host.person()).await?;
-    let lines = match was_pinned {
-        true => format!("{layer}: unpinned; the next refresh looks for new data\n"),
-        false => format!("{layer}: has no pin\n"),
+    let lines = if was_pinned {
+        format!("{layer}: unpinned; the next refresh looks for new data\n")
+    } else {
+        format!("{layer}: has no pin\n")
     };
     Ok(Done::new(Exit::Done, lines, Answer::Pinned(Pinned { layer, release: None })))
 }

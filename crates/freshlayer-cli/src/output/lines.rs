@@ -27,7 +27,7 @@ pub(crate) fn report(report: &Report) -> String {
         let level = serde_json::to_value(problem.level).unwrap_or_default();
         let _ = writeln!(text, "  {} {problem}", level.as_str().unwrap_or_default());
     }
-    let spread = Spread::of(&report.consumers);
+    let spread = PlaceNames::of(&report.consumers);
     for consumer in report.consumers.iter().filter(|c| c.state != ConsumerState::Current) {
         let _ = writeln!(text, "  {}", consumer_line(consumer, spread));
     }
@@ -47,19 +47,16 @@ fn dataset_word(state: DatasetState) -> &'static str {
 
 /// Whether a layer's functions are in one place, which needs no name, or in several.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Spread {
+pub(crate) enum PlaceNames {
     OnePlace,
     Places,
 }
 
-impl Spread {
+impl PlaceNames {
     pub(crate) fn of(consumers: &[ConsumerReport]) -> Self {
         let mut places = consumers.iter().map(|consumer| &consumer.place);
         let first = places.next();
-        match places.all(|place| Some(place) == first) {
-            true => Self::OnePlace,
-            false => Self::Places,
-        }
+        if places.all(|place| Some(place) == first) { Self::OnePlace } else { Self::Places }
     }
 }
 
@@ -74,7 +71,7 @@ pub(crate) fn first_reasons(reasons: &[String]) -> String {
 }
 
 /// Writes where a consumer is and why.
-pub(crate) fn consumer_line(consumer: &ConsumerReport, spread: Spread) -> String {
+pub(crate) fn consumer_line(consumer: &ConsumerReport, spread: PlaceNames) -> String {
     let state = match consumer.state {
         ConsumerState::Current => "up to date",
         ConsumerState::Behind => "waits",
@@ -89,8 +86,8 @@ pub(crate) fn consumer_line(consumer: &ConsumerReport, spread: Spread) -> String
     };
     let reason = consumer.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
     let place = match spread {
-        Spread::OnePlace => String::new(),
-        Spread::Places => format!(" in {}", consumer.place),
+        PlaceNames::OnePlace => String::new(),
+        PlaceNames::Places => format!(" in {}", consumer.place),
     };
     let function = &consumer.function;
     format!("function {function}{place}: {state}, {version}{reason}")

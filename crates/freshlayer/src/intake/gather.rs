@@ -8,7 +8,7 @@ use crate::definition::Dataset;
 use crate::engine::Run;
 use crate::error::{Error, chain};
 use crate::formats::pipe::blocking;
-use crate::intake::download::{Candidate, Pulled, Refused};
+use crate::intake::download::{Candidate, Refused, UpstreamAnswer};
 use crate::intake::inspect::{Proven, inspect};
 use crate::names::{DatasetName, Digest};
 use crate::ports::{SourceError, Stage, UpstreamFacts};
@@ -100,15 +100,18 @@ pub(crate) struct Baseline<'a> {
 }
 
 /// Inspects every candidate, and sorts everything that came.
-pub(crate) async fn gather(baseline: &Baseline<'_>, pulled: Vec<Pulled>) -> Result<Brought, Error> {
+pub(crate) async fn gather(
+    baseline: &Baseline<'_>,
+    pulled: Vec<UpstreamAnswer>,
+) -> Result<Brought, Error> {
     let mut brought = Brought::default();
     for (dataset, pulled) in baseline.run.definition.datasets.iter().zip(pulled) {
         let ledger = &mut brought.ledger;
         match pulled {
-            Pulled::Unchanged => ledger.note(&dataset.name, DatasetState::Unchanged, None),
-            Pulled::Failed(source) => baseline.fail(dataset, source, ledger),
-            Pulled::Refused(refused) => baseline.refuse(dataset, refused, None, ledger),
-            Pulled::Fresh(candidate) => {
+            UpstreamAnswer::Unchanged => ledger.note(&dataset.name, DatasetState::Unchanged, None),
+            UpstreamAnswer::Failed(source) => baseline.fail(dataset, source, ledger),
+            UpstreamAnswer::Refused(refused) => baseline.refuse(dataset, refused, None, ledger),
+            UpstreamAnswer::Fresh(candidate) => {
                 let proven = baseline.judge(*candidate, ledger).await?;
                 brought.proven.extend(proven);
             }

@@ -23,7 +23,7 @@ pub struct Pulled {
 
 /// Which release of a layer is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
+pub enum Which {
     /// The one that consumers shall be on.
     Current,
     /// The one that this layer version of the host's Region carries.
@@ -38,7 +38,7 @@ pub enum Wanted {
 pub async fn pull(
     engine: &Engine,
     layer: &LayerName,
-    wanted: Wanted,
+    wanted: Which,
     cache: &Path,
 ) -> Result<Pulled, Error> {
     let session = engine.session(layer).await?;
@@ -46,12 +46,12 @@ pub async fn pull(
     let home = engine.home().await;
     let region = home.registry.region();
     let seq = match wanted {
-        Wanted::Current => head.desired().ok_or_else(|| {
+        Which::Current => head.desired().ok_or_else(|| {
             Error::NotPossible(format!(
                 "layer `{layer}` has no version yet: run `freshlayer refresh {layer}` first"
             ))
         })?,
-        Wanted::LayerVersion(number) => {
+        Which::LayerVersion(number) => {
             let mut releases = head.versions().iter();
             let carries = |version: &&LayerVersionArn| version.version() == number;
             let found =

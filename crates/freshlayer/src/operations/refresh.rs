@@ -3,7 +3,7 @@
 use crate::definition::Definition;
 use crate::engine::{Engine, Run};
 use crate::error::{Error, chain};
-use crate::intake::download::{Downloaded, Pulled, download};
+use crate::intake::download::{Downloaded, UpstreamAnswer, download};
 use crate::intake::gather::{Accepted, Baseline, Brought, gather};
 use crate::progress::Stages;
 use crate::release::foreign::foreign;
@@ -86,7 +86,7 @@ async fn refresh_layer(
     }
     let folder = run.engine.run_folder()?;
     let pulled = match download(&run, session, folder.path()).await? {
-        Downloaded::Pulled(pulled) => pulled,
+        Downloaded::Answers(pulled) => pulled,
         Downloaded::Busy(lease) => return Ok(busy(&run.definition.layer, &lease)),
     };
     let (live, stored) = base(&run, session, &pulled).await?;
@@ -149,10 +149,10 @@ fn is_told_to_stay(session: &Session<'_>) -> bool {
 async fn base(
     run: &Run<'_>,
     session: &Session<'_>,
-    pulled: &[Pulled],
+    pulled: &[UpstreamAnswer],
 ) -> Result<(Option<Release>, Option<Release>), Error> {
     let head = session.head();
-    let fresh = pulled.iter().any(|pulled| matches!(pulled, Pulled::Fresh(_)));
+    let fresh = pulled.iter().any(|pulled| matches!(pulled, UpstreamAnswer::Fresh(_)));
     let stored = head.unpublished().map(|unpublished| unpublished.release);
     if !fresh && stored.is_none() && !rearranged(run.definition, head.outline()) {
         return Ok((None, None));

@@ -187,13 +187,11 @@ fn fallback(head: &Head, current: u64) -> Result<u64, Error> {
 }
 
 fn before(head: &Head) -> Result<(), Error> {
-    match head.adopted().is_some_and(|adopted| !adopted.rollouts.is_empty()) {
-        true => Ok(()),
-        false => Err(not_possible(
-            head,
-            "was not adopted: no function used a version of it that freshlayer did not make",
-        )),
+    if head.adopted().is_some_and(|adopted| !adopted.rollouts.is_empty()) {
+        return Ok(());
     }
+    let words = "was not adopted: no function used a version of it that freshlayer did not make";
+    Err(not_possible(head, words))
 }
 
 fn not_possible(head: &Head, words: &str) -> Error {

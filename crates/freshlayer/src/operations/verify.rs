@@ -34,9 +34,10 @@ pub struct Check {
 impl Verified {
     /// Returns how a process with this result ends.
     pub fn exit(&self) -> Exit {
-        match self.checks.iter().any(|check| check.problem.is_some()) {
-            true => Exit::Rejected,
-            false => Exit::Done,
+        if self.checks.iter().any(|check| check.problem.is_some()) {
+            Exit::Rejected
+        } else {
+            Exit::Done
         }
     }
 }

@@ -26,7 +26,7 @@ pub(crate) enum Caught {
 }
 
 /// What shall be in every Region.
-pub(crate) struct Wanted<'a> {
+pub(crate) struct Assigned<'a> {
     pub(crate) definition: &'a Definition,
     pub(crate) outline: &'a Outline,
     pub(crate) regions: &'a [Region],
@@ -49,7 +49,7 @@ struct Reached {
 pub(crate) async fn catch_up(
     run: &Run<'_>,
     session: &mut Session<'_>,
-    wanted: &Wanted<'_>,
+    wanted: &Assigned<'_>,
 ) -> Result<Caught, Error> {
     let engine = run.engine;
     let mut failures = wanted.given_up.clone();
@@ -64,9 +64,10 @@ pub(crate) async fn catch_up(
     let head = session.head();
     let known =
         |region: &Region| head.version(wanted.outline.seq, region.registry.region()).cloned();
-    let stored = match behind.iter().any(|region| known(region).is_none()) {
-        true => Some(wanted.stored(run, session, &folder.path().join("layer.zip")).await),
-        false => None,
+    let stored = if behind.iter().any(|region| known(region).is_none()) {
+        Some(wanted.stored(run, session, &folder.path().join("layer.zip")).await)
+    } else {
+        None
     };
     let steps = behind
         .iter()
@@ -95,7 +96,7 @@ pub(crate) async fn catch_up(
     Ok(Caught::Up(failures))
 }
 
-impl Wanted<'_> {
+impl Assigned<'_> {
     /// The Regions that lack the release, or whose readers or parameters are not those that are wanted.
     fn behind(&self, head: &Head) -> Vec<&Region> {
         let regions = self.regions.iter().filter(|region| {

@@ -76,10 +76,10 @@ pub(crate) async fn complete(
         // taken away before what stands in its place is good.
         let Some(newest) = newest else { return Ok(Completion::Nothing) };
         let Some(snapshot) = carried(newest, dataset) else {
-            match loses(definition, newest) {
-                true => return Ok(Completion::Nothing),
-                false => continue,
+            if loses(definition, newest) {
+                return Ok(Completion::Nothing);
             }
+            continue;
         };
         let zip = base_zip(run, head, newest, folder).await?;
         let (snapshot, path) = (snapshot.clone(), dataset.path.clone());

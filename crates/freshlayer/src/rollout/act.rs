@@ -70,7 +70,7 @@ pub(crate) struct Act<'a> {
 }
 
 /// One function on its way.
-struct Walk {
+struct Journey {
     place: Place,
     steps: usize,
     moved: Moved,
@@ -84,7 +84,7 @@ enum Moved {
 
 /// How far one function came.
 struct Walked {
-    walk: Walk,
+    walk: Journey,
     consumer: Consumer,
     end: End,
 }
@@ -153,7 +153,7 @@ impl Act<'_> {
 
     /// Does step after step of one function until it has none left.
     async fn walk(&self, view: &PlaceView, mut consumer: Consumer) -> Walked {
-        let mut walked = Walk { place: view.place.clone(), steps: 0, moved: Moved::No };
+        let mut walked = Journey { place: view.place.clone(), steps: 0, moved: Moved::No };
         let Some(fleet) = self.places.fleet(&view.place) else {
             return walked.ended(consumer, End::There);
         };
@@ -178,7 +178,7 @@ impl Act<'_> {
     }
 }
 
-impl Walk {
+impl Journey {
     fn ended(self, consumer: Consumer, end: End) -> Walked {
         Walked { walk: self, consumer, end }
     }

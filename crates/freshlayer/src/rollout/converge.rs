@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::act::{Act, Strays, Stuck, View};
-use super::end::{End, busy, note_all, order, outline_report};
+use super::end::{RolloutEnd, busy, note_all, order, outline_report};
 use super::goal::{Target, frozen};
 use super::observe::Places;
 use super::plan::{Foreign, Intent, Next, Plan, World, plan};
@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::intake::gather::{Accepted, Ledger};
 use crate::names::Place;
 use crate::ports::{CodeStorage, FunctionName, Region, Stage};
-use crate::release::catch_up::{Caught, Wanted, catch_up};
+use crate::release::catch_up::{Assigned, Caught, catch_up};
 use crate::release::publish::Failures;
 use crate::report::{ConsumerReport, Facts, LastLook, PlaceReport, Report, Why, outcome};
 use crate::state::{
@@ -235,7 +235,7 @@ impl Converge<'_, '_, '_> {
         if target.aim == Aim::Before || is_frozen {
             return Ok(Caught::Up(Failures::new()));
         }
-        let wanted = Wanted {
+        let wanted = Assigned {
             definition: self.run.definition,
             outline: &target.outline,
             regions,
@@ -310,19 +310,13 @@ impl Converge<'_, '_, '_> {
             rollout.write(&placed.place, function, note);
             is_new = true;
         }
-        match is_new {
-            true => self.session.write_rollout(rollout).await,
-            false => Ok(()),
-        }
+        if is_new { self.session.write_rollout(rollout).await } else { Ok(()) }
     }
 
     /// Writes down what became of every consumer, ends the rollout where nothing is left, and gives the lease back.
     async fn end(&mut self, target: &Target, mut came: Came) -> Result<Report, Error> {
         let now = self.run.engine.ports.clock.now();
-        let left = match self.run.engine.is_out_of_time() {
-            true => Why::OutOfTime,
-            false => Why::NextRun,
-        };
+        let left = if self.run.engine.is_out_of_time() { Why::OutOfTime } else { Why::NextRun };
         let (strays, moved) = (&came.strays, &came.moved);
         let known = Known { world: &came.world, plan: &came.plan, strays, moved, left };
         let consumers = known.consumers();
@@ -330,7 +324,7 @@ impl Converge<'_, '_, '_> {
         let version = |place: &Place| head.version(target.outline.seq, &place.region).cloned();
         let failure = |place: &Place| came.failures.get(&place.region).cloned();
         let places = places(&came.world, version, failure, &came.storage);
-        let end = End::of(&places, &consumers);
+        let end = RolloutEnd::of(&places, &consumers);
         if came.is_worth_a_note(&end)
             && self.session.head().rollout().is_some()
             && let Leased::Theirs(lease) = self.session.lease().await?
@@ -356,7 +350,7 @@ impl Converge<'_, '_, '_> {
         target: &Target,
         came: &mut Came,
         consumers: &[ConsumerReport],
-        end: &End,
+        end: &RolloutEnd,
         looked: Looked,
     ) -> Result<(), Error> {
         if !self.session.holds_lease() {
@@ -473,13 +467,13 @@ impl Came {
     }
 
     /// Tells whether an open rollout has to be written, also where no step was done.
-    fn is_worth_a_note(&self, end: &End) -> bool {
+    fn is_worth_a_note(&self, end: &RolloutEnd) -> bool {
         let tries = self.rollout.as_ref().map_or(0, |rollout| rollout.tries);
         end.converged || (end.behind + end.failed_for_now > 0 && tries < FAILURE_RUNS_MAX)
     }
 
     /// Says when to go on before the next schedule. A run that made no progress is not repeated at once.
-    fn wake_at(&mut self, end: &End, outset: &Outset, now: Timestamp) -> Option<Timestamp> {
+    fn wake_at(&mut self, end: &RolloutEnd, outset: &Outset, now: Timestamp) -> Option<Timestamp> {
         let progress = self.steps > 0 || outset.released.is_some();
         if end.behind > 0 && progress {
             return now.checked_add(BREATH).ok();

@@ -10,7 +10,7 @@ use crate::report::{
 use crate::state::{ConsumerNote, Head, Lease, Ordered, Outline, Rollout, SnapshotOutline};
 
 /// How a rollout stands at the end of a run.
-pub(super) struct End {
+pub(super) struct RolloutEnd {
     /// Functions that are on the release.
     pub(super) there: usize,
     /// Functions that are on their way.
@@ -24,7 +24,7 @@ pub(super) struct End {
     pub(super) reached: bool,
 }
 
-impl End {
+impl RolloutEnd {
     pub(super) fn of(places: &[PlaceReport], consumers: &[ConsumerReport]) -> Self {
         let count = |states: &[ConsumerState]| {
             consumers.iter().filter(|consumer| states.contains(&consumer.state)).count()
@@ -49,7 +49,7 @@ impl End {
 pub(super) fn note_all(
     rollout: &mut Rollout,
     consumers: &[ConsumerReport],
-    end: &End,
+    end: &RolloutEnd,
     now: Timestamp,
 ) {
     for consumer in consumers {

@@ -64,10 +64,7 @@ impl Target {
 
 /// Whether functions move off versions that freshlayer did not make.
 pub(crate) fn foreign(head: &Head, definition: &Definition) -> Foreign {
-    match head.adopted().is_some() || definition.adopt {
-        true => Foreign::Adopted,
-        false => Foreign::Held,
-    }
+    if head.adopted().is_some() || definition.adopt { Foreign::Adopted } else { Foreign::Held }
 }
 
 /// Why nothing may move.

@@ -43,10 +43,8 @@ impl Known<'_> {
     }
 
     fn state(&self, key: &(Place, FunctionName)) -> (ConsumerState, Option<Why>) {
-        let there = match self.moved.contains(key) {
-            true => ConsumerState::Moved,
-            false => ConsumerState::Current,
-        };
+        let there =
+            if self.moved.contains(key) { ConsumerState::Moved } else { ConsumerState::Current };
         match (self.strays.get(key), self.plan.standings.get(key)) {
             (Some(Stuck::ForNow(why @ Why::NotRetired { .. })), _) => (there, Some(why.clone())),
             (Some(Stuck::Refused(why) | Stuck::ForNow(why)), _) => {

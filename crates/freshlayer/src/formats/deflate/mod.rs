@@ -49,7 +49,7 @@ pub(crate) fn deflate_file(from: &Path, into: PathBuf) -> io::Result<Deflated> {
 
 /// Compresses bytes in memory that fit one piece; gives the stream and its CRC.
 pub(crate) fn deflate_bytes(bytes: &[u8]) -> io::Result<(Vec<u8>, u32)> {
-    let piece = Workshop::new().compress(bytes, End::Last)?;
+    let piece = Workshop::new().compress(bytes, BlockEnd::Last)?;
     Ok((piece.deflated, piece.crc32.finalize()))
 }
 
@@ -71,10 +71,10 @@ impl Deflater {
         let Some(mut crew) = self.crew.take() else {
             // Archives hold many small files: one piece is not worth a thread.
             let mut written = Written::create(&self.file)?;
-            written.take(&Workshop::new().compress(&piece, End::Last)?)?;
+            written.take(&Workshop::new().compress(&piece, BlockEnd::Last)?)?;
             return Ok(written.deflated(self.file));
         };
-        crew.give(piece, End::Last)?;
+        crew.give(piece, BlockEnd::Last)?;
         crew.join().map(|written| written.deflated(self.file))
     }
 }
@@ -87,7 +87,7 @@ impl Write for Deflater {
                 Some(crew) => crew,
                 none => none.insert(Crew::start(Written::create(&self.file)?)),
             };
-            crew.give(piece, End::Open)?;
+            crew.give(piece, BlockEnd::Open)?;
         }
         let taken = bytes.len().min(PIECE_BYTES - self.piece.len());
         self.piece.extend_from_slice(&bytes[..taken]);
@@ -103,7 +103,7 @@ impl Write for Deflater {
 ///
 /// Of n cores the first one makes pieces 0, n, 2n…: taking from them in turn gives the pieces in order.
 struct Crew {
-    workers: Vec<SyncSender<(Vec<u8>, End)>>,
+    workers: Vec<SyncSender<(Vec<u8>, BlockEnd)>>,
     given: usize,
     writer: Option<JoinHandle<io::Result<Written>>>,
 }
@@ -123,7 +123,7 @@ impl Crew {
         Self { workers, given: 0, writer: Some(writer) }
     }
 
-    fn give(&mut self, piece: Vec<u8>, end: End) -> io::Result<()> {
+    fn give(&mut self, piece: Vec<u8>, end: BlockEnd) -> io::Result<()> {
         let worker = self.given % self.workers.len();
         self.given += 1;
         match self.workers[worker].send((piece, end)) {
@@ -137,10 +137,7 @@ impl Crew {
         self.workers.clear();
         let writer = self.writer.take().ok_or_else(ended_early)?;
         let written = writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        match written.pieces == self.given {
-            true => Ok(written),
-            false => Err(ended_early()),
-        }
+        if written.pieces == self.given { Ok(written) } else { Err(ended_early()) }
     }
 }
 
@@ -148,7 +145,7 @@ fn ended_early() -> io::Error {
     io::Error::other("a compressor ended early")
 }
 
-fn work(given: &Receiver<(Vec<u8>, End)>, sender: &SyncSender<io::Result<Piece>>) {
+fn work(given: &Receiver<(Vec<u8>, BlockEnd)>, sender: &SyncSender<io::Result<Piece>>) {
     let mut workshop = Workshop::new();
     for (piece, end) in given {
         // A closed channel means that the writer gave up; it says why itself.
@@ -212,7 +209,7 @@ struct Piece {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum End {
+enum BlockEnd {
     Open,
     Last,
 }
@@ -229,7 +226,7 @@ impl Workshop {
         Self { compressor: Compressor::new(level), output: Vec::new() }
     }
 
-    fn compress(&mut self, input: &[u8], end: End) -> io::Result<Piece> {
+    fn compress(&mut self, input: &[u8], end: BlockEnd) -> io::Result<Piece> {
         let mut crc32 = crc32fast::Hasher::new();
         crc32.update(input);
         let bound = self.compressor.deflate_compress_bound(input.len());
@@ -240,8 +237,8 @@ impl Workshop {
             .map_err(|error| io::Error::other(error.to_string()))?;
         let deflated = self.output[..length].to_vec();
         let deflated = match end {
-            End::Last => deflated,
-            End::Open => open_ended(deflated)
+            BlockEnd::Last => deflated,
+            BlockEnd::Open => open_ended(deflated)
                 .ok_or_else(|| io::Error::other("the compressor's stream has no last block"))?,
         };
         Ok(Piece { deflated, size_bytes: input.len() as u64, crc32 })

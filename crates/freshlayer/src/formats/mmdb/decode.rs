@@ -157,9 +157,10 @@ fn pointer(data: &[u8], control: u8, mut at: usize) -> Result<Value, Fault> {
         2 => number(3, high)? as usize + 526_336,
         _ => number(4, 0)? as usize,
     };
-    match to < data.len() {
-        true => Ok(Value::Pointer { to, next: at }),
-        false => Err(broken(offset, "a pointer into the data", format!("to {to}"))),
+    if to < data.len() {
+        Ok(Value::Pointer { to, next: at })
+    } else {
+        Err(broken(offset, "a pointer into the data", format!("to {to}")))
     }
 }
 

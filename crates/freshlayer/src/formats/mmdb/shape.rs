@@ -58,7 +58,7 @@ pub(crate) fn shape(tree: &Tree<'_>, values_max: u64) -> Result<Shape, Fault> {
     std::thread::scope(|scope| {
         let parts = tree.records(cores).map(|records| {
             scope.spawn(move || {
-                let mut walk = Walk::new(tree.data, values_max);
+                let mut walk = ShapeWalk::new(tree.data, values_max);
                 let mut count = 0;
                 for offset in records {
                     walk.record(offset)?;
@@ -77,7 +77,7 @@ pub(crate) fn shape(tree: &Tree<'_>, values_max: u64) -> Result<Shape, Fault> {
 }
 
 /// The walk over a part of the records.
-struct Walk<'a> {
+struct ShapeWalk<'a> {
     data: &'a [u8],
     fields: Vec<Field<'a>>,
     recent: Vec<(usize, u32, u32)>,
@@ -95,7 +95,7 @@ struct Field<'a> {
     first: [Option<usize>; Kind::ALL.len()],
 }
 
-impl<'a> Walk<'a> {
+impl<'a> ShapeWalk<'a> {
     fn new(data: &'a [u8], values_max: u64) -> Self {
         Self {
             data,

@@ -15,7 +15,7 @@ pub(crate) struct Tree<'a> {
     depth_max: usize,
     /// One bit per byte of the data section: a record begins here.
     starts: Vec<u64>,
-    order: Order,
+    order: Topology,
 }
 
 /// More edges back than this, and the order of the nodes says nothing.
@@ -23,14 +23,14 @@ const BACK_MAX: usize = 1_024;
 
 /// What the order of the nodes in the file says about their depth. Writers put a node before those that it
 /// leads to, but for a few that IPv4 addresses are reached by a second time.
-struct Order {
+struct Topology {
     /// Per node, the most bits from the root over edges that lead forward.
     depths: Vec<u8>,
     /// Edges to an earlier node.
     back: Vec<(usize, usize)>,
 }
 
-impl Order {
+impl Topology {
     fn new(count: usize) -> Self {
         Self { depths: vec![0; count], back: Vec::new() }
     }
@@ -75,7 +75,7 @@ pub(crate) fn read<'a>(
     let data = &bytes[data_start..data_end];
     let nodes = Nodes { bytes: &bytes[..count * node_bytes], node_bytes, count };
     let mut starts = vec![0; data.len() / 64 + 1];
-    let mut order = Order::new(count);
+    let mut order = Topology::new(count);
     for node in 0..count {
         for record in nodes.records(node) {
             order.edge(node, record);
@@ -116,7 +116,7 @@ impl Tree<'_> {
             return Ok(());
         }
         let heights = vec![UNSEEN; self.nodes.count];
-        Walk { nodes: self.nodes, depth_max: self.depth_max, heights }.run()
+        TreeWalk { nodes: self.nodes, depth_max: self.depth_max, heights }.run()
     }
 }
 
@@ -163,7 +163,7 @@ impl Nodes<'_> {
 const UNSEEN: u8 = 0;
 const ON_PATH: u8 = u8::MAX;
 
-struct Walk<'a> {
+struct TreeWalk<'a> {
     nodes: Nodes<'a>,
     depth_max: usize,
     /// Per node: unseen, on the path from the root, or the number of bits below it (at most 129).
@@ -178,7 +178,7 @@ struct Frame {
     height: u8,
 }
 
-impl Walk<'_> {
+impl TreeWalk<'_> {
     /// Visits every node that the root leads to, depth first and without recursion. A node that several
     /// lead to (IPv4 addresses under several prefixes) is visited once; its height is known after that.
     fn run(&mut self) -> Result<(), Fault> {
@@ -233,8 +233,8 @@ mod tests {
 
     const DEPTH_MAX: usize = 8;
 
-    fn tree(edges: &[[usize; 2]]) -> (Order, Result<(), Fault>) {
-        let mut order = Order::new(edges.len());
+    fn tree(edges: &[[usize; 2]]) -> (Topology, Result<(), Fault>) {
+        let mut order = Topology::new(edges.len());
         let mut bytes = Vec::new();
         for (node, edges) in edges.iter().enumerate() {
             for &to in edges {
@@ -244,7 +244,7 @@ mod tests {
         }
         let nodes = Nodes { bytes: &bytes, node_bytes: 8, count: edges.len() };
         let heights = vec![UNSEEN; edges.len()];
-        let mut walk = Walk { nodes, depth_max: DEPTH_MAX, heights };
+        let mut walk = TreeWalk { nodes, depth_max: DEPTH_MAX, heights };
         (order, walk.run())
     }
 

@@ -15,7 +15,7 @@ use crate::definition::{Dataset, Origin};
 use crate::engine::{Engine, Run};
 use crate::error::Error;
 use crate::formats::pipe::blocking;
-use crate::intake::extract::{Also, Staged, StagedFile, extract};
+use crate::intake::extract::{ExtraDigest, Staged, StagedFile, extract};
 use crate::limits::Limits;
 use crate::names::Digest;
 use crate::ports::{
@@ -26,7 +26,7 @@ use crate::progress::Meter;
 use crate::state::{Head, Lease, Leased, SeenUpstream, Session};
 
 /// What one upstream gave.
-pub(crate) enum Pulled {
+pub(crate) enum UpstreamAnswer {
     /// What the live release has already.
     Unchanged,
     /// Something that is already known to be bad, now or in an earlier run.
@@ -59,7 +59,7 @@ pub(crate) struct Candidate {
 /// What all upstreams of a layer gave, in the order of the definition.
 pub(crate) enum Downloaded {
     /// One answer per dataset.
-    Pulled(Vec<Pulled>),
+    Answers(Vec<UpstreamAnswer>),
     /// Something is new, and another publisher is at it.
     Busy(Lease),
 }
@@ -76,7 +76,7 @@ pub(crate) async fn download(
     for dataset in &definition.datasets {
         let limits = &definition.limits;
         if let Some(error) = spent(session.head(), dataset, limits, engine.ports.clock.now()) {
-            pulled.push(Pulled::Failed(error));
+            pulled.push(UpstreamAnswer::Failed(error));
             continue;
         }
         let known = known(session.head(), dataset, limits);
@@ -89,7 +89,7 @@ pub(crate) async fn download(
                 continue;
             }
             Err(error) => {
-                pulled.push(Pulled::Failed(error));
+                pulled.push(UpstreamAnswer::Failed(error));
                 continue;
             }
         };
@@ -104,7 +104,7 @@ pub(crate) async fn download(
         let pull = Pull { run, dataset, limits, folder: &folder, end };
         pulled.push(pull.pull(body, session.head()).await?);
     }
-    Ok(Downloaded::Pulled(pulled))
+    Ok(Downloaded::Answers(pulled))
 }
 
 /// A daily limit that was reached holds until the day is over, in later runs, too: another try would count. So does the
@@ -174,11 +174,11 @@ fn refusal(
     head.refusal(&dataset.name, &dataset.verdict_fingerprint(limits), digest)
 }
 
-fn unchanged(head: &Head, dataset: &Dataset, limits: &Limits) -> Pulled {
+fn unchanged(head: &Head, dataset: &Dataset, limits: &Limits) -> UpstreamAnswer {
     let seen = head.upstream(&dataset.name);
     match seen.and_then(|seen| refusal(head, dataset, limits, &seen.digest)) {
-        Some(problems) => Pulled::Refused(Refused { problems, seen: None }),
-        None => Pulled::Unchanged,
+        Some(problems) => UpstreamAnswer::Refused(Refused { problems, seen: None }),
+        None => UpstreamAnswer::Unchanged,
     }
 }
 
@@ -192,14 +192,14 @@ struct Pull<'a> {
 }
 
 impl Pull<'_> {
-    async fn pull(&self, body: Body, head: &Head) -> Result<Pulled, Error> {
+    async fn pull(&self, body: Body, head: &Head) -> Result<UpstreamAnswer, Error> {
         std::fs::create_dir_all(self.folder).map_err(Error::io("make the folder", self.folder))?;
         let (validators, facts) = (body.validators.clone(), body.facts.clone());
         let checksums = body.checksums.clone();
         let body = match self.transfer(body).await? {
             stream::Streamed::Whole(body) => body,
             stream::Streamed::TooLarge(problem) => return Ok(self.refused(vec![problem], None)),
-            stream::Streamed::Broken(error) => return Ok(Pulled::Failed(error)),
+            stream::Streamed::Broken(error) => return Ok(UpstreamAnswer::Failed(error)),
         };
         let seen = |digest: &Digest| SeenUpstream {
             fingerprint: self.dataset.source_fingerprint(),
@@ -223,7 +223,7 @@ impl Pull<'_> {
         if let Some(known) = refusal(head, self.dataset, self.limits, &digest) {
             return Ok(self.refused(known, Some(seen(&digest))));
         }
-        Ok(Pulled::Fresh(Box::new(Candidate {
+        Ok(UpstreamAnswer::Fresh(Box::new(Candidate {
             dataset: self.dataset.clone(),
             files,
             seen: seen(&digest),
@@ -253,7 +253,7 @@ impl Pull<'_> {
         let running = self.run.stages.start(Stage::Extract, self.dataset.name.as_str(), None);
         let meter: Meter = running.meter();
         let md5 = checksums.iter().any(|c| matches!(c, ExpectedChecksum::ExtractedMd5(_)));
-        let also = if md5 { Also::Md5 } else { Also::Nothing };
+        let also = if md5 { ExtraDigest::Md5 } else { ExtraDigest::Nothing };
         let (dataset, limits) = (self.dataset.clone(), self.limits.clone());
         let (body, folder) = (body.clone(), self.folder.join("files"));
         let extracted =
@@ -264,9 +264,9 @@ impl Pull<'_> {
         Ok(extracted)
     }
 
-    fn refused(&self, problems: Vec<Problem>, seen: Option<SeenUpstream>) -> Pulled {
+    fn refused(&self, problems: Vec<Problem>, seen: Option<SeenUpstream>) -> UpstreamAnswer {
         let problems = problems.into_iter().map(|problem| problem.of(&self.dataset.name)).collect();
-        Pulled::Refused(Refused { problems, seen })
+        UpstreamAnswer::Refused(Refused { problems, seen })
     }
 }
 

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::budget::problem_of;
 use super::selection::{LeftOut, Listed};
-use super::{Also, Budget, Names};
+use super::{Budget, ExtraDigest, Names};
 use crate::definition::{Dataset, FormatSpec};
 use crate::error::Error;
 use crate::formats::deflate::{Deflated, Deflater};
@@ -56,7 +56,7 @@ pub(super) struct Taker<'a> {
     dataset: &'a Dataset,
     limits: &'a Limits,
     folder: &'a Path,
-    also: Also,
+    extra_digest: ExtraDigest,
     budget: Budget,
     meter: &'a Meter,
     names: Names,
@@ -72,7 +72,7 @@ impl<'a> Taker<'a> {
         dataset: &'a Dataset,
         limits: &'a Limits,
         folder: &'a Path,
-        also: Also,
+        extra_digest: ExtraDigest,
         budget: Budget,
         meter: &'a Meter,
     ) -> Self {
@@ -80,7 +80,7 @@ impl<'a> Taker<'a> {
             dataset,
             limits,
             folder,
-            also,
+            extra_digest,
             budget,
             meter,
             names: Names::default(),
@@ -189,12 +189,12 @@ impl<'a> Taker<'a> {
             output.write_all(&buffer[..read]).map_err(Error::io("write", &file))?;
             compressor.write_all(&buffer[..read]).map_err(Error::io("write", &stream))?;
             sha256.update(&buffer[..read]);
-            if self.also == Also::Md5 {
+            if self.extra_digest == ExtraDigest::Md5 {
                 md5.update(&buffer[..read]);
             }
             self.meter.add(read);
         }
-        let md5 = (self.also == Also::Md5).then(|| hex(&md5.finalize()));
+        let md5 = (self.extra_digest == ExtraDigest::Md5).then(|| hex(&md5.finalize()));
         let sha256 = Digest::of(sha256);
         let deflated = compressor.finish().map_err(Error::io("write", &stream))?;
         let staged = StagedFile { path, mode, size_bytes, sha256, md5, file, deflated };

@@ -48,7 +48,7 @@ pub(crate) struct Staged {
 
 /// Which digests an extraction computes beside SHA-256.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Also {
+pub(crate) enum ExtraDigest {
     Md5,
     Nothing,
 }
@@ -61,7 +61,7 @@ pub(crate) fn extract(
     limits: &Limits,
     body: &Staged,
     folder: &Path,
-    also: Also,
+    extra_digest: ExtraDigest,
     meter: &Meter,
 ) -> Result<Result<Vec<StagedFile>, Vec<Problem>>, Error> {
     std::fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
@@ -73,10 +73,10 @@ pub(crate) fn extract(
         return Ok(Err(vec![problem.of(&dataset.name)]));
     }
     if container == Container::None || whole {
-        return whole_file(dataset, limits, body, folder, also);
+        return whole_file(dataset, limits, body, folder, extra_digest);
     }
     let budget = Budget::new(limits, body.size_bytes);
-    let mut taker = Taker::new(dataset, limits, folder, also, budget, meter);
+    let mut taker = Taker::new(dataset, limits, folder, extra_digest, budget, meter);
     container::unpack(container, file, &mut taker)?;
     Ok(taker.finish())
 }
@@ -92,7 +92,7 @@ fn whole_file(
     limits: &Limits,
     body: &Staged,
     folder: &Path,
-    also: Also,
+    extra_digest: ExtraDigest,
 ) -> Result<Result<Vec<StagedFile>, Vec<Problem>>, Error> {
     if dataset.format() == Format::Archive {
         let found = "another format, judged by its first bytes";
@@ -109,9 +109,9 @@ fn whole_file(
         FormatSpec::File { mode, .. } => mode,
         _ => Mode::Plain,
     };
-    let md5 = match also {
-        Also::Md5 => Some(files::md5_of(&body.file)?),
-        Also::Nothing => None,
+    let md5 = match extra_digest {
+        ExtraDigest::Md5 => Some(files::md5_of(&body.file)?),
+        ExtraDigest::Nothing => None,
     };
     let file = folder.join("0");
     std::fs::rename(&body.file, &file).map_err(Error::io("move", &body.file))?;

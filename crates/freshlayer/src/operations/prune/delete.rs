@@ -1,11 +1,11 @@
-use super::seen::{Seen, unseen_reader};
+use super::evidence::{Evidence, unseen_reader};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::ports::{Key, Region, Registry};
 use crate::release::publish::{description, fault, find};
 use crate::state::{Release, Session, Versions};
 
-impl Seen<'_> {
+impl Evidence<'_> {
     /// Deletes a release's layer versions, then its zip, then the last trace of both in the head.
     pub(super) async fn delete(
         &self,

@@ -5,7 +5,7 @@
 //! who may use it could be asked. Its zip goes last: a layer version may be nothing but a reference to it.
 
 mod delete;
-mod seen;
+mod evidence;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -17,8 +17,8 @@ use crate::names::{Digest, LayerName, LayerVersionArn};
 use crate::ports::Region;
 use crate::report::{Exit, Why};
 use crate::state::{Head, Lease, Leased, Release, Session};
-use seen::Seen;
-pub(super) use seen::unseen_reader;
+use evidence::Evidence;
+pub(super) use evidence::unseen_reader;
 
 /// Whether anything is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
@@ -130,16 +130,16 @@ async fn run(
         return Ok(pruned);
     }
     let regions = engine.ports.regions.of(&definition.destinations).await;
-    let seen = Seen::look(session.head(), definition, &regions, keep).await?;
+    let evidence = Evidence::look(session.head(), definition, &regions, keep).await?;
     let until = session.head().lease().map(|lease| lease.expires);
-    for seq in seen.sort(session.head()).gone.into_keys() {
+    for seq in evidence.sort(session.head()).gone.into_keys() {
         if mode == Prune::Delete && until.is_some_and(|until| engine.ports.clock.now() >= until) {
             let words = "this took so long that functions may have changed since; prune again";
             pruned.failures.push(words.to_owned());
             break;
         }
         let done = match mode {
-            Prune::Delete => prune_release(engine, session, &regions, &seen, seq).await,
+            Prune::Delete => prune_release(engine, session, &regions, &evidence, seq).await,
             Prune::Preview => {
                 let release = session.release(seq).await;
                 release.map(|release| Some(described(&release, session.head())))
@@ -158,7 +158,7 @@ async fn run(
             }
         }
     }
-    pruned.kept = seen.sort(session.head()).kept;
+    pruned.kept = evidence.sort(session.head()).kept;
     if session.holds_lease()
         && let Err(error) = session.release_lease(|_| ()).await
     {
@@ -173,16 +173,16 @@ async fn prune_release(
     engine: &Engine,
     session: &mut Session<'_>,
     regions: &[Region],
-    seen: &Seen<'_>,
+    evidence: &Evidence<'_>,
     seq: u64,
 ) -> Result<Option<PrunedRelease>, Error> {
     let release = session.release(seq).await?;
     let described = described(&release, session.head());
-    session.change(|head| seen.start_deleting(head, seq)).await?;
+    session.change(|head| evidence.start_deleting(head, seq)).await?;
     let Some(versions) = session.head().deleting().get(&seq).cloned() else {
         return Ok(None);
     };
-    seen.delete(engine, session, regions, &release, &versions).await?;
+    evidence.delete(engine, session, regions, &release, &versions).await?;
     Ok(Some(described))
 }
 

@@ -40,9 +40,12 @@ pub(crate) fn assemble(proven: Vec<Proven>) -> Result<Assembled, Vec<Problem>> {
     let mut names = Names::default();
     let mut problems: Vec<Problem> = files
         .iter()
-        .filter_map(|file| match file.path.is_reserved() {
-            true => Some(reserved(&file.path)),
-            false => names.take(&file.path).err(),
+        .filter_map(|file| {
+            if file.path.is_reserved() {
+                Some(reserved(&file.path))
+            } else {
+                names.take(&file.path).err()
+            }
         })
         .collect();
     problems.extend(too_many(files.len()));

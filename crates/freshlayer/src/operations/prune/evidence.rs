@@ -14,7 +14,7 @@ use crate::rollout::TagRule;
 use crate::state::{Head, Versions};
 
 /// What the decision rests on, beside the head.
-pub(super) struct Seen<'a> {
+pub(super) struct Evidence<'a> {
     pub(super) definition: &'a Definition,
     keep: usize,
     regions: BTreeSet<RegionName>,
@@ -34,7 +34,7 @@ pub(super) struct Sorted {
     pub(super) kept: Vec<Kept>,
 }
 
-impl<'a> Seen<'a> {
+impl<'a> Evidence<'a> {
     /// Looks at every function that can be seen, then at who else may use what none of them names.
     pub(super) async fn look(
         head: &Head,
@@ -43,7 +43,7 @@ impl<'a> Seen<'a> {
         keep: usize,
     ) -> Result<Self, Error> {
         let names = regions.iter().map(|region| region.registry.region().clone());
-        let mut seen = Self {
+        let mut evidence = Self {
             definition,
             keep,
             regions: names.collect(),
@@ -62,21 +62,21 @@ impl<'a> Seen<'a> {
         for look in join_all(looks).await {
             let look =
                 look.map_err(|source| Error::Fleet { layer: definition.layer.clone(), source })?;
-            seen.looked.insert(look.layer);
-            seen.in_use.extend(look.in_use);
-            seen.pinned.extend(look.pinned);
+            evidence.looked.insert(look.layer);
+            evidence.in_use.extend(look.in_use);
+            evidence.pinned.extend(look.pinned);
         }
-        for (_, versions) in seen.sort(head).gone {
+        for (_, versions) in evidence.sort(head).gone {
             for region in regions {
                 let registry = region.registry.as_ref();
                 if let Some(arn) = versions.get(registry.region())
                     && let Some(reason) = unseen_reader(registry, definition, arn).await
                 {
-                    seen.open.insert(arn.clone(), reason);
+                    evidence.open.insert(arn.clone(), reason);
                 }
             }
         }
-        Ok(seen)
+        Ok(evidence)
     }
 
     /// Takes a release from where anybody is led to it, where it can still go.
@@ -142,7 +142,7 @@ fn layers(head: &Head, region: &RegionName) -> Vec<LayerVersionArn> {
     by_layer.into_values().cloned().collect()
 }
 
-struct Look {
+struct PlaceLook {
     layer: String,
     in_use: Vec<(LayerVersionArn, String)>,
     pinned: Vec<u64>,
@@ -152,7 +152,7 @@ async fn look_at(
     place: Place,
     fleet: Arc<dyn Fleet>,
     layer: LayerVersionArn,
-) -> Result<Look, PortError> {
+) -> Result<PlaceLook, PortError> {
     let blind = |source: PortError| format!("{place}: {}", chain(source.as_ref()));
     let name = LayerName::parse(layer.layer_name())?;
     let consumers = fleet.observe(&layer).await.map_err(blind)?;
@@ -162,7 +162,7 @@ async fn look_at(
         _ => None,
     });
     let users = named.into_iter();
-    Ok(Look {
+    Ok(PlaceLook {
         layer: layer.layer().to_owned(),
         pinned: pins.collect(),
         in_use: users.map(|(arn, user)| (arn, format!("{user} in {place}"))).collect(),
