@@ -64,6 +64,9 @@ fn unreachable_words<E: Error + Send + Sync + 'static>(error: &SdkError<E>) -> S
         next = cause.source();
     }
     let all = words.join(": ");
+    if let Some(denied) = words.iter().rfind(|words| words.contains("sts:AssumeRole")) {
+        return denied.clone();
+    }
     if all.contains("credentials") || all.contains("CredentialsNotLoaded") {
         return "there are no usable AWS credentials; set AWS_PROFILE, name a profile with --profile, or \
                 sign in (aws sso login) and export them (aws configure export-credentials)"

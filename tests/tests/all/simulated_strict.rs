@@ -161,6 +161,14 @@ fn a_place_that_is_sick_holds_back_no_other() {
             there.fail_place(Some(outage));
             let report = world.refresh(&world.aws).await;
             assert_eq!(report.exit(), Exit::Failed, "{outage:?}: {report:#?}");
+            let failures: String = report
+                .places
+                .iter()
+                .filter_map(|place| place.failure.as_ref())
+                .map(|failure| failure.text.as_str())
+                .collect();
+            let says_so = failures.contains("sts:AssumeRole");
+            assert_eq!(says_so, outage == Outage::RoleDenied, "{failures}");
             assert!(world.aws.serving()[0].contains("geo:2"));
             let status = world.status().await;
             assert_eq!(status.stable, Some(2), "{outage:?}: {status:#?}");

@@ -12,7 +12,7 @@ use crate::error::{Error, chain};
 use crate::names::{LayerName, LayerVersionArn, RegionName};
 use crate::ports::{Key, PortError, Region, User};
 use crate::release::publish::made_by_freshlayer;
-use crate::report::{Exit, Why};
+use crate::report::{Exit, Reason, Why};
 use crate::state::{Head, Leased, Session, read_release};
 
 /// Whether anything is mended.
@@ -35,7 +35,7 @@ pub struct Examined {
     /// Everything that is wrong, or was.
     pub findings: Vec<Finding>,
     /// Why nothing was done.
-    pub held: Option<String>,
+    pub held: Option<Reason>,
 }
 
 /// One thing that is wrong, or was.
@@ -118,7 +118,7 @@ async fn examine(
         && let Leased::Theirs(lease) = session.lease().await?
     {
         let why = Why::Busy { owner: lease.owner, until: lease.expires };
-        examined.held = Some(why.to_string());
+        examined.held = Some(why.into());
         return Ok(examined);
     }
     for region in engine.ports.regions.of(&definition.destinations).await {

@@ -17,7 +17,7 @@ pub use doctor::{Examined, Finding, FindingKind, Mend, doctor};
 pub use freeze::{break_lease, freeze, give_lease_back, unfreeze};
 pub use history::{History, HistoryLine, RolloutLine, RolloutState, history, journal};
 pub use pin::{Pinned, pin, unpin};
-pub use prune::{Kept, Prune, Pruned, PrunedRelease, prune};
+pub use prune::{Kept, Prune, Pruned, PrunedRelease, Stays, prune};
 pub use pull::{Pulled, Which, pull, pull_version};
 pub use refresh::{Retry, advance, refresh};
 pub use rollback::{Back, WayBack, rollback, way_back};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 
-use super::Kept;
+use super::{Kept, Stays};
 use crate::definition::Definition;
 use crate::error::{Error, chain};
 use crate::names::{LayerName, LayerVersionArn, Place, RegionName};
@@ -90,7 +90,7 @@ impl<'a> Evidence<'a> {
         let (mut gone, mut kept) = (BTreeMap::new(), Vec::new());
         for (&seq, versions) in head.versions().iter().chain(head.deleting()) {
             match self.stays(head, seq, versions) {
-                Some(reason) => kept.push(Kept { seq, reason }),
+                Some(stays) => kept.push(Kept { seq, reason: stays.to_string(), why: stays }),
                 None => drop(gone.insert(seq, versions.clone())),
             }
         }
@@ -99,37 +99,36 @@ impl<'a> Evidence<'a> {
     }
 
     /// Says why a release stays; `None` where nothing speaks for it.
-    fn stays(&self, head: &Head, seq: u64, versions: &Versions) -> Option<String> {
+    fn stays(&self, head: &Head, seq: u64, versions: &Versions) -> Option<Stays> {
         let is = |marked: Option<u64>| marked == Some(seq);
         let rollout = head.rollout();
         let mut told = head.announced().values().map(|announced| &announced.version);
         let mut newest = head.versions().keys().rev().take(self.keep);
         let marks = [
-            (is(head.current()), "it is the current one"),
-            (is(head.pinned().map(|pin| pin.release)), "the layer is pinned to it"),
-            (is(head.stable()), "it is the stable one"),
-            (is(head.fallback()), "a rollback leads to it"),
-            (is(rollout.map(|rollout| rollout.to)), "a rollout leads to it"),
-            (is(rollout.and_then(|rollout| rollout.from)), "a rollout comes from it"),
-            (
-                told.any(|told| versions.values().any(|arn| arn == told)),
-                "a Region was told to use it",
-            ),
-            (self.pinned.contains(&seq), "a function's tag pins it"),
-            (newest.any(|newest| *newest == seq), "it is one of the newest"),
+            (is(head.current()), Stays::Current),
+            (is(head.pinned().map(|pin| pin.release)), Stays::Pinned),
+            (is(head.stable()), Stays::Stable),
+            (is(head.fallback()), Stays::WayBack),
+            (is(rollout.map(|rollout| rollout.to)), Stays::RolloutTo),
+            (is(rollout.and_then(|rollout| rollout.from)), Stays::RolloutFrom),
+            (told.any(|told| versions.values().any(|arn| arn == told)), Stays::Announced),
+            (self.pinned.contains(&seq), Stays::Tagged),
+            (newest.any(|newest| *newest == seq), Stays::Newest),
         ];
-        if let Some((_, mark)) = marks.iter().find(|(holds, _)| *holds) {
-            return Some((*mark).to_owned());
-        }
+        let marked = marks.into_iter().find_map(|(holds, stays)| holds.then_some(stays));
+        marked.or_else(|| self.used(versions))
+    }
+
+    /// Says who uses a release, or may use it without being seen.
+    fn used(&self, versions: &Versions) -> Option<Stays> {
         if let Some(user) = versions.values().find_map(|arn| self.in_use.get(arn)) {
-            return Some(format!("{user} uses it"));
+            return Some(Stays::Used { user: user.clone() });
         }
-        if let Some(reason) = versions.values().find_map(|arn| self.open.get(arn)) {
-            return Some(reason.clone());
+        if let Some(words) = versions.values().find_map(|arn| self.open.get(arn)) {
+            return Some(Stays::Readable { words: words.clone() });
         }
         let region = versions.keys().find(|region| !self.regions.contains(*region))?;
-        let words = "the definition does not name that Region any more, so nobody looks there";
-        Some(format!("it is published in {region}; {words}"))
+        Some(Stays::RegionNotNamed { region: region.clone() })
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod delete;
 mod evidence;
+mod stays;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -15,10 +16,11 @@ use crate::engine::Engine;
 use crate::error::{Error, chain};
 use crate::names::{Digest, LayerName, LayerVersionArn};
 use crate::ports::Region;
-use crate::report::{Exit, Why};
+use crate::report::{Exit, Reason, Why};
 use crate::state::{Head, Lease, Leased, Release, Session};
 use evidence::Evidence;
 pub(super) use evidence::unseen_reader;
+pub use stays::Stays;
 
 /// Whether anything is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
@@ -44,7 +46,7 @@ pub struct Pruned {
     /// What could not be deleted, and why; the next prune tries again.
     pub failures: Vec<String>,
     /// Why nothing was done.
-    pub held: Option<String>,
+    pub held: Option<Reason>,
 }
 
 /// A release that is gone, or would be.
@@ -65,7 +67,9 @@ pub struct PrunedRelease {
 pub struct Kept {
     /// Its number.
     pub seq: u64,
-    /// Why.
+    /// Why, as a value.
+    pub why: Stays,
+    /// Why, as a sentence.
     pub reason: String,
 }
 
@@ -126,7 +130,7 @@ async fn run(
         && let Leased::Theirs(Lease { owner, expires }) = session.lease().await?
     {
         let why = Why::Busy { owner, until: expires };
-        pruned.held = Some(why.to_string());
+        pruned.held = Some(why.into());
         return Ok(pruned);
     }
     let regions = engine.ports.regions.of(&definition.destinations).await;

@@ -1,0 +1,70 @@
+//! Why a release stays: values for machines, and one wording for people.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::names::RegionName;
+
+/// Why a prune leaves a release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Stays {
+    /// Consumers shall be on it.
+    Current,
+    /// The layer is pinned to it.
+    Pinned,
+    /// Every consumer that can be moved has reached it.
+    Stable,
+    /// A rollback leads to it.
+    WayBack,
+    /// The open rollout leads to it.
+    RolloutTo,
+    /// The open rollout comes from it.
+    RolloutFrom,
+    /// A Region's readers were told to use it.
+    Announced,
+    /// A function's tag pins it.
+    Tagged,
+    /// It is one of the newest.
+    Newest,
+    /// A function uses it.
+    Used {
+        /// The function.
+        user: String,
+    },
+    /// Others may use it, whose functions cannot be listed.
+    Readable {
+        /// Who, in words.
+        words: String,
+    },
+    /// It is published in a Region that the definition does not name any more.
+    RegionNotNamed {
+        /// The Region.
+        region: RegionName,
+    },
+}
+
+impl fmt::Display for Stays {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Current => "it is the current one",
+            Self::Pinned => "the layer is pinned to it",
+            Self::Stable => "it is the stable one",
+            Self::WayBack => "a rollback leads to it",
+            Self::RolloutTo => "a rollout leads to it",
+            Self::RolloutFrom => "a rollout comes from it",
+            Self::Announced => "a Region was told to use it",
+            Self::Tagged => "a function's tag pins it",
+            Self::Newest => "it is one of the newest",
+            Self::Used { user } => return write!(f, "{user} uses it"),
+            Self::Readable { words } => words,
+            Self::RegionNotNamed { region } => {
+                let words = "the definition does not name that Region any more, so its functions are not looked at";
+                return write!(f, "it is published in {region}; {words}");
+            }
+        })
+    }
+}
