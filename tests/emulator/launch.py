@@ -2,9 +2,10 @@
 
 The emulator runs `provided` functions as plain processes and leaves their layers out. Here each gets what Lambda gives
 it: its own layers merged at /opt, in list order, its code at /var/task, and a /tmp of its own, in a mount namespace. Where no
-such namespace is to be had, the merged layers are named to the reader by FRESHLAYER_ROOT. This rests on the internals
-of ministack 1.5.33, which requirements.txt pins.
+such namespace is to be had, the merged layers are named to the reader by FRESHLAYER_ROOT. The runtime is the bootstrap of
+its code, or else that of its layers. This rests on the internals of ministack 1.5.33, which requirements.txt pins.
 """
+import errno
 import hashlib
 import io
 import json
@@ -73,14 +74,43 @@ def by_arn(real):
 
 lambda_service._delete_layer_version = by_arn(lambda_service._delete_layer_version)
 lambda_service._get_layer_version_policy = by_arn(lambda_service._get_layer_version_policy)
+real_code_folder = lambda_service._provided_runtime_code_dir
 real_environment = lambda_service._provided_worker_env
 RealPopen = subprocess.Popen
 NAMESPACE = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
 # /var/task is not there on an ordinary machine, so it is made on a /var of its own.
 ENTER = (
     'mount --bind "$1" /opt && mount -t tmpfs none /var && mkdir /var/task && mount --bind "$2" /var/task'
-    " && mount -t tmpfs none /tmp && cd /var/task && exec ./bootstrap"
+    ' && mount -t tmpfs none /tmp && cd /var/task && exec "$3"'
 )
+STAND_IN = tempfile.mkdtemp(dir=MERGED)
+os.symlink(sys.executable, os.path.join(STAND_IN, "bootstrap"))
+
+
+class CodeFolder(str):
+    """Shows the emulator, which wants a bootstrap in the code itself, a folder that has one; `task` is the code's."""
+
+    def __new__(cls, code_zip):
+        folder = super().__new__(cls, STAND_IN)
+        folder.task = real_code_folder(code_zip)
+        return folder
+
+
+def find_bootstrap(task, opt):
+    """Returns the folder of the bootstrap that Lambda runs, as the function and as this machine know it.
+
+    The first file of that name is taken, and is not passed over where it cannot be executed. The emulator makes
+    Runtime.InvalidEntrypoint of these errors, as Lambda does; their words are Lambda's.
+    """
+    for inside, folder in (("/var/task", task), ("/opt", opt)):
+        path = os.path.join(folder, "bootstrap")
+        if os.path.isfile(path):
+            if not os.access(path, os.X_OK):
+                raise PermissionError(errno.EACCES, f"fork/exec {inside}/bootstrap: permission denied")
+            return inside, folder
+    raise FileNotFoundError(
+        errno.ENOENT, "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]"
+    )
 
 
 def namespaces_work():
@@ -98,22 +128,23 @@ def merged(layers):
     zips = [content for content in map(lambda_service._resolve_layer_zip, layers) if content]
     name = hashlib.sha256(b"".join(hashlib.sha256(content).digest() for content in zips)).hexdigest()
     folder = os.path.join(MERGED, name)
-    if not os.path.isdir(folder):
-        fresh = tempfile.mkdtemp(dir=MERGED)
-        for content in zips:
-            lambda_service._extract_zip_preserving_mode(zipfile.ZipFile(io.BytesIO(content)), fresh)
-        os.chmod(fresh, 0o755)
-        os.rename(fresh, folder)
+    # A bootstrap cannot be executed while a process that was forked meanwhile holds it open for writing.
+    with lambda_service._provided_code_lock:
+        if not os.path.isdir(folder):
+            fresh = tempfile.mkdtemp(dir=MERGED)
+            for content in zips:
+                lambda_service._extract_zip_preserving_mode(zipfile.ZipFile(io.BytesIO(content)), fresh)
+            os.chmod(fresh, 0o755)
+            os.rename(fresh, folder)
     return folder
 
 
 def environment(config, code_folder, port):
     variables = real_environment(config, code_folder, port)
     variables["TEST_OPT"] = merged(config.get("Layers") or [])
-    variables["TEST_TASK"] = code_folder
-    if ISOLATED:
-        variables["LAMBDA_TASK_ROOT"] = "/var/task"
-    else:
+    variables["TEST_TASK"] = code_folder.task
+    variables["LAMBDA_TASK_ROOT"] = "/var/task" if ISOLATED else code_folder.task
+    if not ISOLATED:
         variables["FRESHLAYER_ROOT"] = variables["TEST_OPT"]
     return variables
 
@@ -123,12 +154,15 @@ class FunctionPopen(RealPopen):
         variables = named.get("env") or {}
         if "TEST_OPT" in variables:
             opt, task = variables.pop("TEST_OPT"), variables.pop("TEST_TASK")
+            inside, folder = find_bootstrap(task, opt)
+            arguments, named["cwd"] = [f"{folder}/bootstrap"], task
             if ISOLATED:
-                named.pop("cwd", None)
-                arguments = NAMESPACE + ["sh", "-c", ENTER, "enter", opt, task]
+                named.pop("cwd")
+                arguments = NAMESPACE + ["sh", "-c", ENTER, "enter", opt, task, f"{inside}/bootstrap"]
         super().__init__(arguments, *positional, **named)
 
 
+lambda_service._provided_runtime_code_dir = CodeFolder
 lambda_service._provided_worker_env = environment
 subprocess.Popen = FunctionPopen
 sys.exit(main())

@@ -223,10 +223,25 @@ impl Account {
         aliases: &[&str],
         tags: &[(&str, &str)],
     ) {
+        self.function_of(a_zip("first"), name, layers, aliases, tags).await;
+    }
+
+    /// Makes a function of code of the caller's, as [`Account::function`] does of any code.
+    ///
+    /// # Panics
+    /// Where it cannot be made.
+    pub async fn function_of(
+        &self,
+        code: Vec<u8>,
+        name: &str,
+        layers: &[LayerVersionArn],
+        aliases: &[&str],
+        tags: &[(&str, &str)],
+    ) {
         let lambda = self.lambda();
         let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
         let tags: HashMap<String, String> = tags.iter().map(own).collect();
-        let code = FunctionCode::builder().zip_file(Blob::new(a_zip("first")));
+        let code = FunctionCode::builder().zip_file(Blob::new(code));
         let create = lambda
             .create_function()
             .function_name(name)
@@ -248,6 +263,20 @@ impl Account {
             let created = create.function_version(version).send().await;
             created.expect("the alias is new");
         }
+    }
+
+    /// Invokes a function: `NAME`, or `NAME:ALIAS`.
+    ///
+    /// # Panics
+    /// Where it ends with an error, or the answer is no JSON.
+    pub async fn invoke(&self, name: &str, event: &Value) -> Value {
+        let asked = self.lambda().invoke().function_name(name);
+        let payload = Blob::new(event.to_string());
+        let answer = asked.payload(payload).send().await.expect("invocable");
+        let payload = answer.payload().map(Blob::as_ref).unwrap_or_default();
+        let text = String::from_utf8_lossy(payload).into_owned();
+        assert_eq!(answer.function_error(), None, "{text}");
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
     }
 
     /// Deploys other code, as a person does.
@@ -277,9 +306,17 @@ impl Account {
 /// # Panics
 /// Never: it is written in memory.
 pub fn a_zip(content: &str) -> Vec<u8> {
+    zip_of("bootstrap", content)
+}
+
+/// Zips one file.
+///
+/// # Panics
+/// Never: it is written in memory.
+pub fn zip_of(name: &str, content: &str) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
     let options = zip::write::SimpleFileOptions::default().unix_permissions(0o755);
-    zip.start_file("bootstrap", options).expect("a new zip");
+    zip.start_file(name, options).expect("a new zip");
     zip.write_all(content.as_bytes()).expect("in memory");
     zip.finish().expect("in memory").into_inner()
 }

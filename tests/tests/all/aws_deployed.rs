@@ -177,13 +177,7 @@ impl Deployed {
     }
 
     async fn invoke(&self, function: &str, event: &Value) -> Value {
-        let asked = self.account.lambda().invoke().function_name(function);
-        let payload = Blob::new(event.to_string());
-        let answer = asked.payload(payload).send().await.expect("invocable");
-        let payload = answer.payload().map(Blob::as_ref).unwrap_or_default();
-        let text = String::from_utf8_lossy(payload).into_owned();
-        assert_eq!(answer.function_error(), None, "{text}");
-        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+        self.account.invoke(function, event).await
     }
 
     /// Asks a consumer until it answers from a release: its layer moves when another invocation is done.

@@ -13,6 +13,7 @@ mod contracts;
 mod crash;
 mod credentials;
 mod custom_runtime;
+mod custom_runtime_invoked;
 mod damage;
 mod definition_schema;
 mod definitions;
