@@ -103,7 +103,7 @@ impl Publisher {
                 ..self.engine.clone()
             },
             ends: timestamp(deadline.saturating_sub(millis(REPORTING))),
-            function_arn: event.context.invoked_function_arn,
+            function_arn: unqualified(&event.context.invoked_function_arn),
         };
         run.answer(command).await
     }
@@ -121,6 +121,13 @@ impl Publisher {
         let found = definitions.find(|definition| definition.layer == *layer);
         found.ok_or_else(|| diagnostic(Exit::Usage, format!("there is no layer `{layer}`")))
     }
+}
+
+/// Cuts alias or version off a function's ARN: what the role may invoke again is the function itself.
+fn unqualified(function_arn: &str) -> String {
+    /// `arn:aws:lambda:REGION:ACCOUNT:function:NAME`.
+    const PARTS: usize = 7;
+    function_arn.split(':').take(PARTS).collect::<Vec<_>>().join(":")
 }
 
 impl Run<'_> {

@@ -256,7 +256,9 @@ fn the_deployed_publisher_moves_a_consumer_and_its_answer_changes() {
         let event =
             std::fs::read(workspace().join("infra/events/scheduled.json")).expect("it is shipped");
         let event = serde_json::from_slice(&event).expect("JSON");
-        let second = deployed.invoke(&deployed.publisher, &event).await;
+        // By its whole name: the publisher hands on to itself, which the role allows without a qualifier only.
+        let qualified = format!("{}:$LATEST", deployed.publisher);
+        let second = deployed.invoke(&qualified, &event).await;
         // One of the two layers is done here, and the other one by an invocation of its own.
         assert_eq!(second["layers"].as_array().map(Vec::len), Some(1), "{second:#}");
         assert_eq!(second["handed_on"].as_array().map(Vec::len), Some(1), "{second:#}");
