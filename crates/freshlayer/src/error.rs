@@ -18,7 +18,7 @@ pub enum Error {
         source: SourceError,
     },
     /// The store failed.
-    #[error("reach the state at {key}")]
+    #[error("reach the object {key} of the state")]
     Store {
         /// The object.
         key: String,
@@ -27,7 +27,7 @@ pub enum Error {
     },
     /// An object of our own making cannot be understood.
     #[error(
-        "read the state at {key}: {problem}; restore the object from a backup, or move it away to start \
+        "read the object {key} of the state: {problem}; restore it from a backup, or move it away to start \
          the layer's history anew (functions keep what they have)"
     )]
     State {
@@ -37,7 +37,7 @@ pub enum Error {
         problem: String,
     },
     /// The store lacks the zip that a release names.
-    #[error("find the zip of release {release}: {key} is missing")]
+    #[error("find the zip of release {release}: the state has no object {key}")]
     ZipMissing {
         /// The release.
         release: u64,
@@ -46,7 +46,7 @@ pub enum Error {
     },
     /// An object was written by a newer freshlayer.
     #[error(
-        "read the state at {key}: it has format {found}, and this freshlayer knows formats up to {known}; upgrade \
+        "read the object {key} of the state: it has format {found}, and this freshlayer knows formats up to {known}; upgrade \
          freshlayer"
     )]
     StateNewer {

@@ -210,7 +210,10 @@ fn a_corrupted_state_file_is_named_and_left_alone() {
         let ran = sandbox.cli(arguments);
         assert_eq!(ran.code, 1, "{ran:?}");
         let said = format!("{}{}", ran.stdout, ran.stderr);
-        assert!(said.contains("layers/geo/head.json") && said.contains("restore"), "{said}");
+        assert!(
+            said.contains("object layers/geo/head.json of the state") && said.contains("restore"),
+            "{said}"
+        );
         assert_eq!(said.lines().count(), 1, "{said}");
     }
     assert!(std::fs::read(&head).expect("readable").starts_with(b"{ \"format\""));
