@@ -99,7 +99,7 @@ impl S3Store {
                 Err(fault) => return Err(fault),
             }
         }
-        let words = format!("another writer was at it {CONFLICTS_MAX} times in a row");
+        let words = format!("other writers changed the object at each of {CONFLICTS_MAX} tries");
         Err(Fault::odd("PutObject", words))
     }
 }

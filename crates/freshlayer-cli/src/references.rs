@@ -55,7 +55,7 @@ impl LayerReference {
         let version = head.desired().and_then(|seq| head.version(seq, home.registry.region()));
         version.cloned().ok_or_else(|| {
             Stopped::usage(format!(
-                "layer `{layer}` has no version yet: run `freshlayer refresh {layer}` first"
+                "layer `{layer}` has no release yet: run `freshlayer refresh {layer}` first"
             ))
         })
     }

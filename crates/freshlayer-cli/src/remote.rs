@@ -37,6 +37,14 @@ pub(crate) async fn refresh(
     if let Some(message) = answer["errorMessage"].as_str() {
         return Err(failed(message.to_owned()));
     }
+    let handed_on = answer["handed_on"].as_array().into_iter().flatten();
+    let handed_on: Vec<&str> = handed_on.filter_map(Value::as_str).collect();
+    if !handed_on.is_empty() {
+        let layers = handed_on.join(", ");
+        eprintln!(
+            "the publisher handed on to other invocations: {layers}; `freshlayer status` shows how they end"
+        );
+    }
     serde_json::from_value(answer["layers"].clone()).map_err(|error| failed(error.to_string()))
 }
 

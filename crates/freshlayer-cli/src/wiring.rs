@@ -213,7 +213,7 @@ impl Host {
 pub(crate) fn maxmind_account() -> Result<Credentials, String> {
     let missing = || {
         format!(
-            "a maxmind source needs an account: set {} and {}, or {}",
+            "a maxmind source needs an account: set {} and, for its licence key, {} or {}",
             MAXMIND_ACCOUNT_ID.name, MAXMIND_LICENSE_KEY.name, MAXMIND_LICENSE_KEY_FILE.name
         )
     };

@@ -13,16 +13,13 @@ pub(crate) const VARIABLES: [(&str, &str); 7] = [
     ),
     (
         "FRESHLAYER_CALLS_PER_SEC",
-        "calls of Lambda's control plane per account and Region, 1 to 15; people and pipelines share the same 15; default: 8",
+        "calls a second to Lambda's control plane, per account and Region, 1 to 15; people and pipelines share Lambda's 15; default: 8",
     ),
     (
         "FRESHLAYER_WAKE_ROLE",
-        "role as which the Scheduler calls the publisher again where a rollout needs more than one run",
+        "role that the Scheduler assumes to call the publisher again, where a rollout needs more than one run",
     ),
-    (
-        "FRESHLAYER_DEAD_LETTERS",
-        "ARN of the queue that the Scheduler puts such a call in where it cannot make it",
-    ),
+    ("FRESHLAYER_DEAD_LETTERS", "ARN of the queue for calls that the Scheduler could not deliver"),
 ];
 
 /// How this publisher is set up.

@@ -70,7 +70,7 @@ fn who_was_let_in_and_is_not_seen_keeps_a_version() {
         releases(&world, 4).await;
         let done = pruned(&world, 1).await;
         assert!(done.releases.is_empty(), "{done:#?}");
-        let words = "210987654321 may use it, and those functions are not seen";
+        let words = "its policy admits 210987654321, whose functions freshlayer cannot list";
         assert_eq!(done.kept[0].reason, words);
         assert_eq!(world.aws.published("geo").len(), 4);
     });
@@ -94,10 +94,7 @@ fn a_state_that_came_from_another_account_deletes_nothing_of_this_one() {
         let done = pruned(&world, 3).await;
         assert_eq!(done.exit(), Exit::Done, "{done:#?}");
         let reason = &done.kept[0].reason;
-        assert!(
-            reason.contains("cannot be asked: GetLayerVersionPolicy: AccessDenied"),
-            "{reason}"
-        );
+        assert!(reason.contains("cannot be read: GetLayerVersionPolicy: AccessDenied"), "{reason}");
         assert_eq!(world.aws.published("geo").len(), 4, "nothing is deleted");
         assert_eq!(world.aws.zips(), 4);
     });

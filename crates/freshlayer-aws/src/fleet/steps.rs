@@ -75,7 +75,8 @@ impl LambdaFleet {
             Err(fault) => return Err(decide(&function, fault)),
         };
         let number = number(made.version()).ok_or_else(|| {
-            let words = format!("the version is {:?}", made.version());
+            let words =
+                format!("expected a version number, found {}", made.version().unwrap_or("none"));
             other(&function, Fault::odd("PublishVersion", words))
         })?;
         let found = self.wait_until_updated(&function, &number.to_string()).await?;

@@ -27,9 +27,10 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let broken = freshlayer::break_lease(&host.engine().await?, &layer_name(&layer)?).await?;
     let lines = match &broken {
         Some(lease) => format!(
-            "{layer}: the lease of publisher {}, until {}, is broken\n",
+            "{layer}: took the lease, which would have ended at {}, from publisher {}; that publisher stops at its next \
+             look at the state\n",
+            minute(lease.expires),
             lease.owner,
-            minute(lease.expires)
         ),
         None => format!("{layer}: no publisher has the lease\n"),
     };

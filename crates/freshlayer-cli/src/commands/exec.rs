@@ -67,7 +67,7 @@ pub(crate) async fn prepare(host: &Host, args: &Args) -> Result<PathBuf, Stopped
     };
     let opt = opt.map_err(|error| Stopped::failed(error.to_string()))?;
     std::path::absolute(&opt)
-        .map_err(|error| Stopped::failed(format!("find {}: {error}", opt.display())))
+        .map_err(|error| Stopped::failed(format!("failed to find {}: {error}", opt.display())))
 }
 
 /// Becomes the command; returns only where the command cannot be started.
@@ -97,7 +97,7 @@ pub(crate) fn replace_process(opt: &Path, command: &[String]) -> Stopped {
         ErrorKind::NotFound => NOT_FOUND,
         _ => NOT_EXECUTABLE,
     };
-    Stopped::with_code(code, format!("start {program}: {error}"))
+    Stopped::with_code(code, format!("failed to start {program}: {error}"))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the command gets its own environment back")]

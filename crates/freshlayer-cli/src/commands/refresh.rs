@@ -8,7 +8,8 @@ use crate::wiring::Host;
 /// Download new data, check it, publish it, and move the functions to it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// With --target aws: invoke the deployed publisher, which uses its own role and definitions.
+    /// With --target aws: invoke the deployed publisher, which uses its own role and definitions; of several
+    /// layers it reports the first and hands the others on.
     #[cfg(feature = "aws")]
     #[arg(long, value_name = "PUBLISHER")]
     pub(crate) remote: Option<String>,
@@ -28,6 +29,11 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     if let Some(publisher) = &args.remote {
         if host.target == Target::Local {
             return Err(Stopped::usage("--remote needs --target aws"));
+        }
+        if args.adopt {
+            return Err(Stopped::usage(
+                "--remote takes no --adopt: write `adopt = true` into the definition and deploy the publisher again",
+            ));
         }
         return Ok(Done::reports(crate::remote::refresh(host, publisher, &args).await?));
     }

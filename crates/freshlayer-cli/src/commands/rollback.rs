@@ -25,12 +25,14 @@ enum To {
 }
 
 impl FromStr for To {
-    type Err = <ReleaseReference as FromStr>::Err;
+    type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "before" => Ok(Self::Before),
-            release => ReleaseReference::from_str(release).map(Self::Release),
+            release => ReleaseReference::from_str(release).map(Self::Release).map_err(
+                |_| "expected a release such as 3, a data version such as 1.0.3, or `before`",
+            ),
         }
     }
 }

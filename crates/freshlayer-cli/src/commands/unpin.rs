@@ -5,7 +5,7 @@ use crate::output::{Answer, Done, Stopped};
 use crate::references::layer_name;
 use crate::wiring::Host;
 
-/// Remove a layer's pin.
+/// End a layer's pin, or its order `rollback --to before`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The layer.
@@ -19,7 +19,7 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let lines = if was_pinned {
         format!("{layer}: unpinned; the next refresh looks for new data\n")
     } else {
-        format!("{layer}: has no pin\n")
+        format!("{layer}: has neither a pin nor an order `--to before`\n")
     };
     Ok(Done::new(Exit::Done, lines, Answer::Pinned(Pinned { layer, release: None })))
 }

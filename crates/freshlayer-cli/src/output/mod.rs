@@ -129,7 +129,7 @@ impl From<freshlayer::Error> for Stopped {
         let message = freshlayer::chain(&error);
         match error {
             freshlayer::Error::NotPossible(_) => Self::usage(message),
-            _ => Self::failed(message),
+            _ => Self::failed(format!("failed to {message}")),
         }
     }
 }

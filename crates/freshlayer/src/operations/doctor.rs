@@ -316,7 +316,7 @@ async fn records(
             store.delete(&key).await.map_err(error)?;
             examined.mended(kind, format!("{text}; the zip is deleted"));
         } else {
-            examined.find(kind, format!("{text}; `doctor --fix` deletes it"));
+            examined.find(kind, format!("{text}; `doctor --fix` deletes the zip"));
         }
     }
     Ok(())
@@ -327,7 +327,8 @@ fn open_rollout(head: &Head, examined: &mut Examined) {
         let (number, to) = (rollout.number, rollout.to);
         let started = crate::report::minute(rollout.started);
         let text = format!(
-            "rollout {number} to release {to} is open since {started}; `freshlayer refresh` goes on with it and says who waits"
+            "rollout {number} to release {to} has been open since {started}; `freshlayer refresh` continues it and names the \
+             functions that wait"
         );
         examined.find(FindingKind::OpenRollout, text);
     }

@@ -48,7 +48,7 @@ pub async fn pull(
     let seq = match wanted {
         Which::Current => head.desired().ok_or_else(|| {
             Error::NotPossible(format!(
-                "layer `{layer}` has no version yet: run `freshlayer refresh {layer}` first"
+                "layer `{layer}` has no release yet: run `freshlayer refresh {layer}` first"
             ))
         })?,
         Which::LayerVersion(number) => {
@@ -58,7 +58,8 @@ pub async fn pull(
                 releases.find(|(_, regions)| regions.get(region).as_ref().is_some_and(carries));
             let (seq, _) = found.ok_or_else(|| {
                 Error::NotPossible(format!(
-                    "no release of layer `{layer}` is version {number} in {region}"
+                    "no release of layer `{layer}` has layer version {number} in {region}; `freshlayer history {layer}` \
+                     lists them"
                 ))
             })?;
             *seq
@@ -91,8 +92,8 @@ pub async fn pull_version(
     let fault = |source: PortError| Error::LayerVersion { arn: arn.clone(), source };
     let region = region_of(engine, arn).await.map_err(|e| fault(e.into()))?;
     let located = region.registry.locate(arn).await.map_err(fault)?;
-    let located = located
-        .ok_or_else(|| Error::NotPossible(format!("Layer version {arn} does not exist.")))?;
+    let located =
+        located.ok_or_else(|| Error::NotPossible(format!("layer version {arn} does not exist")))?;
     let zip = cache.join(format!("{}.zip", located.sha256));
     if zip.exists() {
         return Ok(zip);

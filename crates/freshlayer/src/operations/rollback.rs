@@ -179,8 +179,8 @@ fn fallback(head: &Head, current: u64) -> Result<u64, Error> {
     Err(not_possible(
         head,
         &format!(
-            "would jump from release {current} over {} to {to}, the last stable one; say which: `freshlayer rollback \
-             {layer} --to {nearest}` or `--to {to}`",
+            "is on release {current}; a rollback to the last stable release, {to}, would jump over {}: choose with \
+             `freshlayer rollback {layer} --to {nearest}` or `--to {to}`",
             jumped.join(", ")
         ),
     ))
@@ -190,7 +190,7 @@ fn before(head: &Head) -> Result<(), Error> {
     if head.adopted().is_some_and(|adopted| !adopted.rollouts.is_empty()) {
         return Ok(());
     }
-    let words = "was not adopted: no function used a version of it that freshlayer did not make";
+    let words = "has nothing to go back to before freshlayer; name a release with `--to`";
     Err(not_possible(head, words))
 }
 

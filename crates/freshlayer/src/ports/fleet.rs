@@ -343,7 +343,7 @@ pub enum FleetError {
         function: FunctionName,
     },
     /// The host refuses this step for this function, and will again.
-    #[error("function {function} refused: {reason}")]
+    #[error("the change of function {function} was refused: {reason}")]
     Refused {
         /// The function.
         function: FunctionName,

@@ -113,7 +113,7 @@ pub enum ExpectedChecksum {
 #[non_exhaustive]
 pub enum SourceError {
     /// The upstream refuses: credentials, address or edition are wrong. Trying again does not help.
-    #[error("{url} refused: {reason}")]
+    #[error("{url}: the upstream refused the request: {reason}")]
     Refused {
         /// The address as the definition writes it.
         url: String,

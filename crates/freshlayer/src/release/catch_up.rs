@@ -155,7 +155,7 @@ impl Assigned<'_> {
             readers: &self.definition.terms.readers,
         };
         let failure = region.registry.promote(promotion).await.err().map(|source| {
-            let (action, layer) = ("promote", head.layer().clone());
+            let (action, layer) = ("announce the version of", head.layer().clone());
             let error = Error::Registry { action, layer, source };
             Reason::from(Why::Error { error: chain(&error) })
         });

@@ -22,7 +22,7 @@ impl fmt::Display for Why {
             }
             Self::HandedBack { by, at } => write!(
                 f,
-                "functions are back on what they used before freshlayer, by order of {by} at {}; unpin the layer to go on",
+                "functions are back on what they used before freshlayer, by order of {by} at {}; `freshlayer unpin` ends this order",
                 minute(*at)
             ),
             Self::Ordered { release, owner, until } => write!(
@@ -73,12 +73,17 @@ impl fmt::Display for Why {
             Self::StillRolledBack { serving } => {
                 write!(
                     f,
-                    "the upstream still has what a person rolled back; {}",
+                    "the upstream still has the data that a person rolled back (`freshlayer refresh --retry-rejected` releases it \
+                     again); {}",
                     keeps_serving(*serving)
                 )
             }
             Self::BadData { released, serving } => {
-                write!(f, "the upstream's data is not good; {}", rest(*released, *serving))
+                write!(
+                    f,
+                    "new data of the upstream failed its checks; {}",
+                    rest(*released, *serving)
+                )
             }
             Self::Upstream { failures, released, serving } => {
                 write!(f, "{}; {}", failures.join("; "), rest(*released, *serving))
@@ -124,7 +129,7 @@ impl Why {
                  revert it, then run again"
             ),
             Self::SplitAlias { alias } => {
-                write!(f, "alias {alias} splits its traffic between two versions; finish that first")
+                write!(f, "alias {alias} splits its traffic between two versions; end the split, then run again")
             }
             Self::Shifting { alias } => {
                 write!(f, "Lambda prepares provisioned concurrency behind alias {alias}")
@@ -146,16 +151,16 @@ impl Why {
                 f.write_str("it used no version of the layer before freshlayer, so it stays where it is")
             }
             Self::NotPublished { release } => {
-                write!(f, "release {release} is not published there yet")
+                write!(f, "release {release} is not published in the function's Region yet")
             }
             Self::NotRetired { words } => {
                 write!(f, "an old version that freshlayer published could not be deleted: {words}")
             }
             Self::Refused { words } | Self::FailedForNow { words } => f.write_str(words),
             Self::Restless => {
-                f.write_str("someone changed it during every attempt; the next run tries again")
+                f.write_str("another change of the function came between at every attempt; the next run tries again")
             }
-            Self::OutOfTime => f.write_str("the run ended before its turn; the next run goes on"),
+            Self::OutOfTime => f.write_str("the run ended before the function had its turn; the next run moves it"),
             Self::NextRun => f.write_str("the next refresh moves it"),
             of_a_run => unreachable!("{of_a_run:?} is worded where runs are"),
         }
@@ -192,7 +197,7 @@ fn keeps_serving(serving: Option<u64>) -> String {
 
 fn rest(released: Option<u64>, serving: Option<u64>) -> String {
     match released {
-        Some(release) => format!("the rest is released as {release}"),
+        Some(release) => format!("the other datasets are in release {release}"),
         None => keeps_serving(serving),
     }
 }

@@ -46,7 +46,7 @@ impl Evidence<'_> {
             None if self.looked.contains(arn.layer()) => {
                 unseen_reader(registry, self.definition, arn).await
             }
-            None => Some("nobody looked for functions that use it".to_owned()),
+            None => Some("freshlayer did not look for functions that use it".to_owned()),
         };
         if let Some(reason) = stays {
             let words = format!("its layer version {arn}, which the state does not name, stays");

@@ -178,7 +178,7 @@ pub(in crate::operations) async fn unseen_reader(
         Ok(readers) => readers,
         Err(source) => {
             let words = chain(source.as_ref());
-            return Some(format!("who may use it cannot be asked: {words}"));
+            return Some(format!("its policy cannot be read: {words}"));
         }
     };
     let members = &definition.destinations.accounts;
@@ -188,8 +188,8 @@ pub(in crate::operations) async fn unseen_reader(
     };
     let mut strangers = readers.into_iter().filter(|reader| !is_seen(reader));
     let who = match strangers.next()?.as_str() {
-        "*" => "everyone".to_owned(),
+        "*" => "every account".to_owned(),
         who => who.to_owned(),
     };
-    Some(format!("{who} may use it, and those functions are not seen"))
+    Some(format!("its policy admits {who}, whose functions freshlayer cannot list"))
 }

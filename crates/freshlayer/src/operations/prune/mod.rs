@@ -138,8 +138,9 @@ async fn run(
     let until = session.head().lease().map(|lease| lease.expires);
     for seq in evidence.sort(session.head()).gone.into_keys() {
         if mode == Prune::Delete && until.is_some_and(|until| engine.ports.clock.now() >= until) {
-            let words = "this took so long that functions may have changed since; prune again";
-            pruned.failures.push(words.to_owned());
+            pruned.failures.push(format!(
+                "the lease ended before release {seq} had its turn, and functions may have changed since"
+            ));
             break;
         }
         let done = match mode {

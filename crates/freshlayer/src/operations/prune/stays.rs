@@ -56,7 +56,7 @@ impl fmt::Display for Stays {
             Self::WayBack => "a rollback leads to it",
             Self::RolloutTo => "a rollout leads to it",
             Self::RolloutFrom => "a rollout comes from it",
-            Self::Announced => "a Region was told to use it",
+            Self::Announced => "a Region's parameter names it",
             Self::Tagged => "a function's tag pins it",
             Self::Newest => "it is one of the newest",
             Self::Used { user } => return write!(f, "{user} uses it"),
