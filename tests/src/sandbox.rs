@@ -177,6 +177,7 @@ pub fn engine(host: &Path) -> Engine {
         owner,
         deadline: None,
         attention: Attention::Whole,
+        patience: Duration::ZERO,
         retry_pauses: vec![Duration::ZERO; 3],
     }
 }

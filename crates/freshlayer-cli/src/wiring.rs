@@ -26,6 +26,9 @@ use nix::unistd::{User, getuid};
 /// How long a lease holds on a publisher that cannot be asked whether it lives: Lambda's longest run.
 const LEASE: Duration = Duration::from_mins(15);
 
+/// A publisher's lease ends before that, also where it crashed.
+const PATIENCE: Duration = Duration::from_mins(17);
+
 /// How long a run waits before it tries again what failed for now.
 const RETRY_PAUSES_SECS: [u64; 3] = [1, 3, 10];
 
@@ -128,6 +131,7 @@ impl Host {
             owner,
             deadline: None,
             attention: Attention::Whole,
+            patience: PATIENCE,
             retry_pauses: RETRY_PAUSES_SECS.map(Duration::from_secs).to_vec(),
         })
     }

@@ -28,6 +28,8 @@ pub struct Engine {
     pub deadline: Option<Timestamp>,
     /// How closely a run that finds nothing new looks at the functions.
     pub attention: Attention,
+    /// How long an order waits for a publisher that moves functions; the order stands in every case.
+    pub patience: Duration,
     /// How long a run waits before it tries again what failed for now; as many times as there are pauses.
     pub retry_pauses: Vec<Duration>,
 }

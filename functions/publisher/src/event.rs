@@ -36,8 +36,8 @@ pub(crate) enum Command {
     Rollback {
         /// The layer.
         layer: LayerName,
-        /// The release; default: the last stable one before the current.
-        to: Option<u64>,
+        /// The release. An event may arrive twice, so it names one: "one back" would go two back.
+        to: u64,
         /// Who orders it.
         #[serde(default = "remote")]
         by: String,
@@ -176,7 +176,7 @@ mod tests {
         assert_eq!(command(&json!({})), Ok(everything(AskedBy::Schedule)));
         assert_eq!(command(&json!({"command": "refresh"})), Ok(everything(AskedBy::Person)));
         let geo = LayerName::parse("geo").expect("a layer name");
-        let back = Command::Rollback { layer: geo, to: Some(3), by: remote() };
+        let back = Command::Rollback { layer: geo, to: 3, by: remote() };
         assert_eq!(command(&json!({"command": "rollback", "layer": "geo", "to": 3})), Ok(back));
     }
 
@@ -189,6 +189,7 @@ mod tests {
             json!({"command": "refresh", "layer": "geo"}),
             json!({"command": "refresh", "layers": ["no spaces"]}),
             json!({"command": "delete-everything"}),
+            json!({"command": "rollback", "layer": "geo"}),
         ] {
             assert!(command(&event).is_err(), "{event}");
         }

@@ -80,6 +80,8 @@ impl Publisher {
             owner: owner(),
             deadline: None,
             attention: Attention::Glance,
+            // A wake-up is cheaper than a function that waits.
+            patience: Duration::ZERO,
             retry_pauses: RETRY_PAUSES_SECS.map(Duration::from_secs).to_vec(),
         };
         Ok(Self { engine, definitions, onward: Onward::new(aws, settings.waking) })
@@ -123,6 +125,15 @@ impl Publisher {
     }
 }
 
+/// One layer that cannot be reached holds no order for another one back.
+fn all_done(failures: &[freshlayer::Error]) -> Result<(), Diagnostic> {
+    let words: Vec<String> = failures.iter().map(|error| chain(error)).collect();
+    if words.is_empty() {
+        return Ok(());
+    }
+    Err(diagnostic(Exit::Failed, words.join("; ")))
+}
+
 /// Cuts alias or version off a function's ARN: what the role may invoke again is the function itself.
 fn unqualified(function_arn: &str) -> String {
     /// `arn:aws:lambda:REGION:ACCOUNT:function:NAME`.
@@ -160,7 +171,7 @@ impl Run<'_> {
             }
             Command::Rollback { layer, to, by } => {
                 let mut summary = Summary::default();
-                let to = to.map_or(Back::Stable, Back::Release);
+                let to = Back::Release(to);
                 let report = rollback(engine, publisher.one(&layer)?, to, &by).await;
                 let report = report.map_err(|error| failed(&error))?;
                 self.tell(report, &mut summary).await;
@@ -194,17 +205,20 @@ impl Run<'_> {
                 Ok(done("unpin", Exit::Done, "was_pinned", json!(unpinned)))
             }
             Command::Freeze { layers, reason, by } => {
+                let mut failures = Vec::new();
                 for definition in publisher.chosen(&layers)? {
                     let frozen = freeze(engine, &definition.layer, &by, reason.clone()).await;
-                    frozen.map_err(|error| failed(&error))?;
+                    failures.extend(frozen.err());
                 }
+                all_done(&failures)?;
                 Ok(done("freeze", Exit::Done, "frozen", json!(true)))
             }
             Command::Unfreeze { layers } => {
+                let mut failures = Vec::new();
                 for definition in publisher.chosen(&layers)? {
-                    let unfrozen = unfreeze(engine, &definition.layer).await;
-                    unfrozen.map_err(|error| failed(&error))?;
+                    failures.extend(unfreeze(engine, &definition.layer).await.err());
                 }
+                all_done(&failures)?;
                 Ok(done("unfreeze", Exit::Done, "frozen", json!(false)))
             }
         }

@@ -300,7 +300,7 @@ fn the_deployed_publisher_moves_a_consumer_and_its_answer_changes() {
         same["age_secs"] = answer["age_secs"].clone();
         assert_eq!(same, answer, "the same zip, the same answer");
         let back = deployed
-            .invoke(&deployed.publisher, &json!({"command": "rollback", "layer": "geo"}))
+            .invoke(&deployed.publisher, &json!({"command": "rollback", "layer": "geo", "to": 2}))
             .await;
         assert_eq!(back["exit_code"], 0, "{back:#}");
         assert_eq!(deployed.invoke("lookup", &question).await["release"], 2);

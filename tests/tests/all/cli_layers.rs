@@ -110,11 +110,7 @@ fn a_data_version_names_a_release() {
         let ran = sandbox.cli(&[command, "geo", "--to", "1.0.7"]);
         assert_says(&ran, 2, &["has no data version 1.0.7; it has", known]);
         let ran = sandbox.cli(&[command, "geo", "--to", "1.0"]);
-        assert_says(
-            &ran,
-            2,
-            &["expected a release such as 3, a data version such as 1.0.3, or `before`"],
-        );
+        assert_says(&ran, 2, &["expected a release such as 3, ", "a data version such as 1.0.3"]);
     }
     assert_says(&sandbox.cli(&["rollback", "geo", "--to", "1.0.0"]), 0, &["back to release 1"]);
 }

@@ -22,6 +22,7 @@ mod doctor;
 mod download;
 mod lambda;
 mod orders;
+mod orders_midway;
 mod package;
 mod plan;
 mod prune;

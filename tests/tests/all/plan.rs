@@ -29,6 +29,7 @@ fn place() -> Place {
 fn intent() -> Intent {
     let in_region = |seq| BTreeMap::from([(place().region, arn("geo", seq))]);
     Intent {
+        left: BTreeSet::new(),
         layer: layer_name("geo"),
         goal: Goal::Release { release: 3, version: Version::new(1, 4, 0), targets: in_region(3) },
         releases: (1..=3).map(|seq| (seq, in_region(seq))).collect(),

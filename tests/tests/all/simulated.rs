@@ -116,6 +116,7 @@ impl World {
             owner: Owner { name: owner.to_owned(), lease: Duration::from_mins(16) },
             deadline: None,
             attention: Attention::Whole,
+            patience: Duration::ZERO,
             retry_pauses: [1, 4, 15].map(Duration::from_secs).to_vec(),
         }
     }

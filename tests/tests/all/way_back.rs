@@ -10,12 +10,12 @@ use freshlayer_tests::sandbox::{Sandbox, block_on, layer_name};
 
 use crate::refresh::{GEO, assert_refreshed, released, versions};
 
-fn roll_back(sandbox: &Sandbox, to: Back) -> freshlayer::report::Report {
+pub(crate) fn roll_back(sandbox: &Sandbox, to: Back) -> freshlayer::report::Report {
     let (engine, definition) = (sandbox.engine(), sandbox.definition("geo"));
     block_on(freshlayer::rollback(&engine, &definition, to, "a person")).expect("it is possible")
 }
 
-fn next_build(sandbox: &Sandbox, day: u64) {
+pub(crate) fn next_build(sandbox: &Sandbox, day: u64) {
     sandbox.upstream.publish("country.mmdb", &Mmdb::later(day).bytes());
 }
 
@@ -161,7 +161,7 @@ fn an_order_stands_under_anybodys_lease_and_a_lease_can_be_broken() {
 }
 
 /// A host whose layer `geo` was made by hand: two versions, and functions on the second.
-fn brownfield() -> Sandbox {
+pub(crate) fn brownfield() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.layer("geo", GEO);
     next_build(&sandbox, 0);
@@ -177,7 +177,7 @@ fn brownfield() -> Sandbox {
     sandbox
 }
 
-fn publish(sandbox: &Sandbox, description: &str) -> LayerVersionArn {
+pub(crate) fn publish(sandbox: &Sandbox, description: &str) -> LayerVersionArn {
     let zip = sandbox.path("by-hand.zip");
     let mut writer = zip::ZipWriter::new(std::fs::File::create(&zip).expect("writable"));
     let options = zip::write::SimpleFileOptions::default();
@@ -192,7 +192,7 @@ fn publish(sandbox: &Sandbox, description: &str) -> LayerVersionArn {
     block_on(registry.publish(publication)).expect("publishable").arn
 }
 
-fn stands(sandbox: &Sandbox) -> Vec<u64> {
+pub(crate) fn stands(sandbox: &Sandbox) -> Vec<u64> {
     let functions = sandbox.fleet().list().expect("readable");
     let all = functions.iter().flat_map(|function| {
         let behind = function.aliases.iter().filter_map(|alias| {

@@ -151,7 +151,12 @@ impl LambdaFleet {
                 if user.version.is_none() && !ours.is_empty() {
                     changeable.insert(user.function.clone());
                 }
-                named.extend(ours.into_iter().map(|arn| (arn, user.clone())));
+                for arn in ours {
+                    // `$LATEST` before any published version: Lambda refuses changes of it once the layer is gone.
+                    if user.version.is_none() || !named.contains_key(&arn) {
+                        named.insert(arn, user.clone());
+                    }
+                }
             }
             marker = next(page.next_marker());
             if marker.is_none() {

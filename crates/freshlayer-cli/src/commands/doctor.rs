@@ -22,7 +22,10 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let (engine, definitions) = (host.engine().await?, host.definitions(&args.layers)?);
     let mut all = Vec::new();
     for definition in &definitions.good {
-        all.push(doctor(&engine, definition, mode).await?);
+        let examined = doctor(&engine, definition, mode).await;
+        all.push(
+            examined.unwrap_or_else(|error| Examined::failed(&definition.layer, mode, &error)),
+        );
     }
     let exit = all.iter().map(Examined::exit).fold(Exit::Done, Exit::worst);
     let lines = all.iter().map(lines).collect();

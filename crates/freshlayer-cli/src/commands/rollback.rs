@@ -47,5 +47,6 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let engine = host.engine().await?;
     let way = way_back(&engine, &definition, to).await?;
     eprintln!("{}: {way}", definition.layer);
+    let to = way.to.map_or(Back::Before, Back::Release);
     Ok(Done::reports(vec![rollback(&engine, &definition, to, &host.person()).await?]))
 }

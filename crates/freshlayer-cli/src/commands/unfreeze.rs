@@ -1,7 +1,5 @@
-use freshlayer::report::Exit;
-
-use super::freeze::Frozen;
-use crate::output::{Answer, Done, Stopped};
+use super::freeze::LayerFreeze;
+use crate::output::{Done, Stopped};
 use crate::wiring::Host;
 
 /// End a freeze; the next refresh goes on.
@@ -14,15 +12,15 @@ pub(crate) struct Args {
 pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let engine = host.engine().await?;
     let definitions = host.definitions(&args.layers)?;
-    let (mut lines, mut all) = (Vec::new(), Vec::new());
+    let (mut lines, mut all) = (String::new(), Vec::new());
     for definition in &definitions.good {
         let layer = &definition.layer;
-        lines.push(if freshlayer::unfreeze(&engine, layer).await? {
-            format!("{layer}: unfrozen; the next refresh goes on\n")
-        } else {
-            format!("{layer}: is not frozen\n")
+        let unfrozen = freshlayer::unfreeze(&engine, layer).await.map(|was_frozen| {
+            let words =
+                if was_frozen { "unfrozen; the next refresh goes on" } else { "is not frozen" };
+            (false, words.to_owned())
         });
-        all.push(Frozen { layer: layer.to_string(), frozen: false });
+        all.push(LayerFreeze::of(layer, unfrozen, &mut lines));
     }
-    Ok(Done::new(Exit::Done, lines.concat(), Answer::Frozen(all)).without(definitions.problems))
+    Ok(LayerFreeze::done(all, lines).without(definitions.problems))
 }

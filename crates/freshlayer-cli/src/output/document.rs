@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::commands::break_lease::BrokenLease;
 use crate::commands::check::Checked;
-use crate::commands::freeze::Frozen;
+use crate::commands::freeze::LayerFreeze;
 use crate::commands::functions::FunctionLine;
 use crate::commands::init::Written;
 use crate::commands::pin::Pinned;
@@ -60,7 +60,7 @@ pub(crate) enum Answer {
     /// `functions`: those that there are now.
     Functions(Vec<FunctionLine>),
     /// `freeze`, `unfreeze`: one per layer.
-    Frozen(Vec<Frozen>),
+    Frozen(Vec<LayerFreeze>),
     /// `break-lease`.
     BrokenLease(BrokenLease),
     /// `doctor`: one per layer.

@@ -13,7 +13,8 @@ use crate::names::{LayerName, LayerVersionArn, RegionName};
 use crate::ports::{Key, PortError, Region, User};
 use crate::release::publish::made_by_freshlayer;
 use crate::report::{Exit, Reason, Why};
-use crate::state::{Head, Leased, Session, read_release};
+use crate::rollout::frozen;
+use crate::state::{Head, Leased, Session, Work, read_release};
 
 /// Whether anything is mended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
@@ -82,6 +83,12 @@ impl Examined {
         }
     }
 
+    /// Says that a layer could not be examined, and why.
+    pub fn failed(layer: &LayerName, mode: Mend, error: &Error) -> Self {
+        let finding = Finding { kind: FindingKind::Unreachable, text: chain(error), mended: false };
+        Self { layer: layer.clone(), mode, findings: vec![finding], held: None }
+    }
+
     fn find(&mut self, kind: FindingKind, text: String) {
         self.findings.push(Finding { kind, text, mended: false });
     }
@@ -115,7 +122,13 @@ async fn examine(
     let layer = definition.layer.clone();
     let mut examined = Examined { layer, mode, findings: Vec::new(), held: None };
     if mode == Mend::Fix
-        && let Leased::Theirs(lease) = session.lease().await?
+        && let Some(why) = frozen(session.head())
+    {
+        examined.held = Some(why.into());
+        return Ok(examined);
+    }
+    if mode == Mend::Fix
+        && let Leased::Theirs(lease) = session.lease(Work::Moving).await?
     {
         let why = Why::Busy { owner: lease.owner, until: lease.expires };
         examined.held = Some(why.into());
@@ -251,6 +264,10 @@ impl RegionView {
                 examined.find(kind, format!("{text}, and stays: {reason}"));
             } else if examined.mode == Mend::Look {
                 examined.find(kind, format!("{text}; `doctor --fix` deletes it"));
+            } else if !session.holds_lease_now() {
+                let words =
+                    "the lease ended before it had its turn, and functions may have changed since";
+                examined.find(kind, format!("{text}, and stays: {words}"));
             } else {
                 match self.region.registry.delete(arn).await {
                     Ok(()) => examined.mended(kind, format!("{text}; deleted")),

@@ -12,7 +12,7 @@ use crate::release::publish::publish;
 use crate::release::recover::zip_of;
 use crate::report::{Outcome, Report, Why};
 use crate::rollout::{Converge, Outset, busy};
-use crate::state::{LayerZip, Leased, Ordered, Release, Session};
+use crate::state::{LayerZip, Leased, Ordered, Release, Session, Work};
 
 /// Whether data that was rejected before is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,8 +60,11 @@ pub(super) fn reported(
     stages: Stages,
 ) -> Report {
     let mut report = result.unwrap_or_else(|error| {
-        let why = Why::Error { error: chain(&error) };
-        Report::of(definition.layer.clone(), Outcome::failed(why))
+        let outcome = match error {
+            Error::LeaseLost { .. } => Outcome::held(Why::TakenOver),
+            error => Outcome::failed(Why::Error { error: chain(&error) }),
+        };
+        Report::of(definition.layer.clone(), outcome)
     });
     report.stages = stages.into_reports();
     report
@@ -73,7 +76,7 @@ async fn refresh_layer(
     retry: Retry,
 ) -> Result<Report, Error> {
     let mut outset = Outset::default();
-    if is_told_to_stay(session) {
+    if session.head().is_told_to_stay() {
         return Converge { run, session, outset }.converge().await;
     }
     if session.head().versions().is_empty()
@@ -112,7 +115,7 @@ async fn refresh_layer(
     let Some(made) = made else {
         return Converge { run, session, outset }.converge().await;
     };
-    if let Leased::Theirs(lease) = session.lease().await? {
+    if let Leased::Theirs(lease) = session.lease(Work::Preparing).await? {
         return Ok(busy(&run.definition.layer, &lease));
     }
     let (release, zip) = match made {
@@ -127,7 +130,7 @@ async fn refresh_layer(
         }
     };
     // Packaging and storing may have taken longer than the lease.
-    if let Leased::Theirs(lease) = session.lease().await? {
+    if let Leased::Theirs(lease) = session.lease(Work::Preparing).await? {
         return Ok(busy(&run.definition.layer, &lease));
     }
     publish_and_promote(&run, session, &release, &zip, &mut outset).await?;
@@ -138,11 +141,6 @@ async fn refresh_layer(
 enum Made {
     New(crate::release::package::Assembled),
     Stored(Box<Release>),
-}
-
-fn is_told_to_stay(session: &Session<'_>) -> bool {
-    let head = session.head();
-    head.pinned().is_some() || head.frozen().is_some() || head.is_handed_back().is_some()
 }
 
 /// Reads the releases that new data is judged against and completed from, where there is new data.
@@ -194,8 +192,10 @@ async fn publish_and_promote(
             if adopt {
                 head.adopt(&order);
             }
-            // A person may have rolled back meanwhile what this release carries.
-            if !head.carries_left_behind(release) {
+            // A person may have ordered otherwise meanwhile.
+            if head.is_told_to_stay() {
+                head.not_published(release);
+            } else if !head.carries_left_behind(release) {
                 head.promote(release, now);
             }
         })

@@ -1,14 +1,20 @@
 //! A person's way back. The order is written first, without anybody's lease; then this run carries it out, or the
 //! publisher that works on the layer does.
 
+use std::time::Duration;
+
 use super::refresh::reported;
 use crate::definition::Definition;
 use crate::engine::{Engine, Run};
 use crate::error::Error;
+use crate::ports::Stage;
 use crate::progress::Stages;
 use crate::report::{Outcome, Report, Why};
 use crate::rollout::{Converge, Outset};
 use crate::state::{Head, Leased, Ordered, Release, Session};
+
+/// How often an order looks whether the publisher that it waits for has ended.
+const LOOKS_APART: Duration = Duration::from_secs(1);
 
 /// Where a person goes back to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,17 +106,19 @@ async fn write_order(
     to: Back,
     order: &Ordered,
 ) -> Result<Option<Release>, Error> {
-    let Some(to) = target(session.head(), to)? else {
+    let Some(to) = ordered_target(session.head(), to)? else {
         session.order(|head| Ok(head.hand_back(order.clone()))).await?;
         return Ok(None);
     };
-    let from = session.current_release().await?;
     let release = session.release(to).await?;
+    if session.head().current() == Some(to) && session.head().is_handed_back().is_none() {
+        return Ok(Some(release));
+    }
     session
         .order(|head| {
             // The head may be another one by now: a prune may have come between.
             target(head, Back::Release(to))?;
-            head.roll_back(from.as_ref(), &release, order);
+            head.roll_back(&release, order);
             Ok(())
         })
         .await?;
@@ -122,7 +130,7 @@ async fn carry_out(
     session: &mut Session<'_>,
     release: Option<&Release>,
 ) -> Result<Report, Error> {
-    if let Leased::Theirs(lease) = session.lease().await? {
+    if let Leased::Theirs(lease) = lease(&run, session).await? {
         let release = session.head().desired().unwrap_or_default();
         let why = Why::Ordered { release, owner: lease.owner, until: lease.expires };
         let report = Report::of(run.definition.layer.clone(), Outcome::held(why));
@@ -137,9 +145,35 @@ async fn carry_out(
     Ok(report)
 }
 
+/// Takes the lease. A publisher that moves functions obeys within seconds, and one that crashed is waited for.
+async fn lease(run: &Run<'_>, session: &mut Session<'_>) -> Result<Leased, Error> {
+    let engine = run.engine;
+    let now = engine.ports.clock.now();
+    let give_up = now.saturating_add(engine.patience).unwrap_or(now);
+    let mut waiting = None;
+    loop {
+        let leased = session.lease_for_order().await?;
+        if leased == Leased::Ours || engine.ports.clock.now() >= give_up {
+            return Ok(leased);
+        }
+        let layer = run.definition.layer.as_str();
+        waiting.get_or_insert_with(|| run.stages.start(Stage::Wait, layer, None));
+        tokio::time::sleep(LOOKS_APART).await;
+        session.read_again().await?;
+    }
+}
+
 fn current(head: &Head) -> Result<u64, Error> {
     let none = || not_possible(head, "has no release to roll back from");
     head.current().ok_or_else(none)
+}
+
+/// As [`target`], for an order that may come twice, as an event may: the second one goes on with the first.
+fn ordered_target(head: &Head, to: Back) -> Result<Option<u64>, Error> {
+    match (to, head.current()) {
+        (Back::Release(to), Some(current)) if to == current => Ok(Some(to)),
+        _ => target(head, to),
+    }
 }
 
 /// Judges where a person may go back to.

@@ -22,6 +22,8 @@ pub enum Stage {
     Prove,
     /// Making a layer version.
     Publish,
+    /// Waiting for another publisher.
+    Wait,
     /// Moving consumers.
     Rollout,
 }
@@ -35,6 +37,7 @@ impl fmt::Display for Stage {
             Self::Package => "package",
             Self::Prove => "prove",
             Self::Publish => "publish",
+            Self::Wait => "wait",
             Self::Rollout => "rollout",
         })
     }

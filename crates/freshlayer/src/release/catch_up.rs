@@ -15,7 +15,7 @@ use crate::release::foreign::foreign_to;
 use crate::release::publish::{Failures, publish_in};
 use crate::release::recover::zip_of;
 use crate::report::{Reason, Why};
-use crate::state::{Announced, Head, LayerZip, Lease, Leased, Outline, Release, Session};
+use crate::state::{Announced, Head, LayerZip, Lease, Leased, Outline, Release, Session, Work};
 
 /// How far the Regions are.
 pub(crate) enum Caught {
@@ -57,7 +57,7 @@ pub(crate) async fn catch_up(
     if behind.is_empty() {
         return Ok(Caught::Up(failures));
     }
-    if let Leased::Theirs(lease) = session.lease().await? {
+    if let Leased::Theirs(lease) = session.lease(Work::Preparing).await? {
         return Ok(Caught::Busy(lease));
     }
     let folder = engine.run_folder()?;

@@ -56,6 +56,8 @@ pub enum Why {
         /// How many functions use the layer.
         functions: usize,
     },
+    /// The lease was taken away from this run.
+    TakenOver,
     /// A person moved the layer back.
     RolledBack {
         /// The release.

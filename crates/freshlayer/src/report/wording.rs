@@ -17,6 +17,9 @@ impl fmt::Display for Why {
             Self::Moved { moved, functions } => {
                 write!(f, "nothing new; {} to where they belong", moved_of(*moved, *functions))
             }
+            Self::TakenOver => f.write_str(
+                "another publisher or a person's order took the layer over from this run, and goes on with it",
+            ),
             Self::RolledBack { release, version } => {
                 write!(f, "rolled back to release {release}, version {version}")
             }

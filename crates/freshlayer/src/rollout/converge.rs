@@ -9,7 +9,7 @@ use super::act::{Act, Strays, Stuck, View};
 use super::end::{RolloutEnd, busy, note_all, order, outline_report};
 use super::goal::{Target, frozen};
 use super::observe::Places;
-use super::plan::{Foreign, Intent, Next, Plan, World, plan};
+use super::plan::{Foreign, Intent, Next, Plan, World, plan, recent};
 use super::standing::{Known, places, serving};
 use super::tag::tag;
 use crate::engine::{Attention, Run};
@@ -21,7 +21,7 @@ use crate::release::catch_up::{Assigned, Caught, catch_up};
 use crate::release::publish::Failures;
 use crate::report::{ConsumerReport, Facts, LastLook, PlaceReport, Report, Why, outcome};
 use crate::state::{
-    Aim, ConsumerNote, Head, Lease, Leased, Looked, Ordered, Outline, Rollout, Session,
+    Aim, ConsumerNote, Head, Lease, Leased, Looked, Ordered, Outline, Rollout, Session, Work,
 };
 
 /// How long after a run that ran out of time the next one begins.
@@ -100,7 +100,10 @@ impl Converge<'_, '_, '_> {
             if again && !self.run.engine.is_out_of_time() {
                 continue;
             }
-            return self.end(&target, *came).await;
+            // An order may come until the last write: it is followed by this run, which its giver was told of.
+            if let Some(report) = self.end(&target, *came).await? {
+                return Ok(report);
+            }
         }
         Err(Error::Contended { layer, writes: u32::try_from(ORDERS_MAX).unwrap_or(u32::MAX) })
     }
@@ -151,7 +154,7 @@ impl Converge<'_, '_, '_> {
             if came.plan.next != Next::Act || came.is_stuck() {
                 break;
             }
-            if let Leased::Theirs(lease) = self.session.lease().await? {
+            if let Leased::Theirs(lease) = self.session.lease(Work::Moving).await? {
                 return Ok(Turn::Busy(lease));
             }
             // Taking the lease may have brought a person's order with it.
@@ -160,13 +163,14 @@ impl Converge<'_, '_, '_> {
             }
             let layer = self.session.head().layer().to_string();
             running.get_or_insert_with(|| stages.start(Stage::Rollout, &layer, None));
+            self.open_rollout(&mut came, target).await?;
             self.take_over(&mut came, &here).await?;
             self.write_before(&mut came).await?;
             let act = Act {
                 engine,
                 intent: &came.intent,
                 places: &here,
-                rollout: came.rollout.as_ref(),
+                rollout: recent(came.rollout.as_ref(), now),
                 aim: Some(target.aim),
             };
             let acted =
@@ -201,11 +205,7 @@ impl Converge<'_, '_, '_> {
 
     /// A layer version that other hands deleted is forgotten, so that the next turn publishes it again from its zip.
     async fn forget_deleted(&mut self, target: &Target, came: &Came) -> Result<bool, Error> {
-        let missing = |stuck: &Stuck| match stuck {
-            Stuck::Refused(Why::Refused { words }) => words.contains("does not exist"),
-            _ => false,
-        };
-        if !came.strays.values().any(missing) || !self.session.holds_lease() {
+        if came.strays.is_empty() || !self.session.holds_lease() {
             return Ok(false);
         }
         let mut lost = Vec::new();
@@ -220,9 +220,12 @@ impl Converge<'_, '_, '_> {
             }
         }
         let release = target.outline.seq;
+        if lost.is_empty() {
+            return Ok(false);
+        }
         let forget = |head: &mut Head| lost.iter().for_each(|region| head.lost(release, region));
         self.session.change(forget).await?;
-        Ok(!lost.is_empty())
+        Ok(true)
     }
 
     fn is_ordered_otherwise(&self, target: &Target) -> bool {
@@ -271,6 +274,17 @@ impl Converge<'_, '_, '_> {
         all.collect()
     }
 
+    /// Functions that come to the layer after its rollout have ended get one of their own: its journal is their way back.
+    async fn open_rollout(&mut self, came: &mut Came, target: &Target) -> Result<(), Error> {
+        if came.rollout.is_some() || !came.plan.moves() {
+            return Ok(());
+        }
+        let (release, now) = (target.outline.seq, self.run.engine.ports.clock.now());
+        self.session.change(|head| head.roll_again(release, now)).await?;
+        came.rollout = self.session.rollout().await?;
+        Ok(())
+    }
+
     /// Where functions move off versions that freshlayer did not make, the rollout's journal is a way back: the head
     /// names it, and where each function stands is looked at before anything moves.
     async fn take_over(&mut self, came: &mut Came, here: &Places) -> Result<(), Error> {
@@ -289,7 +303,8 @@ impl Converge<'_, '_, '_> {
                 })
                 .await?;
         }
-        here.look_closely(&mut came.world).await;
+        let unread = here.look_closely(&mut came.world).await;
+        came.strays.extend(unread);
         Ok(())
     }
 
@@ -305,16 +320,18 @@ impl Converge<'_, '_, '_> {
             let view = came.world.places.iter().find(|view| view.place == placed.place);
             let consumer = came.world.consumer(&placed.place, function);
             let from = view.zip(consumer).and_then(|(view, consumer)| serving(view, consumer));
-            let note =
-                ConsumerNote { from: from.cloned(), outcome: "moving".to_owned(), done: false };
+            let foreign = from.is_some_and(|from| !self.session.head().made(from));
+            let outcome = "moving".to_owned();
+            let note = ConsumerNote { from: from.cloned(), foreign, outcome, done: false };
             rollout.write(&placed.place, function, note);
             is_new = true;
         }
         if is_new { self.session.write_rollout(rollout).await } else { Ok(()) }
     }
 
-    /// Writes down what became of every consumer, ends the rollout where nothing is left, and gives the lease back.
-    async fn end(&mut self, target: &Target, mut came: Came) -> Result<Report, Error> {
+    /// Writes down what became of every consumer, ends the rollout where nothing is left, and gives the lease back. `None`
+    /// where a person ordered otherwise meanwhile.
+    async fn end(&mut self, target: &Target, mut came: Came) -> Result<Option<Report>, Error> {
         let now = self.run.engine.ports.clock.now();
         let left = if self.run.engine.is_out_of_time() { Why::OutOfTime } else { Why::NextRun };
         let (strays, moved) = (&came.strays, &came.moved);
@@ -327,9 +344,12 @@ impl Converge<'_, '_, '_> {
         let end = RolloutEnd::of(&places, &consumers);
         if came.is_worth_a_note(&end)
             && self.session.head().rollout().is_some()
-            && let Leased::Theirs(lease) = self.session.lease().await?
+            && let Leased::Theirs(lease) = self.session.lease(Work::Moving).await?
         {
-            return Ok(busy(self.session.head().layer(), &lease));
+            return Ok(Some(busy(self.session.head().layer(), &lease)));
+        }
+        if self.has_another_aim(target) {
+            return Ok(None);
         }
         let wake_at = came.wake_at(&end, &self.outset, now);
         let looked = Looked {
@@ -340,9 +360,16 @@ impl Converge<'_, '_, '_> {
             tags: came.world.tags(&tag(&came.intent.layer)),
         };
         self.write_down(target, &mut came, &consumers, &end, looked).await?;
+        if self.has_another_aim(target) {
+            return Ok(None);
+        }
         let mut report = self.report(Some(&target.outline), places, consumers, None);
         report.wake_at = wake_at;
-        Ok(report)
+        Ok(Some(report))
+    }
+
+    fn has_another_aim(&self, target: &Target) -> bool {
+        self.session.head().aim() != Some(target.aim) && !self.run.engine.is_out_of_time()
     }
 
     async fn write_down(
@@ -356,14 +383,14 @@ impl Converge<'_, '_, '_> {
         if !self.session.holds_lease() {
             return self.write_look(looked).await;
         }
-        let open = self.session.head().rollout().map(|open| open.number);
-        let still = came.rollout.as_mut().filter(|rollout| open == Some(rollout.number));
-        if let Some(rollout) = still {
-            note_all(rollout, consumers, end, looked.at);
+        // The one that this run worked on, and no other that a person's order has opened since.
+        let number = came.rollout.as_ref().map(|rollout| rollout.number);
+        let is_open = |head: &Head| head.rollout().map(|open| open.number) == number;
+        if let Some(rollout) = came.rollout.as_mut().filter(|_| is_open(self.session.head())) {
+            note_all(rollout, consumers, end, self.session.head(), looked.at);
             self.session.write_rollout(rollout).await?;
         }
         let (ledger, accepted) = (&self.outset.ledger, self.outset.accepted);
-        let is_open = |head: &Head| head.rollout().map(|open| open.number) == open;
         self.session
             .release_lease(|head| {
                 ledger.lessons.write(head, accepted);

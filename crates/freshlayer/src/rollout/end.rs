@@ -50,6 +50,7 @@ pub(super) fn note_all(
     rollout: &mut Rollout,
     consumers: &[ConsumerReport],
     end: &RolloutEnd,
+    head: &Head,
     now: Timestamp,
 ) {
     for consumer in consumers {
@@ -58,7 +59,9 @@ pub(super) fn note_all(
             None => consumer.state.word().to_owned(),
         };
         let done = matches!(consumer.state, ConsumerState::Current | ConsumerState::Moved);
-        let note = ConsumerNote { from: consumer.layer_version.clone(), outcome, done };
+        let from = consumer.layer_version.clone();
+        let foreign = from.as_ref().is_some_and(|from| !head.made(from));
+        let note = ConsumerNote { from, foreign, outcome, done };
         rollout.write(&consumer.place, &consumer.function, note);
     }
     if end.converged {
@@ -80,7 +83,7 @@ pub(super) fn order(head: &Head) -> Option<Why> {
 
 /// Another publisher works on the layer: look again when its lease ends.
 pub(crate) fn busy(layer: &LayerName, lease: &Lease) -> Report {
-    let Lease { owner, expires } = lease.clone();
+    let Lease { owner, expires, .. } = lease.clone();
     let reason = Reason::from(Why::Busy { owner, until: expires });
     let report = Report::of(layer.clone(), Outcome::Held { reason });
     Report { wake_at: Some(expires), ..report }

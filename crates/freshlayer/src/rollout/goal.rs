@@ -57,6 +57,7 @@ impl Target {
             architectures: definition.terms.architectures.clone(),
             foreign: foreign(head, definition),
             ways_back: ways_back.flat_map(|versions| versions.values().cloned()).collect(),
+            left: head.left_behind().iter().map(|left| left.release).collect(),
             frozen: frozen(head),
         })
     }
@@ -82,11 +83,9 @@ async fn before(
     let rollouts = adopted.map(|adopted| adopted.rollouts.clone()).unwrap_or_default();
     for number in rollouts {
         let Some(rollout) = session.read_rollout(number).await? else { continue };
-        for (place, function, version) in rollout.came_from() {
-            if !session.head().made(version) {
-                let key = (place.to_owned(), function.clone());
-                before.entry(key).or_insert_with(|| version.clone());
-            }
+        for (place, function, version) in rollout.taken_over() {
+            let key = (place.to_owned(), function.clone());
+            before.entry(key).or_insert_with(|| version.clone());
         }
     }
     Ok(before)

@@ -11,7 +11,7 @@ mod tag;
 
 pub(crate) use converge::{Converge, Outset};
 pub(crate) use end::{busy, outline_report};
-pub(crate) use goal::Target;
+pub(crate) use goal::{Target, frozen};
 pub(crate) use observe::Places;
 pub use plan::{Foreign, Goal, Intent, Next, PlaceView, Placed, Plan, Standing, World, plan};
 pub(crate) use standing::Known;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use super::lease::{Lease, Work};
 use super::orders::{Adopted, Freeze, LeftBehind, Ordered, Pin};
 use super::outline::Outline;
 use super::rollout::{Cause, OpenRollout};
@@ -123,15 +124,6 @@ pub struct Looked {
     pub elsewhere: usize,
     /// A digest over the functions' tags for this layer.
     pub tags: String,
-}
-
-/// The right to change a layer for a while.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lease {
-    /// The publisher, as [`crate::ports::Peers`] knows it.
-    pub owner: String,
-    /// When it ends by itself.
-    pub expires: Timestamp,
 }
 
 /// Where consumers shall be.
@@ -376,6 +368,11 @@ impl Head {
         self.roll(from, release.seq, Cause::NewRelease, "", now);
     }
 
+    /// Tells whether a person's order keeps new releases from consumers.
+    pub fn is_told_to_stay(&self) -> bool {
+        self.pin.is_some() || self.freeze.is_some() || self.handed_back.is_some()
+    }
+
     fn go_to(&mut self, release: &Release) {
         let to = release.seq;
         self.newest = self.newest.max(to);
@@ -483,8 +480,8 @@ impl Head {
     }
 
     /// Gives the layer to a publisher for a while.
-    pub(crate) fn lease_to(&mut self, owner: &str, expires: Timestamp) {
-        self.lease = Some(Lease { owner: owner.to_owned(), expires });
+    pub(crate) fn lease_to(&mut self, owner: &str, expires: Timestamp, work: Work) {
+        self.lease = Some(Lease { owner: owner.to_owned(), expires, work });
     }
 
     /// Takes the lease away, and returns it.
@@ -496,9 +493,9 @@ impl Head {
 /// What a person orders; no lease is needed.
 impl Head {
     /// Goes to another release, and keeps the data of the one that is left from coming back.
-    pub(crate) fn roll_back(&mut self, from: Option<&Release>, target: &Release, order: &Ordered) {
-        let snapshots =
-            from.into_iter().flat_map(|from| from.snapshots.iter().map(move |s| (from.seq, s)));
+    pub(crate) fn roll_back(&mut self, target: &Release, order: &Ordered) {
+        let from = self.outline.take();
+        let snapshots = from.iter().flat_map(|from| from.snapshots.iter().map(|s| (from.seq, s)));
         for (left, snapshot) in snapshots {
             let kept = target.snapshot(&snapshot.dataset);
             if kept.is_some_and(|kept| kept.digest == snapshot.digest) {
@@ -525,6 +522,7 @@ impl Head {
     /// Stays on a release until unpinned.
     pub(crate) fn pin(&mut self, pin: Pin) {
         let (from, release, by, at) = (self.desired(), pin.release, pin.by.clone(), pin.at);
+        self.handed_back = None;
         self.pin = Some(pin);
         self.roll(from, release, Cause::Pin, &by, at);
     }
@@ -544,9 +542,10 @@ impl Head {
         self.freeze = Some(freeze);
     }
 
-    /// Takes a freeze back.
+    /// Takes a freeze back. What the last look counted as standing elsewhere may move now.
     pub(crate) fn unfreeze(&mut self) {
         self.freeze = None;
+        self.looked = None;
     }
 
     /// Takes the layer over with the versions that freshlayer did not make.
@@ -554,6 +553,7 @@ impl Head {
         if self.adopted.is_none() {
             let (at, by) = (order.at, order.by.clone());
             self.adopted = Some(Adopted { at, by, rollouts: BTreeSet::new() });
+            self.looked = None;
         }
     }
 

@@ -14,7 +14,7 @@ use super::{
 use crate::names::{DatasetName, Digest, LayerName, LayerVersionArn, RegionName};
 use crate::opt_path::OptPath;
 use crate::ports::UpstreamFacts;
-use crate::state::Profile;
+use crate::state::{Profile, Work};
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -105,14 +105,14 @@ fn a_promoted_release_is_current_and_rolls() {
 fn a_rollback_keeps_what_is_left_away_whatever_fingerprint_asks() {
     let mut head = reached(2);
     let (old, new) = (release(1), release(2));
-    head.roll_back(Some(&new), &old, &order());
+    head.roll_back(&old, &order());
     assert_eq!((head.current(), head.stable()), (Some(1), None));
     for fingerprint in ["a", "b"] {
         assert!(head.refusal(&city(), fingerprint, &digest("2")).is_some());
         assert!(head.refusal(&city(), fingerprint, &digest("3")).is_none(), "another build");
     }
     assert!(head.carries_left_behind(&new) && !head.carries_left_behind(&old));
-    head.roll_back(Some(&old), &new, &order());
+    head.roll_back(&new, &order());
     assert!(head.refusal(&city(), "a", &digest("2")).is_none(), "going forward lifts it");
     assert!(head.refusal(&city(), "a", &digest("1")).is_some());
     head.forget_rejections();
@@ -184,7 +184,7 @@ fn the_way_back_is_the_last_stable_release_and_knows_what_it_jumps_over() {
     head.promote(&release(4), NOW);
     assert_eq!(head.fallback(), Some(2));
     assert_eq!(head.served_between(2, 4), [3]);
-    head.roll_back(Some(&release(4)), &release(2), &order());
+    head.roll_back(&release(2), &order());
     assert_eq!(head.served_between(1, 4), [2], "what was left served no more");
 }
 
@@ -225,7 +225,7 @@ fn what_a_region_was_told_a_look_found_and_a_lease_allows_is_noted() {
     assert_eq!((head.downloads_on(day), head.downloads_on(next)), (2, 0));
     head.count_download(next);
     assert_eq!((head.downloads_on(day), head.downloads_on(next)), (0, 1));
-    head.lease_to("a publisher", NOW);
+    head.lease_to("a publisher", NOW, Work::Moving);
     assert_eq!(head.end_lease().map(|lease| lease.owner), Some("a publisher".to_owned()));
     assert!(head.lease().is_none());
 }

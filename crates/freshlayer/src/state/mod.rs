@@ -4,6 +4,7 @@ mod format;
 mod head;
 #[cfg(test)]
 mod head_tests;
+mod lease;
 mod orders;
 mod outline;
 mod release;
@@ -14,9 +15,9 @@ mod zip;
 
 pub use format::{HEAD_FORMAT, RELEASE_FORMAT, ROLLOUT_FORMAT};
 pub use head::{
-    Aim, Announced, DailyDownloads, Head, Lease, Looked, Rejection, SeenUpstream, Unpublished,
-    Versions,
+    Aim, Announced, DailyDownloads, Head, Looked, Rejection, SeenUpstream, Unpublished, Versions,
 };
+pub use lease::{Lease, Work};
 pub use orders::{Adopted, Freeze, LeftBehind, Ordered, Pin};
 pub use outline::{Outline, SnapshotOutline};
 pub use release::{Profile, Release, Snapshot, content_digest};

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Snapshot;
+use super::SnapshotOutline;
 use crate::names::{DatasetName, Digest};
 use crate::problem::{Code, Problem};
 
@@ -69,7 +69,7 @@ pub struct LeftBehind {
 }
 
 impl LeftBehind {
-    pub(super) fn new(snapshot: &Snapshot, release: u64, to: u64, order: &Ordered) -> Self {
+    pub(super) fn new(snapshot: &SnapshotOutline, release: u64, to: u64, order: &Ordered) -> Self {
         Self {
             dataset: snapshot.dataset.clone(),
             digest: snapshot.digest.clone(),

@@ -85,6 +85,9 @@ pub type Journal = BTreeMap<String, BTreeMap<FunctionName, ConsumerNote>>;
 pub struct ConsumerNote {
     /// The layer version that it was on when the rollout met it.
     pub from: Option<LayerVersionArn>,
+    /// Whether freshlayer did not make that version.
+    #[serde(default)]
+    pub foreign: bool,
     /// `moved`, or why not.
     pub outcome: String,
     /// Whether it reached the release.
@@ -123,10 +126,10 @@ impl Rollout {
         }
     }
 
-    /// Returns the layer version that each consumer was on when the rollout met it.
-    pub fn came_from(&self) -> impl Iterator<Item = (&str, &FunctionName, &LayerVersionArn)> {
+    /// Returns the layer version of each consumer that the rollout met on one that freshlayer did not make.
+    pub fn taken_over(&self) -> impl Iterator<Item = (&str, &FunctionName, &LayerVersionArn)> {
         self.journal.iter().flat_map(|(place, notes)| {
-            let notes = notes.iter();
+            let notes = notes.iter().filter(|(_, note)| note.foreign);
             notes.filter_map(|(function, note)| {
                 Some((place.as_str(), function, note.from.as_ref()?))
             })

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::format::{parse, print};
-use super::{HEAD_FORMAT, Head, Lease, RELEASE_FORMAT, ROLLOUT_FORMAT, Release, Rollout};
+use super::{HEAD_FORMAT, Head, Lease, RELEASE_FORMAT, ROLLOUT_FORMAT, Release, Rollout, Work};
 use crate::error::Error;
 use crate::names::LayerName;
 use crate::ports::{Created, Etag, Key, Payload, Ports, Replaced, Store};
@@ -25,6 +25,14 @@ pub struct Session<'a> {
     layer: LayerName,
     head: Head,
     etag: Option<Etag>,
+    /// Whether this run has taken the lease and not given it back.
+    took: Took,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Took {
+    Lease,
+    Nothing,
 }
 
 /// Whether this run may change the layer.
@@ -47,7 +55,7 @@ impl<'a> Session<'a> {
         layer: &LayerName,
     ) -> Result<Self, Error> {
         let (head, etag) = read_head(ports.store.as_ref(), layer).await?;
-        Ok(Self { ports, owner, layer: layer.clone(), head, etag })
+        Ok(Self { ports, owner, layer: layer.clone(), head, etag, took: Took::Nothing })
     }
 
     /// Returns the head as it was last read or written.
@@ -78,13 +86,31 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// Takes the lease, or learns who has it. A lease that ran out or whose owner is gone is taken over.
-    pub(crate) async fn lease(&mut self) -> Result<Leased, Error> {
+    /// Takes the lease, or learns who has it. A lease that ran out or whose owner is gone is taken over. One that this run
+    /// had and lost is not taken again.
+    pub(crate) async fn lease(&mut self, work: Work) -> Result<Leased, Error> {
+        self.take_lease(work, |_| false).await
+    }
+
+    /// As [`Session::lease`], for a person's order, which does not wait for a publisher that moves no function.
+    pub(crate) async fn lease_for_order(&mut self) -> Result<Leased, Error> {
+        self.take_lease(Work::Moving, |lease| lease.work == Work::Preparing).await
+    }
+
+    async fn take_lease(
+        &mut self,
+        work: Work,
+        gives_way: impl Fn(&Lease) -> bool,
+    ) -> Result<Leased, Error> {
         for _ in 0..WRITES_MAX {
             let now = self.ports.clock.now();
+            if self.took == Took::Lease && !self.holds_lease() {
+                return Err(Error::LeaseLost { layer: self.layer.clone() });
+            }
             if let Some(lease) = self.head.lease() {
                 let free = lease.owner == self.owner.name
                     || lease.expires <= now
+                    || gives_way(lease)
                     || self.ports.peers.is_gone(&lease.owner);
                 if !free {
                     return Ok(Leased::Theirs(lease.clone()));
@@ -92,12 +118,19 @@ impl<'a> Session<'a> {
             }
             let expires = now.saturating_add(self.owner.lease).unwrap_or(now);
             let mut next = self.head.clone();
-            next.lease_to(&self.owner.name, expires);
+            next.lease_to(&self.owner.name, expires, work);
             if self.write(next).await? {
+                self.took = Took::Lease;
                 return Ok(Leased::Ours);
             }
         }
         Err(self.contended())
+    }
+
+    /// Tells whether this run has the lease, and no one else may have taken it over by now.
+    pub(crate) fn holds_lease_now(&self) -> bool {
+        let now = self.ports.clock.now();
+        self.holds_lease() && self.head.lease().is_some_and(|lease| now < lease.expires)
     }
 
     /// Tells whether this run has the lease.
@@ -114,7 +147,9 @@ impl<'a> Session<'a> {
             change(head);
             head.end_lease();
         })
-        .await
+        .await?;
+        self.took = Took::Nothing;
+        Ok(())
     }
 
     /// Ends a run. One that failed gives its lease back where it can, so that the next one need not wait for it.

@@ -23,7 +23,7 @@ use crate::ports::{
 };
 use crate::problem::{Code, Problem};
 use crate::progress::Meter;
-use crate::state::{Head, Lease, Leased, SeenUpstream, Session};
+use crate::state::{Head, Lease, Leased, SeenUpstream, Session, Work};
 
 /// What one upstream gave.
 pub(crate) enum UpstreamAnswer {
@@ -93,7 +93,7 @@ pub(crate) async fn download(
                 continue;
             }
         };
-        if let Leased::Theirs(lease) = session.lease().await? {
+        if let Leased::Theirs(lease) = session.lease(Work::Preparing).await? {
             return Ok(Downloaded::Busy(lease));
         }
         if is_counted(dataset) {

@@ -17,7 +17,8 @@ use crate::error::{Error, chain};
 use crate::names::{Digest, LayerName, LayerVersionArn};
 use crate::ports::Region;
 use crate::report::{Exit, Reason, Why};
-use crate::state::{Head, Lease, Leased, Release, Session};
+use crate::rollout::frozen;
+use crate::state::{Head, Lease, Leased, Release, Session, Work};
 use evidence::Evidence;
 pub(super) use evidence::unseen_reader;
 pub use stays::Stays;
@@ -127,7 +128,13 @@ async fn run(
         return Ok(pruned);
     }
     if mode == Prune::Delete
-        && let Leased::Theirs(Lease { owner, expires }) = session.lease().await?
+        && let Some(why) = frozen(session.head())
+    {
+        pruned.held = Some(why.into());
+        return Ok(pruned);
+    }
+    if mode == Prune::Delete
+        && let Leased::Theirs(Lease { owner, expires, .. }) = session.lease(Work::Moving).await?
     {
         let why = Why::Busy { owner, until: expires };
         pruned.held = Some(why.into());
@@ -135,9 +142,8 @@ async fn run(
     }
     let regions = engine.ports.regions.of(&definition.destinations).await;
     let evidence = Evidence::look(session.head(), definition, &regions, keep).await?;
-    let until = session.head().lease().map(|lease| lease.expires);
     for seq in evidence.sort(session.head()).gone.into_keys() {
-        if mode == Prune::Delete && until.is_some_and(|until| engine.ports.clock.now() >= until) {
+        if mode == Prune::Delete && !session.holds_lease_now() {
             pruned.failures.push(format!(
                 "the lease ended before release {seq} had its turn, and functions may have changed since"
             ));

@@ -46,6 +46,16 @@ impl<'a> Here<'a> {
             && matches!(self.intent.goal, Goal::Release { .. })
     }
 
+    /// A tag keeps a function on data that a person rolled back: that is worth a word.
+    fn is_on_what_was_left(&self, consumer: &Consumer) -> bool {
+        let region = &self.view.place.region;
+        let left = self.intent.left.iter().filter_map(|release| self.intent.releases.get(release));
+        let left: Vec<_> = left.filter_map(|versions| versions.get(region)).collect();
+        let published = consumer.versions.iter().map(|version| &version.configuration);
+        let mut used = published.chain([&consumer.latest]).flat_map(|used| &used.layers);
+        used.any(|layer| left.contains(&layer))
+    }
+
     /// Returns the layer version that a consumer shall be on, or where it stands without one.
     fn target(&self, consumer: &Consumer) -> Result<&'a LayerVersionArn, Standing> {
         let region = &self.view.place.region;
@@ -64,7 +74,12 @@ impl<'a> Here<'a> {
                 if !wanted.matches(version) =>
             {
                 let (wanted, version) = (wanted.to_string(), version.to_string());
-                Err(Standing::Ordered(Why::TagVersion { wanted, version }))
+                let why = Why::TagVersion { wanted, version };
+                Err(if self.is_on_what_was_left(consumer) {
+                    Standing::Held(why)
+                } else {
+                    Standing::Ordered(why)
+                })
             }
             (Some(TagRule::Pin(release)), _) => {
                 let versions = self.intent.releases.get(&release);

@@ -6,7 +6,7 @@ mod layers;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use semver::Version;
 
 pub(crate) use function::Here;
@@ -32,6 +32,8 @@ pub struct Intent {
     pub foreign: Foreign,
     /// Layer versions that a way back needs: published versions of functions that carry them are kept.
     pub ways_back: BTreeSet<LayerVersionArn>,
+    /// The releases that a person rolled back.
+    pub left: BTreeSet<u64>,
     /// Why nothing may move.
     pub frozen: Option<Why>,
 }
@@ -98,6 +100,14 @@ pub struct Plan {
     pub next: Next,
 }
 
+impl Plan {
+    /// Tells whether any step changes what a function uses.
+    pub(crate) fn moves(&self) -> bool {
+        let still = |step: &Step| matches!(step, Step::Look { .. } | Step::RetireVersion { .. });
+        self.steps.iter().any(|placed| !still(&placed.step))
+    }
+}
+
 /// A step in a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placed {
@@ -138,10 +148,10 @@ pub enum Standing {
 
 /// Plans the next step of every consumer. Today's rollout is one wave: every consumer may move. The time decides
 /// nothing yet.
-pub fn plan(intent: &Intent, world: &World, rollout: Option<&Rollout>, _now: Timestamp) -> Plan {
+pub fn plan(intent: &Intent, world: &World, rollout: Option<&Rollout>, now: Timestamp) -> Plan {
     let (mut steps, mut standings) = (Vec::new(), BTreeMap::new());
     for view in &world.places {
-        let here = Here { intent, view, rollout };
+        let here = Here { intent, view, rollout: recent(rollout, now) };
         for consumer in view.consumers.iter().flatten() {
             let (step, standing) = here.next(consumer);
             let place = view.place.clone();
@@ -154,6 +164,14 @@ pub fn plan(intent: &Intent, world: &World, rollout: Option<&Rollout>, _now: Tim
     }
     let next = next(intent, &steps, &standings);
     Plan { steps, standings, next }
+}
+
+/// How long a rollout's notes spare a second look at what it brought there.
+const NOTES_HOLD: SignedDuration = SignedDuration::from_hours(24);
+
+/// A rollout may stay open for months, for one function that is held. Others may be moved by other hands meanwhile.
+pub(crate) fn recent(rollout: Option<&Rollout>, now: Timestamp) -> Option<&Rollout> {
+    rollout.filter(|rollout| now.duration_since(rollout.started) < NOTES_HOLD)
 }
 
 fn next(
