@@ -44,6 +44,8 @@ pub(super) struct Function {
     pub(super) invocations: u64,
     /// Durable executions that run, by version.
     pub(super) durable: BTreeMap<u64, u32>,
+    /// Whether its own policy denies everyone to read it.
+    pub(super) guarded: bool,
 }
 
 /// What lists show of a function.
@@ -147,6 +149,7 @@ impl Function {
             next_version: Ending::Well,
             invocations: 0,
             durable: BTreeMap::new(),
+            guarded: false,
         }
     }
 

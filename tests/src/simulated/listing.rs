@@ -109,6 +109,10 @@ impl Functions {
             Ok(found) => found,
             Err(answer) => return answer,
         };
+        if function.guarded {
+            let words = "User: publisher is not authorized to perform: lambda:GetFunction with an explicit deny";
+            return Answer::denied(words);
+        }
         let qualifier = asked.asks("Qualifier");
         let version = match qualifier {
             None => "$LATEST".to_owned(),

@@ -179,6 +179,14 @@ impl Simulated {
         self.change(name, |function, _| function.durable.insert(version, executions));
     }
 
+    /// Lets nobody read a function: an explicit deny.
+    ///
+    /// # Panics
+    /// Where there is no such function.
+    pub fn guard(&self, name: &str) {
+        self.change(name, |function, _| function.guarded = true);
+    }
+
     /// Lets a function's last update have failed: it serves what it served before.
     ///
     /// # Panics

@@ -8,9 +8,10 @@ use std::time::Duration;
 use freshlayer::faults::{Faults, Strike};
 use freshlayer::ports::FunctionName;
 use freshlayer::report::{ConsumerState, Exit, Report, Why};
+use freshlayer::state::Owner;
 use freshlayer::{Attention, Back, Engine};
 use freshlayer_local::{FolderRegistry, NewFunction};
-use freshlayer_tests::sandbox::{Sandbox, layer_name};
+use freshlayer_tests::sandbox::{Sandbox, block_on, layer_name};
 use serde_json::{Value, json};
 
 use crate::refresh::{GEO, assert_refreshed, released};
@@ -110,6 +111,48 @@ fn a_rollback_before_any_call_of_a_run_is_carried_out() {
             "at call {call}: {report:#?}"
         );
         assert_eq!(head(&head_path(&sandbox))["rollout"], Value::Null, "at call {call}");
+        call += 1;
+    }
+}
+
+/// The same order by an event: it does not wait, so whoever has the lease carries it out, also where it comes at the end.
+#[test]
+fn a_rollback_that_does_not_wait_is_carried_out_all_the_same() {
+    // Before that the run has no lease: it is one that begins after the order, and may release another build.
+    const FIRST: u64 = 4;
+    let mut call = FIRST;
+    loop {
+        let sandbox = on_two();
+        let (engine, definition) = (sandbox.engine(), sandbox.definition("geo"));
+        let owner = Owner { name: "an event".to_owned(), ..engine.owner.clone() };
+        let order = Mutex::new(Some((Engine { owner, ..engine }, definition)));
+        let (report, calls) = refresh_with(&sandbox, move |number, _| {
+            if number == call
+                && let Some((engine, definition)) = order.lock().expect("no panic").take()
+            {
+                let order = move || {
+                    let to = Back::Release(1);
+                    let done = freshlayer::rollback(&engine, &definition, to, "an event");
+                    block_on(done).expect("it is possible")
+                };
+                std::thread::spawn(order).join().expect("no panic");
+            }
+        });
+        if call >= calls {
+            assert!(calls > 20, "the run has {calls} calls");
+            return;
+        }
+        let now = head(&head_path(&sandbox));
+        assert_eq!(now["current"], 1, "at call {call}");
+        assert!(
+            stands(&sandbox).iter().all(|version| *version == 1),
+            "at call {call}: {report:#?}"
+        );
+        assert_eq!(
+            (&now["rollout"], &now["lease"]),
+            (&Value::Null, &Value::Null),
+            "at call {call}"
+        );
         call += 1;
     }
 }

@@ -11,9 +11,10 @@ use freshlayer::report::Why;
 use freshlayer::rollout::{
     Foreign, Goal, Intent, Next, PlaceView, Plan, Standing, World, plan as plan_all,
 };
+use freshlayer::state::{Cause, ConsumerNote, Rollout};
 use freshlayer::{LayerVersionArn, Place, RegionName};
 use freshlayer_tests::sandbox::layer_name;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use semver::Version;
 
@@ -400,5 +401,34 @@ proptest! {
         let ours: BTreeSet<u64> = now.latest.layers.iter()
             .filter(|arn| arn.layer_name() == "geo").map(LayerVersionArn::version).collect();
         prop_assert!(ours.len() <= 1);
+    }
+}
+
+/// A rollout may stay open for months, for one function that is held; the others were never looked at again.
+#[test]
+fn a_rollouts_notes_spare_a_second_look_for_a_day() {
+    let mut consumer = consumer(configuration("code", &[arn("geo", 3)]), None, None);
+    consumer.look = None;
+    let note = ConsumerNote { from: None, foreign: false, outcome: "moved".to_owned(), done: true };
+    let notes = BTreeMap::from([(consumer.function.clone(), note)]);
+    let started = Timestamp::UNIX_EPOCH;
+    let rollout = Rollout {
+        format: 1,
+        layer: layer_name("geo"),
+        number: 1,
+        from: Some(2),
+        to: 3,
+        cause: Cause::NewRelease,
+        by: String::new(),
+        started,
+        ended: None,
+        tries: 0,
+        journal: BTreeMap::from([(place().to_string(), notes)]),
+    };
+    for (hours, looks) in [(1, false), (25, true)] {
+        let now = started + SignedDuration::from_hours(hours);
+        let plan = plan_all(&intent(), &world(&consumer), Some(&rollout), now);
+        let look = plan.steps.iter().any(|placed| matches!(placed.step, Step::Look { .. }));
+        assert_eq!(look, looks, "after {hours} h: {plan:#?}");
     }
 }

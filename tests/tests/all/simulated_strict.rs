@@ -179,3 +179,26 @@ fn a_place_that_is_sick_holds_back_no_other() {
         }
     });
 }
+
+/// F16: one function that cannot be read held back its whole account and Region.
+#[test]
+fn a_function_that_cannot_be_read_holds_back_no_other() {
+    block_on(async {
+        let world = plain().await;
+        let layers = [version(1)];
+        let aliased = NewFunction { layers: &layers, aliases: &["live"], ..NewFunction::default() };
+        world.aws.function("guarded", &aliased);
+        world.aws.function("open", &aliased);
+        world.aws.guard("guarded");
+        world.build(5);
+        let report = world.refresh(&world.aws).await;
+        let state = |name: &str| {
+            let found = report.consumers.iter().find(|one| one.function.as_str() == name);
+            found.map(|one| (one.state, one.reason.clone().map(|reason| reason.text)))
+        };
+        let (guarded, words) = state("guarded").expect("it is told of");
+        assert_eq!(guarded, ConsumerState::Failed, "{report:#?}");
+        assert!(words.unwrap_or_default().contains("explicit deny"), "{report:#?}");
+        assert_eq!(state("open"), Some((ConsumerState::Moved, None)), "{report:#?}");
+    });
+}
