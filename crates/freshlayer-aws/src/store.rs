@@ -141,8 +141,7 @@ impl<'a> Body<'a> {
             Payload::Bytes(bytes) => bytes.len() as u64,
             Payload::File(file) => file.metadata().map_or(0, |found| found.len()),
         };
-        let sending = Duration::from_secs(size_bytes / UPLOAD_BYTES_PER_SEC_MIN);
-        TimeoutConfig::builder().read_timeout(ANSWERS_WITHIN + sending).build()
+        TimeoutConfig::builder().read_timeout(time_for(size_bytes)).build()
     }
 
     async fn stream(&self) -> Result<ByteStream, Fault> {
@@ -206,5 +205,24 @@ impl Store for S3Store {
         let asked = self.client.delete_object().bucket(&self.bucket);
         let deleted = asked.key(key.as_str()).send().await;
         Ok(deleted.map_err(Fault::of("DeleteObject")).map(drop)?)
+    }
+}
+
+/// How long a write of so many bytes may take.
+fn time_for(size_bytes: u64) -> Duration {
+    ANSWERS_WITHIN + Duration::from_secs(size_bytes / UPLOAD_BYTES_PER_SEC_MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// F19: a time limit for the answer counted the upload, so that 250 MB needed 17 Mbit/s.
+    #[test]
+    fn a_large_zip_has_time_for_a_slow_line() {
+        for (size_bytes, secs) in [(0, 0), (1_000_000, 20), (250_000_000, 5_000)] {
+            let patience = time_for(size_bytes);
+            assert_eq!(patience, ANSWERS_WITHIN + Duration::from_secs(secs));
+        }
     }
 }

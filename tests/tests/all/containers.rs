@@ -5,6 +5,8 @@ use std::process::{Command, Stdio};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use freshlayer::Code;
+use freshlayer::report::Exit;
 use freshlayer_tests::databases::Mmdb;
 use freshlayer_tests::sandbox::Sandbox;
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
@@ -12,13 +14,17 @@ use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use crate::refresh::{GEO, assert_refreshed};
 
 fn tar(mmdb: &[u8]) -> Vec<u8> {
+    tar_of(&[("x/LICENSE", b"words"), ("x/data.mmdb", mmdb)])
+}
+
+fn tar_of(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
-    for (name, content) in [("x/LICENSE", &b"words"[..]), ("x/data.mmdb", mmdb)] {
+    for (name, content) in files {
         let mut header = tar::Header::new_gnu();
         header.set_size(content.len() as u64);
         header.set_mode(0o600);
         header.set_cksum();
-        builder.append_data(&mut header, name, content).expect("memory takes it");
+        builder.append_data(&mut header, name, *content).expect("memory takes it");
     }
     builder.into_inner().expect("memory takes it")
 }
@@ -93,4 +99,27 @@ fn a_checksum_beside_the_data_is_held_against_it() {
     let sums = format!("{}  other\n{hex} *dist/country.mmdb\n", "0".repeat(64));
     sandbox.upstream.publish("SHA256SUMS", sums.as_bytes());
     assert_refreshed(&sandbox.refresh("geo"), 1);
+}
+
+/// F22: two archives with more files together than a zip counts ended the run with an error, and every run downloaded
+/// them again.
+#[test]
+fn more_files_than_a_zip_counts_are_a_problem() {
+    const EACH: usize = 32_800;
+    let sandbox = Sandbox::new();
+    let dataset = |name: &str| {
+        format!(
+            "[[dataset]]\nname = '{name}'\nformat = 'archive'\nsource.https = 'UPSTREAM/files/{name}.tar'\n"
+        )
+    };
+    sandbox.layer("many", &format!("{}{}", dataset("one"), dataset("two")));
+    let names: Vec<String> = (0..EACH).map(|number| number.to_string()).collect();
+    let files: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), &b"x"[..])).collect();
+    for name in ["one.tar", "two.tar"] {
+        sandbox.upstream.publish(name, &tar_of(&files));
+    }
+    let report = sandbox.refresh("many");
+    assert_eq!(report.exit(), Exit::Rejected, "{report:#?}");
+    let problem = report.problems.first().expect("it is told of");
+    assert_eq!((problem.code, problem.found.as_str()), (Code::EntryLimit, "65600 files"));
 }
