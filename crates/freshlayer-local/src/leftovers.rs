@@ -94,7 +94,12 @@ fn clear_unnamed_zips(state: &Path) -> io::Result<()> {
 fn named_zips(state: &Path) -> io::Result<BTreeSet<Digest>> {
     let mut named = BTreeSet::new();
     for layer in fs::read_dir(state.join("layers"))? {
-        for record in fs::read_dir(layer?.path().join("releases"))? {
+        let releases = layer?.path().join("releases");
+        // A layer that was frozen before its first release has a head only.
+        if !releases.exists() {
+            continue;
+        }
+        for record in fs::read_dir(releases)? {
             let record = fs::read(record?.path())?;
             let record: ZipOfRecord = serde_json::from_slice(&record)?;
             named.insert(record.zip_sha256);

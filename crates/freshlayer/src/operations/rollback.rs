@@ -106,14 +106,18 @@ async fn write_order(
     to: Back,
     order: &Ordered,
 ) -> Result<Option<Release>, Error> {
-    let Some(to) = ordered_target(session.head(), to)? else {
+    // An order may come twice, as an event may: the second one goes on with the first.
+    let head = session.head();
+    if let (Back::Release(to), None) = (to, head.is_handed_back())
+        && head.current() == Some(to)
+    {
+        return session.release(to).await.map(Some);
+    }
+    let Some(to) = target(head, to)? else {
         session.order(|head| Ok(head.hand_back(order.clone()))).await?;
         return Ok(None);
     };
     let release = session.release(to).await?;
-    if session.head().current() == Some(to) && session.head().is_handed_back().is_none() {
-        return Ok(Some(release));
-    }
     session
         .order(|head| {
             // The head may be another one by now: a prune may have come between.
@@ -166,14 +170,6 @@ async fn lease(run: &Run<'_>, session: &mut Session<'_>) -> Result<Leased, Error
 fn current(head: &Head) -> Result<u64, Error> {
     let none = || not_possible(head, "has no release to roll back from");
     head.current().ok_or_else(none)
-}
-
-/// As [`target`], for an order that may come twice, as an event may: the second one goes on with the first.
-fn ordered_target(head: &Head, to: Back) -> Result<Option<u64>, Error> {
-    match (to, head.current()) {
-        (Back::Release(to), Some(current)) if to == current => Ok(Some(to)),
-        _ => target(head, to),
-    }
 }
 
 /// Judges where a person may go back to.
