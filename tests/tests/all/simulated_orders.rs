@@ -115,7 +115,8 @@ fn versions_that_freshlayer_published_are_retired_and_no_function_is_ever_delete
     });
 }
 
-/// F12: a fleet that needs many runs comes to its end by itself.
+/// F12: a fleet that needs many runs comes to its end by itself: 5,000 functions in 4 runs. Tried with 20,000: 14 runs,
+/// nine minutes in a debug build.
 #[test]
 fn a_fleet_that_needs_many_runs_ends_by_itself() {
     const FUNCTIONS: u32 = 5_000;
