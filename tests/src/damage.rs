@@ -1,6 +1,7 @@
 //! Builds the bodies of the damage cases: what an upstream brings instead of good data.
 
 use std::io::Write;
+use std::ops::Range;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -94,6 +95,19 @@ pub fn body(case: &str) -> Option<Vec<u8>> {
             body[at] = 0xff;
             Some(body)
         }
+        "mmdb-tree-page-repeated" => Some(paged(&mmdb, |pages, tree, _| {
+            pages.copy_within(tree.start..tree.start + PAGE, tree.start + 3 * PAGE);
+        })),
+        "mmdb-tree-page-zeroed" => Some(paged(&mmdb, |pages, tree, _| {
+            pages[tree.start + 2 * PAGE..tree.start + 3 * PAGE].fill(0);
+        })),
+        "mmdb-data-page-zeroed" => Some(paged(&mmdb, |pages, _, data| {
+            pages[data.start + 2 * PAGE..data.start + 3 * PAGE].fill(0);
+        })),
+        "mmdb-data-pages-exchanged" => Some(paged(&mmdb, |pages, _, data| {
+            let (first, second) = pages[data.start..].split_at_mut(4 * PAGE);
+            first[..PAGE].swap_with_slice(&mut second[..PAGE]);
+        })),
         "mmdb-shrunk" => Some(Mmdb { networks: 100, ..mmdb }.bytes()),
         "mmdb-truncated" => Some(truncated(&database)),
         "mmdb-uint16-geoname-id" => Some(Mmdb { geoname_id: GeonameId::Uint16, ..mmdb }.bytes()),
@@ -106,8 +120,9 @@ pub fn body(case: &str) -> Option<Vec<u8>> {
         }
         // `quick_check` computes generated columns. CHECK constraints it leaves out on a read-only connection.
         "sqlite-value-endless" => Some(sqlite_of(
-            "CREATE TABLE zones (id INTEGER PRIMARY KEY, name TEXT AS (hex(zeroblob(400000000 + id))));
-             INSERT INTO zones (id) VALUES (1);",
+            "CREATE TABLE zones (id INTEGER PRIMARY KEY);
+             INSERT INTO zones (id) VALUES (1);
+             ALTER TABLE zones ADD COLUMN name TEXT AS (hex(zeroblob(400000000 + id)));",
         )),
         "sqlite-check-endless" => Some(sqlite_of(
             "CREATE TABLE zones (id INTEGER PRIMARY KEY, name TEXT,
@@ -198,6 +213,21 @@ fn renamed(from: &str, to: &str) -> Vec<u8> {
 
 fn find(bytes: &[u8], text: &[u8]) -> Option<usize> {
     bytes.windows(text.len()).position(|window| window == text)
+}
+
+/// A sector of a disk: so many bytes are overwritten, zeroed or moved together.
+const PAGE: usize = 512;
+
+/// Writes a larger database and damages it, given where its tree and its data lie.
+fn paged(mmdb: &Mmdb, damage: impl FnOnce(&mut [u8], Range<usize>, Range<usize>)) -> Vec<u8> {
+    let mut body = Mmdb { networks: 700, ..mmdb.clone() }.bytes();
+    let reader = freshlayer_reader::maxminddb::Reader::from_source(&body).expect("a database");
+    let tree =
+        reader.metadata().node_count as usize * usize::from(reader.metadata().record_size) / 4;
+    let end = find(&body, b"\xab\xcd\xefMaxMind.com").expect("its marker");
+    assert!(tree > 4 * PAGE && end - tree > 6 * PAGE, "a tree of {tree} bytes in {end}");
+    damage(&mut body, 0..tree, tree + 16..end);
+    body
 }
 
 /// Overwrites the last node's left record; nodes are found by the metadata's count.

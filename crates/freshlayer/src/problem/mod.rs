@@ -86,10 +86,12 @@ codes! {
     MmdbMetadata = "mmdb-metadata",
     /// The mmdb's metadata lacks what only people read.
     MmdbMetadataCosmetic = "mmdb-metadata-cosmetic",
-    /// The mmdb's search tree is broken.
+    /// The mmdb's search tree is broken: a pointer, a circle, or a node that is reached twice or never.
     MmdbTree = "mmdb-tree",
     /// A record of the mmdb cannot be decoded.
     MmdbRecord = "mmdb-record",
+    /// Values of the mmdb do not lie one behind the other, or nothing leads to one: a page was overwritten.
+    MmdbLayout = "mmdb-layout",
     /// Decoding the mmdb exceeds `limits.decoded_values_max`.
     MmdbWork = "mmdb-work",
     /// The mmdb's `database_type` is not the expected one.

@@ -4,6 +4,7 @@
 //! end. Defence: the whole tree and every record are walked once, under a bound, with our own decoder.
 
 mod decode;
+mod layout;
 mod shape;
 mod tree;
 
@@ -28,6 +29,8 @@ pub(crate) enum Fault {
     },
     /// A value of the data section is broken.
     Value { offset: usize, expected: &'static str, found: String },
+    /// Values of the data section do not lie as they should.
+    Layout { offset: usize, expected: &'static str, found: &'static str },
     /// The values are more than the caller's bound.
     Work,
 }

@@ -1,11 +1,18 @@
-//! The search tree: every pointer of every node is checked, circles and over-long paths are found.
+//! The search tree: every pointer of every node is checked; circles, over-long paths, and nodes that are reached twice or
+//! never are found.
+//!
+//! In real databases every node is reached, and none twice but the root of the IPv4 addresses, which writers put under
+//! several prefixes. A page of the tree that was overwritten or repeated breaks that.
 
 use freshlayer_reader::maxminddb::Metadata;
 
 use super::Fault;
+use super::layout::{self, Marks};
 
 /// Sixteen zero bytes stand between tree and data. Source: the format specification.
 const SEPARATOR_BYTES: usize = 16;
+/// IPv4 addresses stand below ::/96 in a tree of IPv6 addresses. Source: the same.
+const IPV4_PREFIX_BITS: usize = 96;
 
 /// A tree whose pointers all lead somewhere.
 pub(crate) struct Tree<'a> {
@@ -13,9 +20,11 @@ pub(crate) struct Tree<'a> {
     pub(crate) data: &'a [u8],
     nodes: Nodes<'a>,
     depth_max: usize,
-    /// One bit per byte of the data section: a record begins here.
-    starts: Vec<u64>,
+    /// Where records begin in the data section.
+    starts: Marks,
     order: Topology,
+    /// The node that all IPv4 addresses are below, in a tree of IPv6 addresses.
+    ipv4_root: Option<usize>,
 }
 
 /// More edges back than this, and the order of the nodes says nothing.
@@ -24,25 +33,35 @@ const BACK_MAX: usize = 1_024;
 /// What the order of the nodes in the file says about their depth. Writers put a node before those that it
 /// leads to, but for a few that IPv4 addresses are reached by a second time.
 struct Topology {
-    /// Per node, the most bits from the root over edges that lead forward.
-    depths: Vec<u8>,
+    nodes: Vec<Reached>,
     /// Edges to an earlier node.
     back: Vec<(usize, usize)>,
 }
 
+/// How one node is reached.
+#[derive(Debug, Clone, Copy, Default)]
+struct Reached {
+    /// The most bits from the root over edges that lead forward.
+    depth: u8,
+    /// How many edges lead here, at most 255.
+    edges: u8,
+}
+
 impl Topology {
     fn new(count: usize) -> Self {
-        Self { depths: vec![0; count], back: Vec::new() }
+        Self { nodes: vec![Reached::default(); count], back: Vec::new() }
     }
 
     #[inline]
     fn edge(&mut self, from: usize, to: usize) {
-        if to >= self.depths.len() {
+        if to >= self.nodes.len() {
             return;
         }
+        let below = self.nodes[from].depth.saturating_add(1);
+        let node = &mut self.nodes[to];
+        node.edges = node.edges.saturating_add(1);
         if to > from {
-            let below = self.depths[from].saturating_add(1);
-            self.depths[to] = self.depths[to].max(below);
+            node.depth = node.depth.max(below);
         } else if self.back.len() < BACK_MAX {
             self.back.push((from, to));
         }
@@ -51,10 +70,27 @@ impl Topology {
     /// Tells whether no path is longer than an address. Where every edge leads to a greater depth there is
     /// no circle either. `false` says nothing.
     fn is_sound(&self, depth_max: usize) -> bool {
-        let deeper = |&(from, to): &(usize, usize)| self.depths[to] > self.depths[from];
+        let deeper = |&(from, to): &(usize, usize)| self.nodes[to].depth > self.nodes[from].depth;
         self.back.len() < BACK_MAX
             && self.back.iter().all(deeper)
-            && self.depths.iter().all(|&depth| usize::from(depth) < depth_max)
+            && self.nodes.iter().all(|node| usize::from(node.depth) < depth_max)
+    }
+
+    /// Finds a node that nothing leads to, or that several do though it is not the IPv4 root.
+    fn check_edges(&self, ipv4_root: Option<usize>) -> Result<(), Fault> {
+        let wrong = |(node, reached): &(usize, &Reached)| match reached.edges {
+            0 => true,
+            1 => false,
+            _ => Some(*node) != ipv4_root,
+        };
+        let Some((node, reached)) = self.nodes.iter().enumerate().skip(1).find(wrong) else {
+            return Ok(());
+        };
+        let count = self.nodes.len();
+        Err(match reached.edges {
+            0 => alone(node, count),
+            edges => broken(node, count, ONE_EDGE, &format!("one that {edges} lead to")),
+        })
     }
 }
 
@@ -74,7 +110,7 @@ pub(crate) fn read<'a>(
     }
     let data = &bytes[data_start..data_end];
     let nodes = Nodes { bytes: &bytes[..count * node_bytes], node_bytes, count };
-    let mut starts = vec![0; data.len() / 64 + 1];
+    let mut starts = Marks::new(data.len());
     let mut order = Topology::new(count);
     for node in 0..count {
         for record in nodes.records(node) {
@@ -87,11 +123,14 @@ pub(crate) fn read<'a>(
                 let expected = format!("a pointer into {} bytes of data", data.len());
                 return Err(broken(node, count, &expected, &format!("record {record}")));
             };
-            starts[offset / 64] |= 1 << (offset % 64);
+            starts.set(offset);
         }
     }
-    let depth_max = if metadata.ip_version == 4 { 32 } else { 128 };
-    Ok(Tree { data, nodes, depth_max, starts, order })
+    let (depth_max, ipv4_root) = match metadata.ip_version {
+        4 => (32, None),
+        _ => (128, nodes.below_zeroes(IPV4_PREFIX_BITS)),
+    };
+    Ok(Tree { data, nodes, depth_max, starts, order, ipv4_root })
 }
 
 impl Tree<'_> {
@@ -100,8 +139,9 @@ impl Tree<'_> {
         &self,
         parts: usize,
     ) -> impl Iterator<Item = impl Iterator<Item = usize> + Send> {
-        let words = self.starts.len().div_ceil(parts.max(1));
-        self.starts.chunks(words.max(1)).enumerate().map(move |(part, starts)| {
+        let starts = self.starts.words();
+        let words = starts.len().div_ceil(parts.max(1));
+        starts.chunks(words.max(1)).enumerate().map(move |(part, starts)| {
             let first = part * words;
             starts.iter().enumerate().flat_map(move |(at, &bits)| {
                 let word = first + at;
@@ -110,13 +150,17 @@ impl Tree<'_> {
         })
     }
 
-    /// Walks from the root and finds circles, and paths with more bits than an address has.
+    /// Finds circles, paths with more bits than an address has, and nodes that are reached twice or never.
     pub(crate) fn check_paths(&self) -> Result<(), Fault> {
-        if self.order.is_sound(self.depth_max) {
-            return Ok(());
+        if !self.order.is_sound(self.depth_max) {
+            TreeWalk::new(self.nodes, self.depth_max).run()?;
         }
-        let heights = vec![UNSEEN; self.nodes.count];
-        TreeWalk { nodes: self.nodes, depth_max: self.depth_max, heights }.run()
+        self.order.check_edges(self.ipv4_root)
+    }
+
+    /// Finds what does not lie as it should in the data section.
+    pub(crate) fn check_layout(&self) -> Result<(), Fault> {
+        layout::check(self.data, &self.starts)
     }
 }
 
@@ -134,6 +178,13 @@ fn broken(node: usize, count: usize, expected: &str, found: &str) -> Fault {
     }
 }
 
+const ONE_EDGE: &str = "a node that one other leads to";
+const ALONE: &str = "one that the root does not lead to";
+
+fn alone(node: usize, count: usize) -> Fault {
+    broken(node, count, ONE_EDGE, ALONE)
+}
+
 /// The nodes as they lie in the file: two records each, of 24, 28 or 32 bits.
 #[derive(Clone, Copy)]
 struct Nodes<'a> {
@@ -143,6 +194,12 @@ struct Nodes<'a> {
 }
 
 impl Nodes<'_> {
+    /// Returns the node below so many bits of zero.
+    fn below_zeroes(self, bits: usize) -> Option<usize> {
+        let below = |node: usize, _| Some(self.records(node)[0]).filter(|next| *next < self.count);
+        (0..bits).try_fold(0, below)
+    }
+
     #[inline]
     #[expect(
         clippy::many_single_char_names,
@@ -178,15 +235,19 @@ struct Frame {
     height: u8,
 }
 
-impl TreeWalk<'_> {
+impl<'a> TreeWalk<'a> {
+    fn new(nodes: Nodes<'a>, depth_max: usize) -> Self {
+        Self { nodes, depth_max, heights: vec![UNSEEN; nodes.count] }
+    }
+
     /// Visits every node that the root leads to, depth first and without recursion. A node that several
     /// lead to (IPv4 addresses under several prefixes) is visited once; its height is known after that.
-    fn run(&mut self) -> Result<(), Fault> {
+    fn run(mut self) -> Result<(), Fault> {
         let mut path = vec![self.enter(0)];
         loop {
             let depth = path.len();
             let Some(frame) = path.last_mut() else {
-                return Ok(());
+                return self.none_unseen();
             };
             if frame.next == 2 {
                 let height = frame.height + 1;
@@ -219,6 +280,13 @@ impl TreeWalk<'_> {
         }
     }
 
+    fn none_unseen(&self) -> Result<(), Fault> {
+        match self.heights.iter().position(|height| *height == UNSEEN) {
+            Some(node) => Err(alone(node, self.nodes.count)),
+            None => Ok(()),
+        }
+    }
+
     fn enter(&mut self, node: usize) -> Frame {
         self.heights[node] = ON_PATH;
         Frame { node, records: self.nodes.records(node), next: 0, height: 0 }
@@ -243,9 +311,7 @@ mod tests {
             }
         }
         let nodes = Nodes { bytes: &bytes, node_bytes: 8, count: edges.len() };
-        let heights = vec![UNSEEN; edges.len()];
-        let mut walk = TreeWalk { nodes, depth_max: DEPTH_MAX, heights };
-        (order, walk.run())
+        (order, TreeWalk::new(nodes, DEPTH_MAX).run())
     }
 
     /// Nodes whose edges lead forward mostly, as writers make them, and anywhere at times.
@@ -266,14 +332,31 @@ mod tests {
         })
     }
 
+    fn is_alone(walked: &Result<(), Fault>) -> bool {
+        matches!(walked, Err(Fault::Tree { found, .. }) if found == ALONE)
+    }
+
     proptest! {
         #[test]
         fn an_order_that_is_sound_never_hides_a_circle_or_a_long_path(edges in edges()) {
             let (order, walked) = tree(&edges);
+            let is_whole = order.check_edges(None).is_ok();
             if order.is_sound(DEPTH_MAX) {
-                prop_assert!(walked.is_ok(), "{walked:?}");
+                let is_fine = walked.is_ok() || (!is_whole && is_alone(&walked));
+                prop_assert!(is_fine, "{walked:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_node_is_reached_once_but_the_ipv4_root() {
+        let leaf = usize::from(u16::MAX);
+        let shared = [[1, 2], [3, 3], [leaf, leaf], [leaf, leaf]];
+        let (order, _) = tree(&shared);
+        assert!(order.check_edges(None).is_err());
+        assert!(order.check_edges(Some(3)).is_ok());
+        let (order, walked) = tree(&[[leaf, leaf], [leaf, leaf]]);
+        assert!(order.check_edges(None).is_err() && is_alone(&walked));
     }
 
     #[test]

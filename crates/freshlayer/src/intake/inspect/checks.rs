@@ -20,6 +20,7 @@ const OF_MMDB: &[Code] = &[
     Code::MmdbNodes,
     Code::MmdbMetadataCosmetic,
     Code::MmdbTree,
+    Code::MmdbLayout,
     Code::MmdbWork,
     Code::MmdbRecord,
     Code::MmdbFieldType,

@@ -114,12 +114,14 @@ fn judge_data(
             return None;
         }
     };
-    let (paths, shape) = std::thread::scope(|scope| {
-        let paths = scope.spawn(|| tree.check_paths());
+    let (structure, shape) = std::thread::scope(|scope| {
+        let structure = scope.spawn(|| (tree.check_paths(), tree.check_layout()));
         let shape = shape(&tree, limits.decoded_values_max);
-        (paths.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), shape)
+        (structure.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), shape)
     });
+    let (paths, layout) = structure;
     gates.judge(Code::MmdbTree, paths.err().map(|fault| problem_of(&fault, limits)));
+    gates.judge(Code::MmdbLayout, layout.err().map(|fault| problem_of(&fault, limits)));
     let shape = match shape {
         Ok(shape) => shape,
         Err(fault) => {
@@ -146,6 +148,9 @@ fn problem_of(fault: &Fault, limits: &Limits) -> Problem {
         }
         Fault::Value { offset, expected, found } => {
             Problem::fail(Code::MmdbRecord, *expected, found).at(format!("data offset {offset}"))
+        }
+        Fault::Layout { offset, expected, found } => {
+            Problem::fail(Code::MmdbLayout, *expected, *found).at(format!("data offset {offset}"))
         }
         Fault::Work => {
             let expected = format!("at most {} decoded values", limits.decoded_values_max);
