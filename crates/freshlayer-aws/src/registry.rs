@@ -10,7 +10,7 @@ use aws_sdk_lambda::types::{
     LayerVersionsListItem, Runtime, S3ObjectStorageMode,
 };
 use aws_smithy_types::base64;
-use freshlayer::definition::{self, Origin, PlainHttp, Reader, SourceUrl, ZipStorage};
+use freshlayer::definition::{self, HttpsSource, Origin, Reader, SourceUrl, ZipStorage};
 use freshlayer::ports::{
     Key, LayerVersion, ListedVersion, Located, Payload, PortError, Promotion, Publication,
     Registry, Signature, Store as _,
@@ -257,10 +257,7 @@ impl Registry for LambdaRegistry {
         // The address is signed: whoever has it may fetch the zip, so people see the ARN.
         Ok(Some(Located {
             sha256: version.sha256,
-            origin: Origin::Https {
-                url: SourceUrl::new(arn.as_str(), url),
-                plain_http: PlainHttp::Loopback,
-            },
+            origin: Origin::Https(HttpsSource::plain(SourceUrl::new(arn.as_str(), url))),
         }))
     }
 

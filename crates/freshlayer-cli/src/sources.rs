@@ -20,7 +20,7 @@ impl Source for Sources {
     async fn fetch(&self, request: Request<'_>) -> Result<Fetch, SourceError> {
         let _asking = self.progress.ask(&request.source.origin);
         match request.source.origin {
-            Origin::Https { .. } | Origin::Maxmind { .. } => self.http.fetch(request).await,
+            Origin::Https(_) | Origin::Maxmind { .. } => self.http.fetch(request).await,
             Origin::File { .. } => self.file.fetch(request).await,
         }
     }

@@ -42,6 +42,17 @@ fn keyword_holds(keyword: &str, rule: &Value, value: &Value, schema: &Value) -> 
         "properties" => value.as_object().is_none_or(|object| {
             object.iter().all(|(key, value)| rule.get(key).is_none_or(|rule| valid(value, rule)))
         }),
+        "propertyNames" => value
+            .as_object()
+            .is_none_or(|o| o.keys().all(|key| valid(&Value::from(key.as_str()), rule))),
+        "patternProperties" => rule.as_object().is_some_and(|rules| {
+            let keyed = |pattern: &str| Regex::new(pattern).expect("a pattern");
+            rules.iter().all(|(pattern, rule)| {
+                let named = value.as_object().into_iter().flatten();
+                let pattern = keyed(pattern);
+                named.filter(|(key, _)| pattern.is_match(key)).all(|(_, value)| valid(value, rule))
+            })
+        }),
         "additionalProperties" => value.as_object().is_none_or(|object| {
             let known = |key: &String| schema["properties"].get(key).is_some();
             object.iter().filter(|(key, _)| !known(key)).all(|(_, value)| valid(value, rule))
@@ -103,6 +114,11 @@ fn from(source: &str) -> String {
     dataset("file", source)
 }
 
+/// An address with other or more keys of its source.
+fn https(keys: &str) -> String {
+    from(&format!("source.https = 'https://example.org/a'\nsource.{keys}"))
+}
+
 #[test]
 fn what_check_refuses_the_schema_refuses() {
     let hex = "a".repeat(64);
@@ -127,6 +143,29 @@ fn what_check_refuses_the_schema_refuses() {
              source.sha256_url = 'https://example.org/sums'"
         )),
         from(&format!("source.maxmind = 'GeoLite2-City'\nsource.sha256 = '{hex}'")),
+        https("headers = { 'X-Api-Key' = 'written-out' }"),
+        https("headers = { authorization = 'Bearer x' }"),
+        https("headers = { Accept = 'text/${KIND}' }"),
+        https("headers = { Accept = '${KIND:-csv}' }"),
+        https("headers = { Range = 'bytes=0-1' }"),
+        https("headers = { 'no name' = 'x' }"),
+        https("headers = { Accept = 3 }"),
+        https("bearer = 'written-out'"),
+        https("bearer = 'secretsmanager:id#'"),
+        https("basic = { user = 'me', password = 'written-out' }"),
+        https("basic = { user = 'a:b', password = '${KEY}' }"),
+        https("basic = { user = '', password = '${KEY}' }"),
+        https("basic = { user = 'me' }"),
+        https("bearer = '${KEY}'\nsource.basic = { user = 'me', password = '${KEY}' }"),
+        https("bearer = '${KEY}'\nsource.headers = { Authorization = '${KEY}' }"),
+        https("bearer = '${KEY}'").replace("https://", "https://${USER}@"),
+        https("mirrors = ['ftp://example.org/a']"),
+        https("mirrors = ['http://example.org/a']"),
+        https("mirrors = ['https://me:secret@example.org/a']"),
+        https("mirrors = 'https://example.org/a'"),
+        from("source.file = 'x'\nsource.mirrors = ['https://example.org/a']"),
+        from("source.maxmind = 'GeoLite2-City'\nsource.bearer = '${KEY}'"),
+        from("source.maxmind = 'GeoLite2-City'\nsource.headers = { Accept = 'x' }"),
         from("source.file = 'x'\nsource.strip_components = 1"),
         from("source.file = 'x'\nsource.strip_components = -1"),
         mmdb("").replace("'a'", "'city db'"),
@@ -191,6 +230,13 @@ fn what_check_takes_the_schema_takes() {
         from("source.https = 'https://user:${PASSWORD}@example.org/a'"),
         from("source.https = 'https://example.org/a@b'"),
         from(&format!("source.https = 'https://example.org/a'\nsource.sha256 = '{hex}'")),
+        https("headers = { 'X-Api-Key' = '${KEY}', Accept = 'text/csv', 'X-Key' = 'ssm:/key' }"),
+        https("headers = { Authorization = 'file:key' }"),
+        https("bearer = 'secretsmanager:geo/key#token'"),
+        https("basic = { user = 'me', password = 'file:/run/secrets/key' }"),
+        https("basic = { user = '${USER}', password = '${KEY}' }"),
+        https("mirrors = ['https://example.net/a', 'http://127.0.0.1/a']\nsource.headers = {}"),
+        https("plain_http = 'anywhere'\nsource.mirrors = ['http://example.net/a']"),
         mmdb("path = 'geo/city.v2.mmdb'"),
         mmdb("path = '..data/.hidden'"),
         mmdb("expect.probes = [{ ip = '::1', path = 'a.0', equals = 'x' }]\nexpect.tables = {}"),

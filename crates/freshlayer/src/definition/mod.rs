@@ -13,6 +13,7 @@ mod parse;
 mod raw;
 mod rules;
 mod schema;
+mod secret;
 mod source;
 
 use std::path::{Path, PathBuf};
@@ -25,7 +26,11 @@ pub use expand::Variables;
 pub use format::{FieldPath, FormatSpec, MmdbProbe, SqliteProbe};
 pub use raw::{OlderBuild, PlainHttp};
 pub use schema::{definition_schema, field_table};
-pub use source::{ChecksumSpec, Globs, Origin, Select, SourceSpec, SourceUrl, is_loopback};
+pub use secret::SecretRef;
+pub use source::{
+    Authorization, ChecksumSpec, Globs, HeaderText, HttpsSource, Origin, RequestHeaders, Select,
+    SourceSpec, SourceUrl, is_loopback,
+};
 
 use crate::limits::Limits;
 use crate::names::{DatasetName, LayerName};

@@ -134,6 +134,16 @@ pub(super) struct RawSource {
     /// (`https://${USER}:${PASSWORD}@example.org`) are sent to that host only.
     #[schemars(regex(pattern = "^(https?://|[^:/]*[$][{])"))]
     pub(super) https: Option<String>,
+    /// https: other addresses of the same file, asked in this order where the first one cannot be reached or lacks it.
+    #[schemars(inner(regex(pattern = "^(https?://|[^:/]*[$][{])")))]
+    pub(super) mirrors: Option<Vec<String>>,
+    /// https: headers that are sent to the host of the address and to no other: a text, or a secret
+    /// (`${VAR}`, `file:PATH`, `secretsmanager:ID`, `secretsmanager:ID#KEY`, `ssm:NAME`).
+    pub(super) headers: Option<BTreeMap<String, String>>,
+    /// https: a secret that is sent as `Authorization: Bearer`.
+    pub(super) bearer: Option<String>,
+    /// https: user and password of Basic authentication.
+    pub(super) basic: Option<RawBasic>,
     /// A MaxMind edition, such as `GeoLite2-City`. The account comes from the environment.
     pub(super) maxmind: Option<String>,
     /// A file of this machine, or for an archive a folder, which is packaged with its executable bits; a relative
@@ -158,6 +168,17 @@ pub(super) struct RawSource {
     pub(super) select: Vec<String>,
     /// Archives: how many leading parts of each entry's path are dropped, as tar's option does.
     pub(super) strip_components: usize,
+}
+
+/// User and password of Basic authentication.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct RawBasic {
+    /// The user: a text, or a secret.
+    #[schemars(length(min = 1))]
+    pub(super) user: String,
+    /// The password: a secret.
+    pub(super) password: String,
 }
 
 /// Whether plain `http` may leave this machine.

@@ -7,6 +7,7 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use url::{Host, Url};
 
 use super::raw::PlainHttp;
+use super::secret::SecretRef;
 use crate::names::Digest;
 
 /// Where a dataset comes from, and how to take it out of what comes.
@@ -24,12 +25,7 @@ pub struct SourceSpec {
 #[derive(Debug, Clone)]
 pub enum Origin {
     /// An HTTP address.
-    Https {
-        /// The address.
-        url: SourceUrl,
-        /// Whether plain `http` may leave this machine.
-        plain_http: PlainHttp,
-    },
+    Https(HttpsSource),
     /// A database of MaxMind, by its download protocol.
     Maxmind {
         /// The edition, such as `GeoLite2-City`.
@@ -48,11 +44,77 @@ pub enum Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Https { url, .. } => write!(f, "{url}"),
+            Self::Https(source) => write!(f, "{}", source.url),
             Self::Maxmind { edition, host } => write!(f, "{host} {edition}"),
             Self::File { path } => write!(f, "{}", path.display()),
         }
     }
+}
+
+/// A file at an HTTP address, and what it is asked for with.
+#[derive(Debug, Clone)]
+pub struct HttpsSource {
+    /// The address.
+    pub url: SourceUrl,
+    /// Other addresses of the same file, asked in this order where the first one cannot be reached or lacks it.
+    pub mirrors: Vec<SourceUrl>,
+    /// What is sent along, to the origin of `url` and to no other.
+    pub headers: RequestHeaders,
+    /// Whether plain `http` may leave this machine.
+    pub plain_http: PlainHttp,
+}
+
+impl HttpsSource {
+    /// A file at one address, which wants no headers.
+    pub fn plain(url: SourceUrl) -> Self {
+        Self {
+            url,
+            mirrors: Vec::new(),
+            headers: RequestHeaders::default(),
+            plain_http: PlainHttp::Loopback,
+        }
+    }
+}
+
+/// Headers of a request, with secrets by reference.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RequestHeaders {
+    /// Name and value, sorted by name.
+    pub named: Vec<(String, HeaderText)>,
+    /// What `Authorization` is made of.
+    pub authorization: Option<Authorization>,
+}
+
+/// A value that is written out, or a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeaderText {
+    /// Stands in the definition.
+    Written(String),
+    /// Is read when it is sent.
+    Secret(SecretRef),
+}
+
+impl fmt::Display for HeaderText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Written(text) => f.write_str(text),
+            Self::Secret(reference) => reference.fmt(f),
+        }
+    }
+}
+
+/// How a request is authorised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Authorization {
+    /// `Bearer`, with a token.
+    Bearer(SecretRef),
+    /// `Basic`, with a user and a password.
+    Basic {
+        /// The user.
+        user: HeaderText,
+        /// The password.
+        password: SecretRef,
+    },
 }
 
 /// Where the expected SHA-256 of a download stands.

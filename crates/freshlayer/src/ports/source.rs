@@ -54,6 +54,9 @@ pub struct Validators {
     /// The MD5 and date by which MaxMind names a build.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build: Option<String>,
+    /// The mirror that gave all this, as the definition writes it; absent for the source's own address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
 }
 
 impl Validators {

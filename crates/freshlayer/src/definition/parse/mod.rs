@@ -2,6 +2,7 @@
 
 mod destinations;
 mod expect;
+mod https;
 mod source;
 
 use std::collections::BTreeSet;

@@ -31,11 +31,11 @@ impl Parser<'_> {
             self.problem(&["dataset", at, "source"], message);
             return None;
         }
+        self.only_with_https(at, raw);
         let checksum = self.checksum(at, raw);
         let select = self.select(at, format, raw);
         let origin = if let Some(text) = &raw.https {
-            let url = self.url(&["dataset", at, "source", "https"], text, raw.plain_http)?;
-            Origin::Https { url, plain_http: raw.plain_http }
+            Origin::Https(self.https(at, text, raw)?)
         } else if let Some(edition) = &raw.maxmind {
             let host = raw.host.as_deref().unwrap_or(MAXMIND_HOST);
             let host = self.url(&["dataset", at, "source", "host"], host, raw.plain_http)?;
@@ -103,7 +103,12 @@ impl Parser<'_> {
         Some(Select { globs, strip_components: raw.strip_components })
     }
 
-    fn url(&mut self, path: &[&str], template: &str, plain: PlainHttp) -> Option<SourceUrl> {
+    pub(super) fn url(
+        &mut self,
+        path: &[&str],
+        template: &str,
+        plain: PlainHttp,
+    ) -> Option<SourceUrl> {
         let expanded = expand(template, self.variables);
         let expanded = self.noted(path, expanded)?;
         let url = Url::parse(&expanded).map_err(|error| format!("expected an address: {error}"));
@@ -128,7 +133,7 @@ impl Parser<'_> {
     }
 }
 
-fn has_credentials(url: &Url) -> bool {
+pub(super) fn has_credentials(url: &Url) -> bool {
     !url.username().is_empty() || url.password().is_some()
 }
 
