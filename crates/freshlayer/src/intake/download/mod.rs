@@ -1,14 +1,16 @@
 //! From a definition to files on disk: ask each upstream, take what is new, unpack it.
 
-mod stream;
+mod body;
 
 use std::path::Path;
 use std::time::Duration;
 
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use sha2::Digest as _;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::definition::{Dataset, Origin};
@@ -24,6 +26,9 @@ use crate::ports::{
 use crate::problem::{Code, Problem};
 use crate::progress::Meter;
 use crate::state::{Head, Lease, Leased, SeenUpstream, Session, Work};
+
+/// How many upstreams of a layer are asked at once, and how many bodies are on their way: more of them share one line.
+const AT_ONCE: usize = 4;
 
 /// What one upstream gave.
 pub(crate) enum UpstreamAnswer {
@@ -64,47 +69,90 @@ pub(crate) enum Downloaded {
     Busy(Lease),
 }
 
-/// Asks every upstream of a layer. The lease is taken when the first one has something new, and not before:
+/// Asks the upstreams of a layer side by side. The lease is taken when the first one has something new, and not before:
 /// a run that finds nothing new writes nothing.
 pub(crate) async fn download(
     run: &Run<'_>,
     session: &mut Session<'_>,
     folder: &Path,
 ) -> Result<Downloaded, Error> {
-    let Run { engine, definition, .. } = *run;
-    let mut pulled = Vec::new();
-    for dataset in &definition.datasets {
+    let intake = Intake {
+        run,
+        folder,
+        session: Mutex::new(session),
+        counted: Mutex::default(),
+        unpacking: Mutex::default(),
+    };
+    let asked: Vec<_> = run.definition.datasets.iter().map(|one| intake.bring(one)).collect();
+    match stream::iter(asked).buffered(AT_ONCE).try_collect().await {
+        Ok(answers) => Ok(Downloaded::Answers(answers)),
+        Err(Stopped::Busy(lease)) => Ok(Downloaded::Busy(lease)),
+        Err(Stopped::Error(error)) => Err(error),
+    }
+}
+
+/// What the datasets of one layer share while they are brought in.
+struct Intake<'a, 's> {
+    run: &'a Run<'a>,
+    folder: &'a Path,
+    session: Mutex<&'a mut Session<'s>>,
+    /// Held from the look at a day's count until the download is counted, so that no two take the last one.
+    counted: Mutex<()>,
+    /// One body is unpacked at a time: that takes memory and a core, and no upstream waits for it.
+    unpacking: Mutex<()>,
+}
+
+/// Why the whole intake ends.
+enum Stopped {
+    Busy(Lease),
+    Error(Error),
+}
+
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl Intake<'_, '_> {
+    async fn bring(&self, dataset: &Dataset) -> Result<UpstreamAnswer, Stopped> {
+        let Run { engine, definition, .. } = *self.run;
         let limits = &definition.limits;
-        if let Some(error) = spent(session.head(), dataset, limits, engine.ports.clock.now()) {
-            pulled.push(UpstreamAnswer::Failed(error));
-            continue;
+        let counting = match is_counted(dataset) {
+            true => Some(self.counted.lock().await),
+            false => None,
+        };
+        let head = self.session.lock().await.head().clone();
+        if let Some(error) = spent(&head, dataset, limits, engine.ports.clock.now()) {
+            return Ok(UpstreamAnswer::Failed(error));
         }
-        let known = known(session.head(), dataset, limits);
+        let known = known(&head, dataset, limits);
         let request = Request { source: &dataset.source, known: known.as_ref(), limits };
         let end = Instant::now() + time_left(engine, limits);
         let body = match ask(engine, request, end).await {
             Ok(Fetch::Body(body)) => body,
-            Ok(Fetch::Unchanged) => {
-                pulled.push(unchanged(session.head(), dataset, limits));
-                continue;
-            }
-            Err(error) => {
-                pulled.push(UpstreamAnswer::Failed(error));
-                continue;
-            }
+            Ok(Fetch::Unchanged) => return Ok(unchanged(&head, dataset, limits)),
+            Err(error) => return Ok(UpstreamAnswer::Failed(error)),
         };
+        let head = self.take(dataset).await?;
+        drop(counting);
+        let (folder, unpacking) = (self.folder.join(dataset.name.as_str()), &self.unpacking);
+        let pull = Pull { run: self.run, dataset, limits, folder: &folder, end, unpacking };
+        Ok(pull.pull(body, &head).await?)
+    }
+
+    /// Takes the lease and counts the download; returns the head as it is then.
+    async fn take(&self, dataset: &Dataset) -> Result<Head, Stopped> {
+        let mut session = self.session.lock().await;
         if let Leased::Theirs(lease) = session.lease(Work::Preparing).await? {
-            return Ok(Downloaded::Busy(lease));
+            return Err(Stopped::Busy(lease));
         }
         if is_counted(dataset) {
-            let day = day_of(engine.ports.clock.now());
+            let day = day_of(self.run.engine.ports.clock.now());
             session.change(|head| head.count_download(day)).await?;
         }
-        let folder = folder.join(dataset.name.as_str());
-        let pull = Pull { run, dataset, limits, folder: &folder, end };
-        pulled.push(pull.pull(body, session.head()).await?);
+        Ok(session.head().clone())
     }
-    Ok(Downloaded::Answers(pulled))
 }
 
 /// A daily limit that was reached holds until the day is over, in later runs, too: another try would count. So does the
@@ -189,6 +237,7 @@ struct Pull<'a> {
     limits: &'a Limits,
     folder: &'a Path,
     end: Instant,
+    unpacking: &'a Mutex<()>,
 }
 
 impl Pull<'_> {
@@ -197,9 +246,9 @@ impl Pull<'_> {
         let (validators, facts) = (body.validators.clone(), body.facts.clone());
         let checksums = body.checksums.clone();
         let body = match self.transfer(body).await? {
-            stream::Streamed::Whole(body) => body,
-            stream::Streamed::TooLarge(problem) => return Ok(self.refused(vec![problem], None)),
-            stream::Streamed::Broken(error) => return Ok(UpstreamAnswer::Failed(error)),
+            body::Streamed::Whole(body) => body,
+            body::Streamed::TooLarge(problem) => return Ok(self.refused(vec![problem], None)),
+            body::Streamed::Broken(error) => return Ok(UpstreamAnswer::Failed(error)),
         };
         let seen = |digest: &Digest| SeenUpstream {
             fingerprint: self.dataset.source_fingerprint(),
@@ -233,13 +282,13 @@ impl Pull<'_> {
         })))
     }
 
-    async fn transfer(&self, body: Body) -> Result<stream::Streamed, Error> {
+    async fn transfer(&self, body: Body) -> Result<body::Streamed, Error> {
         let name = self.dataset.name.as_str();
         let running = self.run.stages.start(Stage::Download, name, body.length_bytes);
         let meter = running.meter();
         let file = self.folder.join("body");
-        let streamed = stream::to_file(body, self.limits, self.end, &file, &meter).await?;
-        if let stream::Streamed::Whole(body) = &streamed {
+        let streamed = body::to_file(body, self.limits, self.end, &file, &meter).await?;
+        if let body::Streamed::Whole(body) = &streamed {
             running.done(body.size_bytes);
         }
         Ok(streamed)
@@ -250,6 +299,7 @@ impl Pull<'_> {
         body: &Staged,
         checksums: &[ExpectedChecksum],
     ) -> Result<Result<Vec<StagedFile>, Vec<Problem>>, Error> {
+        let _alone = self.unpacking.lock().await;
         let running = self.run.stages.start(Stage::Extract, self.dataset.name.as_str(), None);
         let meter: Meter = running.meter();
         let md5 = checksums.iter().any(|c| matches!(c, ExpectedChecksum::ExtractedMd5(_)));
