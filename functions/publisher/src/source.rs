@@ -36,9 +36,10 @@ pub(crate) fn maxmind(account: Option<settings::MaxmindAccount>) -> Result<Maxmi
     let missing = "a maxmind source needs MAXMIND_ACCOUNT_ID and MAXMIND_LICENSE_KEY_SECRET";
     let settings::MaxmindAccount { id, key_secret } = account.ok_or(missing)?;
     let is_parameter = key_secret.starts_with("arn:") && key_secret.contains(":ssm:");
-    let license_key = match is_parameter {
-        true => SecretRef::Parameter(key_secret),
-        false => SecretRef::SecretsManager { id: key_secret, key: None },
+    let license_key = if is_parameter {
+        SecretRef::Parameter(key_secret)
+    } else {
+        SecretRef::SecretsManager { id: key_secret, key: None }
     };
     Ok(MaxmindAccount { account_id: id, license_key })
 }

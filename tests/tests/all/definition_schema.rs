@@ -188,6 +188,8 @@ fn what_check_refuses_the_schema_refuses() {
         mmdb("expect.nodes_min = 'many'"),
         mmdb("expect.nodes_min = -3"),
         mmdb("expect.older_build = 'maybe'"),
+        mmdb("expect.min_age_hours = -1"),
+        mmdb("expect.min_age_hours = 'long'"),
         mmdb("expect.probes = [{ query = 'SELECT 1' }]"),
         mmdb("expect.probes = [{ ip = 'nowhere' }]"),
         mmdb("expect.probes = [{ ip = '1.1.1.1', answer = 3 }]"),

@@ -39,5 +39,6 @@ mod simulated_strict;
 mod simulation;
 mod simulation_places;
 mod sources_https;
+mod sources_young;
 mod tidy;
 mod way_back;

@@ -92,6 +92,9 @@ pub struct Expectations {
     pub older_build: OlderBuild,
     /// Oldest build that is taken, in days.
     pub build_age_days_max: Option<u32>,
+    /// How old a build has to be before it is released, in hours. It decides when, and is no part of a verdict.
+    #[serde(skip)]
+    pub min_age_hours: u32,
 }
 
 impl Default for Expectations {
@@ -102,6 +105,7 @@ impl Default for Expectations {
             drift_percent_max: 40,
             older_build: OlderBuild::Reject,
             build_age_days_max: None,
+            min_age_hours: 0,
         }
     }
 }

@@ -207,6 +207,10 @@ pub(super) struct RawExpect {
     pub(super) older_build: OlderBuild,
     /// Oldest upstream build that is taken, in days before now. Default: any.
     pub(super) build_age_days_max: Option<u32>,
+    /// How old a build has to be before it is released, in hours by its own build time, else by `Last-Modified`, else
+    /// since it was first seen; `refresh --now` does not wait. Default: 24 for GeoLite2-City and GeoLite2-Country from
+    /// MaxMind's own host, else 0.
+    pub(super) min_age_hours: Option<u32>,
     /// mmdb: the `database_type` of its metadata. Default: any.
     pub(super) database_type: Option<String>,
     /// mmdb: smallest number of nodes in the search tree.
@@ -236,6 +240,7 @@ impl Default for RawExpect {
             drift_percent_max: 40,
             older_build: OlderBuild::Reject,
             build_age_days_max: None,
+            min_age_hours: None,
             database_type: None,
             nodes_min: 1,
             probes: Vec::new(),

@@ -133,10 +133,8 @@ fn https(source: &mut Value) {
 
 /// Makes a pattern of words in either case.
 fn one_of(words: &[&str], before: &str, behind: &str) -> String {
-    let letter = |c: char| match c.is_ascii_alphabetic() {
-        true => format!("[{}{}]", c.to_ascii_uppercase(), c),
-        false => c.to_string(),
-    };
+    let letter = |c: char| format!("[{}{}]", c.to_ascii_uppercase(), c);
+    let letter = |c: char| if c.is_ascii_alphabetic() { letter(c) } else { c.to_string() };
     let words: Vec<String> = words.iter().map(|word| word.chars().map(letter).collect()).collect();
     format!("{before}({}){behind}", words.join("|"))
 }

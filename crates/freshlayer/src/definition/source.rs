@@ -40,6 +40,27 @@ pub enum Origin {
     },
 }
 
+/// MaxMind's own service.
+pub(super) const MAXMIND_HOST: &str = "https://updates.maxmind.com";
+/// Editions that MaxMind has taken back within a day of their release, and how long one waits for that, in hours.
+const SETTLING_EDITIONS: [&str; 2] = ["GeoLite2-City", "GeoLite2-Country"];
+const SETTLING_HOURS: u32 = 24;
+
+impl Origin {
+    /// Returns how old a build of this upstream has to be, where the definition does not say.
+    pub(super) fn min_age_hours(&self) -> u32 {
+        match self {
+            Self::Maxmind { edition, host }
+                if SETTLING_EDITIONS.contains(&&edition[..])
+                    && host.to_string() == MAXMIND_HOST =>
+            {
+                SETTLING_HOURS
+            }
+            _ => 0,
+        }
+    }
+}
+
 /// Names the upstream for people.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -81,6 +81,7 @@ pub struct UpstreamFacts {
 }
 
 /// A source's answer.
+#[expect(clippy::large_enum_variant, reason = "there is one per download")]
 pub enum Fetch {
     /// The upstream still has what the validators name.
     Unchanged,

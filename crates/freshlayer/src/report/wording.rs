@@ -11,6 +11,12 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NothingNew => f.write_str("nothing new"),
+            Self::Young { dataset, until } => write!(
+                f,
+                "nothing new to release: the new build of {dataset} is younger than `expect.min_age_hours` and waits until \
+                 {}; `freshlayer refresh --now` does not wait",
+                minute(*until)
+            ),
             Self::Released { release, version, moved, functions } => {
                 write!(f, "release {release}, version {version}; {}", moved_of(*moved, *functions))
             }

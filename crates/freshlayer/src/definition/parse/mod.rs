@@ -169,7 +169,10 @@ impl Parser<'_> {
             self.problem(&["dataset", at, "path"], message);
         }
         let source = self.source(at, format, &raw.source);
-        let expect = self.expect(at, format, &raw.expect, limits);
+        let mut expect = self.expect(at, format, &raw.expect, limits);
+        if let (None, Some(source)) = (raw.expect.min_age_hours, &source) {
+            expect.min_age_hours = source.origin.min_age_hours();
+        }
         let spec = self.format_spec(at, format, mode, raw.expect);
         let (name, group) = (name?, raw.group);
         Some(Dataset { name, path: path?, source: source?, spec: spec?, expect, group })

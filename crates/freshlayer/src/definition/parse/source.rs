@@ -8,12 +8,10 @@ use url::Url;
 use super::super::expand::{expand, literal};
 use super::super::raw::{PlainHttp, RawSource};
 use super::super::source::{
-    ChecksumSpec, Globs, Origin, Select, SourceSpec, SourceUrl, is_loopback,
+    ChecksumSpec, Globs, MAXMIND_HOST, Origin, Select, SourceSpec, SourceUrl, is_loopback,
 };
 use super::Parser;
 use crate::names::Digest;
-
-const MAXMIND_HOST: &str = "https://updates.maxmind.com";
 
 /// Stands for a value whose problem is noted.
 struct Noted;

@@ -6,15 +6,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use sha2::Digest as _;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::definition::{Dataset, Origin};
-use crate::engine::{Engine, Run};
+use crate::engine::{Engine, Retry, Run};
 use crate::error::Error;
 use crate::formats::pipe::blocking;
 use crate::intake::extract::{ExtraDigest, Staged, StagedFile, extract};
@@ -34,6 +34,8 @@ const AT_ONCE: usize = 4;
 pub(crate) enum UpstreamAnswer {
     /// What the live release has already.
     Unchanged,
+    /// A build that was seen before, and waits until a time.
+    Young(Timestamp),
     /// Something that is already known to be bad, now or in an earlier run.
     Refused(Refused),
     /// New files.
@@ -75,9 +77,11 @@ pub(crate) async fn download(
     run: &Run<'_>,
     session: &mut Session<'_>,
     folder: &Path,
+    retry: Retry,
 ) -> Result<Downloaded, Error> {
     let intake = Intake {
         run,
+        retry,
         folder,
         session: Mutex::new(session),
         counted: Mutex::default(),
@@ -94,6 +98,7 @@ pub(crate) async fn download(
 /// What the datasets of one layer share while they are brought in.
 struct Intake<'a, 's> {
     run: &'a Run<'a>,
+    retry: Retry,
     folder: &'a Path,
     session: Mutex<&'a mut Session<'s>>,
     /// Held from the look at a day's count until the download is counted, so that no two take the last one.
@@ -118,20 +123,19 @@ impl Intake<'_, '_> {
     async fn bring(&self, dataset: &Dataset) -> Result<UpstreamAnswer, Stopped> {
         let Run { engine, definition, .. } = *self.run;
         let limits = &definition.limits;
-        let counting = match is_counted(dataset) {
-            true => Some(self.counted.lock().await),
-            false => None,
-        };
+        let counting = if is_counted(dataset) { Some(self.counted.lock().await) } else { None };
         let head = self.session.lock().await.head().clone();
-        if let Some(error) = spent(&head, dataset, limits, engine.ports.clock.now()) {
+        let now = engine.ports.clock.now();
+        if let Some(error) = spent(&head, dataset, limits, now) {
             return Ok(UpstreamAnswer::Failed(error));
         }
-        let known = known(&head, dataset, limits);
+        let waits = waits_until(&head, dataset, now).filter(|_| self.retry != Retry::Young);
+        let known = known(&head, dataset, limits, waits);
         let request = Request { source: &dataset.source, known: known.as_ref(), limits };
         let end = Instant::now() + time_left(engine, limits);
         let body = match ask(engine, request, end).await {
             Ok(Fetch::Body(body)) => body,
-            Ok(Fetch::Unchanged) => return Ok(unchanged(&head, dataset, limits)),
+            Ok(Fetch::Unchanged) => return Ok(unchanged(&head, dataset, limits, waits)),
             Err(error) => return Ok(UpstreamAnswer::Failed(error)),
         };
         let head = self.take(dataset).await?;
@@ -201,7 +205,12 @@ async fn ask(engine: &Engine, request: Request<'_>, end: Instant) -> Result<Fetc
 }
 
 /// Returns the validators to ask with: only where "unchanged" would mean that nothing is to be downloaded.
-fn known(head: &Head, dataset: &Dataset, limits: &Limits) -> Option<Validators> {
+fn known(
+    head: &Head,
+    dataset: &Dataset,
+    limits: &Limits,
+    waits: Option<Timestamp>,
+) -> Option<Validators> {
     let seen = head.upstream(&dataset.name)?;
     let same_source = seen.fingerprint == dataset.source_fingerprint();
     let serving = head.outline().and_then(|outline| outline.snapshot(&dataset.name));
@@ -209,8 +218,25 @@ fn known(head: &Head, dataset: &Dataset, limits: &Limits) -> Option<Validators> 
     let stored = head.unpublished().and_then(|stored| stored.digests.get(&dataset.name));
     let stored = stored == Some(&seen.digest);
     let refused = refusal(head, dataset, limits, &seen.digest).is_some();
-    let usable = same_source && (serving || stored || refused) && !seen.validators.is_empty();
+    let usable = same_source
+        && (serving || stored || refused || waits.is_some())
+        && !seen.validators.is_empty();
     usable.then(|| seen.validators.clone())
+}
+
+/// Returns until when the build that was seen last is too young to be released.
+fn waits_until(head: &Head, dataset: &Dataset, now: Timestamp) -> Option<Timestamp> {
+    let made = head.upstream(&dataset.name)?.young_since?;
+    old_enough_at(dataset, made).filter(|until| now < *until)
+}
+
+/// Returns when a build is old enough for a release, where the definition waits for that.
+pub(crate) fn old_enough_at(dataset: &Dataset, made: Timestamp) -> Option<Timestamp> {
+    let hours = dataset.expect.min_age_hours;
+    (hours > 0).then(|| {
+        let wait = SignedDuration::from_hours(i64::from(hours));
+        made.saturating_add(wait).unwrap_or(Timestamp::MAX)
+    })
 }
 
 fn refusal(
@@ -222,11 +248,17 @@ fn refusal(
     head.refusal(&dataset.name, &dataset.verdict_fingerprint(limits), digest)
 }
 
-fn unchanged(head: &Head, dataset: &Dataset, limits: &Limits) -> UpstreamAnswer {
+fn unchanged(
+    head: &Head,
+    dataset: &Dataset,
+    limits: &Limits,
+    waits: Option<Timestamp>,
+) -> UpstreamAnswer {
     let seen = head.upstream(&dataset.name);
-    match seen.and_then(|seen| refusal(head, dataset, limits, &seen.digest)) {
-        Some(problems) => UpstreamAnswer::Refused(Refused { problems, seen: None }),
-        None => UpstreamAnswer::Unchanged,
+    match (seen.and_then(|seen| refusal(head, dataset, limits, &seen.digest)), waits) {
+        (Some(problems), _) => UpstreamAnswer::Refused(Refused { problems, seen: None }),
+        (None, Some(until)) => UpstreamAnswer::Young(until),
+        (None, None) => UpstreamAnswer::Unchanged,
     }
 }
 
@@ -254,6 +286,7 @@ impl Pull<'_> {
             fingerprint: self.dataset.source_fingerprint(),
             validators: validators.clone(),
             digest: digest.clone(),
+            young_since: None,
         };
         if let Some(problem) = transfer_mismatch(&checksums, &body) {
             return Ok(self.refused(vec![problem], None));
