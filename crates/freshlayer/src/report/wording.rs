@@ -4,6 +4,8 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+use crate::names::DatasetName;
+
 use super::Why;
 use crate::definition::Architecture;
 
@@ -11,12 +13,7 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NothingNew => f.write_str("nothing new"),
-            Self::Young { dataset, until } => write!(
-                f,
-                "nothing new to release: the new build of {dataset} is younger than `expect.min_age_hours` and waits until \
-                 {}; `freshlayer refresh --now` does not wait",
-                minute(*until)
-            ),
+            Self::Young { dataset, until } => f.write_str(&young(dataset, *until)),
             Self::Released { release, version, moved, functions } => {
                 write!(f, "release {release}, version {version}; {}", moved_of(*moved, *functions))
             }
@@ -179,6 +176,14 @@ impl Why {
 /// Writes a time to the minute, in UTC.
 pub fn minute(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+fn young(dataset: &DatasetName, until: Timestamp) -> String {
+    format!(
+        "nothing new to release: the new build of {dataset} is younger than `expect.min_age_hours` and waits until {}; \
+         `freshlayer refresh --now` does not wait",
+        minute(until)
+    )
 }
 
 fn said(by: &str, reason: Option<&str>) -> String {
