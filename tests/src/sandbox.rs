@@ -226,7 +226,7 @@ impl Source for Sources {
     async fn fetch(&self, request: Request<'_>) -> Result<Fetch, SourceError> {
         match request.source.origin {
             Origin::File { .. } => FileSource.fetch(request).await,
-            Origin::Https(_) | Origin::Maxmind { .. } => self.http.fetch(request).await,
+            _ => self.http.fetch(request).await,
         }
     }
 }

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
@@ -9,12 +10,13 @@ use aws_sdk_s3::config::SharedHttpClient;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
 use freshlayer::RegionName;
+use freshlayer::ports::Source;
 
 use crate::registry::Zips;
 use crate::sign::Signer;
 use crate::{
-    AwsRegions, AwsSecrets, CALLS_PER_SEC_DEFAULT, Fault, LambdaFleet, LambdaRegistry, Pace,
-    S3Store,
+    AwsRegions, AwsSecrets, AwsSource, CALLS_PER_SEC_DEFAULT, Fault, LambdaFleet, LambdaRegistry,
+    Pace, S3Store,
 };
 
 /// Tries per call. The SDK waits longer from try to try, and as long as a throttle asks for.
@@ -142,6 +144,11 @@ impl Aws {
     pub fn fleet(&self) -> LambdaFleet {
         let tagging = aws_sdk_resourcegroupstagging::Client::new(&self.bounded());
         LambdaFleet::new(self.lambda(), tagging, self.pace.clone())
+    }
+
+    /// Returns the objects and layers that this account may read. The zip of a layer is fetched by another source.
+    pub fn source(&self, download: Arc<dyn Source>) -> AwsSource {
+        AwsSource::new(self.clone(), download)
     }
 
     /// Returns the secrets of this account: of Secrets Manager, and of Systems Manager.

@@ -22,6 +22,7 @@ mod regions;
 mod registry;
 mod secrets;
 mod sign;
+mod source;
 mod store;
 mod wake;
 
@@ -32,5 +33,6 @@ pub use pace::{CALLS_PER_SEC_DEFAULT, Pace};
 pub use regions::AwsRegions;
 pub use registry::LambdaRegistry;
 pub use secrets::AwsSecrets;
+pub use source::AwsSource;
 pub use store::S3Store;
 pub use wake::Wake;

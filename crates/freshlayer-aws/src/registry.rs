@@ -176,6 +176,17 @@ fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
     Some(list).filter(|list| !list.is_empty())
 }
 
+impl LambdaRegistry {
+    /// Returns the newest version of a layer of any account, by the layer's ARN.
+    pub(crate) async fn newest(&self, layer: &str) -> Result<Option<LayerVersionArn>, Fault> {
+        self.pace.turn().await;
+        let asked = self.client.list_layer_versions().layer_name(layer).max_items(1);
+        let found = asked.send().await.map_err(Fault::of("ListLayerVersions"))?;
+        let newest = found.layer_versions().first().and_then(listed_version);
+        Ok(newest.map(|listed| listed.arn))
+    }
+}
+
 fn layer_version(
     arn: &str,
     description: Option<&str>,

@@ -112,9 +112,16 @@ impl Host {
 
     /// Makes an engine. Leftovers of runs that were killed are removed on the way.
     pub(crate) async fn engine(&self) -> Result<Engine, Stopped> {
+        #[cfg(feature = "aws")]
+        let account = Arc::new(Account::new(&self.cloud));
+        let vault = Vault {
+            local: LocalSecrets::new(environment::read),
+            #[cfg(feature = "aws")]
+            account: Arc::clone(&account),
+        };
         let settings = Settings {
             maxmind: maxmind_account(),
-            secrets: Arc::new(self.vault()),
+            secrets: Arc::new(vault),
             pause: Settings::PAUSE,
         };
         let http = HttpSource::new(settings)
@@ -125,7 +132,13 @@ impl Host {
         let (store, regions) = self.state_and_regions().await?;
         let progress = Arc::new(Progress::new(self.style));
         let ports = Ports {
-            source: Arc::new(Sources { http, file: FileSource, progress: Arc::clone(&progress) }),
+            source: Arc::new(Sources {
+                http,
+                file: FileSource,
+                progress: Arc::clone(&progress),
+                #[cfg(feature = "aws")]
+                account,
+            }),
             store,
             regions,
             clock: Arc::new(SystemClock::start()),
@@ -141,14 +154,6 @@ impl Host {
             patience: PATIENCE,
             retry_pauses: RETRY_PAUSES_SECS.map(Duration::from_secs).to_vec(),
         })
-    }
-
-    fn vault(&self) -> Vault {
-        Vault {
-            local: LocalSecrets::new(environment::read),
-            #[cfg(feature = "aws")]
-            account: Arc::new(Account::new(&self.cloud)),
-        }
     }
 
     async fn state_and_regions(&self) -> Result<StateAndRegions, Stopped> {

@@ -84,7 +84,7 @@ impl Keyring {
     pub(crate) async fn read_again(&self, refused: &Sent) -> Result<bool, SourceError> {
         let mut changed = false;
         for (reference, used) in &refused.used {
-            let now = self.secrets.read(reference).await.map_err(setup)?;
+            let now = self.secrets.read(reference).await.map_err(|error| setup(&error))?;
             changed |= now != *used;
             self.keep(reference, &now);
         }
@@ -95,7 +95,7 @@ impl Keyring {
         if let Some(secret) = self.kept(reference) {
             return Ok(secret);
         }
-        let secret = self.secrets.read(reference).await.map_err(setup)?;
+        let secret = self.secrets.read(reference).await.map_err(|error| setup(&error))?;
         self.keep(reference, &secret);
         Ok(secret)
     }
@@ -111,7 +111,7 @@ impl Keyring {
     }
 }
 
-fn setup(error: SecretError) -> SourceError {
+fn setup(error: &SecretError) -> SourceError {
     SourceError::Setup(error.to_string())
 }
 

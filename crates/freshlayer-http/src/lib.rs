@@ -84,9 +84,7 @@ impl Source for HttpSource {
                 let account = account.map_err(|problem| SourceError::Setup(problem.clone()))?;
                 maxmind::Service { client, keyring, request, edition, host, account }.fetch().await
             }
-            Origin::File { .. } => {
-                Err(SourceError::Setup("this adapter reads no files".to_owned()))
-            }
+            origin => Err(SourceError::Setup(format!("{origin}: no source over HTTP"))),
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::event::{AskedBy, Command, Tried, command};
 use crate::log::{self, Log};
 use crate::onward::Onward;
 use crate::settings::{Settings, read};
-use crate::source::{Vault, maxmind};
+use crate::source::{Upstreams, Vault, maxmind};
 
 /// Longer than Lambda lets any function run, so that two publishers never work on one layer.
 const LEASE: Duration = Duration::from_mins(16);
@@ -73,7 +73,7 @@ impl Publisher {
             pause: freshlayer_http::Settings::PAUSE,
         })?;
         let ports = Ports {
-            source: Arc::new(http),
+            source: Arc::new(Upstreams { aws: aws.source(Arc::new(http.clone())), http }),
             store: Arc::new(aws.store()),
             regions: Arc::new(aws.regions()),
             clock: Arc::new(SystemClock::start()),

@@ -1,11 +1,29 @@
 use async_trait::async_trait;
-use freshlayer::definition::SecretRef;
-use freshlayer::ports::{Secret, SecretError, Secrets};
-use freshlayer_aws::{Aws, AwsSecrets};
-use freshlayer_http::MaxmindAccount;
+use freshlayer::definition::{Origin, SecretRef};
+use freshlayer::ports::{Fetch, Request, Secret, SecretError, Secrets, Source, SourceError};
+use freshlayer_aws::{Aws, AwsSecrets, AwsSource};
+use freshlayer_http::{HttpSource, MaxmindAccount};
 use freshlayer_local::LocalSecrets;
 
 use crate::settings::{self, read};
+
+/// The sources that this function reaches.
+pub(crate) struct Upstreams {
+    pub(crate) http: HttpSource,
+    pub(crate) aws: AwsSource,
+}
+
+#[async_trait]
+impl Source for Upstreams {
+    async fn fetch(&self, request: Request<'_>) -> Result<Fetch, SourceError> {
+        match &request.source.origin {
+            Origin::S3 { .. } | Origin::Layer { .. } => self.aws.fetch(request).await,
+            Origin::Https(_) | Origin::Maxmind { .. } | Origin::File { .. } => {
+                self.http.fetch(request).await
+            }
+        }
+    }
+}
 
 /// What this function can read: its environment and package, Secrets Manager and Systems Manager.
 pub(crate) struct Vault {

@@ -1,6 +1,6 @@
-//! What sources take from an account of the emulator: secrets.
+//! What sources take from an account of the emulator: secrets, objects, layers.
 
-use freshlayer_tests::emulator::{Account, emulator};
+use freshlayer_tests::emulator::{Account, REGION, a_zip, emulator};
 use freshlayer_tests::sandbox::{Ran, Sandbox, block_on};
 
 /// A sandbox whose binary works on the local host, and reads an account.
@@ -70,5 +70,79 @@ fn a_secret_that_the_account_lacks_is_one_clear_line() {
             assert!(ran.stdout.contains(&says), "{ran:?}");
             assert!(ran.stdout.contains("create it, or correct the reference"), "{ran:?}");
         }
+    });
+}
+
+#[test]
+fn an_object_is_released_and_asked_for_by_its_etag() {
+    block_on(async {
+        let bucket = format!("data-of-{}", emulator().account().await.id);
+        let reading = Reading::new(&format!("source.s3 = 's3://{bucket}/a/data'")).await;
+        reading.account.make_bucket(&bucket).await;
+        let put = async |bytes: &'static [u8]| {
+            let put = reading.account.s3().put_object().bucket(&bucket).key("a/data");
+            put.body(bytes.to_vec().into()).send().await.expect("writable");
+        };
+        put(b"some bytes").await;
+        let first = reading.refresh();
+        assert!(first.code == 0 && first.stdout.contains("release 1"), "{first:?}");
+        let again = reading.refresh();
+        assert!(again.code == 0 && again.stdout.contains("unchanged: nothing new"), "{again:?}");
+        assert!(!again.stderr.contains("download"), "nothing is downloaded: {again:?}");
+        put(b"other bytes").await;
+        let second = reading.refresh();
+        assert!(second.code == 0 && second.stdout.contains("release 2"), "{second:?}");
+    });
+}
+
+#[test]
+fn an_object_that_is_not_there_is_one_clear_line() {
+    block_on(async {
+        let bucket = format!("lacks-data-{}", emulator().account().await.id);
+        let reading = Reading::new(&format!("source.s3 = 's3://{bucket}/none'")).await;
+        for says in ["there is no such bucket", "there is no such object"] {
+            let ran = reading.refresh();
+            assert!(ran.code == 1 && ran.stdout.contains(says), "{ran:?}");
+            assert!(ran.stdout.contains(&format!("s3://{bucket}/none")), "{ran:?}");
+            if says.ends_with("bucket") {
+                reading.account.make_bucket(&bucket).await;
+            }
+        }
+    });
+}
+
+#[test]
+fn a_layer_of_others_is_republished_under_our_own_name() {
+    block_on(async {
+        let reading = Reading::new("source.file = 'x'").await;
+        let arn = format!("arn:aws:lambda:{REGION}:{}:layer:theirs", reading.account.id);
+        let from = |version: &str| {
+            format!(
+                "[[dataset]]\nname = 'a'\nformat = 'archive'\nsource.layer = '{arn}{version}'\nsource.select = ['boot*']\n"
+            )
+        };
+        reading.sandbox.layer("data", &from(""));
+        let none = reading.refresh();
+        assert!(none.code == 1 && none.stdout.contains(&arn), "{none:?}");
+        let publish = async |content: &str| {
+            let content = aws_sdk_lambda::types::LayerVersionContentInput::builder()
+                .zip_file(aws_sdk_lambda::primitives::Blob::new(a_zip(content)))
+                .build();
+            let publish = reading.account.lambda().publish_layer_version().layer_name("theirs");
+            publish.content(content).send().await.expect("publishable");
+        };
+        publish("first").await;
+        let first = reading.refresh();
+        assert!(first.code == 0 && first.stdout.contains("release 1"), "{first:?}");
+        assert!(reading.refresh().stdout.contains("nothing new"));
+        publish("second").await;
+        let second = reading.refresh();
+        assert!(second.code == 0 && second.stdout.contains("release 2"), "{second:?}");
+        reading.sandbox.layer("data", &from(":9"));
+        let missing = reading.refresh();
+        assert!(
+            missing.code == 1 && missing.stdout.contains("theirs:9 does not exist"),
+            "{missing:?}"
+        );
     });
 }

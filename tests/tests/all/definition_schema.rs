@@ -114,6 +114,8 @@ fn from(source: &str) -> String {
     dataset("file", source)
 }
 
+const LAYER: &str = "arn:aws:lambda:eu-west-1:123456789012:layer:geo";
+
 /// An address with other or more keys of its source.
 fn https(keys: &str) -> String {
     from(&format!("source.https = 'https://example.org/a'\nsource.{keys}"))
@@ -143,6 +145,20 @@ fn what_check_refuses_the_schema_refuses() {
              source.sha256_url = 'https://example.org/sums'"
         )),
         from(&format!("source.maxmind = 'GeoLite2-City'\nsource.sha256 = '{hex}'")),
+        from("source.s3 = 'bucket/key'"),
+        from("source.s3 = 's3://bucket'"),
+        from("source.s3 = 's3:///key'"),
+        from("source.s3 = 's3://bucket/'"),
+        from("source.s3 = 's3://bucket/key'\nsource.region = 'Mars!'"),
+        from("source.s3 = 's3://bucket/key'\nsource.sha256_url = 'https://example.org/sums'"),
+        from("source.file = 'x'\nsource.region = 'eu-west-1'"),
+        from("source.s3 = 's3://bucket/key'\nsource.file = 'x'"),
+        from("source.layer = 'geo'"),
+        from("source.layer = 'arn:aws:lambda:eu-west-1:123456789012:function:geo'"),
+        from("source.layer = 'arn:aws:lambda:eu-west-1:123456789012:layer:geo:0'"),
+        from("source.layer = 'arn:aws:lambda:eu-west-1:123456789012:layer:geo:newest'"),
+        from("source.layer = 'arn:aws:lambda:eu-west-1:123456789012:layer:geo:1:2'"),
+        from(&format!("source.layer = '{LAYER}'\nsource.sha256 = '{hex}'")),
         https("headers = { 'X-Api-Key' = 'written-out' }"),
         https("headers = { authorization = 'Bearer x' }"),
         https("headers = { Accept = 'text/${KIND}' }"),
@@ -234,6 +250,10 @@ fn what_check_takes_the_schema_takes() {
         from(&format!("source.https = 'https://example.org/a'\nsource.sha256 = '{hex}'")),
         https("headers = { 'X-Api-Key' = '${KEY}', Accept = 'text/csv', 'X-Key' = 'ssm:/key' }"),
         https("headers = { Authorization = 'file:key' }"),
+        from("source.s3 = 's3://bucket/a/key'\nsource.region = 'us-east-1'"),
+        from(&format!("source.s3 = 's3://bucket/key'\nsource.sha256 = '{hex}'")),
+        from(&format!("source.layer = '{LAYER}'")),
+        dataset("archive", &format!("source.layer = '{LAYER}:12'\nsource.select = ['bin/*']")),
         https("bearer = 'secretsmanager:geo/key#token'"),
         https("basic = { user = 'me', password = 'file:/run/secrets/key' }"),
         https("basic = { user = '${USER}', password = '${KEY}' }"),

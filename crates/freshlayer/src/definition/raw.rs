@@ -98,7 +98,7 @@ pub(super) struct RawDataset {
     /// Datasets of one group are released together: while the new data of one is not good, or its upstream cannot be
     /// asked, new data of the others waits.
     pub(super) group: Option<String>,
-    /// Where it comes from. Exactly one of `https`, `maxmind` and `file`.
+    /// Where it comes from. Exactly one of `https`, `maxmind`, `s3`, `layer` and `file`.
     pub(super) source: RawSource,
     /// What must hold before it is released.
     #[serde(default)]
@@ -146,6 +146,17 @@ pub(super) struct RawSource {
     pub(super) basic: Option<RawBasic>,
     /// A MaxMind edition, such as `GeoLite2-City`. The account comes from the environment.
     pub(super) maxmind: Option<String>,
+    /// An object of Amazon S3: `s3://BUCKET/KEY`. Variables are filled in.
+    #[schemars(regex(pattern = "^s3://[^/]+/.+$"))]
+    pub(super) s3: Option<String>,
+    /// s3: the bucket's Region. Default: ours.
+    #[schemars(regex(pattern = "^[a-z0-9-]{1,32}$"))]
+    pub(super) region: Option<String>,
+    /// The ARN of a layer, of any account: its newest version, or the one that the ARN names.
+    #[schemars(regex(
+        pattern = "^arn:[^:]+:lambda:[a-z0-9-]{1,32}:[0-9]{12}:layer:[A-Za-z0-9_-]+(:[1-9][0-9]{0,17})?$"
+    ))]
+    pub(super) layer: Option<String>,
     /// A file of this machine, or for an archive a folder, which is packaged with its executable bits; a relative
     /// path starts at the definition's folder. Variables are filled in.
     pub(super) file: Option<String>,

@@ -76,11 +76,16 @@ pub(super) fn add(layer: &mut Value) {
         entry["not"] = json!({ "pattern": OUTSIDE_OR_ROOT });
     }
     let source = &mut dataset["properties"]["source"];
-    source["oneOf"] = ["https", "maxmind", "file"].map(|key| json!({ "required": [key] })).into();
+    source["oneOf"] =
+        ["https", "maxmind", "s3", "layer", "file"].map(|key| json!({ "required": [key] })).into();
     source["allOf"] = json!([
         { "not": { "required": ["sha256", "sha256_url"] } },
         { "not": { "required": ["maxmind", "sha256"] } },
         { "not": { "required": ["maxmind", "sha256_url"] } },
+        { "not": { "required": ["layer", "sha256"] } },
+        { "not": { "required": ["layer", "sha256_url"] } },
+        { "not": { "required": ["s3", "sha256_url"] } },
+        { "if": { "required": ["region"] }, "then": { "required": ["s3"] } },
         plain_http("https"),
         plain_http("sha256_url"),
         plain_http("host"),

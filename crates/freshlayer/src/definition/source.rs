@@ -8,7 +8,7 @@ use url::{Host, Url};
 
 use super::raw::PlainHttp;
 use super::secret::SecretRef;
-use crate::names::Digest;
+use crate::names::{Digest, RegionName};
 
 /// Where a dataset comes from, and how to take it out of what comes.
 #[derive(Debug, Clone)]
@@ -32,6 +32,22 @@ pub enum Origin {
         edition: String,
         /// Scheme and host of the service.
         host: SourceUrl,
+    },
+    /// An object of Amazon S3.
+    S3 {
+        /// The bucket.
+        bucket: String,
+        /// The object's key.
+        key: String,
+        /// The bucket's Region, where it is not ours.
+        region: Option<RegionName>,
+    },
+    /// A layer of AWS Lambda, of any account.
+    Layer {
+        /// Its ARN, without a version.
+        layer: String,
+        /// The version; the newest one where none is named.
+        version: Option<u64>,
     },
     /// A file or a folder of this machine.
     File {
@@ -67,6 +83,9 @@ impl fmt::Display for Origin {
         match self {
             Self::Https(source) => write!(f, "{}", source.url),
             Self::Maxmind { edition, host } => write!(f, "{host} {edition}"),
+            Self::S3 { bucket, key, .. } => write!(f, "s3://{bucket}/{key}"),
+            Self::Layer { layer, version: None } => f.write_str(layer),
+            Self::Layer { layer, version: Some(version) } => write!(f, "{layer}:{version}"),
             Self::File { path } => write!(f, "{}", path.display()),
         }
     }

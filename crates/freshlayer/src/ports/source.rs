@@ -51,7 +51,7 @@ pub struct Validators {
     /// HTTP's `Last-Modified`, as it came; a file's size and time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_modified: Option<String>,
-    /// The MD5 and date by which MaxMind names a build.
+    /// The MD5 and date by which MaxMind names a build; an object's version; the ARN of a layer version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build: Option<String>,
     /// The mirror that gave all this, as the definition writes it; absent for the source's own address.

@@ -4,10 +4,9 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use crate::names::DatasetName;
-
 use super::Why;
 use crate::definition::Architecture;
+use crate::names::DatasetName;
 
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

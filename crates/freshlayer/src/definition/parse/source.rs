@@ -11,6 +11,7 @@ use super::super::source::{
     ChecksumSpec, Globs, MAXMIND_HOST, Origin, Select, SourceSpec, SourceUrl, is_loopback,
 };
 use super::Parser;
+use super::aws::layer;
 use crate::names::Digest;
 
 /// Stands for a value whose problem is noted.
@@ -23,13 +24,20 @@ impl Parser<'_> {
         format: Format,
         raw: &RawSource,
     ) -> Option<SourceSpec> {
-        let given = [raw.https.is_some(), raw.maxmind.is_some(), raw.file.is_some()];
+        let given = [
+            raw.https.is_some(),
+            raw.maxmind.is_some(),
+            raw.s3.is_some(),
+            raw.layer.is_some(),
+            raw.file.is_some(),
+        ];
         if given.into_iter().filter(|given| *given).count() != 1 {
-            let message = "expected exactly one of `https`, `maxmind` and `file`";
+            let message = "expected exactly one of `https`, `maxmind`, `s3`, `layer` and `file`";
             self.problem(&["dataset", at, "source"], message);
             return None;
         }
         self.only_with_https(at, raw);
+        self.only_with_aws(at, raw);
         let checksum = self.checksum(at, raw);
         let select = self.select(at, format, raw);
         let origin = if let Some(text) = &raw.https {
@@ -46,6 +54,10 @@ impl Parser<'_> {
                 self.problem(&["dataset", at, "source"], message);
             }
             Origin::Maxmind { edition: edition.clone(), host }
+        } else if let Some(text) = &raw.s3 {
+            self.s3(at, text, raw.region.as_deref())?
+        } else if let Some(arn) = &raw.layer {
+            self.noted(&["dataset", at, "source", "layer"], layer(arn))?
         } else {
             let path = expand(raw.file.as_deref().unwrap_or_default(), self.variables);
             let path = self.noted(&["dataset", at, "source", "file"], path)?;
