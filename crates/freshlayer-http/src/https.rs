@@ -1,5 +1,5 @@
 use freshlayer::Digest;
-use freshlayer::definition::{ChecksumSpec, HttpsSource, SourceUrl};
+use freshlayer::definition::{ChecksumSpec, HttpsSource, SignatureSpec, SourceUrl};
 use freshlayer::ports::{ExpectedChecksum, Fetch, Request, SourceError, Validators};
 use reqwest::StatusCode;
 use reqwest::header::{
@@ -12,6 +12,8 @@ use crate::transfer::{Heading, body, header};
 
 /// A checksum file lists a release's files; a megabyte holds ten thousand of them.
 const SIDECAR_BYTES_MAX: usize = 1024 * 1024;
+/// A signature of minisign has four lines, two of them comments.
+const SIGNATURE_BYTES_MAX: usize = 64 * 1024;
 
 /// One request to a source with one or more addresses.
 pub(crate) struct Site<'a> {
@@ -79,7 +81,7 @@ impl Site<'_> {
             };
         }
         let validators = Validators { address, ..validators(&answer) };
-        let checksums = match &request.source.checksum {
+        let mut checksums = match &request.source.checksum {
             None => Vec::new(),
             Some(ChecksumSpec::Sha256(digest)) => {
                 vec![ExpectedChecksum::TransferSha256(digest.clone())]
@@ -88,6 +90,9 @@ impl Site<'_> {
                 vec![expected(client, &ask, sidecar, &answer).await?]
             }
         };
+        if let Some(wanted) = &self.source.signature {
+            checksums.push(signed(client, &ask, url, wanted).await?);
+        }
         let sent = Some(sent.clone());
         let heading = Heading { validators, checksums, shown: shown.clone(), sent };
         Ok(Fetch::Body(body(client, answer, heading, self.source.plain_http, request.limits)))
@@ -144,6 +149,27 @@ fn conditions(known: Option<&Validators>) -> HeaderMap {
         headers.insert(IF_MODIFIED_SINCE, last_modified);
     }
     headers
+}
+
+/// Reads the signature beside the data, or from its own address.
+async fn signed(
+    client: &Client,
+    data: &Ask<'_>,
+    url: &SourceUrl,
+    wanted: &SignatureSpec,
+) -> Result<ExpectedChecksum, Failed> {
+    let beside = wanted.url.clone().unwrap_or_else(|| {
+        let mut beside = url.expose().clone();
+        beside.set_path(&format!("{}.minisig", url.expose().path()));
+        SourceUrl::new(&format!("{url}.minisig"), beside)
+    });
+    let shown = beside.to_string();
+    let ask = Ask { url: beside.expose(), shown: &shown, headers: HeaderMap::new(), ..*data };
+    let response = client.send(&ask).await?.response;
+    let text = read_bounded(response, SIGNATURE_BYTES_MAX).await;
+    let text = text.map_err(|reason| SourceError::Refused { url: shown, reason })?;
+    let signature = String::from_utf8_lossy(&text).into_owned();
+    Ok(ExpectedChecksum::Minisign { key: wanted.key.clone(), signature })
 }
 
 /// Reads the checksum beside the data.

@@ -114,6 +114,7 @@ fn from(source: &str) -> String {
     dataset("file", source)
 }
 
+const MINISIGN_KEY: &str = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
 const LAYER: &str = "arn:aws:lambda:eu-west-1:123456789012:layer:geo";
 
 /// An address with other or more keys of its source.
@@ -166,6 +167,13 @@ fn what_check_refuses_the_schema_refuses() {
         https("headers = { Range = 'bytes=0-1' }"),
         https("headers = { 'no name' = 'x' }"),
         https("headers = { Accept = 3 }"),
+        https("minisign_key = 'RWabc'"),
+        https("minisign_key = 'untrusted comment: minisign public key'"),
+        https("signature_url = 'https://example.org/a.sig'"),
+        from(&format!("source.file = 'x'\nsource.minisign_key = '{MINISIGN_KEY}'")),
+        https(&format!(
+            "minisign_key = '{MINISIGN_KEY}'\nsource.signature_url = 'ftp://example.org/a'"
+        )),
         https("bearer = 'written-out'"),
         https("bearer = 'secretsmanager:id#'"),
         https("basic = { user = 'me', password = 'written-out' }"),
@@ -250,6 +258,10 @@ fn what_check_takes_the_schema_takes() {
         from(&format!("source.https = 'https://example.org/a'\nsource.sha256 = '{hex}'")),
         https("headers = { 'X-Api-Key' = '${KEY}', Accept = 'text/csv', 'X-Key' = 'ssm:/key' }"),
         https("headers = { Authorization = 'file:key' }"),
+        https(&format!("minisign_key = '{MINISIGN_KEY}'")),
+        https(&format!(
+            "minisign_key = '{MINISIGN_KEY}'\nsource.signature_url = 'https://example.org/a.sig'"
+        )),
         from("source.s3 = 's3://bucket/a/key'\nsource.region = 'us-east-1'"),
         from(&format!("source.s3 = 's3://bucket/key'\nsource.sha256 = '{hex}'")),
         from(&format!("source.layer = '{LAYER}'")),

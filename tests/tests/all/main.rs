@@ -39,6 +39,7 @@ mod simulated_strict;
 mod simulation;
 mod simulation_places;
 mod sources_https;
+mod sources_signed;
 mod sources_young;
 mod tidy;
 mod way_back;

@@ -24,6 +24,7 @@ struct SourceParts<'a> {
     origin: String,
     headers: Vec<String>,
     checksum: Option<String>,
+    signature: Option<String>,
     select: &'a [String],
     strip_components: usize,
     format: Option<Format>,
@@ -53,6 +54,7 @@ impl Dataset {
                 ChecksumSpec::Sha256(digest) => digest.to_string(),
                 ChecksumSpec::Sha256Url(url) => url.to_string(),
             }),
+            signature: source.origin.signature(),
             select: source.select.globs.patterns(),
             strip_components: source.select.strip_components,
             format: Some(self.format()),
@@ -74,6 +76,11 @@ impl Dataset {
 }
 
 impl Origin {
+    fn signature(&self) -> Option<String> {
+        let Self::Https(source) = self else { return None };
+        source.signature.as_ref().map(|signature| signature.key.clone())
+    }
+
     /// Returns what is sent along: an upstream may give another one other data.
     fn headers(&self) -> Vec<String> {
         let Self::Https(source) = self else { return Vec::new() };

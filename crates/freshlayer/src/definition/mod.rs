@@ -29,7 +29,7 @@ pub use schema::{definition_schema, field_table};
 pub use secret::SecretRef;
 pub use source::{
     Authorization, ChecksumSpec, Globs, HeaderText, HttpsSource, Origin, RequestHeaders, Select,
-    SourceSpec, SourceUrl, is_loopback,
+    SignatureSpec, SourceSpec, SourceUrl, is_loopback,
 };
 
 use crate::limits::Limits;

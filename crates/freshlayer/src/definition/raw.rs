@@ -144,6 +144,12 @@ pub(super) struct RawSource {
     pub(super) bearer: Option<String>,
     /// https: user and password of Basic authentication.
     pub(super) basic: Option<RawBasic>,
+    /// https: a public key of minisign, as it stands in `minisign.pub`: the download must be signed by it.
+    #[schemars(regex(pattern = "^RW[A-Za-z0-9+/]{54}$"))]
+    pub(super) minisign_key: Option<String>,
+    /// https: the address of the signature. Variables are filled in. Default: the address with `.minisig` behind it.
+    #[schemars(regex(pattern = "^(https?://|[^:/]*[$][{])"))]
+    pub(super) signature_url: Option<String>,
     /// A MaxMind edition, such as `GeoLite2-City`. The account comes from the environment.
     pub(super) maxmind: Option<String>,
     /// An object of Amazon S3: `s3://BUCKET/KEY`. Variables are filled in.

@@ -88,9 +88,10 @@ pub(super) fn add(layer: &mut Value) {
         { "if": { "required": ["region"] }, "then": { "required": ["s3"] } },
         plain_http("https"),
         plain_http("sha256_url"),
+        plain_http("signature_url"),
         plain_http("host"),
     ]);
-    for key in ["https", "sha256_url", "host"] {
+    for key in ["https", "sha256_url", "signature_url", "host"] {
         source["properties"][key]["not"] = json!({ "pattern": CREDENTIALS });
     }
     https(source);
@@ -110,9 +111,10 @@ fn https(source: &mut Value) {
             "then": { "properties": { "mirrors": { "items": { "not": leaves() } } } },
         }),
     ];
-    for key in ["mirrors", "headers", "bearer", "basic"] {
+    for key in ["mirrors", "headers", "bearer", "basic", "minisign_key", "signature_url"] {
         rules.push(rule(&[key], json!({ "required": ["https"] })));
     }
+    rules.push(rule(&["signature_url"], json!({ "required": ["minisign_key"] })));
     for key in ["bearer", "basic"] {
         rules.push(rule(&[key], json!({ "properties": no_header })));
         rules.push(rule(&[key], json!({ "properties": no_user })));

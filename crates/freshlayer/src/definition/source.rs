@@ -23,6 +23,7 @@ pub struct SourceSpec {
 
 /// An upstream.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there is one per dataset")]
 pub enum Origin {
     /// An HTTP address.
     Https(HttpsSource),
@@ -100,8 +101,19 @@ pub struct HttpsSource {
     pub mirrors: Vec<SourceUrl>,
     /// What is sent along, to the origin of `url` and to no other.
     pub headers: RequestHeaders,
+    /// Who has to have signed it, if the definition says.
+    pub signature: Option<SignatureSpec>,
     /// Whether plain `http` may leave this machine.
     pub plain_http: PlainHttp,
+}
+
+/// A signature of minisign that the download must have.
+#[derive(Debug, Clone)]
+pub struct SignatureSpec {
+    /// The public key, in base64.
+    pub key: String,
+    /// Where the signature is; `<address>.minisig` where the definition names no place.
+    pub url: Option<SourceUrl>,
 }
 
 impl HttpsSource {
@@ -111,6 +123,7 @@ impl HttpsSource {
             url,
             mirrors: Vec::new(),
             headers: RequestHeaders::default(),
+            signature: None,
             plain_http: PlainHttp::Loopback,
         }
     }

@@ -108,6 +108,13 @@ pub struct Body {
 pub enum ExpectedChecksum {
     /// SHA-256 of the body as it is transferred.
     TransferSha256(Digest),
+    /// A signature of minisign of the body as it is transferred.
+    Minisign {
+        /// The public key, in base64.
+        key: String,
+        /// The signature file's text.
+        signature: String,
+    },
     /// MD5 of the one extracted file, in hex.
     ExtractedMd5(String),
 }

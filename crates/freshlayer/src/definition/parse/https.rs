@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use minisign_verify::PublicKey;
+
 use super::super::raw::{RawBasic, RawSource};
 use super::super::rules::{CREDENTIAL_WORDS, OWN_HEADERS};
 use super::super::secret::SecretRef;
-use super::super::source::{Authorization, HeaderText, HttpsSource, RequestHeaders, SourceUrl};
+use super::super::source::{
+    Authorization, HeaderText, HttpsSource, RequestHeaders, SignatureSpec, SourceUrl,
+};
 use super::Parser;
 use super::source::has_credentials;
 
@@ -24,6 +28,8 @@ impl Parser<'_> {
             ("headers", raw.headers.is_some()),
             ("bearer", raw.bearer.is_some()),
             ("basic", raw.basic.is_some()),
+            ("minisign_key", raw.minisign_key.is_some()),
+            ("signature_url", raw.signature_url.is_some()),
         ];
         for (key, _) in given.into_iter().filter(|(_, given)| *given) {
             self.problem(&["dataset", at, "source", key], "goes with `https` only");
@@ -40,12 +46,32 @@ impl Parser<'_> {
         let named = self.headers(at, raw.headers.as_ref());
         self.one_authorization(at, raw, url.as_ref());
         let authorization = self.authorization(at, raw);
+        let signature = self.signature(at, raw);
         Some(HttpsSource {
             url: url?,
             mirrors: mirrors.into_iter().collect::<Option<_>>()?,
             headers: RequestHeaders { named, authorization },
+            signature,
             plain_http: raw.plain_http,
         })
+    }
+
+    fn signature(&mut self, at: &str, raw: &RawSource) -> Option<SignatureSpec> {
+        let path = |key| ["dataset", at, "source", key];
+        let url = raw.signature_url.as_ref();
+        let url = url.and_then(|text| self.url(&path("signature_url"), text, raw.plain_http));
+        let Some(key) = &raw.minisign_key else {
+            if raw.signature_url.is_some() {
+                self.problem(&path("signature_url"), "goes with `minisign_key` only");
+            }
+            return None;
+        };
+        let usable = PublicKey::from_base64(key).is_ok() && key.starts_with("RW");
+        if !usable {
+            let message = "expected a public key of minisign, which begins with RW";
+            self.problem(&path("minisign_key"), message);
+        }
+        usable.then(|| SignatureSpec { key: key.clone(), url })
     }
 
     fn headers(

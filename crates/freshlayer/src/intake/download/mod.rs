@@ -1,6 +1,7 @@
 //! From a definition to files on disk: ask each upstream, take what is new, unpack it.
 
 mod body;
+mod signature;
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,6 +13,8 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::Digest as _;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+
+use signature::unsigned;
 
 use crate::definition::{Dataset, Origin};
 use crate::engine::{Engine, Retry, Run};
@@ -291,6 +294,9 @@ impl Pull<'_> {
         if let Some(problem) = transfer_mismatch(&checksums, &body) {
             return Ok(self.refused(vec![problem], None));
         }
+        if let Some(problem) = unsigned(&checksums, &body).await? {
+            return Ok(self.refused(vec![problem], None));
+        }
         if let Some(known) = refusal(head, self.dataset, self.limits, &body.sha256) {
             return Ok(self.refused(known, Some(seen(&body.sha256))));
         }
@@ -371,7 +377,7 @@ fn extracted_mismatch(checksums: &[ExpectedChecksum], files: &[StagedFile]) -> O
             (*expected != found)
                 .then(|| Problem::fail(Code::ChecksumMismatch, expected_text, found))
         }
-        ExpectedChecksum::TransferSha256(_) => None,
+        ExpectedChecksum::TransferSha256(_) | ExpectedChecksum::Minisign { .. } => None,
     })
 }
 
