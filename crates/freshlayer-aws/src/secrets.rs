@@ -6,7 +6,7 @@ use freshlayer::ports::{Secret, SecretError, Secrets};
 
 use crate::Fault;
 
-/// Secrets of one account and Region: of Secrets Manager by name or ARN, and SecureString parameters of Systems Manager.
+/// Secrets of one account and Region: of Secrets Manager by name or ARN, and encrypted parameters of Systems Manager.
 pub struct AwsSecrets {
     manager: aws_sdk_secretsmanager::Client,
     parameters: aws_sdk_ssm::Client,

@@ -45,7 +45,7 @@ enum Work {
 /// One bar for all that is worked on in the same way at once.
 struct Bar {
     since: Instant,
-    bar: ProgressBar,
+    drawn: ProgressBar,
     subjects: Vec<String>,
 }
 
@@ -87,13 +87,13 @@ impl Progress {
         bar.set_prefix(prefix.to_owned());
         bar.set_message(subject.to_owned());
         lock(&self.bars)
-            .insert(work, Bar { since: now(), bar, subjects: vec![subject.to_owned()] });
+            .insert(work, Bar { since: now(), drawn: bar, subjects: vec![subject.to_owned()] });
         lock(&self.drawer).get_or_insert_with(|| Drawer::start(Arc::clone(&self.bars)));
     }
 
     fn advance(&self, stage: Stage, bytes: u64) {
-        if let Some(Bar { bar, .. }) = lock(&self.bars).get(&Work::Stage(stage)) {
-            bar.inc(bytes);
+        if let Some(Bar { drawn, .. }) = lock(&self.bars).get(&Work::Stage(stage)) {
+            drawn.inc(bytes);
         }
     }
 
@@ -102,9 +102,9 @@ impl Progress {
         let Some(known) = bars.get_mut(&work) else { return };
         known.leave(subject);
         if known.subjects.is_empty()
-            && let Some(Bar { bar, .. }) = bars.remove(&work)
+            && let Some(Bar { drawn, .. }) = bars.remove(&work)
         {
-            bar.finish_and_clear();
+            drawn.finish_and_clear();
         }
     }
 
@@ -147,25 +147,25 @@ impl Drop for Drawer {
 impl Bar {
     fn join(&mut self, subject: &str, total: Option<u64>) {
         self.subjects.push(subject.to_owned());
-        self.bar.set_message(self.subjects.join(", "));
-        self.bar.inc_length(total.unwrap_or_default());
+        self.drawn.set_message(self.subjects.join(", "));
+        self.drawn.inc_length(total.unwrap_or_default());
     }
 
     fn leave(&mut self, subject: &str) {
         if let Some(at) = self.subjects.iter().position(|known| known == subject) {
             self.subjects.remove(at);
         }
-        self.bar.set_message(self.subjects.join(", "));
+        self.drawn.set_message(self.subjects.join(", "));
     }
 
     fn draw(&self) {
         if self.since.elapsed() < QUICK {
             return;
         }
-        if self.bar.is_hidden() {
-            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        if self.drawn.is_hidden() {
+            self.drawn.set_draw_target(ProgressDrawTarget::stderr());
         }
-        self.bar.tick();
+        self.drawn.tick();
     }
 }
 

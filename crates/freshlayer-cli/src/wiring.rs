@@ -242,12 +242,11 @@ pub(crate) fn maxmind_account() -> Result<MaxmindAccount, String> {
         )
     };
     let account_id = environment::read(MAXMIND_ACCOUNT_ID.name).ok_or_else(missing)?;
-    let license_key = match environment::read(MAXMIND_LICENSE_KEY_FILE.name) {
-        Some(file) => SecretRef::File { path: PathBuf::from(&file), written: file },
-        None => {
-            environment::read(MAXMIND_LICENSE_KEY.name).ok_or_else(missing)?;
-            SecretRef::Variable(MAXMIND_LICENSE_KEY.name.to_owned())
-        }
+    let license_key = if let Some(file) = environment::read(MAXMIND_LICENSE_KEY_FILE.name) {
+        SecretRef::File { path: PathBuf::from(&file), written: file }
+    } else {
+        environment::read(MAXMIND_LICENSE_KEY.name).ok_or_else(missing)?;
+        SecretRef::Variable(MAXMIND_LICENSE_KEY.name.to_owned())
     };
     Ok(MaxmindAccount { account_id, license_key })
 }

@@ -122,30 +122,10 @@ fn https(keys: &str) -> String {
     from(&format!("source.https = 'https://example.org/a'\nsource.{keys}"))
 }
 
-#[test]
-fn what_check_refuses_the_schema_refuses() {
+/// What a source must not say, of the keys that go with an address or with AWS.
+fn wrong_sources() -> Vec<String> {
     let hex = "a".repeat(64);
-    let wrong = [
-        "dataset = []".to_owned(),
-        "[dataset]\nname = 'a'\nformat = 'file'\nsource.file = 'x'".to_owned(),
-        from("").replace("source", ""),
-        from("source = {}"),
-        from("source.https = 'https://example.org'\nsource.maxmind = 'GeoLite2-City'"),
-        from("source.file = 'x'\nsource.https = 'https://example.org'"),
-        from("source.https = 'ftp://example.org/a'"),
-        from("source.https = 'example.org/a'"),
-        from("source.https = 'http://example.org/a'"),
-        from("source.https = 'http://example.org/a'\nsource.plain_http = 'loopback'"),
-        from("source.https = 'https://example.org/a'\nsource.plain_http = 'sometimes'"),
-        from("source.https = 'https://user:secret@example.org/a'"),
-        from("source.https = 'https://token@example.org/a'"),
-        from("source.https = 'https://${USER}:secret@example.org/a'"),
-        from("source.https = 'https://example.org/a'\nsource.sha256 = 'abc'"),
-        from(&format!(
-            "source.https = 'https://example.org/a'\nsource.sha256 = '{hex}'\n\
-             source.sha256_url = 'https://example.org/sums'"
-        )),
-        from(&format!("source.maxmind = 'GeoLite2-City'\nsource.sha256 = '{hex}'")),
+    vec![
         from("source.s3 = 'bucket/key'"),
         from("source.s3 = 's3://bucket'"),
         from("source.s3 = 's3:///key'"),
@@ -190,6 +170,33 @@ fn what_check_refuses_the_schema_refuses() {
         from("source.file = 'x'\nsource.mirrors = ['https://example.org/a']"),
         from("source.maxmind = 'GeoLite2-City'\nsource.bearer = '${KEY}'"),
         from("source.maxmind = 'GeoLite2-City'\nsource.headers = { Accept = 'x' }"),
+    ]
+}
+
+#[test]
+fn what_check_refuses_the_schema_refuses() {
+    let hex = "a".repeat(64);
+    let wrong = [
+        "dataset = []".to_owned(),
+        "[dataset]\nname = 'a'\nformat = 'file'\nsource.file = 'x'".to_owned(),
+        from("").replace("source", ""),
+        from("source = {}"),
+        from("source.https = 'https://example.org'\nsource.maxmind = 'GeoLite2-City'"),
+        from("source.file = 'x'\nsource.https = 'https://example.org'"),
+        from("source.https = 'ftp://example.org/a'"),
+        from("source.https = 'example.org/a'"),
+        from("source.https = 'http://example.org/a'"),
+        from("source.https = 'http://example.org/a'\nsource.plain_http = 'loopback'"),
+        from("source.https = 'https://example.org/a'\nsource.plain_http = 'sometimes'"),
+        from("source.https = 'https://user:secret@example.org/a'"),
+        from("source.https = 'https://token@example.org/a'"),
+        from("source.https = 'https://${USER}:secret@example.org/a'"),
+        from("source.https = 'https://example.org/a'\nsource.sha256 = 'abc'"),
+        from(&format!(
+            "source.https = 'https://example.org/a'\nsource.sha256 = '{hex}'\n\
+             source.sha256_url = 'https://example.org/sums'"
+        )),
+        from(&format!("source.maxmind = 'GeoLite2-City'\nsource.sha256 = '{hex}'")),
         from("source.file = 'x'\nsource.strip_components = 1"),
         from("source.file = 'x'\nsource.strip_components = -1"),
         mmdb("").replace("'a'", "'city db'"),
@@ -236,7 +243,7 @@ fn what_check_refuses_the_schema_refuses() {
         mmdb("[[account]]\nid = '12'\nrole_arn = 'arn:aws:iam::12:role/x'"),
         mmdb("[[account]]\nid = '210987654321'\nrole_arn = 'x'"),
     ];
-    for toml in wrong {
+    for toml in wrong.into_iter().chain(wrong_sources()) {
         assert!(!check_takes(&toml), "check takes\n{toml}");
         assert!(!schema_takes(&toml), "the schema takes\n{toml}");
     }

@@ -238,11 +238,13 @@ fn no_secret_reaches_any_output_or_file() {
 fn datasets_of_a_layer_are_downloaded_side_by_side() {
     const DATASETS: usize = 6;
     let sandbox = Sandbox::new();
-    let mut toml = String::new();
-    for number in 0..DATASETS {
-        toml.push_str(&format!(
+    let dataset = |number| {
+        format!(
             "[[dataset]]\nname = 'd{number}'\nformat = 'file'\nsource.https = 'UPSTREAM/files/d{number}'\n"
-        ));
+        )
+    };
+    let toml: String = (0..DATASETS).map(dataset).collect();
+    for number in 0..DATASETS {
         sandbox.upstream.publish(&format!("d{number}"), &[b'x'; 500]);
     }
     sandbox.layer("many", &toml);
@@ -260,11 +262,14 @@ fn datasets_of_a_layer_are_downloaded_side_by_side() {
 #[test]
 fn maxminds_count_is_right_where_editions_are_asked_side_by_side() {
     let sandbox = Sandbox::new();
-    let mut toml = String::from("[limits]\nmaxmind_downloads_per_day = 2\n");
-    for edition in ["GeoLite2-Country", "GeoLite2-City", "GeoLite2-ASN"] {
-        toml.push_str(&format!(
+    let editions = ["GeoLite2-Country", "GeoLite2-City", "GeoLite2-ASN"];
+    let datasets = editions.map(|edition| {
+        format!(
             "[[dataset]]\nname = '{edition}'\nformat = 'mmdb'\nsource.maxmind = '{edition}'\nsource.host = 'UPSTREAM'\n"
-        ));
+        )
+    });
+    let toml = format!("[limits]\nmaxmind_downloads_per_day = 2\n{}", datasets.concat());
+    for edition in editions {
         sandbox.upstream.publish_edition(edition, "20260915", &Mmdb::default().bytes());
     }
     sandbox.layer("geo", &toml);
