@@ -30,6 +30,7 @@ impl Sources {
     }
 
     #[cfg(not(feature = "aws"))]
+    #[expect(clippy::unused_async, reason = "as in a build with AWS")]
     async fn of_account(&self, request: Request<'_>) -> Result<Fetch, SourceError> {
         Err(SourceError::Setup(format!("{}: {NO_AWS}", request.source.origin)))
     }
