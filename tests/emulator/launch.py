@@ -69,10 +69,11 @@ lambda_service._list_functions = list_functions
 
 def by_arn(real):
     """Takes a layer's ARN for its name, as Lambda does."""
-    return lambda layer, version: real(layer.rsplit(":", 1)[-1], version)
+    return lambda layer, more: real(layer.rsplit(":", 1)[-1], more)
 
 
 lambda_service._delete_layer_version = by_arn(lambda_service._delete_layer_version)
+lambda_service._list_layer_versions = by_arn(lambda_service._list_layer_versions)
 lambda_service._get_layer_version_policy = by_arn(lambda_service._get_layer_version_policy)
 real_code_folder = lambda_service._provided_runtime_code_dir
 real_environment = lambda_service._provided_worker_env

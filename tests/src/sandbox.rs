@@ -6,14 +6,15 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use freshlayer::definition::{Definition, Origin, read_file};
+use freshlayer::definition::{Definition, Origin, SecretRef, read_file};
 use freshlayer::ports::{Event, Events, Fetch, Ports, Request, Source, SourceError};
 use freshlayer::report::Report;
 use freshlayer::state::Owner;
 use freshlayer::{Attention, Engine, LayerName, Retry};
-use freshlayer_http::{Credentials, HttpSource, Secret, Settings};
+use freshlayer_http::{HttpSource, MaxmindAccount, Settings};
 use freshlayer_local::{
-    FileSource, FolderFleet, FolderRegions, FolderRegistry, FolderStore, ProcessPeers, SystemClock,
+    FileSource, FolderFleet, FolderRegions, FolderRegistry, FolderStore, LocalSecrets,
+    ProcessPeers, SystemClock,
 };
 use tempfile::TempDir;
 
@@ -157,9 +158,10 @@ impl Ran {
 /// # Panics
 /// Where the HTTP client cannot be made.
 pub fn engine(host: &Path) -> Engine {
-    let account_id = ACCOUNT_ID.to_owned();
-    let maxmind = Ok(Credentials { account_id, license_key: Secret::new(LICENSE_KEY) });
-    let settings = Settings { maxmind, pause: Duration::from_millis(5) };
+    let license_key = SecretRef::Variable("MAXMIND_LICENSE_KEY".to_owned());
+    let maxmind = Ok(MaxmindAccount { account_id: ACCOUNT_ID.to_owned(), license_key });
+    let secrets = Arc::new(LocalSecrets::new(variable));
+    let settings = Settings { maxmind, secrets, pause: Duration::from_millis(5) };
     let http = HttpSource::new(settings).expect("the client can be made");
     let peers = ProcessPeers::of_this_machine();
     let owner = Owner { name: peers.own_name(), lease: Duration::from_mins(15) };
@@ -180,6 +182,11 @@ pub fn engine(host: &Path) -> Engine {
         patience: Duration::ZERO,
         retry_pauses: vec![Duration::ZERO; 3],
     }
+}
+
+/// The environment of engines in this process.
+fn variable(name: &str) -> Option<String> {
+    (name == "MAXMIND_LICENSE_KEY").then(|| LICENSE_KEY.to_owned())
 }
 
 fn registry(host: &Path) -> FolderRegistry {
@@ -219,7 +226,7 @@ impl Source for Sources {
     async fn fetch(&self, request: Request<'_>) -> Result<Fetch, SourceError> {
         match request.source.origin {
             Origin::File { .. } => FileSource.fetch(request).await,
-            Origin::Https { .. } | Origin::Maxmind { .. } => self.http.fetch(request).await,
+            _ => self.http.fetch(request).await,
         }
     }
 }

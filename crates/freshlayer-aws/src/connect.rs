@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
@@ -9,10 +10,14 @@ use aws_sdk_s3::config::SharedHttpClient;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
 use freshlayer::RegionName;
+use freshlayer::ports::Source;
 
 use crate::registry::Zips;
 use crate::sign::Signer;
-use crate::{AwsRegions, CALLS_PER_SEC_DEFAULT, Fault, LambdaFleet, LambdaRegistry, Pace, S3Store};
+use crate::{
+    AwsRegions, AwsSecrets, AwsSource, CALLS_PER_SEC_DEFAULT, Fault, LambdaFleet, LambdaRegistry,
+    Pace, S3Store,
+};
 
 /// Tries per call. The SDK waits longer from try to try, and as long as a throttle asks for.
 const TRIES_MAX: u32 = 5;
@@ -141,23 +146,14 @@ impl Aws {
         LambdaFleet::new(self.lambda(), tagging, self.pace.clone())
     }
 
-    /// Reads a secret: of Secrets Manager by name or ARN, or of Systems Manager's parameters by ARN.
-    ///
-    /// # Errors
-    /// [`Fault`], without the secret.
-    pub async fn secret(&self, name: &str) -> Result<String, Fault> {
-        if name.starts_with("arn:") && name.contains(":ssm:") {
-            let client = aws_sdk_ssm::Client::new(&self.sdk);
-            let asked = client.get_parameter().name(name).with_decryption(true);
-            let found = asked.send().await.map_err(Fault::of("GetParameter"))?;
-            let value = found.parameter.and_then(|parameter| parameter.value);
-            return value.ok_or_else(|| Fault::odd("GetParameter", format!("{name} is empty")));
-        }
-        let client = aws_sdk_secretsmanager::Client::new(&self.sdk);
-        let asked = client.get_secret_value().secret_id(name).send().await;
-        let found = asked.map_err(Fault::of("GetSecretValue"))?;
-        let odd = || Fault::odd("GetSecretValue", format!("{name} holds no text"));
-        found.secret_string.ok_or_else(odd)
+    /// Returns the objects and layers that this account may read. The zip of a layer is fetched by another source.
+    pub fn source(&self, download: Arc<dyn Source>) -> AwsSource {
+        AwsSource::new(self.clone(), download)
+    }
+
+    /// Returns the secrets of this account: of Secrets Manager, and of Systems Manager.
+    pub fn secrets(&self) -> AwsSecrets {
+        AwsSecrets::new(&self.bounded(), &self.region)
     }
 
     /// Invokes a function and waits for what it answers; an error of the function is an answer, too.

@@ -83,7 +83,7 @@ impl Regions for AwsRegions {
 impl Aws {
     /// The same account in another Region, with a pace of its own. Zips that Lambda copies have to lie in a bucket
     /// of that Region: the state's bucket with the Region's name behind it (`infra/region.yaml` makes it).
-    fn in_region(&self, region: &RegionName) -> Self {
+    pub(crate) fn in_region(&self, region: &RegionName) -> Self {
         if region == self.region() {
             return self.clone();
         }

@@ -10,7 +10,7 @@ use aws_sdk_lambda::types::{
     LayerVersionsListItem, Runtime, S3ObjectStorageMode,
 };
 use aws_smithy_types::base64;
-use freshlayer::definition::{self, Origin, PlainHttp, Reader, SourceUrl, ZipStorage};
+use freshlayer::definition::{self, HttpsSource, Origin, Reader, SourceUrl, ZipStorage};
 use freshlayer::ports::{
     Key, LayerVersion, ListedVersion, Located, Payload, PortError, Promotion, Publication,
     Registry, Signature, Store as _,
@@ -176,6 +176,17 @@ fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
     Some(list).filter(|list| !list.is_empty())
 }
 
+impl LambdaRegistry {
+    /// Returns the newest version of a layer of any account, by the layer's ARN.
+    pub(crate) async fn newest(&self, layer: &str) -> Result<Option<LayerVersionArn>, Fault> {
+        self.pace.turn().await;
+        let asked = self.client.list_layer_versions().layer_name(layer).max_items(1);
+        let found = asked.send().await.map_err(Fault::of("ListLayerVersions"))?;
+        let newest = found.layer_versions().first().and_then(listed_version);
+        Ok(newest.map(|listed| listed.arn))
+    }
+}
+
 fn layer_version(
     arn: &str,
     description: Option<&str>,
@@ -257,10 +268,7 @@ impl Registry for LambdaRegistry {
         // The address is signed: whoever has it may fetch the zip, so people see the ARN.
         Ok(Some(Located {
             sha256: version.sha256,
-            origin: Origin::Https {
-                url: SourceUrl::new(arn.as_str(), url),
-                plain_http: PlainHttp::Loopback,
-            },
+            origin: Origin::Https(HttpsSource::plain(SourceUrl::new(arn.as_str(), url))),
         }))
     }
 

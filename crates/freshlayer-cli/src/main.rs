@@ -4,6 +4,8 @@
 //! arguments ── wiring, references ── commands/<one per subcommand> ── output (lines or JSON)
 //! ```
 
+#[cfg(feature = "aws")]
+mod account;
 mod arguments;
 mod commands;
 mod definitions;
@@ -14,6 +16,7 @@ mod references;
 #[cfg(feature = "aws")]
 mod remote;
 mod sources;
+mod vault;
 mod wiring;
 
 use std::process::ExitCode;

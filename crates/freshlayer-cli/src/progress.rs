@@ -42,9 +42,11 @@ enum Work {
     Stage(Stage),
 }
 
+/// One bar for all that is worked on in the same way at once.
 struct Bar {
     since: Instant,
-    bar: ProgressBar,
+    drawn: ProgressBar,
+    subjects: Vec<String>,
 }
 
 /// The thread that draws the bars. It ends when this is dropped.
@@ -54,7 +56,10 @@ struct Drawer {
 }
 
 /// The bar of an upstream's answer; dropped when the answer came.
-pub(crate) struct Asking<'a>(&'a Progress);
+pub(crate) struct Asking<'a> {
+    progress: &'a Progress,
+    subject: String,
+}
 
 impl Progress {
     pub(crate) fn new(style: Style) -> Self {
@@ -63,12 +68,17 @@ impl Progress {
 
     /// Shows which upstream is asked, until the answer came.
     pub(crate) fn ask(&self, origin: &Origin) -> Asking<'_> {
-        self.start(Work::Ask, "ask", &origin.to_string(), WAITING, None);
-        Asking(self)
+        let subject = origin.to_string();
+        self.start(Work::Ask, "ask", &subject, WAITING, None);
+        Asking { progress: self, subject }
     }
 
     fn start(&self, work: Work, prefix: &str, subject: &str, template: &str, total: Option<u64>) {
         if self.stages != Stages::Bars {
+            return;
+        }
+        if let Some(known) = lock(&self.bars).get_mut(&work) {
+            known.join(subject, total);
             return;
         }
         let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
@@ -76,31 +86,37 @@ impl Progress {
         bar.set_style(style.with_key("done", done).with_key("total", all));
         bar.set_prefix(prefix.to_owned());
         bar.set_message(subject.to_owned());
-        lock(&self.bars).insert(work, Bar { since: now(), bar });
+        lock(&self.bars)
+            .insert(work, Bar { since: now(), drawn: bar, subjects: vec![subject.to_owned()] });
         lock(&self.drawer).get_or_insert_with(|| Drawer::start(Arc::clone(&self.bars)));
     }
 
     fn advance(&self, stage: Stage, bytes: u64) {
-        if let Some(Bar { bar, .. }) = lock(&self.bars).get(&Work::Stage(stage)) {
-            bar.inc(bytes);
+        if let Some(Bar { drawn, .. }) = lock(&self.bars).get(&Work::Stage(stage)) {
+            drawn.inc(bytes);
         }
     }
 
-    fn clear(&self, work: Work) {
-        if let Some(Bar { bar, .. }) = lock(&self.bars).remove(&work) {
-            bar.finish_and_clear();
+    fn clear(&self, work: Work, subject: &str) {
+        let mut bars = lock(&self.bars);
+        let Some(known) = bars.get_mut(&work) else { return };
+        known.leave(subject);
+        if known.subjects.is_empty()
+            && let Some(Bar { drawn, .. }) = bars.remove(&work)
+        {
+            drawn.finish_and_clear();
         }
     }
 
     fn finish(&self, stage: Stage, subject: &str, said: &str, duration: Duration) {
-        self.clear(Work::Stage(stage));
+        self.clear(Work::Stage(stage), subject);
         eprintln!("  {stage:9} {subject:24} {said:>10} {:>8.3} s", duration.as_secs_f64());
     }
 }
 
 impl Drop for Asking<'_> {
     fn drop(&mut self) {
-        self.0.clear(Work::Ask);
+        self.progress.clear(Work::Ask, &self.subject);
     }
 }
 
@@ -109,7 +125,10 @@ impl Drawer {
         let (stop, stopped) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             while stopped.recv_timeout(DRAWN_APART) == Err(RecvTimeoutError::Timeout) {
-                lock(&bars).values().for_each(Bar::draw);
+                // One at a time: a second one would be drawn over the first.
+                if let Some(oldest) = lock(&bars).values().min_by_key(|bar| bar.since) {
+                    oldest.draw();
+                }
             }
         });
         Self { stop: Some(stop), thread: Some(thread) }
@@ -126,14 +145,27 @@ impl Drop for Drawer {
 }
 
 impl Bar {
+    fn join(&mut self, subject: &str, total: Option<u64>) {
+        self.subjects.push(subject.to_owned());
+        self.drawn.set_message(self.subjects.join(", "));
+        self.drawn.inc_length(total.unwrap_or_default());
+    }
+
+    fn leave(&mut self, subject: &str) {
+        if let Some(at) = self.subjects.iter().position(|known| known == subject) {
+            self.subjects.remove(at);
+        }
+        self.drawn.set_message(self.subjects.join(", "));
+    }
+
     fn draw(&self) {
         if self.since.elapsed() < QUICK {
             return;
         }
-        if self.bar.is_hidden() {
-            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        if self.drawn.is_hidden() {
+            self.drawn.set_draw_target(ProgressDrawTarget::stderr());
         }
-        self.bar.tick();
+        self.drawn.tick();
     }
 }
 

@@ -23,7 +23,11 @@ pub(crate) async fn refresh(
     publisher: &str,
     asked: &Args,
 ) -> Result<Vec<Report>, Stopped> {
-    let retry = if asked.retry_rejected { "now" } else { "on-change" };
+    let retry = match asked {
+        Args { retry_rejected: true, .. } => "now",
+        Args { now: true, .. } => "young",
+        _ => "on-change",
+    };
     let command = json!({"command": "refresh", "layers": asked.layers, "retry": retry});
     let failed = |problem: String| Stopped::failed(format!("{publisher}: {problem}"));
     let (aws, engine) = (host.aws().await?, host.engine().await?);

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "aws")]
+use crate::account::Account;
 #[cfg(not(feature = "aws"))]
 use crate::arguments::NO_AWS;
 use crate::arguments::{Arguments, Cloud, Target};
@@ -12,14 +14,15 @@ use crate::environment::{self, MAXMIND_ACCOUNT_ID, MAXMIND_LICENSE_KEY, MAXMIND_
 use crate::output::{Stopped, Style};
 use crate::progress::Progress;
 use crate::sources::Sources;
-use freshlayer::definition::Definition;
+use crate::vault::Vault;
+use freshlayer::definition::{Definition, SecretRef};
 use freshlayer::ports::{FunctionName, Ports, Regions, Store};
 use freshlayer::state::Owner;
 use freshlayer::{Attention, Digest, Engine};
-use freshlayer_http::{Credentials, HttpSource, Secret, Settings};
+use freshlayer_http::{HttpSource, MaxmindAccount, Settings};
 use freshlayer_local::{
-    FileSource, FolderFleet, FolderRegions, FolderRegistry, FolderStore, HostFolders, ProcessPeers,
-    SystemClock, clear, sweep,
+    FileSource, FolderFleet, FolderRegions, FolderRegistry, FolderStore, HostFolders, LocalSecrets,
+    ProcessPeers, SystemClock, clear, sweep,
 };
 use nix::unistd::{User, getuid};
 
@@ -109,7 +112,18 @@ impl Host {
 
     /// Makes an engine. Leftovers of runs that were killed are removed on the way.
     pub(crate) async fn engine(&self) -> Result<Engine, Stopped> {
-        let settings = Settings { maxmind: maxmind_account(), ..Settings::default() };
+        #[cfg(feature = "aws")]
+        let account = Arc::new(Account::new(&self.cloud));
+        let vault = Vault {
+            local: LocalSecrets::new(environment::read),
+            #[cfg(feature = "aws")]
+            account: Arc::clone(&account),
+        };
+        let settings = Settings {
+            maxmind: maxmind_account(),
+            secrets: Arc::new(vault),
+            pause: Settings::PAUSE,
+        };
         let http = HttpSource::new(settings)
             .map_err(|error| Stopped::failed(format!("make the HTTP client: {error}")))?;
         let peers = ProcessPeers::of_this_machine();
@@ -118,7 +132,13 @@ impl Host {
         let (store, regions) = self.state_and_regions().await?;
         let progress = Arc::new(Progress::new(self.style));
         let ports = Ports {
-            source: Arc::new(Sources { http, file: FileSource, progress: Arc::clone(&progress) }),
+            source: Arc::new(Sources {
+                http,
+                file: FileSource,
+                progress: Arc::clone(&progress),
+                #[cfg(feature = "aws")]
+                account,
+            }),
             store,
             regions,
             clock: Arc::new(SystemClock::start()),
@@ -213,8 +233,8 @@ impl Host {
     }
 }
 
-/// Finds the account, or says what is missing.
-pub(crate) fn maxmind_account() -> Result<Credentials, String> {
+/// Finds the account, or says what is missing. The licence key itself is read when it is sent.
+pub(crate) fn maxmind_account() -> Result<MaxmindAccount, String> {
     let missing = || {
         format!(
             "a maxmind source needs an account: set {} and, for its licence key, {} or {}",
@@ -222,11 +242,11 @@ pub(crate) fn maxmind_account() -> Result<Credentials, String> {
         )
     };
     let account_id = environment::read(MAXMIND_ACCOUNT_ID.name).ok_or_else(missing)?;
-    let key = match environment::read(MAXMIND_LICENSE_KEY_FILE.name) {
-        Some(file) => std::fs::read_to_string(&file).map_err(|error| {
-            format!("read {file}, which {} names: {error}", MAXMIND_LICENSE_KEY_FILE.name)
-        })?,
-        None => environment::read(MAXMIND_LICENSE_KEY.name).ok_or_else(missing)?,
+    let license_key = if let Some(file) = environment::read(MAXMIND_LICENSE_KEY_FILE.name) {
+        SecretRef::File { path: PathBuf::from(&file), written: file }
+    } else {
+        environment::read(MAXMIND_LICENSE_KEY.name).ok_or_else(missing)?;
+        SecretRef::Variable(MAXMIND_LICENSE_KEY.name.to_owned())
     };
-    Ok(Credentials { account_id, license_key: Secret::new(&key) })
+    Ok(MaxmindAccount { account_id, license_key })
 }

@@ -7,8 +7,8 @@ use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Response, StatusCode};
 use url::Url;
 
+use crate::keyring::Sent;
 use crate::redirect;
-use crate::secret::Credentials;
 use crate::words::cause;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,9 +36,48 @@ pub(crate) struct Ask<'a> {
     /// The address as people see it.
     pub(crate) shown: &'a str,
     pub(crate) headers: HeaderMap,
-    pub(crate) account: Option<&'a Credentials>,
+    /// What identifies us to the origin of the first address.
+    pub(crate) sent: Option<&'a Sent>,
+    pub(crate) too_many: TooMany,
     pub(crate) plain_http: PlainHttp,
     pub(crate) limits: &'a Limits,
+}
+
+/// What 429 means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TooMany {
+    /// It passes where the answer says when.
+    Passes,
+    /// The account's downloads are used up for the day, and another try makes it worse.
+    ForTheDay,
+}
+
+/// Why an address gave nothing.
+pub(crate) struct Failed {
+    pub(crate) error: SourceError,
+    pub(crate) way_on: WayOn,
+}
+
+/// What may help where an address gave nothing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WayOn {
+    Nothing,
+    /// It refused the secrets that it was sent.
+    OtherSecrets,
+    /// It cannot be reached, or does not have the file.
+    OtherAddress,
+}
+
+impl From<SourceError> for Failed {
+    fn from(error: SourceError) -> Self {
+        Self { error, way_on: WayOn::Nothing }
+    }
+}
+
+impl From<Failed> for SourceError {
+    fn from(failed: Failed) -> Self {
+        failed.error
+    }
 }
 
 /// An answer that is not a refusal, and the address that gave it in the end.
@@ -64,7 +103,7 @@ impl Client {
     }
 
     /// Sends a request until it is answered, refused, or out of tries.
-    pub(crate) async fn send(&self, ask: &Ask<'_>) -> Result<Answer, SourceError> {
+    pub(crate) async fn send(&self, ask: &Ask<'_>) -> Result<Answer, Failed> {
         let mut tries = 0;
         loop {
             tries += 1;
@@ -73,10 +112,11 @@ impl Client {
                 Err(fault) => fault,
             };
             match fault {
-                Fault::Final(error) => return Err(error),
+                Fault::Final(failed) => return Err(failed),
                 Fault::Passing { reason, .. } if tries >= ask.limits.tries_max => {
                     let url = ask.shown.to_owned();
-                    return Err(SourceError::Unreachable { url, tries, reason, source: None });
+                    let error = SourceError::Unreachable { url, tries, reason, source: None };
+                    return Err(Failed { error, way_on: WayOn::OtherAddress });
                 }
                 Fault::Passing { after, .. } => {
                     tokio::time::sleep(after.unwrap_or_else(|| self.pause_before(tries))).await;
@@ -91,15 +131,15 @@ impl Client {
         pause.mul_f64(1.0 + fastrand::f64() / 2.0)
     }
 
-    /// Follows redirects. The account goes to the first host only; a presigned address refuses it. A user and
-    /// password in the address go to its own host only.
+    /// Follows redirects. What identifies us goes to its own origin only, and not there again once a redirect left it; a
+    /// presigned address refuses it. A user and password in the address go to its own host only.
     async fn send_once(&self, ask: &Ask<'_>) -> Result<Answer, Fault> {
-        let mut url = ask.url.clone();
-        for redirects in 0..=ask.limits.redirects_max {
+        let (mut url, mut sent) = (ask.url.clone(), ask.sent);
+        for _ in 0..=ask.limits.redirects_max {
+            sent = sent.filter(|sent| sent.is_for(&url));
             let mut request = self.client.get(url.clone()).headers(ask.headers.clone());
-            if let Some(account) = ask.account.filter(|_| redirects == 0) {
-                let key = account.license_key.expose();
-                request = request.basic_auth(&account.account_id, Some(key));
+            if let Some(sent) = sent {
+                request = request.headers(sent.headers().clone());
             }
             let patience = Duration::from_secs(ask.limits.stall_secs_max);
             let response = match tokio::time::timeout(patience, request.send()).await {
@@ -112,20 +152,20 @@ impl Client {
                 }
             };
             if !redirect::is_one(response.status()) {
-                return judge(ask, response, url).await;
+                return judge(ask, sent, response, url).await;
             }
             let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
             let next = redirect::next_hop(&url, location, ask.plain_http);
-            url = next.map_err(|reason| Fault::Final(refused(ask, reason)))?;
+            url = next.map_err(|reason| Fault::Final(refused(ask, reason).into()))?;
         }
         let reason = format!("more than {} redirects", ask.limits.redirects_max);
-        Err(Fault::Final(refused(ask, reason)))
+        Err(Fault::Final(refused(ask, reason).into()))
     }
 }
 
 /// Whether another try may help.
 enum Fault {
-    Final(SourceError),
+    Final(Failed),
     Passing { reason: String, after: Option<Duration> },
 }
 
@@ -140,14 +180,20 @@ fn refused(ask: &Ask<'_>, reason: String) -> SourceError {
 }
 
 /// The one retry rule: the network, 408 and 5xx pass; a plain 429 passes where it says when; everything
-/// else is the upstream's last word. MaxMind's 429 counts for the day, and another try makes it worse.
-async fn judge(ask: &Ask<'_>, response: Response, url: Url) -> Result<Answer, Fault> {
+/// else is the upstream's last word.
+async fn judge(
+    ask: &Ask<'_>,
+    sent: Option<&Sent>,
+    response: Response,
+    url: Url,
+) -> Result<Answer, Fault> {
     let status = response.status();
     if status.is_success() || status == StatusCode::NOT_MODIFIED {
         return Ok(Answer { response, url });
     }
-    if status == StatusCode::TOO_MANY_REQUESTS && ask.account.is_some() {
-        return Err(Fault::Final(SourceError::QuotaReached { url: ask.shown.to_owned() }));
+    if status == StatusCode::TOO_MANY_REQUESTS && ask.too_many == TooMany::ForTheDay {
+        let error = SourceError::QuotaReached { url: ask.shown.to_owned() };
+        return Err(Fault::Final(error.into()));
     }
     let after = retry_after(&response).filter(|after| *after <= PAUSE_MAX);
     let passing = status.is_server_error()
@@ -155,10 +201,16 @@ async fn judge(ask: &Ask<'_>, response: Response, url: Url) -> Result<Answer, Fa
         || (status == StatusCode::TOO_MANY_REQUESTS && after.is_some());
     let reason = reason(ask, response).await;
     if passing {
-        Err(Fault::Passing { reason, after })
-    } else {
-        Err(Fault::Final(refused(ask, reason)))
+        return Err(Fault::Passing { reason, after });
     }
+    let way_on = match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if sent.is_some_and(Sent::has_secrets) => {
+            WayOn::OtherSecrets
+        }
+        StatusCode::NOT_FOUND | StatusCode::GONE => WayOn::OtherAddress,
+        _ => WayOn::Nothing,
+    };
+    Err(Fault::Final(Failed { error: refused(ask, reason), way_on }))
 }
 
 fn retry_after(response: &Response) -> Option<Duration> {
@@ -185,10 +237,9 @@ async fn reason(ask: &Ask<'_>, response: Response) -> String {
     }
 }
 
-/// An upstream may repeat what it was asked with; a variable's value or a key must not come back that way.
+/// An upstream may repeat what it was asked with; a secret must not come back that way.
 fn may_hold_secret(ask: &Ask<'_>, text: &str) -> bool {
-    let key = ask.account.map(|account| account.license_key.expose());
-    ask.shown.contains("${") || key.is_some_and(|key| !key.is_empty() && text.contains(key))
+    ask.shown.contains("${") || ask.sent.is_some_and(|sent| sent.is_repeated_in(text))
 }
 
 fn message(body: &str) -> String {

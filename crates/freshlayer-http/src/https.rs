@@ -1,60 +1,132 @@
 use freshlayer::Digest;
-use freshlayer::definition::{ChecksumSpec, PlainHttp, SourceUrl};
+use freshlayer::definition::{ChecksumSpec, HttpsSource, SignatureSpec, SourceUrl};
 use freshlayer::ports::{ExpectedChecksum, Fetch, Request, SourceError, Validators};
 use reqwest::StatusCode;
 use reqwest::header::{
     DATE, ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
 };
 
-use crate::client::{Answer, Ask, Client, read_bounded};
+use crate::client::{Answer, Ask, Client, Failed, TooMany, WayOn, read_bounded};
+use crate::keyring::{Keyring, Sent};
 use crate::transfer::{Heading, body, header};
 
 /// A checksum file lists a release's files; a megabyte holds ten thousand of them.
 const SIDECAR_BYTES_MAX: usize = 1024 * 1024;
+/// A signature of minisign has four lines, two of them comments.
+const SIGNATURE_BYTES_MAX: usize = 64 * 1024;
 
-pub(crate) async fn fetch(
-    client: &Client,
-    request: &Request<'_>,
-    url: &SourceUrl,
-    plain_http: PlainHttp,
-) -> Result<Fetch, SourceError> {
-    let shown = url.to_string();
-    let ask = Ask {
-        url: url.expose(),
-        shown: &shown,
-        headers: conditions(request.known),
-        account: None,
-        plain_http,
-        limits: request.limits,
-    };
-    let answer = client.send(&ask).await?;
-    if answer.response.status() == StatusCode::NOT_MODIFIED {
-        return if request.known.is_some() {
-            Ok(Fetch::Unchanged)
-        } else {
-            let reason = "HTTP 304 to a request without conditions".to_owned();
-            Err(SourceError::Refused { url: shown, reason })
+/// One request to a source with one or more addresses.
+pub(crate) struct Site<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) keyring: &'a Keyring,
+    pub(crate) request: &'a Request<'a>,
+    pub(crate) source: &'a HttpsSource,
+}
+
+impl Site<'_> {
+    /// Asks the address, and then its mirrors, one after the other.
+    pub(crate) async fn fetch(&self) -> Result<Fetch, SourceError> {
+        let first = match self.signed_in(&self.source.url).await {
+            Err(Failed { error, way_on: WayOn::OtherAddress }) => error,
+            answer => return Ok(answer?),
         };
+        let mut failures = Vec::new();
+        for mirror in &self.source.mirrors {
+            match self.signed_in(mirror).await {
+                Ok(fetch) => return Ok(fetch),
+                Err(failed) => failures.push(failed.error),
+            }
+        }
+        Err(together(first, &failures))
     }
-    let last_modified = header(&answer.response, LAST_MODIFIED);
+
+    /// Asks one address. Secrets that it refuses are read again once.
+    async fn signed_in(&self, url: &SourceUrl) -> Result<Fetch, Failed> {
+        let sent = self.sent().await?;
+        match self.ask(url, &sent).await {
+            Err(Failed { way_on: WayOn::OtherSecrets, .. })
+                if self.keyring.read_again(&sent).await? =>
+            {
+                self.ask(url, &self.sent().await?).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn sent(&self) -> Result<Sent, SourceError> {
+        self.keyring.sent(&self.source.headers, self.source.url.expose()).await
+    }
+
+    async fn ask(&self, url: &SourceUrl, sent: &Sent) -> Result<Fetch, Failed> {
+        let (client, request) = (self.client, self.request);
+        let shown = url.to_string();
+        let address = (shown != self.source.url.to_string()).then(|| shown.clone());
+        let known = request.known.filter(|known| known.address == address);
+        let ask = Ask {
+            url: url.expose(),
+            shown: &shown,
+            headers: conditions(known),
+            sent: Some(sent),
+            too_many: TooMany::Passes,
+            plain_http: self.source.plain_http,
+            limits: request.limits,
+        };
+        let answer = client.send(&ask).await?;
+        if answer.response.status() == StatusCode::NOT_MODIFIED {
+            return if known.is_some() {
+                Ok(Fetch::Unchanged)
+            } else {
+                let reason = "HTTP 304 to a request without conditions".to_owned();
+                Err(SourceError::Refused { url: shown, reason }.into())
+            };
+        }
+        let validators = Validators { address, ..validators(&answer) };
+        let mut checksums = match &request.source.checksum {
+            None => Vec::new(),
+            Some(ChecksumSpec::Sha256(digest)) => {
+                vec![ExpectedChecksum::TransferSha256(digest.clone())]
+            }
+            Some(ChecksumSpec::Sha256Url(sidecar)) => {
+                vec![expected(client, &ask, sidecar, &answer).await?]
+            }
+        };
+        if let Some(wanted) = &self.source.signature {
+            checksums.push(signed(client, &ask, url, wanted).await?);
+        }
+        let sent = Some(sent.clone());
+        let heading = Heading { validators, checksums, shown: shown.clone(), sent };
+        Ok(Fetch::Body(body(client, answer, heading, self.source.plain_http, request.limits)))
+    }
+}
+
+/// Says what became of each address.
+fn together(first: SourceError, mirrors: &[SourceError]) -> SourceError {
+    match first {
+        SourceError::Unreachable { url, tries, reason, source } if !mirrors.is_empty() => {
+            let reason = format!("{reason}; {}", said(mirrors));
+            SourceError::Unreachable { url, tries, reason, source }
+        }
+        SourceError::Refused { url, reason } if !mirrors.is_empty() => {
+            SourceError::Refused { url, reason: format!("{reason}; {}", said(mirrors)) }
+        }
+        alone => alone,
+    }
+}
+
+fn said(mirrors: &[SourceError]) -> String {
+    let words: Vec<String> = mirrors.iter().map(|error| format!("mirror {error}")).collect();
+    words.join("; ")
+}
+
+fn validators(answer: &Answer) -> Validators {
     let answered = header(&answer.response, DATE);
-    let validators = Validators {
+    let last_modified = header(&answer.response, LAST_MODIFIED);
+    Validators {
         etag: header(&answer.response, ETAG),
         last_modified: last_modified
             .filter(|changed| names_one_state(changed, answered.as_deref())),
-        build: None,
-    };
-    let checksums = match &request.source.checksum {
-        None => Vec::new(),
-        Some(ChecksumSpec::Sha256(digest)) => {
-            vec![ExpectedChecksum::TransferSha256(digest.clone())]
-        }
-        Some(ChecksumSpec::Sha256Url(sidecar)) => {
-            vec![expected(client, &ask, sidecar, &answer).await?]
-        }
-    };
-    let heading = Heading { validators, checksums, shown: shown.clone() };
-    Ok(Fetch::Body(body(client, answer, heading, plain_http, request.limits)))
+        ..Validators::default()
+    }
 }
 
 /// A file that changed in the second of the answer may change in it once more: then its time names two states.
@@ -77,6 +149,27 @@ fn conditions(known: Option<&Validators>) -> HeaderMap {
         headers.insert(IF_MODIFIED_SINCE, last_modified);
     }
     headers
+}
+
+/// Reads the signature beside the data, or from its own address.
+async fn signed(
+    client: &Client,
+    data: &Ask<'_>,
+    url: &SourceUrl,
+    wanted: &SignatureSpec,
+) -> Result<ExpectedChecksum, Failed> {
+    let beside = wanted.url.clone().unwrap_or_else(|| {
+        let mut beside = url.expose().clone();
+        beside.set_path(&format!("{}.minisig", url.expose().path()));
+        SourceUrl::new(&format!("{url}.minisig"), beside)
+    });
+    let shown = beside.to_string();
+    let ask = Ask { url: beside.expose(), shown: &shown, headers: HeaderMap::new(), ..*data };
+    let response = client.send(&ask).await?.response;
+    let text = read_bounded(response, SIGNATURE_BYTES_MAX).await;
+    let text = text.map_err(|reason| SourceError::Refused { url: shown, reason })?;
+    let signature = String::from_utf8_lossy(&text).into_owned();
+    Ok(ExpectedChecksum::Minisign { key: wanted.key.clone(), signature })
 }
 
 /// Reads the checksum beside the data.

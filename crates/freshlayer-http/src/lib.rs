@@ -5,48 +5,58 @@
 //!              └── maxmind: metadata, then download by date ──┴── transfer: resumes, never restarts
 //! ```
 
+mod base64;
 mod client;
 mod https;
+mod keyring;
 mod maxmind;
 mod redirect;
-mod secret;
 mod transfer;
 mod words;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use freshlayer::definition::Origin;
-use freshlayer::ports::{Fetch, Request, Source, SourceError};
+use freshlayer::definition::{Origin, SecretRef};
+use freshlayer::ports::{Fetch, Request, Secrets, Source, SourceError};
 
 pub use client::BuildError;
-pub use secret::{Credentials, Secret};
 
 use client::Client;
+use keyring::Keyring;
 
 /// How the client behaves.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Settings {
     /// The account for `maxmind` sources, or what to tell a person who needs one.
-    pub maxmind: Result<Credentials, String>,
-    /// The first pause before another try; each one after it is twice as long. Default: 500 ms.
+    pub maxmind: Result<MaxmindAccount, String>,
+    /// Where secrets are read.
+    pub secrets: Arc<dyn Secrets>,
+    /// The first pause before another try; each one after it is twice as long.
     pub pause: Duration,
 }
 
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            maxmind: Err("a maxmind source needs an account".to_owned()),
-            pause: Duration::from_millis(500),
-        }
-    }
+impl Settings {
+    /// The usual pause before another try.
+    pub const PAUSE: Duration = Duration::from_millis(500);
+}
+
+/// A MaxMind account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MaxmindAccount {
+    /// The account's number.
+    pub account_id: String,
+    /// A licence key of the account.
+    pub license_key: SecretRef,
 }
 
 /// The sources that are reached over HTTP.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct HttpSource {
     client: Client,
-    maxmind: Result<Credentials, String>,
+    keyring: Arc<Keyring>,
+    maxmind: Result<MaxmindAccount, String>,
 }
 
 impl HttpSource {
@@ -55,24 +65,26 @@ impl HttpSource {
     /// # Errors
     /// Where the TLS set-up fails.
     pub fn new(settings: Settings) -> Result<Self, BuildError> {
-        Ok(Self { client: Client::new(settings.pause)?, maxmind: settings.maxmind })
+        Ok(Self {
+            client: Client::new(settings.pause)?,
+            keyring: Arc::new(Keyring::new(settings.secrets)),
+            maxmind: settings.maxmind,
+        })
     }
 }
 
 #[async_trait]
 impl Source for HttpSource {
     async fn fetch(&self, request: Request<'_>) -> Result<Fetch, SourceError> {
+        let (client, keyring, request) = (&self.client, &*self.keyring, &request);
         match &request.source.origin {
-            Origin::Https { url, plain_http } => {
-                https::fetch(&self.client, &request, url, *plain_http).await
+            Origin::Https(source) => https::Site { client, keyring, request, source }.fetch().await,
+            Origin::Maxmind { edition, host } => {
+                let account = self.maxmind.as_ref();
+                let account = account.map_err(|problem| SourceError::Setup(problem.clone()))?;
+                maxmind::Service { client, keyring, request, edition, host, account }.fetch().await
             }
-            Origin::Maxmind { edition, host } => match &self.maxmind {
-                Ok(account) => maxmind::fetch(&self.client, &request, edition, host, account).await,
-                Err(problem) => Err(SourceError::Setup(problem.clone())),
-            },
-            Origin::File { .. } => {
-                Err(SourceError::Setup("this adapter reads no files".to_owned()))
-            }
+            origin => Err(SourceError::Setup(format!("{origin}: no source over HTTP"))),
         }
     }
 }

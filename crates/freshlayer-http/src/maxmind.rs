@@ -2,14 +2,15 @@
 //! download it by date (counts against the account's quota), from a presigned address that must not see
 //! the account.
 
-use freshlayer::definition::{PlainHttp, SourceUrl};
+use freshlayer::definition::{Authorization, HeaderText, PlainHttp, RequestHeaders, SourceUrl};
 use freshlayer::ports::{ExpectedChecksum, Fetch, Request, SourceError, Validators};
 use reqwest::header::HeaderMap;
 use serde::Deserialize;
 use url::Url;
 
-use crate::client::{Ask, Client, read_bounded};
-use crate::secret::Credentials;
+use crate::MaxmindAccount;
+use crate::client::{Ask, Client, Failed, TooMany, WayOn, read_bounded};
+use crate::keyring::{Keyring, Sent};
 use crate::transfer::{Heading, body};
 
 const METADATA_BYTES_MAX: usize = 1024 * 1024;
@@ -26,43 +27,76 @@ struct Database {
     date: String,
 }
 
-pub(crate) async fn fetch(
-    client: &Client,
-    request: &Request<'_>,
-    edition: &str,
-    host: &SourceUrl,
-    account: &Credentials,
-) -> Result<Fetch, SourceError> {
-    let shown = format!("{host} {edition}");
-    let fault =
-        |reason: &str| SourceError::Refused { url: shown.clone(), reason: reason.to_owned() };
-    let metadata_url = address(host, &["geoip", "updates", "metadata"], &[("edition_id", edition)]);
-    let metadata_url = metadata_url.ok_or_else(|| fault("an address that takes no path"))?;
-    let ask = Ask {
-        url: &metadata_url,
-        shown: &shown,
-        headers: HeaderMap::new(),
-        account: Some(account),
-        plain_http: PlainHttp::Loopback,
-        limits: request.limits,
-    };
-    let newest = newest(client, &ask, edition).await?;
-    let build = format!("{} {}", newest.date, newest.md5);
-    if request.known.and_then(|known| known.build.as_ref()) == Some(&build) {
-        return Ok(Fetch::Unchanged);
-    }
-    let date: String = newest.date.chars().filter(char::is_ascii_digit).collect();
-    let path = ["geoip", "databases", edition, "download"];
-    let download = address(host, &path, &[("date", &date), ("suffix", "tar.gz")]);
-    let download = download.ok_or_else(|| fault("an address that takes no path"))?;
-    let answer = client.send(&Ask { url: &download, headers: HeaderMap::new(), ..ask }).await?;
-    let validators = Validators { build: Some(build), ..Validators::default() };
-    let checksums = vec![ExpectedChecksum::ExtractedMd5(newest.md5.to_ascii_lowercase())];
-    let heading = Heading { validators, checksums, shown };
-    Ok(Fetch::Body(body(client, answer, heading, PlainHttp::Loopback, request.limits)))
+/// One request for an edition.
+pub(crate) struct Service<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) keyring: &'a Keyring,
+    pub(crate) request: &'a Request<'a>,
+    pub(crate) edition: &'a str,
+    pub(crate) host: &'a SourceUrl,
+    pub(crate) account: &'a MaxmindAccount,
 }
 
-async fn newest(client: &Client, ask: &Ask<'_>, edition: &str) -> Result<Database, SourceError> {
+impl Service<'_> {
+    /// Asks for what is new. A licence key that is refused is read again once.
+    pub(crate) async fn fetch(&self) -> Result<Fetch, SourceError> {
+        let sent = self.sent().await?;
+        let answer = match self.ask(&sent).await {
+            Err(Failed { way_on: WayOn::OtherSecrets, .. })
+                if self.keyring.read_again(&sent).await? =>
+            {
+                self.ask(&self.sent().await?).await
+            }
+            answer => answer,
+        };
+        Ok(answer?)
+    }
+
+    async fn sent(&self) -> Result<Sent, SourceError> {
+        let MaxmindAccount { account_id, license_key } = self.account;
+        let user = HeaderText::Written(account_id.clone());
+        let password = license_key.clone();
+        let authorization = Some(Authorization::Basic { user, password });
+        let headers = RequestHeaders { authorization, ..RequestHeaders::default() };
+        self.keyring.sent(&headers, self.host.expose()).await
+    }
+
+    async fn ask(&self, sent: &Sent) -> Result<Fetch, Failed> {
+        let Self { client, request, edition, host, .. } = *self;
+        let shown = format!("{host} {edition}");
+        let fault = || {
+            let reason = "an address that takes no path".to_owned();
+            SourceError::Refused { url: shown.clone(), reason }
+        };
+        let metadata = address(host, &["geoip", "updates", "metadata"], &[("edition_id", edition)]);
+        let metadata = metadata.ok_or_else(fault)?;
+        let ask = Ask {
+            url: &metadata,
+            shown: &shown,
+            headers: HeaderMap::new(),
+            sent: Some(sent),
+            too_many: TooMany::ForTheDay,
+            plain_http: PlainHttp::Loopback,
+            limits: request.limits,
+        };
+        let newest = newest(client, &ask, edition).await?;
+        let build = format!("{} {}", newest.date, newest.md5);
+        if request.known.and_then(|known| known.build.as_ref()) == Some(&build) {
+            return Ok(Fetch::Unchanged);
+        }
+        let date: String = newest.date.chars().filter(char::is_ascii_digit).collect();
+        let path = ["geoip", "databases", edition, "download"];
+        let download = address(host, &path, &[("date", &date), ("suffix", "tar.gz")]);
+        let download = download.ok_or_else(fault)?;
+        let answer = client.send(&Ask { url: &download, headers: HeaderMap::new(), ..ask }).await?;
+        let validators = Validators { build: Some(build), ..Validators::default() };
+        let checksums = vec![ExpectedChecksum::ExtractedMd5(newest.md5.to_ascii_lowercase())];
+        let heading = Heading { validators, checksums, shown, sent: None };
+        Ok(Fetch::Body(body(client, answer, heading, PlainHttp::Loopback, request.limits)))
+    }
+}
+
+async fn newest(client: &Client, ask: &Ask<'_>, edition: &str) -> Result<Database, Failed> {
     let fault = |reason: String| SourceError::Refused { url: ask.shown.to_owned(), reason };
     let response = client.send(ask).await?.response;
     let bytes = read_bounded(response, METADATA_BYTES_MAX).await.map_err(fault)?;
@@ -70,7 +104,8 @@ async fn newest(client: &Client, ask: &Ask<'_>, edition: &str) -> Result<Databas
         .map_err(|error| fault(format!("expected metadata in JSON: {error}")))?;
     let mut databases = metadata.databases.into_iter();
     let found = databases.find(|database| database.edition_id == edition);
-    found.ok_or_else(|| fault(format!("the metadata has no edition {edition}")))
+    let found = found.ok_or_else(|| fault(format!("the metadata has no edition {edition}")));
+    Ok(found?)
 }
 
 fn address(host: &SourceUrl, path: &[&str], query: &[(&str, &str)]) -> Option<Url> {

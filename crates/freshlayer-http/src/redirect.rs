@@ -1,12 +1,13 @@
 //! Where a redirect may lead.
 //!
-//! Threats: one that leads from the network into this machine; one to an address that can be changed on its way; a
+//! Threats: one that leads from the network into this machine, or into the network that it is in; one to an address that can be changed on its way; a
 //! password that another host gets to see. Defence: each hop is judged, and a user and password stay with the scheme,
 //! host and port that the definition gave them for.
 
 use freshlayer::definition::{PlainHttp, is_loopback};
 use reqwest::StatusCode;
-use url::Url;
+use std::net::Ipv4Addr;
+use url::{Host, Url};
 
 pub(crate) fn is_one(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
@@ -27,6 +28,9 @@ pub(crate) fn next_hop(
     if is_loopback(&next) && !is_loopback(from) {
         return Err("it redirects to this machine".to_owned());
     }
+    if is_inside(&next) && next.host() != from.host() {
+        return Err("it redirects into a private network".to_owned());
+    }
     if scheme == "http" && !is_loopback(&next) && plain_http == PlainHttp::Loopback {
         let remedy = "allow it with `source.plain_http = \"anywhere\"`";
         return Err(format!(
@@ -41,6 +45,28 @@ pub(crate) fn next_hop(
     // Neither fails for an address with a host.
     let _set = (next.set_username(user), next.set_password(password));
     Ok(next)
+}
+
+/// Tells whether an address is one of a private network, or of this link, where clouds keep credentials.
+fn is_inside(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => is_inside_ipv4(address),
+        Some(Host::Ipv6(address)) => match address.to_ipv4_mapped() {
+            Some(address) => is_inside_ipv4(address) || address.is_loopback(),
+            None => {
+                address.is_unique_local()
+                    || address.is_unicast_link_local()
+                    || address.is_unspecified()
+            }
+        },
+        Some(Host::Domain(_)) | None => false,
+    }
+}
+
+fn is_inside_ipv4(address: Ipv4Addr) -> bool {
+    let [first, second, ..] = address.octets();
+    let shared = first == 100 && (64..128).contains(&second);
+    address.is_private() || address.is_link_local() || shared || first == 0
 }
 
 #[cfg(test)]
@@ -77,6 +103,12 @@ mod tests {
             ("http://127.0.0.1/a", "http://example.org/a", "plain http"),
             ("https://example.org/a", "http://127.0.0.1/a", "this machine"),
             ("https://example.org/a", "ftp://example.org/a", "scheme ftp"),
+            ("https://example.org/a", "https://10.0.0.1/a", "private network"),
+            ("https://example.org/a", "https://169.254.169.254/latest", "private network"),
+            ("https://example.org/a", "https://[fd00::1]/a", "private network"),
+            ("https://example.org/a", "https://[::ffff:127.0.0.1]/a", "private network"),
+            ("http://127.0.0.1/a", "http://192.168.0.1/a", "private network"),
+            ("https://10.0.0.1/a", "https://10.0.0.2/a", "private network"),
         ] {
             let reason = hop(from, to).expect_err("not followed");
             assert!(reason.contains(says), "{reason}");

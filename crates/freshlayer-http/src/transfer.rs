@@ -16,7 +16,8 @@ use reqwest::header::{
 use reqwest::{Response, StatusCode};
 use url::Url;
 
-use crate::client::{Answer, Ask, Client};
+use crate::client::{Answer, Ask, Client, TooMany};
+use crate::keyring::Sent;
 use crate::words::cause;
 
 /// What is known of a body before its first byte.
@@ -24,6 +25,8 @@ pub(crate) struct Heading {
     pub(crate) validators: Validators,
     pub(crate) checksums: Vec<ExpectedChecksum>,
     pub(crate) shown: String,
+    /// What the rest of a broken transfer is asked with, where its address may see it.
+    pub(crate) sent: Option<Sent>,
 }
 
 pub(crate) fn header(response: &Response, name: HeaderName) -> Option<String> {
@@ -51,6 +54,7 @@ pub(crate) fn body(
         client: client.clone(),
         url,
         shown: heading.shown,
+        sent: heading.sent,
         strong_etag: etag.filter(|etag| !etag.starts_with("W/")),
         length_bytes,
         received: 0,
@@ -73,6 +77,7 @@ struct Transfer {
     client: Client,
     url: Url,
     shown: String,
+    sent: Option<Sent>,
     strong_etag: Option<String>,
     length_bytes: Option<u64>,
     received: u64,
@@ -147,7 +152,8 @@ impl Transfer {
             url: &self.url,
             shown: &self.shown,
             headers,
-            account: None,
+            sent: self.sent.as_ref(),
+            too_many: TooMany::Passes,
             plain_http: self.plain_http,
             limits: &self.limits,
         };

@@ -17,6 +17,7 @@ mod opt;
 mod peers;
 mod regions;
 mod registry;
+mod secrets;
 mod source;
 mod store;
 
@@ -29,5 +30,6 @@ pub use opt::{OptError, merged_opt, merged_zips};
 pub use peers::ProcessPeers;
 pub use regions::FolderRegions;
 pub use registry::{ACCOUNT, FolderRegistry, REGION};
+pub use secrets::LocalSecrets;
 pub use source::FileSource;
 pub use store::FolderStore;

@@ -43,6 +43,17 @@ pub enum Attention {
     Glance,
 }
 
+/// Whether data that was rejected before is tried again, and whether a young build waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// Only once the upstream or the expectations change.
+    OnChange,
+    /// Now: a person asks for it.
+    Now,
+    /// As `OnChange`; but a build that is younger than `expect.min_age_hours` is taken: a person cannot wait.
+    Young,
+}
+
 /// What every stage of a run takes.
 #[derive(Clone, Copy)]
 pub(crate) struct Run<'a> {

@@ -44,7 +44,7 @@ mod operations;
 #[cfg(feature = "faults")]
 pub mod faults;
 
-pub use engine::{Attention, Engine, RUN_FOLDER_PREFIX};
+pub use engine::{Attention, Engine, RUN_FOLDER_PREFIX, Retry};
 pub use error::{Error, chain};
 pub use formats::hashing::sha256_of;
 pub use freshlayer_reader::manifest_path;
@@ -52,10 +52,9 @@ pub use limits::{LAYER_BYTES_MAX, Limits};
 pub use names::{AccountId, DatasetName, Digest, LayerName, LayerVersionArn, Place, RegionName};
 pub use operations::{
     Back, Check, Examined, Finding, FindingKind, History, HistoryLine, Kept, LayerStatus, Mend,
-    Pinned, Prune, Pruned, PrunedRelease, Pulled, Retry, RolloutLine, RolloutState, Stays,
-    Verified, WayBack, Which, adopt, advance, break_lease, doctor, freeze, give_lease_back,
-    history, journal, pin, prune, pull, pull_version, refresh, rollback, status, unfreeze, unpin,
-    verify, way_back,
+    Pinned, Prune, Pruned, PrunedRelease, Pulled, RolloutLine, RolloutState, Stays, Verified,
+    WayBack, Which, adopt, advance, break_lease, doctor, freeze, give_lease_back, history, journal,
+    pin, prune, pull, pull_version, refresh, rollback, status, unfreeze, unpin, verify, way_back,
 };
 pub use opt_path::OptPath;
 pub use problem::{Code, GateCheck, GateReport, Level, Problem, Verdict};

@@ -127,6 +127,8 @@ pub(crate) enum Tried {
     OnChange,
     /// Now.
     Now,
+    /// Builds that are younger than `expect.min_age_hours` are taken, too.
+    Young,
 }
 
 impl From<Tried> for Retry {
@@ -134,6 +136,7 @@ impl From<Tried> for Retry {
         match tried {
             Tried::OnChange => Self::OnChange,
             Tried::Now => Self::Now,
+            Tried::Young => Self::Young,
         }
     }
 }

@@ -11,6 +11,7 @@ use freshlayer::{
     refresh, rollback, status, unfreeze, unpin, verify,
 };
 use freshlayer_aws::Aws;
+use freshlayer_http::HttpSource;
 use freshlayer_local::SystemClock;
 use jiff::Timestamp;
 use lambda_runtime::{Diagnostic, Error, LambdaEvent};
@@ -21,7 +22,7 @@ use crate::event::{AskedBy, Command, Tried, command};
 use crate::log::{self, Log};
 use crate::onward::Onward;
 use crate::settings::{Settings, read};
-use crate::source::Upstreams;
+use crate::source::{Upstreams, Vault, maxmind};
 
 /// Longer than Lambda lets any function run, so that two publishers never work on one layer.
 const LEASE: Duration = Duration::from_mins(16);
@@ -66,8 +67,13 @@ impl Publisher {
         .paced(settings.pace);
         // One environment does one run at a time: what lies here is of a run that was cut off.
         let _nothing_there = std::fs::remove_dir_all(WORK);
+        let http = HttpSource::new(freshlayer_http::Settings {
+            maxmind: maxmind(settings.maxmind),
+            secrets: Arc::new(Vault::new(&aws)),
+            pause: freshlayer_http::Settings::PAUSE,
+        })?;
         let ports = Ports {
-            source: Arc::new(Upstreams::new(aws.clone(), settings.maxmind)?),
+            source: Arc::new(Upstreams { aws: aws.source(Arc::new(http.clone())), http }),
             store: Arc::new(aws.store()),
             regions: Arc::new(aws.regions()),
             clock: Arc::new(SystemClock::start()),

@@ -40,6 +40,7 @@ pub async fn source(
         etag: Some("\"never given\"".to_owned()),
         last_modified: None,
         build: Some("never given".to_owned()),
+        address: None,
     };
     let answer = source.fetch(ask(Some(&foreign))).await.expect("reachable");
     assert!(matches!(answer, Fetch::Body(_)), "validators of another state give a body");

@@ -25,6 +25,14 @@ pub(super) fn text(status: u16, kind: &str, body: &str) -> Answer {
         .expect("a status and one header make a response")
 }
 
+/// Makes a redirect.
+pub(super) fn redirect(target: &str) -> Answer {
+    let mut redirect = text(302, "text/plain", "");
+    let target = target.parse().expect("an address is a header");
+    redirect.headers_mut().insert("location", target);
+    redirect
+}
+
 /// Makes an answer with a body that may break in the way a fault says.
 pub(super) fn bytes(
     builder: hyper::http::response::Builder,

@@ -11,14 +11,10 @@ use super::{Fault, Shared};
 /// Serves a file: conditional requests, one range, and what is planned for it.
 pub(super) fn answer(shared: &Shared, request: &Request<Incoming>, file: &Path) -> Answer {
     let fault = shared.fault(request.uri().path());
-    match fault {
+    match fault.clone() {
         Some(Fault::Status(status, body)) => return answer::text(status, "text/plain", body),
-        Some(Fault::RedirectLoop) => {
-            let mut redirect = answer::text(302, "text/plain", "");
-            let target = request.uri().to_string().parse().expect("an address is a header");
-            redirect.headers_mut().insert("location", target);
-            return redirect;
-        }
+        Some(Fault::RedirectLoop) => return answer::redirect(&request.uri().to_string()),
+        Some(Fault::Redirect(target)) => return answer::redirect(&target),
         _ => {}
     }
     let (Ok(body), Ok(metadata)) = (std::fs::read(file), file.metadata()) else {

@@ -76,9 +76,7 @@ fn redirect(shared: &Shared, build: &Build) -> Answer {
     let host = host.expect("the second server runs");
     let Build { edition, date, .. } = build;
     let target = format!("http://{host}/presigned/{edition}/{date}?signature=only-here");
-    let mut redirect = answer::text(302, "text/plain", "");
-    redirect.headers_mut().insert("location", target.parse().expect("an address is a header"));
-    redirect
+    answer::redirect(&target)
 }
 
 /// Answers as object storage does: it refuses a request that brings another's authorization.

@@ -7,6 +7,7 @@ mod answer;
 mod files;
 mod maxmind;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,6 +47,8 @@ pub enum Fault {
     Expired,
     /// The tar holds no mmdb.
     TarWithoutMmdb,
+    /// A redirect to another address.
+    Redirect(String),
 }
 
 /// What a request looked like to the server.
@@ -59,6 +62,8 @@ pub struct Seen {
     pub range: Option<String>,
     /// Whether the request carried `Authorization`.
     pub authorized: bool,
+    /// All headers, their names in lower case.
+    pub headers: BTreeMap<String, String>,
 }
 
 /// A running server; it stops when this is dropped.
@@ -204,6 +209,11 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
+fn headers(request: &Request<Incoming>) -> BTreeMap<String, String> {
+    let text = |value: &hyper::header::HeaderValue| value.to_str().unwrap_or_default().to_owned();
+    request.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
+}
+
 fn route(shared: &Shared, own: Option<SocketAddr>, request: &Request<Incoming>) -> answer::Answer {
     let header =
         |name: &str| request.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
@@ -213,6 +223,7 @@ fn route(shared: &Shared, own: Option<SocketAddr>, request: &Request<Incoming>) 
         conditional: header("if-none-match").or(header("if-modified-since")).is_some(),
         range: header("range"),
         authorized: header("authorization").is_some(),
+        headers: headers(request),
     };
     shared.seen.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
     let presigned = *shared.presigned.lock().unwrap_or_else(PoisonError::into_inner);

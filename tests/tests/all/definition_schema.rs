@@ -42,6 +42,17 @@ fn keyword_holds(keyword: &str, rule: &Value, value: &Value, schema: &Value) -> 
         "properties" => value.as_object().is_none_or(|object| {
             object.iter().all(|(key, value)| rule.get(key).is_none_or(|rule| valid(value, rule)))
         }),
+        "propertyNames" => value
+            .as_object()
+            .is_none_or(|o| o.keys().all(|key| valid(&Value::from(key.as_str()), rule))),
+        "patternProperties" => rule.as_object().is_some_and(|rules| {
+            let keyed = |pattern: &str| Regex::new(pattern).expect("a pattern");
+            rules.iter().all(|(pattern, rule)| {
+                let named = value.as_object().into_iter().flatten();
+                let pattern = keyed(pattern);
+                named.filter(|(key, _)| pattern.is_match(key)).all(|(_, value)| valid(value, rule))
+            })
+        }),
         "additionalProperties" => value.as_object().is_none_or(|object| {
             let known = |key: &String| schema["properties"].get(key).is_some();
             object.iter().filter(|(key, _)| !known(key)).all(|(_, value)| valid(value, rule))
@@ -103,6 +114,65 @@ fn from(source: &str) -> String {
     dataset("file", source)
 }
 
+const MINISIGN_KEY: &str = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+const LAYER: &str = "arn:aws:lambda:eu-west-1:123456789012:layer:geo";
+
+/// An address with other or more keys of its source.
+fn https(keys: &str) -> String {
+    from(&format!("source.https = 'https://example.org/a'\nsource.{keys}"))
+}
+
+/// What a source must not say, of the keys that go with an address or with AWS.
+fn wrong_sources() -> Vec<String> {
+    let hex = "a".repeat(64);
+    vec![
+        from("source.s3 = 'bucket/key'"),
+        from("source.s3 = 's3://bucket'"),
+        from("source.s3 = 's3:///key'"),
+        from("source.s3 = 's3://bucket/'"),
+        from("source.s3 = 's3://bucket/key'\nsource.region = 'Mars!'"),
+        from("source.s3 = 's3://bucket/key'\nsource.sha256_url = 'https://example.org/sums'"),
+        from("source.file = 'x'\nsource.region = 'eu-west-1'"),
+        from("source.s3 = 's3://bucket/key'\nsource.file = 'x'"),
+        from("source.layer = 'geo'"),
+        from("source.layer = 'arn:aws:lambda:eu-west-1:123456789012:function:geo'"),
+        from("source.layer = 'arn:aws:lambda:eu-west-1:123456789012:layer:geo:0'"),
+        from("source.layer = 'arn:aws:lambda:eu-west-1:123456789012:layer:geo:newest'"),
+        from("source.layer = 'arn:aws:lambda:eu-west-1:123456789012:layer:geo:1:2'"),
+        from(&format!("source.layer = '{LAYER}'\nsource.sha256 = '{hex}'")),
+        https("headers = { 'X-Api-Key' = 'written-out' }"),
+        https("headers = { authorization = 'Bearer x' }"),
+        https("headers = { Accept = 'text/${KIND}' }"),
+        https("headers = { Accept = '${KIND:-csv}' }"),
+        https("headers = { Range = 'bytes=0-1' }"),
+        https("headers = { 'no name' = 'x' }"),
+        https("headers = { Accept = 3 }"),
+        https("minisign_key = 'RWabc'"),
+        https("minisign_key = 'untrusted comment: minisign public key'"),
+        https("signature_url = 'https://example.org/a.sig'"),
+        from(&format!("source.file = 'x'\nsource.minisign_key = '{MINISIGN_KEY}'")),
+        https(&format!(
+            "minisign_key = '{MINISIGN_KEY}'\nsource.signature_url = 'ftp://example.org/a'"
+        )),
+        https("bearer = 'written-out'"),
+        https("bearer = 'secretsmanager:id#'"),
+        https("basic = { user = 'me', password = 'written-out' }"),
+        https("basic = { user = 'a:b', password = '${KEY}' }"),
+        https("basic = { user = '', password = '${KEY}' }"),
+        https("basic = { user = 'me' }"),
+        https("bearer = '${KEY}'\nsource.basic = { user = 'me', password = '${KEY}' }"),
+        https("bearer = '${KEY}'\nsource.headers = { Authorization = '${KEY}' }"),
+        https("bearer = '${KEY}'").replace("https://", "https://${USER}@"),
+        https("mirrors = ['ftp://example.org/a']"),
+        https("mirrors = ['http://example.org/a']"),
+        https("mirrors = ['https://me:secret@example.org/a']"),
+        https("mirrors = 'https://example.org/a'"),
+        from("source.file = 'x'\nsource.mirrors = ['https://example.org/a']"),
+        from("source.maxmind = 'GeoLite2-City'\nsource.bearer = '${KEY}'"),
+        from("source.maxmind = 'GeoLite2-City'\nsource.headers = { Accept = 'x' }"),
+    ]
+}
+
 #[test]
 fn what_check_refuses_the_schema_refuses() {
     let hex = "a".repeat(64);
@@ -149,6 +219,8 @@ fn what_check_refuses_the_schema_refuses() {
         mmdb("expect.nodes_min = 'many'"),
         mmdb("expect.nodes_min = -3"),
         mmdb("expect.older_build = 'maybe'"),
+        mmdb("expect.min_age_hours = -1"),
+        mmdb("expect.min_age_hours = 'long'"),
         mmdb("expect.probes = [{ query = 'SELECT 1' }]"),
         mmdb("expect.probes = [{ ip = 'nowhere' }]"),
         mmdb("expect.probes = [{ ip = '1.1.1.1', answer = 3 }]"),
@@ -171,7 +243,7 @@ fn what_check_refuses_the_schema_refuses() {
         mmdb("[[account]]\nid = '12'\nrole_arn = 'arn:aws:iam::12:role/x'"),
         mmdb("[[account]]\nid = '210987654321'\nrole_arn = 'x'"),
     ];
-    for toml in wrong {
+    for toml in wrong.into_iter().chain(wrong_sources()) {
         assert!(!check_takes(&toml), "check takes\n{toml}");
         assert!(!schema_takes(&toml), "the schema takes\n{toml}");
     }
@@ -191,6 +263,21 @@ fn what_check_takes_the_schema_takes() {
         from("source.https = 'https://user:${PASSWORD}@example.org/a'"),
         from("source.https = 'https://example.org/a@b'"),
         from(&format!("source.https = 'https://example.org/a'\nsource.sha256 = '{hex}'")),
+        https("headers = { 'X-Api-Key' = '${KEY}', Accept = 'text/csv', 'X-Key' = 'ssm:/key' }"),
+        https("headers = { Authorization = 'file:key' }"),
+        https(&format!("minisign_key = '{MINISIGN_KEY}'")),
+        https(&format!(
+            "minisign_key = '{MINISIGN_KEY}'\nsource.signature_url = 'https://example.org/a.sig'"
+        )),
+        from("source.s3 = 's3://bucket/a/key'\nsource.region = 'us-east-1'"),
+        from(&format!("source.s3 = 's3://bucket/key'\nsource.sha256 = '{hex}'")),
+        from(&format!("source.layer = '{LAYER}'")),
+        dataset("archive", &format!("source.layer = '{LAYER}:12'\nsource.select = ['bin/*']")),
+        https("bearer = 'secretsmanager:geo/key#token'"),
+        https("basic = { user = 'me', password = 'file:/run/secrets/key' }"),
+        https("basic = { user = '${USER}', password = '${KEY}' }"),
+        https("mirrors = ['https://example.net/a', 'http://127.0.0.1/a']\nsource.headers = {}"),
+        https("plain_http = 'anywhere'\nsource.mirrors = ['http://example.net/a']"),
         mmdb("path = 'geo/city.v2.mmdb'"),
         mmdb("path = '..data/.hidden'"),
         mmdb("expect.probes = [{ ip = '::1', path = 'a.0', equals = 'x' }]\nexpect.tables = {}"),

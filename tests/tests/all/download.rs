@@ -233,3 +233,48 @@ fn no_secret_reaches_any_output_or_file() {
         assert!(found.stdout.is_empty(), "{}", String::from_utf8_lossy(&found.stdout));
     }
 }
+
+#[test]
+fn datasets_of_a_layer_are_downloaded_side_by_side() {
+    const DATASETS: usize = 6;
+    let sandbox = Sandbox::new();
+    let dataset = |number| {
+        format!(
+            "[[dataset]]\nname = 'd{number}'\nformat = 'file'\nsource.https = 'UPSTREAM/files/d{number}'\n"
+        )
+    };
+    let toml: String = (0..DATASETS).map(dataset).collect();
+    for number in 0..DATASETS {
+        sandbox.upstream.publish(&format!("d{number}"), &[b'x'; 500]);
+    }
+    sandbox.layer("many", &toml);
+    // Five drops, a tenth of a second apart: half a second each.
+    sandbox.upstream.misbehave("/files/d", Fault::Trickle(100), DATASETS);
+    let started = tokio::time::Instant::now();
+    let report = sandbox.refresh("many");
+    assert_refreshed(&report, 1);
+    let took = started.elapsed().as_millis();
+    assert!(took < 2_200, "one after the other they take 3 s, and this took {took} ms");
+    let names: Vec<String> = report.datasets.iter().map(|d| d.name.to_string()).collect();
+    assert_eq!(names, ["d0", "d1", "d2", "d3", "d4", "d5"], "in the order of the definition");
+}
+
+#[test]
+fn maxminds_count_is_right_where_editions_are_asked_side_by_side() {
+    let sandbox = Sandbox::new();
+    let editions = ["GeoLite2-Country", "GeoLite2-City", "GeoLite2-ASN"];
+    let datasets = editions.map(|edition| {
+        format!(
+            "[[dataset]]\nname = '{edition}'\nformat = 'mmdb'\nsource.maxmind = '{edition}'\nsource.host = 'UPSTREAM'\n"
+        )
+    });
+    let toml = format!("[limits]\nmaxmind_downloads_per_day = 2\n{}", datasets.concat());
+    for edition in editions {
+        sandbox.upstream.publish_edition(edition, "20260915", &Mmdb::default().bytes());
+    }
+    sandbox.layer("geo", &toml);
+    let report = sandbox.refresh("geo");
+    assert!(reason(&report).contains("has had 2 downloads"), "{report:#?}");
+    let downloads = sandbox.upstream.seen().iter().filter(|s| s.path.contains("/download")).count();
+    assert_eq!(downloads, 2);
+}

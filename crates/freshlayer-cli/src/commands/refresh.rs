@@ -18,6 +18,9 @@ pub(crate) struct Args {
     /// Try rejected and rolled-back data again.
     #[arg(long)]
     pub(crate) retry_rejected: bool,
+    /// Release builds that are younger than `expect.min_age_hours`, too.
+    #[arg(long, conflicts_with = "retry_rejected")]
+    pub(crate) now: bool,
     /// Take over layers that have versions which freshlayer did not make; `rollback LAYER --to
     /// before` is the way back.
     #[arg(long)]
@@ -39,7 +42,11 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     }
     let definitions = host.definitions(&args.layers)?;
     let engine = host.engine().await?;
-    let retry = if args.retry_rejected { Retry::Now } else { Retry::OnChange };
+    let retry = match args {
+        Args { retry_rejected: true, .. } => Retry::Now,
+        Args { now: true, .. } => Retry::Young,
+        _ => Retry::OnChange,
+    };
     let mut reports = Vec::new();
     for definition in &definitions.good {
         if args.adopt {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use freshlayer::report::{ConsumerReport, ConsumerState, DatasetState, Outcome, Report};
+use freshlayer::report::{ConsumerReport, ConsumerState, DatasetState, Outcome, Report, minute};
 
 /// Writes what a run did with one layer.
 pub(crate) fn report(report: &Report) -> String {
@@ -21,7 +21,11 @@ pub(crate) fn report(report: &Report) -> String {
         let _ = writeln!(text, "  version {} because {reasons}; zip of {size}", release.version);
     }
     for dataset in report.datasets.iter().filter(|d| d.state != DatasetState::Unchanged) {
-        let _ = writeln!(text, "  dataset {}: {}", dataset.name, dataset_word(dataset.state));
+        let word = match dataset.waits_until {
+            Some(until) => format!("new, and waits until {}", minute(until)),
+            None => dataset_word(dataset.state).to_owned(),
+        };
+        let _ = writeln!(text, "  dataset {}: {word}", dataset.name);
     }
     for problem in &report.problems {
         let level = serde_json::to_value(problem.level).unwrap_or_default();

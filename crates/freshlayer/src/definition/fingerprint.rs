@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use sha2::Digest as _;
 
 use super::format::FormatSpec;
-use super::source::ChecksumSpec;
+use super::source::{Authorization, ChecksumSpec, Origin};
 use super::{Dataset, Expectations};
 use crate::limits::Limits;
 use crate::names::hex;
@@ -22,7 +22,9 @@ const BYTES: usize = 8;
 #[derive(Default, Serialize)]
 struct SourceParts<'a> {
     origin: String,
+    headers: Vec<String>,
     checksum: Option<String>,
+    signature: Option<String>,
     select: &'a [String],
     strip_components: usize,
     format: Option<Format>,
@@ -47,10 +49,12 @@ impl Dataset {
         };
         let parts = SourceParts {
             origin: source.origin.to_string(),
+            headers: source.origin.headers(),
             checksum: source.checksum.as_ref().map(|checksum| match checksum {
                 ChecksumSpec::Sha256(digest) => digest.to_string(),
                 ChecksumSpec::Sha256Url(url) => url.to_string(),
             }),
+            signature: source.origin.signature(),
             select: source.select.globs.patterns(),
             strip_components: source.select.strip_components,
             format: Some(self.format()),
@@ -68,6 +72,24 @@ impl Dataset {
             limits: given(limits, &Limits::default()),
         };
         fingerprint(value(&parts))
+    }
+}
+
+impl Origin {
+    fn signature(&self) -> Option<String> {
+        let Self::Https(source) = self else { return None };
+        source.signature.as_ref().map(|signature| signature.key.clone())
+    }
+
+    /// Returns what is sent along: an upstream may give another one other data.
+    fn headers(&self) -> Vec<String> {
+        let Self::Https(source) = self else { return Vec::new() };
+        let named = source.headers.named.iter().map(|(name, text)| format!("{name}: {text}"));
+        let authorization = source.headers.authorization.as_ref().map(|given| match given {
+            Authorization::Bearer(token) => format!("bearer {token}"),
+            Authorization::Basic { user, password } => format!("basic {user} {password}"),
+        });
+        named.chain(authorization).collect()
     }
 }
 
@@ -182,6 +204,9 @@ mod tests {
             "expect.probes = [{ ip = '1.1.1.1', path = 'a' }]",
             "expect.probes = [{ ip = '1.1.1.1', equals = 1 }]",
             "source.select = ['*']",
+            "source.headers = { Accept = 'text/csv' }",
+            "source.headers = { Accept = 'text/xml' }",
+            "source.bearer = '${TOKEN}'",
             "[limits]\ntries_max = 5",
         ] {
             let fingerprint = verdict(written);

@@ -13,6 +13,7 @@ mod parse;
 mod raw;
 mod rules;
 mod schema;
+mod secret;
 mod source;
 
 use std::path::{Path, PathBuf};
@@ -25,7 +26,11 @@ pub use expand::Variables;
 pub use format::{FieldPath, FormatSpec, MmdbProbe, SqliteProbe};
 pub use raw::{OlderBuild, PlainHttp};
 pub use schema::{definition_schema, field_table};
-pub use source::{ChecksumSpec, Globs, Origin, Select, SourceSpec, SourceUrl, is_loopback};
+pub use secret::SecretRef;
+pub use source::{
+    Authorization, ChecksumSpec, Globs, HeaderText, HttpsSource, Origin, RequestHeaders, Select,
+    SignatureSpec, SourceSpec, SourceUrl, is_loopback,
+};
 
 use crate::limits::Limits;
 use crate::names::{DatasetName, LayerName};
@@ -87,6 +92,9 @@ pub struct Expectations {
     pub older_build: OlderBuild,
     /// Oldest build that is taken, in days.
     pub build_age_days_max: Option<u32>,
+    /// How old a build has to be before it is released, in hours. It decides when, and is no part of a verdict.
+    #[serde(skip)]
+    pub min_age_hours: u32,
 }
 
 impl Default for Expectations {
@@ -97,6 +105,7 @@ impl Default for Expectations {
             drift_percent_max: 40,
             older_build: OlderBuild::Reject,
             build_age_days_max: None,
+            min_age_hours: 0,
         }
     }
 }

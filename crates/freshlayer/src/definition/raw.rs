@@ -98,7 +98,7 @@ pub(super) struct RawDataset {
     /// Datasets of one group are released together: while the new data of one is not good, or its upstream cannot be
     /// asked, new data of the others waits.
     pub(super) group: Option<String>,
-    /// Where it comes from. Exactly one of `https`, `maxmind` and `file`.
+    /// Where it comes from. Exactly one of `https`, `maxmind`, `s3`, `layer` and `file`.
     pub(super) source: RawSource,
     /// What must hold before it is released.
     #[serde(default)]
@@ -134,8 +134,35 @@ pub(super) struct RawSource {
     /// (`https://${USER}:${PASSWORD}@example.org`) are sent to that host only.
     #[schemars(regex(pattern = "^(https?://|[^:/]*[$][{])"))]
     pub(super) https: Option<String>,
+    /// https: other addresses of the same file, asked in this order where the first one cannot be reached or lacks it.
+    #[schemars(inner(regex(pattern = "^(https?://|[^:/]*[$][{])")))]
+    pub(super) mirrors: Option<Vec<String>>,
+    /// https: headers that are sent to the host of the address and to no other: a text, or a secret
+    /// (`${VAR}`, `file:PATH`, `secretsmanager:ID`, `secretsmanager:ID#KEY`, `ssm:NAME`).
+    pub(super) headers: Option<BTreeMap<String, String>>,
+    /// https: a secret that is sent as `Authorization: Bearer`.
+    pub(super) bearer: Option<String>,
+    /// https: user and password of Basic authentication.
+    pub(super) basic: Option<RawBasic>,
+    /// https: a public key of minisign, as it stands in `minisign.pub`: the download must be signed by it.
+    #[schemars(regex(pattern = "^RW[A-Za-z0-9+/]{54}$"))]
+    pub(super) minisign_key: Option<String>,
+    /// https: the address of the signature. Variables are filled in. Default: the address with `.minisig` behind it.
+    #[schemars(regex(pattern = "^(https?://|[^:/]*[$][{])"))]
+    pub(super) signature_url: Option<String>,
     /// A MaxMind edition, such as `GeoLite2-City`. The account comes from the environment.
     pub(super) maxmind: Option<String>,
+    /// An object of Amazon S3: `s3://BUCKET/KEY`. Variables are filled in.
+    #[schemars(regex(pattern = "^s3://[^/]+/.+$"))]
+    pub(super) s3: Option<String>,
+    /// s3: the bucket's Region. Default: ours.
+    #[schemars(regex(pattern = "^[a-z0-9-]{1,32}$"))]
+    pub(super) region: Option<String>,
+    /// The ARN of a layer, of any account: its newest version, or the one that the ARN names.
+    #[schemars(regex(
+        pattern = "^arn:[^:]+:lambda:[a-z0-9-]{1,32}:[0-9]{12}:layer:[A-Za-z0-9_-]+(:[1-9][0-9]{0,17})?$"
+    ))]
+    pub(super) layer: Option<String>,
     /// A file of this machine, or for an archive a folder, which is packaged with its executable bits; a relative
     /// path starts at the definition's folder. Variables are filled in.
     pub(super) file: Option<String>,
@@ -158,6 +185,17 @@ pub(super) struct RawSource {
     pub(super) select: Vec<String>,
     /// Archives: how many leading parts of each entry's path are dropped, as tar's option does.
     pub(super) strip_components: usize,
+}
+
+/// User and password of Basic authentication.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct RawBasic {
+    /// The user: a text, or a secret.
+    #[schemars(length(min = 1))]
+    pub(super) user: String,
+    /// The password: a secret.
+    pub(super) password: String,
 }
 
 /// Whether plain `http` may leave this machine.
@@ -186,6 +224,10 @@ pub(super) struct RawExpect {
     pub(super) older_build: OlderBuild,
     /// Oldest upstream build that is taken, in days before now. Default: any.
     pub(super) build_age_days_max: Option<u32>,
+    /// How old a build has to be before it is released, in hours by its own build time, else by `Last-Modified`, else
+    /// since it was first seen; `refresh --now` does not wait. Default: 24 for GeoLite2-City and GeoLite2-Country from
+    /// MaxMind's own host, else 0.
+    pub(super) min_age_hours: Option<u32>,
     /// mmdb: the `database_type` of its metadata. Default: any.
     pub(super) database_type: Option<String>,
     /// mmdb: smallest number of nodes in the search tree.
@@ -215,6 +257,7 @@ impl Default for RawExpect {
             drift_percent_max: 40,
             older_build: OlderBuild::Reject,
             build_age_days_max: None,
+            min_age_hours: None,
             database_type: None,
             nodes_min: 1,
             probes: Vec::new(),

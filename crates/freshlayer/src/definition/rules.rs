@@ -15,6 +15,33 @@ const CREDENTIALS: &str = "^https?://([^/?#@$]+|[^/?#@]*:[^/?#@${}]+)@";
 /// An address of this machine, or one that a variable decides.
 const MAY_BE_LOOPBACK: &str = "^http://([^/]*@)?(localhost|127[.]|\\[::1\\])|[$][{]";
 
+/// An address that brings a user.
+const USERINFO: &str = "^https?://[^/?#]*@";
+/// What a secret's reference looks like.
+const SECRET: &str = "^([$][{][A-Za-z0-9_]+[}]|file:.+|secretsmanager:([^#]+|[^#]+#.+)|ssm:.+)$";
+/// A text that is written out: no part of it looks like a secret's reference.
+const WRITTEN: &str = "[$][{]|^(file|secretsmanager|ssm):";
+/// What a header's name consists of.
+const HEADER_NAME: &str = "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$";
+
+/// Headers whose names hold one of these carry what identifies us.
+pub(super) const CREDENTIAL_WORDS: [&str; 7] =
+    ["auth", "cookie", "credential", "key", "password", "secret", "token"];
+/// Headers that the client writes itself.
+pub(super) const OWN_HEADERS: [&str; 11] = [
+    "accept-encoding",
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "range",
+    "te",
+    "transfer-encoding",
+];
+
 const FORMATS: [Format; 4] = [Format::Mmdb, Format::Sqlite, Format::File, Format::Archive];
 
 /// The keys of `expect` that go with some formats only.
@@ -49,25 +76,85 @@ pub(super) fn add(layer: &mut Value) {
         entry["not"] = json!({ "pattern": OUTSIDE_OR_ROOT });
     }
     let source = &mut dataset["properties"]["source"];
-    source["oneOf"] = ["https", "maxmind", "file"].map(|key| json!({ "required": [key] })).into();
+    source["oneOf"] =
+        ["https", "maxmind", "s3", "layer", "file"].map(|key| json!({ "required": [key] })).into();
     source["allOf"] = json!([
         { "not": { "required": ["sha256", "sha256_url"] } },
         { "not": { "required": ["maxmind", "sha256"] } },
         { "not": { "required": ["maxmind", "sha256_url"] } },
+        { "not": { "required": ["layer", "sha256"] } },
+        { "not": { "required": ["layer", "sha256_url"] } },
+        { "not": { "required": ["s3", "sha256_url"] } },
+        { "if": { "required": ["region"] }, "then": { "required": ["s3"] } },
         plain_http("https"),
         plain_http("sha256_url"),
+        plain_http("signature_url"),
         plain_http("host"),
     ]);
-    for key in ["https", "sha256_url", "host"] {
+    for key in ["https", "sha256_url", "signature_url", "host"] {
         source["properties"][key]["not"] = json!({ "pattern": CREDENTIALS });
     }
+    https(source);
+}
+
+/// Says what goes with an address, and that no secret is written out.
+fn https(source: &mut Value) {
+    let authorization = one_of(&["authorization"], "^", "$");
+    let no_header =
+        json!({ "headers": { "propertyNames": { "not": { "pattern": authorization } } } });
+    let no_user = json!({ "https": { "not": { "pattern": USERINFO } } });
+    let rule = |keys: &[&str], then: Value| json!({ "if": { "required": keys }, "then": then });
+    let mut rules = vec![
+        json!({ "not": { "required": ["bearer", "basic"] } }),
+        json!({
+            "if": { "properties": { "plain_http": { "const": "loopback" } } },
+            "then": { "properties": { "mirrors": { "items": { "not": leaves() } } } },
+        }),
+    ];
+    for key in ["mirrors", "headers", "bearer", "basic", "minisign_key", "signature_url"] {
+        rules.push(rule(&[key], json!({ "required": ["https"] })));
+    }
+    rules.push(rule(&["signature_url"], json!({ "required": ["minisign_key"] })));
+    for key in ["bearer", "basic"] {
+        rules.push(rule(&[key], json!({ "properties": no_header })));
+        rules.push(rule(&[key], json!({ "properties": no_user })));
+    }
+    source["allOf"].as_array_mut().expect("the rules are a list").extend(rules);
+    let text = json!({ "type": "string", "anyOf": [
+        { "pattern": SECRET }, { "not": { "pattern": WRITTEN } },
+    ] });
+    let properties = &mut source["properties"];
+    properties["mirrors"]["items"]["not"] = json!({ "pattern": CREDENTIALS });
+    let password = &mut properties["basic"]["properties"];
+    password["password"]["pattern"] = SECRET.into();
+    password["user"]["anyOf"] = json!([
+        { "pattern": SECRET }, { "pattern": "^[^:]+$", "not": { "pattern": WRITTEN } },
+    ]);
+    properties["bearer"]["pattern"] = SECRET.into();
+    properties["headers"]["additionalProperties"] = text.clone();
+    properties["headers"]["propertyNames"] =
+        json!({ "pattern": HEADER_NAME, "not": { "pattern": one_of(&OWN_HEADERS, "^", "$") } });
+    properties["headers"]["patternProperties"] =
+        json!({ one_of(&CREDENTIAL_WORDS, "", ""): { "pattern": SECRET } });
+}
+
+/// Makes a pattern of words in either case.
+fn one_of(words: &[&str], before: &str, behind: &str) -> String {
+    let letter = |c: char| format!("[{}{}]", c.to_ascii_uppercase(), c);
+    let letter = |c: char| if c.is_ascii_alphabetic() { letter(c) } else { c.to_string() };
+    let words: Vec<String> = words.iter().map(|word| word.chars().map(letter).collect()).collect();
+    format!("{before}({}){behind}", words.join("|"))
 }
 
 /// Says that plain http to another machine has to be allowed.
 fn plain_http(key: &str) -> Value {
-    let leaves = json!({ "pattern": "^http://", "not": { "pattern": MAY_BE_LOOPBACK } });
-    let properties = json!({ key: leaves, "plain_http": { "const": "loopback" } });
+    let properties = json!({ key: leaves(), "plain_http": { "const": "loopback" } });
     json!({ "not": { "required": [key], "properties": properties } })
+}
+
+/// Plain http that leaves this machine.
+fn leaves() -> Value {
+    json!({ "pattern": "^http://", "not": { "pattern": MAY_BE_LOOPBACK } })
 }
 
 /// Says what a dataset of one format may have: of the keys of others nothing but their defaults.

@@ -7,7 +7,8 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use url::{Host, Url};
 
 use super::raw::PlainHttp;
-use crate::names::Digest;
+use super::secret::SecretRef;
+use crate::names::{Digest, RegionName};
 
 /// Where a dataset comes from, and how to take it out of what comes.
 #[derive(Debug, Clone)]
@@ -22,20 +23,32 @@ pub struct SourceSpec {
 
 /// An upstream.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there is one per dataset")]
 pub enum Origin {
     /// An HTTP address.
-    Https {
-        /// The address.
-        url: SourceUrl,
-        /// Whether plain `http` may leave this machine.
-        plain_http: PlainHttp,
-    },
+    Https(HttpsSource),
     /// A database of MaxMind, by its download protocol.
     Maxmind {
         /// The edition, such as `GeoLite2-City`.
         edition: String,
         /// Scheme and host of the service.
         host: SourceUrl,
+    },
+    /// An object of Amazon S3.
+    S3 {
+        /// The bucket.
+        bucket: String,
+        /// The object's key.
+        key: String,
+        /// The bucket's Region, where it is not ours.
+        region: Option<RegionName>,
+    },
+    /// A layer of AWS Lambda, of any account.
+    Layer {
+        /// Its ARN, without a version.
+        layer: String,
+        /// The version; the newest one where none is named.
+        version: Option<u64>,
     },
     /// A file or a folder of this machine.
     File {
@@ -44,15 +57,117 @@ pub enum Origin {
     },
 }
 
+/// MaxMind's own service.
+pub(super) const MAXMIND_HOST: &str = "https://updates.maxmind.com";
+/// Editions that MaxMind has taken back within a day of their release, and how long one waits for that, in hours.
+const SETTLING_EDITIONS: [&str; 2] = ["GeoLite2-City", "GeoLite2-Country"];
+const SETTLING_HOURS: u32 = 24;
+
+impl Origin {
+    /// Returns how old a build of this upstream has to be, where the definition does not say.
+    pub(super) fn min_age_hours(&self) -> u32 {
+        match self {
+            Self::Maxmind { edition, host }
+                if SETTLING_EDITIONS.contains(&&edition[..])
+                    && host.to_string() == MAXMIND_HOST =>
+            {
+                SETTLING_HOURS
+            }
+            _ => 0,
+        }
+    }
+}
+
 /// Names the upstream for people.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Https { url, .. } => write!(f, "{url}"),
+            Self::Https(source) => write!(f, "{}", source.url),
             Self::Maxmind { edition, host } => write!(f, "{host} {edition}"),
+            Self::S3 { bucket, key, .. } => write!(f, "s3://{bucket}/{key}"),
+            Self::Layer { layer, version: None } => f.write_str(layer),
+            Self::Layer { layer, version: Some(version) } => write!(f, "{layer}:{version}"),
             Self::File { path } => write!(f, "{}", path.display()),
         }
     }
+}
+
+/// A file at an HTTP address, and what it is asked for with.
+#[derive(Debug, Clone)]
+pub struct HttpsSource {
+    /// The address.
+    pub url: SourceUrl,
+    /// Other addresses of the same file, asked in this order where the first one cannot be reached or lacks it.
+    pub mirrors: Vec<SourceUrl>,
+    /// What is sent along, to the origin of `url` and to no other.
+    pub headers: RequestHeaders,
+    /// Who has to have signed it, if the definition says.
+    pub signature: Option<SignatureSpec>,
+    /// Whether plain `http` may leave this machine.
+    pub plain_http: PlainHttp,
+}
+
+/// A signature of minisign that the download must have.
+#[derive(Debug, Clone)]
+pub struct SignatureSpec {
+    /// The public key, in base64.
+    pub key: String,
+    /// Where the signature is; `<address>.minisig` where the definition names no place.
+    pub url: Option<SourceUrl>,
+}
+
+impl HttpsSource {
+    /// A file at one address, which wants no headers.
+    pub fn plain(url: SourceUrl) -> Self {
+        Self {
+            url,
+            mirrors: Vec::new(),
+            headers: RequestHeaders::default(),
+            signature: None,
+            plain_http: PlainHttp::Loopback,
+        }
+    }
+}
+
+/// Headers of a request, with secrets by reference.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RequestHeaders {
+    /// Name and value, sorted by name.
+    pub named: Vec<(String, HeaderText)>,
+    /// What `Authorization` is made of.
+    pub authorization: Option<Authorization>,
+}
+
+/// A value that is written out, or a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeaderText {
+    /// Stands in the definition.
+    Written(String),
+    /// Is read when it is sent.
+    Secret(SecretRef),
+}
+
+impl fmt::Display for HeaderText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Written(text) => f.write_str(text),
+            Self::Secret(reference) => reference.fmt(f),
+        }
+    }
+}
+
+/// How a request is authorised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Authorization {
+    /// `Bearer`, with a token.
+    Bearer(SecretRef),
+    /// `Basic`, with a user and a password.
+    Basic {
+        /// The user.
+        user: HeaderText,
+        /// The password.
+        password: SecretRef,
+    },
 }
 
 /// Where the expected SHA-256 of a download stands.

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::definition::Dataset;
-use crate::engine::Run;
+use crate::engine::{Retry, Run};
 use crate::error::{Error, chain};
 use crate::formats::pipe::blocking;
-use crate::intake::download::{Candidate, Refused, UpstreamAnswer};
+use crate::intake::download::{Candidate, Refused, UpstreamAnswer, old_enough_at};
 use crate::intake::inspect::{Proven, inspect};
 use crate::names::{DatasetName, Digest};
 use crate::ports::{SourceError, Stage, UpstreamFacts};
@@ -88,7 +88,17 @@ impl Ledger {
     }
 
     fn note(&mut self, name: &DatasetName, state: DatasetState, upstream: Option<UpstreamFacts>) {
-        self.datasets.push(DatasetReport { name: name.clone(), state, upstream });
+        self.datasets.push(DatasetReport {
+            name: name.clone(),
+            state,
+            upstream,
+            waits_until: None,
+        });
+    }
+
+    fn wait(&mut self, name: &DatasetName, until: Timestamp, upstream: Option<UpstreamFacts>) {
+        let (name, state) = (name.clone(), DatasetState::Waiting);
+        self.datasets.push(DatasetReport { name, state, upstream, waits_until: Some(until) });
     }
 }
 
@@ -97,6 +107,7 @@ pub(crate) struct Baseline<'a> {
     pub(crate) run: &'a Run<'a>,
     pub(crate) head: &'a Head,
     pub(crate) live: Option<&'a Release>,
+    pub(crate) retry: Retry,
 }
 
 /// Inspects every candidate, and sorts everything that came.
@@ -109,6 +120,7 @@ pub(crate) async fn gather(
         let ledger = &mut brought.ledger;
         match pulled {
             UpstreamAnswer::Unchanged => ledger.note(&dataset.name, DatasetState::Unchanged, None),
+            UpstreamAnswer::Young(until) => ledger.wait(&dataset.name, until, None),
             UpstreamAnswer::Failed(source) => baseline.fail(dataset, source, ledger),
             UpstreamAnswer::Refused(refused) => baseline.refuse(dataset, refused, None, ledger),
             UpstreamAnswer::Fresh(candidate) => {
@@ -121,14 +133,15 @@ pub(crate) async fn gather(
     Ok(brought)
 }
 
-/// Datasets of one group are released together: new data waits while that of another one is not good. It is not
+/// Datasets of one group are released together: new data waits while that of another one is not good, or young. It is not
 /// remembered, so the next run asks for it again.
 fn hold_groups(datasets: &[Dataset], brought: &mut Brought) {
     let Brought { proven, ledger } = brought;
     let states: BTreeMap<&DatasetName, DatasetState> =
         ledger.datasets.iter().map(|report| (&report.name, report.state)).collect();
     let is_bad = |name: &DatasetName| {
-        matches!(states.get(name), Some(DatasetState::Rejected | DatasetState::Failed))
+        use DatasetState::{Failed, Rejected, Waiting};
+        matches!(states.get(name), Some(Rejected | Failed | Waiting))
     };
     let bad: BTreeSet<&String> = datasets
         .iter()
@@ -184,10 +197,37 @@ impl Baseline<'_> {
             self.refuse(&dataset, Refused { problems, seen: Some(seen) }, upstream, ledger);
             return Ok(None);
         }
+        if let Some((made, until)) = self.young(&dataset, &proven, &seen.digest) {
+            ledger.wait(&dataset.name, until, upstream);
+            let seen = SeenUpstream { young_since: Some(made), ..seen };
+            ledger.lessons.seen.push((dataset.name.clone(), seen));
+            return Ok(None);
+        }
         ledger.note(&dataset.name, DatasetState::New, upstream);
         ledger.lessons.accepted.push((dataset.name.clone(), seen));
         ledger.problems.extend(inspected.problems);
         Ok(Some(proven))
+    }
+
+    /// Returns when a build was made, and until when it waits, where it is too young. One that does not say when it was
+    /// made counts from the day that it was first seen.
+    fn young(
+        &self,
+        dataset: &Dataset,
+        proven: &Proven,
+        digest: &Digest,
+    ) -> Option<(Timestamp, Timestamp)> {
+        if self.retry == Retry::Young {
+            return None;
+        }
+        let before = self.head.upstream(&dataset.name).filter(|seen| seen.digest == *digest);
+        let live = self.live.and_then(|release| release.snapshot(&dataset.name));
+        let is_live = live.is_some_and(|live| live.digest == *digest);
+        let now = self.now();
+        let made = before.and_then(|seen| seen.young_since).or(proven.snapshot().built);
+        let made = made.unwrap_or(now).min(now);
+        let until = old_enough_at(dataset, made).filter(|until| !is_live && now < *until)?;
+        Some((made, until))
     }
 
     fn fail(&self, dataset: &Dataset, source: SourceError, ledger: &mut Ledger) {

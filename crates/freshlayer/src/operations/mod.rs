@@ -19,7 +19,7 @@ pub use history::{History, HistoryLine, RolloutLine, RolloutState, history, jour
 pub use pin::{Pinned, pin, unpin};
 pub use prune::{Kept, Prune, Pruned, PrunedRelease, Stays, prune};
 pub use pull::{Pulled, Which, pull, pull_version};
-pub use refresh::{Retry, advance, refresh};
+pub use refresh::{advance, refresh};
 pub use rollback::{Back, WayBack, rollback, way_back};
 pub use status::{LayerStatus, status};
 pub use verify::{Check, Verified, verify};

@@ -1,7 +1,7 @@
 //! The whole refresh of one layer, on one screen.
 
 use crate::definition::Definition;
-use crate::engine::{Engine, Run};
+use crate::engine::{Engine, Retry, Run};
 use crate::error::{Error, chain};
 use crate::intake::download::{Downloaded, UpstreamAnswer, download};
 use crate::intake::gather::{Accepted, Baseline, Brought, gather};
@@ -13,15 +13,6 @@ use crate::release::recover::zip_of;
 use crate::report::{Outcome, Report, Why};
 use crate::rollout::{Converge, Outset, busy};
 use crate::state::{LayerZip, Leased, Ordered, Release, Session, Work};
-
-/// Whether data that was rejected before is tried again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Retry {
-    /// Only once the upstream or the expectations change.
-    OnChange,
-    /// Now: a person asks for it.
-    Now,
-}
 
 /// Brings one layer up to date: downloads what is new, proves it, packages it, publishes it, and moves the
 /// consumers. Says what it did and why; an error is an outcome of the report, too.
@@ -88,12 +79,12 @@ async fn refresh_layer(
         session.order(|head| Ok(head.forget_rejections())).await?;
     }
     let folder = run.engine.run_folder()?;
-    let pulled = match download(&run, session, folder.path()).await? {
+    let pulled = match download(&run, session, folder.path(), retry).await? {
         Downloaded::Answers(pulled) => pulled,
         Downloaded::Busy(lease) => return Ok(busy(&run.definition.layer, &lease)),
     };
     let (live, stored) = base(&run, session, &pulled).await?;
-    let baseline = Baseline { run: &run, head: session.head(), live: live.as_ref() };
+    let baseline = Baseline { run: &run, head: session.head(), live: live.as_ref(), retry };
     let Brought { proven, ledger } = gather(&baseline, pulled).await?;
     outset.ledger = ledger;
 

@@ -6,6 +6,7 @@ mod events;
 mod fleet;
 mod regions;
 mod registry;
+mod secrets;
 mod source;
 mod store;
 
@@ -21,6 +22,7 @@ pub use regions::{Region, Regions};
 pub use registry::{
     LayerVersion, ListedVersion, Located, Promotion, Publication, Registry, Signature,
 };
+pub use secrets::{Secret, SecretError, Secrets};
 pub use source::{
     Body, ExpectedChecksum, Fetch, Request, Source, SourceError, UpstreamFacts, Validators,
 };

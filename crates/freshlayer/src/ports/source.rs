@@ -51,9 +51,12 @@ pub struct Validators {
     /// HTTP's `Last-Modified`, as it came; a file's size and time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_modified: Option<String>,
-    /// The MD5 and date by which MaxMind names a build.
+    /// The MD5 and date by which MaxMind names a build; an object's version; the ARN of a layer version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build: Option<String>,
+    /// The mirror that gave all this, as the definition writes it; absent for the source's own address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
 }
 
 impl Validators {
@@ -78,6 +81,7 @@ pub struct UpstreamFacts {
 }
 
 /// A source's answer.
+#[expect(clippy::large_enum_variant, reason = "there is one per download")]
 pub enum Fetch {
     /// The upstream still has what the validators name.
     Unchanged,
@@ -104,6 +108,13 @@ pub struct Body {
 pub enum ExpectedChecksum {
     /// SHA-256 of the body as it is transferred.
     TransferSha256(Digest),
+    /// A signature of minisign of the body as it is transferred.
+    Minisign {
+        /// The public key, in base64.
+        key: String,
+        /// The signature file's text.
+        signature: String,
+    },
     /// MD5 of the one extracted file, in hex.
     ExtractedMd5(String),
 }

@@ -48,6 +48,8 @@ codes! {
     DownloadTooLarge = "download-too-large",
     /// A checksum that the upstream or the definition states differs.
     ChecksumMismatch = "checksum-mismatch",
+    /// The download is not signed by `source.minisign_key`.
+    Signature = "signature",
     /// A gz, zst, xz, tar or zip cannot be read to its end.
     ContainerCorrupt = "container-corrupt",
     /// Unpacking exceeds a bound on bytes or on expansion.

@@ -82,6 +82,10 @@ pub struct DatasetReport {
     /// Where it comes from, where something was downloaded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream: Option<UpstreamFacts>,
+    /// Until when a good build waits that is too young to be released.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub waits_until: Option<Timestamp>,
 }
 
 /// What the upstream had.
@@ -92,7 +96,7 @@ pub enum DatasetState {
     Unchanged,
     /// New data, which is good.
     New,
-    /// New data, which is good and waits for the others of its group.
+    /// New data, which is good and waits: for the others of its group, or until it is old enough.
     Waiting,
     /// A new download with the same content as the live release.
     SameContent,

@@ -112,8 +112,17 @@ pub(crate) struct Facts<'a> {
 type Rule = fn(&Facts<'_>) -> Option<Outcome>;
 
 /// The rules, in their rank.
-const RANKED: [Rule; 8] =
-    [upstream_failed, place_failed, frozen, still_rolled_back, bad_data, unmoved, ordered, changed];
+const RANKED: [Rule; 9] = [
+    upstream_failed,
+    place_failed,
+    frozen,
+    still_rolled_back,
+    bad_data,
+    unmoved,
+    ordered,
+    changed,
+    young,
+];
 
 /// Says how a run ended.
 pub(crate) fn outcome(facts: &Facts<'_>) -> Outcome {
@@ -189,6 +198,12 @@ fn unmoved(facts: &Facts<'_>) -> Option<Outcome> {
 
 fn ordered(facts: &Facts<'_>) -> Option<Outcome> {
     facts.order.clone().map(Outcome::held)
+}
+
+fn young(facts: &Facts<'_>) -> Option<Outcome> {
+    let waiting = facts.datasets.iter().filter_map(|one| Some((one.waits_until?, &one.name)));
+    let (until, dataset) = waiting.min()?;
+    Some(Outcome::unchanged(Why::Young { dataset: dataset.clone(), until }))
 }
 
 fn changed(facts: &Facts<'_>) -> Option<Outcome> {

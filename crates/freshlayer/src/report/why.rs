@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::definition::Architecture;
-use crate::names::LayerVersionArn;
+use crate::names::{DatasetName, LayerVersionArn};
 
 /// A reason with its wording.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -38,6 +38,14 @@ impl fmt::Display for Reason {
 pub enum Why {
     /// Nothing is new, and no function had to move.
     NothingNew,
+    /// A new build is good, and too young to be released.
+    Young {
+        /// The dataset.
+        dataset: DatasetName,
+        /// Until when it waits.
+        #[schemars(with = "String")]
+        until: Timestamp,
+    },
     /// A new release.
     Released {
         /// Its number.

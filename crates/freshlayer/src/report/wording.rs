@@ -6,11 +6,13 @@ use jiff::Timestamp;
 
 use super::Why;
 use crate::definition::Architecture;
+use crate::names::DatasetName;
 
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NothingNew => f.write_str("nothing new"),
+            Self::Young { dataset, until } => f.write_str(&young(dataset, *until)),
             Self::Released { release, version, moved, functions } => {
                 write!(f, "release {release}, version {version}; {}", moved_of(*moved, *functions))
             }
@@ -173,6 +175,14 @@ impl Why {
 /// Writes a time to the minute, in UTC.
 pub fn minute(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+fn young(dataset: &DatasetName, until: Timestamp) -> String {
+    format!(
+        "nothing new to release: the new build of {dataset} is younger than `expect.min_age_hours` and waits until {}; \
+         `freshlayer refresh --now` does not wait",
+        minute(until)
+    )
 }
 
 fn said(by: &str, reason: Option<&str>) -> String {

@@ -85,6 +85,9 @@ pub struct SeenUpstream {
     pub validators: Validators,
     /// The snapshot's digest, or the download's where nothing could be extracted.
     pub digest: Digest,
+    /// When the build was made, where it is too young to be released.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub young_since: Option<Timestamp>,
 }
 
 /// A verdict: why a digest is not released.

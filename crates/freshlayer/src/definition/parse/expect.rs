@@ -40,6 +40,7 @@ impl Parser<'_> {
             drift_percent_max: raw.drift_percent_max,
             older_build: raw.older_build,
             build_age_days_max: raw.build_age_days_max,
+            min_age_hours: raw.min_age_hours.unwrap_or_default(),
         }
     }
 

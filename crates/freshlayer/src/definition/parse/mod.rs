@@ -1,7 +1,9 @@
 //! From the raw TOML to newtypes. Every problem of a file is found in one pass.
 
+mod aws;
 mod destinations;
 mod expect;
+mod https;
 mod source;
 
 use std::collections::BTreeSet;
@@ -168,7 +170,10 @@ impl Parser<'_> {
             self.problem(&["dataset", at, "path"], message);
         }
         let source = self.source(at, format, &raw.source);
-        let expect = self.expect(at, format, &raw.expect, limits);
+        let mut expect = self.expect(at, format, &raw.expect, limits);
+        if let (None, Some(source)) = (raw.expect.min_age_hours, &source) {
+            expect.min_age_hours = source.origin.min_age_hours();
+        }
         let spec = self.format_spec(at, format, mode, raw.expect);
         let (name, group) = (name?, raw.group);
         Some(Dataset { name, path: path?, source: source?, spec: spec?, expect, group })

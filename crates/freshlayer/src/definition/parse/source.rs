@@ -8,12 +8,11 @@ use url::Url;
 use super::super::expand::{expand, literal};
 use super::super::raw::{PlainHttp, RawSource};
 use super::super::source::{
-    ChecksumSpec, Globs, Origin, Select, SourceSpec, SourceUrl, is_loopback,
+    ChecksumSpec, Globs, MAXMIND_HOST, Origin, Select, SourceSpec, SourceUrl, is_loopback,
 };
 use super::Parser;
+use super::aws::layer;
 use crate::names::Digest;
-
-const MAXMIND_HOST: &str = "https://updates.maxmind.com";
 
 /// Stands for a value whose problem is noted.
 struct Noted;
@@ -25,17 +24,24 @@ impl Parser<'_> {
         format: Format,
         raw: &RawSource,
     ) -> Option<SourceSpec> {
-        let given = [raw.https.is_some(), raw.maxmind.is_some(), raw.file.is_some()];
+        let given = [
+            raw.https.is_some(),
+            raw.maxmind.is_some(),
+            raw.s3.is_some(),
+            raw.layer.is_some(),
+            raw.file.is_some(),
+        ];
         if given.into_iter().filter(|given| *given).count() != 1 {
-            let message = "expected exactly one of `https`, `maxmind` and `file`";
+            let message = "expected exactly one of `https`, `maxmind`, `s3`, `layer` and `file`";
             self.problem(&["dataset", at, "source"], message);
             return None;
         }
+        self.only_with_https(at, raw);
+        self.only_with_aws(at, raw);
         let checksum = self.checksum(at, raw);
         let select = self.select(at, format, raw);
         let origin = if let Some(text) = &raw.https {
-            let url = self.url(&["dataset", at, "source", "https"], text, raw.plain_http)?;
-            Origin::Https { url, plain_http: raw.plain_http }
+            Origin::Https(self.https(at, text, raw)?)
         } else if let Some(edition) = &raw.maxmind {
             let host = raw.host.as_deref().unwrap_or(MAXMIND_HOST);
             let host = self.url(&["dataset", at, "source", "host"], host, raw.plain_http)?;
@@ -48,6 +54,10 @@ impl Parser<'_> {
                 self.problem(&["dataset", at, "source"], message);
             }
             Origin::Maxmind { edition: edition.clone(), host }
+        } else if let Some(text) = &raw.s3 {
+            self.s3(at, text, raw.region.as_deref())?
+        } else if let Some(arn) = &raw.layer {
+            self.noted(&["dataset", at, "source", "layer"], layer(arn))?
         } else {
             let path = expand(raw.file.as_deref().unwrap_or_default(), self.variables);
             let path = self.noted(&["dataset", at, "source", "file"], path)?;
@@ -103,7 +113,12 @@ impl Parser<'_> {
         Some(Select { globs, strip_components: raw.strip_components })
     }
 
-    fn url(&mut self, path: &[&str], template: &str, plain: PlainHttp) -> Option<SourceUrl> {
+    pub(super) fn url(
+        &mut self,
+        path: &[&str],
+        template: &str,
+        plain: PlainHttp,
+    ) -> Option<SourceUrl> {
         let expanded = expand(template, self.variables);
         let expanded = self.noted(path, expanded)?;
         let url = Url::parse(&expanded).map_err(|error| format!("expected an address: {error}"));
@@ -128,7 +143,7 @@ impl Parser<'_> {
     }
 }
 
-fn has_credentials(url: &Url) -> bool {
+pub(super) fn has_credentials(url: &Url) -> bool {
     !url.username().is_empty() || url.password().is_some()
 }
 

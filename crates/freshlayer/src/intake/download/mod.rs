@@ -1,18 +1,23 @@
 //! From a definition to files on disk: ask each upstream, take what is new, unpack it.
 
-mod stream;
+mod body;
+mod signature;
 
 use std::path::Path;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use sha2::Digest as _;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use signature::unsigned;
+
 use crate::definition::{Dataset, Origin};
-use crate::engine::{Engine, Run};
+use crate::engine::{Engine, Retry, Run};
 use crate::error::Error;
 use crate::formats::pipe::blocking;
 use crate::intake::extract::{ExtraDigest, Staged, StagedFile, extract};
@@ -25,10 +30,15 @@ use crate::problem::{Code, Problem};
 use crate::progress::Meter;
 use crate::state::{Head, Lease, Leased, SeenUpstream, Session, Work};
 
+/// How many upstreams of a layer are asked at once, and how many bodies are on their way: more of them share one line.
+const AT_ONCE: usize = 4;
+
 /// What one upstream gave.
 pub(crate) enum UpstreamAnswer {
     /// What the live release has already.
     Unchanged,
+    /// A build that was seen before, and waits until a time.
+    Young(Timestamp),
     /// Something that is already known to be bad, now or in an earlier run.
     Refused(Refused),
     /// New files.
@@ -64,47 +74,92 @@ pub(crate) enum Downloaded {
     Busy(Lease),
 }
 
-/// Asks every upstream of a layer. The lease is taken when the first one has something new, and not before:
+/// Asks the upstreams of a layer side by side. The lease is taken when the first one has something new, and not before:
 /// a run that finds nothing new writes nothing.
 pub(crate) async fn download(
     run: &Run<'_>,
     session: &mut Session<'_>,
     folder: &Path,
+    retry: Retry,
 ) -> Result<Downloaded, Error> {
-    let Run { engine, definition, .. } = *run;
-    let mut pulled = Vec::new();
-    for dataset in &definition.datasets {
+    let intake = Intake {
+        run,
+        retry,
+        folder,
+        session: Mutex::new(session),
+        counted: Mutex::default(),
+        unpacking: Mutex::default(),
+    };
+    let asked: Vec<_> = run.definition.datasets.iter().map(|one| intake.bring(one)).collect();
+    match stream::iter(asked).buffered(AT_ONCE).try_collect().await {
+        Ok(answers) => Ok(Downloaded::Answers(answers)),
+        Err(Stopped::Busy(lease)) => Ok(Downloaded::Busy(lease)),
+        Err(Stopped::Error(error)) => Err(error),
+    }
+}
+
+/// What the datasets of one layer share while they are brought in.
+struct Intake<'a, 's> {
+    run: &'a Run<'a>,
+    retry: Retry,
+    folder: &'a Path,
+    session: Mutex<&'a mut Session<'s>>,
+    /// Held from the look at a day's count until the download is counted, so that no two take the last one.
+    counted: Mutex<()>,
+    /// One body is unpacked at a time: that takes memory and a core, and no upstream waits for it.
+    unpacking: Mutex<()>,
+}
+
+/// Why the whole intake ends.
+enum Stopped {
+    Busy(Lease),
+    Error(Error),
+}
+
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl Intake<'_, '_> {
+    async fn bring(&self, dataset: &Dataset) -> Result<UpstreamAnswer, Stopped> {
+        let Run { engine, definition, .. } = *self.run;
         let limits = &definition.limits;
-        if let Some(error) = spent(session.head(), dataset, limits, engine.ports.clock.now()) {
-            pulled.push(UpstreamAnswer::Failed(error));
-            continue;
+        let counting = if is_counted(dataset) { Some(self.counted.lock().await) } else { None };
+        let head = self.session.lock().await.head().clone();
+        let now = engine.ports.clock.now();
+        if let Some(error) = spent(&head, dataset, limits, now) {
+            return Ok(UpstreamAnswer::Failed(error));
         }
-        let known = known(session.head(), dataset, limits);
+        let waits = waits_until(&head, dataset, now).filter(|_| self.retry != Retry::Young);
+        let known = known(&head, dataset, limits, waits);
         let request = Request { source: &dataset.source, known: known.as_ref(), limits };
         let end = Instant::now() + time_left(engine, limits);
         let body = match ask(engine, request, end).await {
             Ok(Fetch::Body(body)) => body,
-            Ok(Fetch::Unchanged) => {
-                pulled.push(unchanged(session.head(), dataset, limits));
-                continue;
-            }
-            Err(error) => {
-                pulled.push(UpstreamAnswer::Failed(error));
-                continue;
-            }
+            Ok(Fetch::Unchanged) => return Ok(unchanged(&head, dataset, limits, waits)),
+            Err(error) => return Ok(UpstreamAnswer::Failed(error)),
         };
+        let head = self.take(dataset).await?;
+        drop(counting);
+        let (folder, unpacking) = (self.folder.join(dataset.name.as_str()), &self.unpacking);
+        let pull = Pull { run: self.run, dataset, limits, folder: &folder, end, unpacking };
+        Ok(pull.pull(body, &head).await?)
+    }
+
+    /// Takes the lease and counts the download; returns the head as it is then.
+    async fn take(&self, dataset: &Dataset) -> Result<Head, Stopped> {
+        let mut session = self.session.lock().await;
         if let Leased::Theirs(lease) = session.lease(Work::Preparing).await? {
-            return Ok(Downloaded::Busy(lease));
+            return Err(Stopped::Busy(lease));
         }
         if is_counted(dataset) {
-            let day = day_of(engine.ports.clock.now());
+            let day = day_of(self.run.engine.ports.clock.now());
             session.change(|head| head.count_download(day)).await?;
         }
-        let folder = folder.join(dataset.name.as_str());
-        let pull = Pull { run, dataset, limits, folder: &folder, end };
-        pulled.push(pull.pull(body, session.head()).await?);
+        Ok(session.head().clone())
     }
-    Ok(Downloaded::Answers(pulled))
 }
 
 /// A daily limit that was reached holds until the day is over, in later runs, too: another try would count. So does the
@@ -153,7 +208,12 @@ async fn ask(engine: &Engine, request: Request<'_>, end: Instant) -> Result<Fetc
 }
 
 /// Returns the validators to ask with: only where "unchanged" would mean that nothing is to be downloaded.
-fn known(head: &Head, dataset: &Dataset, limits: &Limits) -> Option<Validators> {
+fn known(
+    head: &Head,
+    dataset: &Dataset,
+    limits: &Limits,
+    waits: Option<Timestamp>,
+) -> Option<Validators> {
     let seen = head.upstream(&dataset.name)?;
     let same_source = seen.fingerprint == dataset.source_fingerprint();
     let serving = head.outline().and_then(|outline| outline.snapshot(&dataset.name));
@@ -161,8 +221,25 @@ fn known(head: &Head, dataset: &Dataset, limits: &Limits) -> Option<Validators> 
     let stored = head.unpublished().and_then(|stored| stored.digests.get(&dataset.name));
     let stored = stored == Some(&seen.digest);
     let refused = refusal(head, dataset, limits, &seen.digest).is_some();
-    let usable = same_source && (serving || stored || refused) && !seen.validators.is_empty();
+    let usable = same_source
+        && (serving || stored || refused || waits.is_some())
+        && !seen.validators.is_empty();
     usable.then(|| seen.validators.clone())
+}
+
+/// Returns until when the build that was seen last is too young to be released.
+fn waits_until(head: &Head, dataset: &Dataset, now: Timestamp) -> Option<Timestamp> {
+    let made = head.upstream(&dataset.name)?.young_since?;
+    old_enough_at(dataset, made).filter(|until| now < *until)
+}
+
+/// Returns when a build is old enough for a release, where the definition waits for that.
+pub(crate) fn old_enough_at(dataset: &Dataset, made: Timestamp) -> Option<Timestamp> {
+    let hours = dataset.expect.min_age_hours;
+    (hours > 0).then(|| {
+        let wait = SignedDuration::from_hours(i64::from(hours));
+        made.saturating_add(wait).unwrap_or(Timestamp::MAX)
+    })
 }
 
 fn refusal(
@@ -174,11 +251,17 @@ fn refusal(
     head.refusal(&dataset.name, &dataset.verdict_fingerprint(limits), digest)
 }
 
-fn unchanged(head: &Head, dataset: &Dataset, limits: &Limits) -> UpstreamAnswer {
+fn unchanged(
+    head: &Head,
+    dataset: &Dataset,
+    limits: &Limits,
+    waits: Option<Timestamp>,
+) -> UpstreamAnswer {
     let seen = head.upstream(&dataset.name);
-    match seen.and_then(|seen| refusal(head, dataset, limits, &seen.digest)) {
-        Some(problems) => UpstreamAnswer::Refused(Refused { problems, seen: None }),
-        None => UpstreamAnswer::Unchanged,
+    match (seen.and_then(|seen| refusal(head, dataset, limits, &seen.digest)), waits) {
+        (Some(problems), _) => UpstreamAnswer::Refused(Refused { problems, seen: None }),
+        (None, Some(until)) => UpstreamAnswer::Young(until),
+        (None, None) => UpstreamAnswer::Unchanged,
     }
 }
 
@@ -189,6 +272,7 @@ struct Pull<'a> {
     limits: &'a Limits,
     folder: &'a Path,
     end: Instant,
+    unpacking: &'a Mutex<()>,
 }
 
 impl Pull<'_> {
@@ -197,16 +281,20 @@ impl Pull<'_> {
         let (validators, facts) = (body.validators.clone(), body.facts.clone());
         let checksums = body.checksums.clone();
         let body = match self.transfer(body).await? {
-            stream::Streamed::Whole(body) => body,
-            stream::Streamed::TooLarge(problem) => return Ok(self.refused(vec![problem], None)),
-            stream::Streamed::Broken(error) => return Ok(UpstreamAnswer::Failed(error)),
+            body::Streamed::Whole(body) => body,
+            body::Streamed::TooLarge(problem) => return Ok(self.refused(vec![problem], None)),
+            body::Streamed::Broken(error) => return Ok(UpstreamAnswer::Failed(error)),
         };
         let seen = |digest: &Digest| SeenUpstream {
             fingerprint: self.dataset.source_fingerprint(),
             validators: validators.clone(),
             digest: digest.clone(),
+            young_since: None,
         };
         if let Some(problem) = transfer_mismatch(&checksums, &body) {
+            return Ok(self.refused(vec![problem], None));
+        }
+        if let Some(problem) = unsigned(&checksums, &body).await? {
             return Ok(self.refused(vec![problem], None));
         }
         if let Some(known) = refusal(head, self.dataset, self.limits, &body.sha256) {
@@ -233,13 +321,13 @@ impl Pull<'_> {
         })))
     }
 
-    async fn transfer(&self, body: Body) -> Result<stream::Streamed, Error> {
+    async fn transfer(&self, body: Body) -> Result<body::Streamed, Error> {
         let name = self.dataset.name.as_str();
         let running = self.run.stages.start(Stage::Download, name, body.length_bytes);
         let meter = running.meter();
         let file = self.folder.join("body");
-        let streamed = stream::to_file(body, self.limits, self.end, &file, &meter).await?;
-        if let stream::Streamed::Whole(body) = &streamed {
+        let streamed = body::to_file(body, self.limits, self.end, &file, &meter).await?;
+        if let body::Streamed::Whole(body) = &streamed {
             running.done(body.size_bytes);
         }
         Ok(streamed)
@@ -250,6 +338,7 @@ impl Pull<'_> {
         body: &Staged,
         checksums: &[ExpectedChecksum],
     ) -> Result<Result<Vec<StagedFile>, Vec<Problem>>, Error> {
+        let _alone = self.unpacking.lock().await;
         let running = self.run.stages.start(Stage::Extract, self.dataset.name.as_str(), None);
         let meter: Meter = running.meter();
         let md5 = checksums.iter().any(|c| matches!(c, ExpectedChecksum::ExtractedMd5(_)));
@@ -288,7 +377,7 @@ fn extracted_mismatch(checksums: &[ExpectedChecksum], files: &[StagedFile]) -> O
             (*expected != found)
                 .then(|| Problem::fail(Code::ChecksumMismatch, expected_text, found))
         }
-        ExpectedChecksum::TransferSha256(_) => None,
+        ExpectedChecksum::TransferSha256(_) | ExpectedChecksum::Minisign { .. } => None,
     })
 }
 

@@ -94,7 +94,12 @@ mod tests {
         Candidate {
             dataset,
             files: vec![staged],
-            seen: SeenUpstream { fingerprint, validators, digest: sha256.clone() },
+            seen: SeenUpstream {
+                fingerprint,
+                validators,
+                digest: sha256.clone(),
+                young_since: None,
+            },
             digest: sha256,
             upstream: UpstreamFacts { url: String::new(), etag: None, last_modified: None },
             fetched: Timestamp::UNIX_EPOCH,
