@@ -1,7 +1,6 @@
 //! Builds the bodies of the damage cases: what an upstream brings instead of good data.
 
 use std::io::Write;
-use std::ops::Range;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -95,19 +94,7 @@ pub fn body(case: &str) -> Option<Vec<u8>> {
             body[at] = 0xff;
             Some(body)
         }
-        "mmdb-tree-page-repeated" => Some(paged(&mmdb, |pages, tree, _| {
-            pages.copy_within(tree.start..tree.start + PAGE, tree.start + 3 * PAGE);
-        })),
-        "mmdb-tree-page-zeroed" => Some(paged(&mmdb, |pages, tree, _| {
-            pages[tree.start + 2 * PAGE..tree.start + 3 * PAGE].fill(0);
-        })),
-        "mmdb-data-page-zeroed" => Some(paged(&mmdb, |pages, _, data| {
-            pages[data.start + 2 * PAGE..data.start + 3 * PAGE].fill(0);
-        })),
-        "mmdb-data-pages-exchanged" => Some(paged(&mmdb, |pages, _, data| {
-            let (first, second) = pages[data.start..].split_at_mut(4 * PAGE);
-            first[..PAGE].swap_with_slice(&mut second[..PAGE]);
-        })),
+        case if case.starts_with("mmdb-sector") => Some(paged(&mmdb, case)),
         "mmdb-shrunk" => Some(Mmdb { networks: 100, ..mmdb }.bytes()),
         "mmdb-truncated" => Some(truncated(&database)),
         "mmdb-uint16-geoname-id" => Some(Mmdb { geoname_id: GeonameId::Uint16, ..mmdb }.bytes()),
@@ -216,17 +203,26 @@ fn find(bytes: &[u8], text: &[u8]) -> Option<usize> {
 }
 
 /// A sector of a disk: so many bytes are overwritten, zeroed or moved together.
-const PAGE: usize = 512;
+const SECTOR: usize = 512;
 
-/// Writes a larger database and damages it, given where its tree and its data lie.
-fn paged(mmdb: &Mmdb, damage: impl FnOnce(&mut [u8], Range<usize>, Range<usize>)) -> Vec<u8> {
+/// Writes a larger database and damages one sector of its tree or of its data.
+fn paged(mmdb: &Mmdb, case: &str) -> Vec<u8> {
     let mut body = Mmdb { networks: 700, ..mmdb.clone() }.bytes();
     let reader = freshlayer_reader::maxminddb::Reader::from_source(&body).expect("a database");
-    let tree =
-        reader.metadata().node_count as usize * usize::from(reader.metadata().record_size) / 4;
+    let metadata = reader.metadata();
+    let tree = metadata.node_count as usize * usize::from(metadata.record_size) / 4;
     let end = find(&body, b"\xab\xcd\xefMaxMind.com").expect("its marker");
-    assert!(tree > 4 * PAGE && end - tree > 6 * PAGE, "a tree of {tree} bytes in {end}");
-    damage(&mut body, 0..tree, tree + 16..end);
+    assert!(tree > 4 * SECTOR && end - tree > 6 * SECTOR, "a tree of {tree} bytes in {end}");
+    let data = tree + 16;
+    match case {
+        "mmdb-sector-of-tree-repeated" => body.copy_within(..SECTOR, 3 * SECTOR),
+        "mmdb-sector-of-tree-zeroed" => body[2 * SECTOR..3 * SECTOR].fill(0),
+        "mmdb-sector-of-data-zeroed" => body[data + 2 * SECTOR..data + 3 * SECTOR].fill(0),
+        _ => {
+            let (first, second) = body[data..].split_at_mut(4 * SECTOR);
+            first[..SECTOR].swap_with_slice(&mut second[..SECTOR]);
+        }
+    }
     body
 }
 

@@ -21,6 +21,7 @@ pub mod databases;
 #[cfg(feature = "aws")]
 pub mod emulator;
 #[cfg(feature = "aws")]
+pub mod places;
 pub mod rie;
 pub mod sandbox;
 #[cfg(feature = "aws")]

@@ -21,6 +21,7 @@ mod definitions;
 mod docs;
 mod doctor;
 mod download;
+mod drift;
 mod lambda;
 mod orders;
 mod orders_midway;

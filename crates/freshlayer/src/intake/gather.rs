@@ -1,6 +1,7 @@
 //! Judges what the upstreams gave. What is bad does not hold back what is good.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -9,7 +10,7 @@ use crate::engine::{Retry, Run};
 use crate::error::{Error, chain};
 use crate::formats::pipe::blocking;
 use crate::intake::download::{Candidate, Refused, UpstreamAnswer, old_enough_at};
-use crate::intake::inspect::{Proven, inspect};
+use crate::intake::inspect::{Live, Proven, inspect};
 use crate::names::{DatasetName, Digest};
 use crate::ports::{SourceError, Stage, UpstreamFacts};
 use crate::problem::{Code, Problem};
@@ -107,6 +108,8 @@ pub(crate) struct Baseline<'a> {
     pub(crate) run: &'a Run<'a>,
     pub(crate) head: &'a Head,
     pub(crate) live: Option<&'a Release>,
+    /// The file of each live dataset that new data is compared with, or why it cannot be read.
+    pub(crate) files: BTreeMap<DatasetName, Result<PathBuf, String>>,
     pub(crate) retry: Retry,
 }
 
@@ -178,6 +181,8 @@ impl Baseline<'_> {
         let size_bytes = candidate.files.iter().map(|file| file.size_bytes).sum();
         let running = self.run.stages.start(Stage::Inspect, dataset.name.as_str(), None);
         let live = self.live.and_then(|release| release.snapshot(&dataset.name)).cloned();
+        let file = self.files.get(&dataset.name).cloned();
+        let live = live.map(|snapshot| Live { snapshot, file });
         let (limits, now) = (self.run.definition.limits.clone(), self.now());
         let inspected = blocking(move || inspect(candidate, live.as_ref(), &limits, now)).await?;
         running.done(size_bytes);

@@ -7,6 +7,7 @@ use crate::intake::download::{Downloaded, UpstreamAnswer, download};
 use crate::intake::gather::{Accepted, Baseline, Brought, gather};
 use crate::progress::Stages;
 use crate::release::foreign::foreign;
+use crate::release::live::live_files;
 use crate::release::make::{Base, Completion, complete, make_release, rearranged};
 use crate::release::publish::publish;
 use crate::release::recover::zip_of;
@@ -84,7 +85,8 @@ async fn refresh_layer(
         Downloaded::Busy(lease) => return Ok(busy(&run.definition.layer, &lease)),
     };
     let (live, stored) = base(&run, session, &pulled).await?;
-    let baseline = Baseline { run: &run, head: session.head(), live: live.as_ref(), retry };
+    let files = live_files(&run, session.head(), live.as_ref(), &pulled, folder.path()).await;
+    let baseline = Baseline { run: &run, head: session.head(), live: live.as_ref(), files, retry };
     let Brought { proven, ledger } = gather(&baseline, pulled).await?;
     outset.ledger = ledger;
 

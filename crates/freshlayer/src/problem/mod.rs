@@ -78,6 +78,18 @@ codes! {
     SizeBand = "size-band",
     /// The size or a count differs from the live release by more than the threshold.
     Drift = "drift",
+    /// Addresses that the live release has a record for have none.
+    CoverageLost = "coverage-lost",
+    /// Addresses are in another country than in the live release.
+    CountryChanged = "country-changed",
+    /// Addresses have lost a value of a field.
+    ValuesLost = "values-lost",
+    /// Addresses have another value of a field.
+    ValuesChanged = "values-changed",
+    /// Texts of a field have a shape of letters and digits that it never had.
+    ShapeNew = "shape-new",
+    /// The data of the live release cannot be read, so new data is not compared with it.
+    LiveUnread = "live-unread",
     /// The upstream built this before the live release.
     OlderBuild = "older-build",
     /// The upstream built this longer ago than `expect.build_age_days_max`.

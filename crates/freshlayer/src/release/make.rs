@@ -122,13 +122,13 @@ pub(crate) fn rearranged(definition: &Definition, newest: Option<&Outline>) -> b
 }
 
 /// Brings the zip of the release that is carried from to this machine, once per run.
-async fn base_zip(
+pub(super) async fn base_zip(
     run: &Run<'_>,
     head: &Head,
     newest: &Release,
     folder: &Path,
 ) -> Result<PathBuf, Error> {
-    let path = folder.join("base.zip");
+    let path = folder.join(format!("zip-{}", newest.seq));
     if path.exists() {
         return Ok(path);
     }

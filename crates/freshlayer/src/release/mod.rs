@@ -2,6 +2,7 @@
 
 pub(crate) mod catch_up;
 pub(crate) mod foreign;
+pub(crate) mod live;
 pub(crate) mod make;
 pub(crate) mod package;
 pub(crate) mod publish;

@@ -3,14 +3,18 @@
 //! Threats: a tree that points outside itself or into a circle; records that expand through pointers without
 //! end. Defence: the whole tree and every record are walked once, under a bound, with our own decoder.
 
+mod compare;
 mod decode;
 mod layout;
 mod shape;
+mod texts;
 mod tree;
 
+pub(crate) use compare::{Comparison, FieldChange, compare};
 pub use decode::Kind;
 pub(crate) use shape::{Shape, shape};
-pub(crate) use tree::read as read_tree;
+pub(crate) use texts::shapes;
+pub(crate) use tree::{Tree, read as read_tree};
 
 /// Where the metadata begins: the last occurrence of this, in the last 128 KiB of the file.
 /// Source: the MaxMind DB file format specification, version 2.0.

@@ -11,7 +11,7 @@ use super::layout::{self, Marks};
 
 /// Sixteen zero bytes stand between tree and data. Source: the format specification.
 const SEPARATOR_BYTES: usize = 16;
-/// IPv4 addresses stand below ::/96 in a tree of IPv6 addresses. Source: the same.
+/// IPv4 addresses stand below `::/96` in a tree of IPv6 addresses. Source: the same.
 const IPV4_PREFIX_BITS: usize = 96;
 
 /// A tree whose pointers all lead somewhere.
@@ -133,7 +133,40 @@ pub(crate) fn read<'a>(
     Ok(Tree { data, nodes, depth_max, starts, order, ipv4_root })
 }
 
+/// What one bit of an address leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Branch {
+    /// A node: the next bit decides.
+    Node(usize),
+    /// A record, by its offset in the data section.
+    Record(usize),
+    /// No record.
+    Nothing,
+}
+
 impl Tree<'_> {
+    pub(super) fn nodes_count(&self) -> usize {
+        self.nodes.count
+    }
+
+    pub(super) const ROOT: Branch = Branch::Node(0);
+
+    /// Returns what the two values of the next bit lead to. Where no bit is left to decide both lead to the same.
+    pub(super) fn below(&self, branch: Branch) -> [Branch; 2] {
+        let Branch::Node(node) = branch else { return [branch; 2] };
+        self.nodes.records(node).map(|record| match record.checked_sub(self.nodes.count) {
+            None => Branch::Node(record),
+            Some(0) => Branch::Nothing,
+            Some(behind) => Branch::Record(behind - SEPARATOR_BYTES),
+        })
+    }
+
+    /// Returns where the IPv4 addresses are.
+    pub(super) fn ipv4(&self) -> Branch {
+        let bits = if self.depth_max == 32 { 0 } else { IPV4_PREFIX_BITS };
+        (0..bits).fold(Self::ROOT, |branch, _| self.below(branch)[0])
+    }
+
     /// Cuts the records into parts; each lists the offset of each of its records once, in order.
     pub(crate) fn records(
         &self,

@@ -24,6 +24,12 @@ const OF_MMDB: &[Code] = &[
     Code::MmdbWork,
     Code::MmdbRecord,
     Code::MmdbFieldType,
+    Code::LiveUnread,
+    Code::CoverageLost,
+    Code::CountryChanged,
+    Code::ValuesLost,
+    Code::ValuesChanged,
+    Code::ShapeNew,
     Code::Probe,
 ];
 const OF_SQLITE: &[Code] = &[

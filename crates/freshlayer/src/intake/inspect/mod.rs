@@ -9,6 +9,8 @@ mod mmdb;
 mod proven;
 mod sqlite;
 
+use std::path::PathBuf;
+
 use jiff::{SignedDuration, Timestamp};
 
 pub(crate) use proven::{LayerFile, Proven};
@@ -20,6 +22,13 @@ use crate::intake::extract::StagedFile;
 use crate::limits::Limits;
 use crate::problem::{Code, GateReport, Level, Problem};
 use crate::state::{Profile, Snapshot};
+
+/// What serves of a dataset.
+pub(crate) struct Live {
+    pub(crate) snapshot: Snapshot,
+    /// Its file, where new data is compared with it address by address, or why that cannot be read.
+    pub(crate) file: Option<Result<PathBuf, String>>,
+}
 
 /// What inspection says of one candidate.
 pub(crate) struct Inspected {
@@ -42,10 +51,10 @@ struct Findings {
     rewritten: Option<StagedFile>,
 }
 
-/// Judges a candidate by its definition, and by the live snapshot of the same dataset.
+/// Judges a candidate by its definition, and by what serves of the same dataset.
 pub(crate) fn inspect(
     candidate: Candidate,
-    live: Option<&Snapshot>,
+    live: Option<&Live>,
     limits: &Limits,
     now: Timestamp,
 ) -> Result<Inspected, Error> {
@@ -54,7 +63,7 @@ pub(crate) fn inspect(
     sizes(&candidate, size_bytes, limits, &mut gates);
     let mut findings = match &candidate.files[..] {
         _ if size_bytes == 0 => Findings::default(),
-        files => by_format(&candidate, files, limits, &mut gates)?,
+        files => by_format(&candidate, files, live, limits, &mut gates)?,
     };
     let tomorrow = now.saturating_add(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MAX);
     if let Some(built) = findings.built {
@@ -63,6 +72,7 @@ pub(crate) fn inspect(
     // A server's clock may be wrong; the data's own word counts more.
     let changed = candidate.upstream.last_modified.filter(|changed| *changed <= tomorrow);
     findings.built = findings.built.or(changed);
+    let live = live.map(|live| &live.snapshot);
     findings.profile.counts.insert("bytes".to_owned(), size_bytes);
     if let Some(built) = findings.built {
         age(&candidate, built, live, now, &mut gates);
@@ -82,6 +92,7 @@ pub(crate) fn inspect(
 fn by_format(
     candidate: &Candidate,
     files: &[StagedFile],
+    live: Option<&Live>,
     limits: &Limits,
     gates: &mut GateReport,
 ) -> Result<Findings, Error> {
@@ -91,6 +102,7 @@ fn by_format(
                 database_type: database_type.as_deref(),
                 nodes_min: *nodes_min,
                 probes,
+                live: live.and_then(|live| live.file.as_ref()),
             };
             mmdb::inspect(&expect, file, limits, gates)
         }

@@ -5,8 +5,11 @@
 //! `maxminddb::Reader::verify` is not enough: it refuses working databases whose description is empty, and passes
 //! a `geoname_id` that no typed reader can take.
 
+mod drift;
 mod maxmind_types;
 mod probe;
+
+use std::path::PathBuf;
 
 use freshlayer_reader::{map_file, maxminddb};
 use jiff::Timestamp;
@@ -16,7 +19,7 @@ use super::Findings;
 use crate::definition::MmdbProbe;
 use crate::error::Error;
 use crate::formats::first_bytes;
-use crate::formats::mmdb::{Fault, Shape, data_end, read_tree, shape};
+use crate::formats::mmdb::{Fault, Shape, Tree, data_end, read_tree, shape};
 use crate::intake::extract::StagedFile;
 use crate::limits::Limits;
 use crate::problem::{Code, GateReport, Problem};
@@ -28,6 +31,8 @@ pub(super) struct Expected<'a> {
     pub(super) database_type: Option<&'a str>,
     pub(super) nodes_min: u64,
     pub(super) probes: &'a [MmdbProbe],
+    /// The file that serves, or why it cannot be read.
+    pub(super) live: Option<&'a Result<PathBuf, String>>,
 }
 
 pub(super) fn inspect(
@@ -61,9 +66,12 @@ fn judge(expect: &Expected<'_>, bytes: &[u8], limits: &Limits, gates: &mut GateR
     findings.built = i64::try_from(metadata.build_epoch)
         .ok()
         .and_then(|epoch| Timestamp::from_second(epoch).ok());
-    let Some(shape) = judge_data(bytes, metadata, data_end, limits, gates) else {
+    let Some((tree, shape)) = judge_data(bytes, metadata, data_end, limits, gates) else {
         return findings;
     };
+    if let Some(live) = expect.live {
+        compared(live, metadata, &tree, gates);
+    }
     if let Some(wrong) = maxmind_types::judge(&metadata.database_type, &shape) {
         gates.judge(Code::MmdbFieldType, wrong);
     }
@@ -99,14 +107,14 @@ fn judge_metadata(expect: &Expected<'_>, metadata: &Metadata, gates: &mut GateRe
     gates.judge(Code::MmdbMetadataCosmetic, nameless);
 }
 
-/// Walks tree and records; gives the records' shape where both are sound enough to be read.
-fn judge_data(
-    bytes: &[u8],
+/// Walks tree and records; gives the tree and the records' shape where both are sound enough to be read.
+fn judge_data<'a>(
+    bytes: &'a [u8],
     metadata: &Metadata,
     data_end: usize,
     limits: &Limits,
     gates: &mut GateReport,
-) -> Option<Shape> {
+) -> Option<(Tree<'a>, Shape)> {
     let tree = match read_tree(bytes, metadata, data_end) {
         Ok(tree) => tree,
         Err(fault) => {
@@ -120,6 +128,7 @@ fn judge_data(
         (structure.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), shape)
     });
     let (paths, layout) = structure;
+    let is_sound = paths.is_ok();
     gates.judge(Code::MmdbTree, paths.err().map(|fault| problem_of(&fault, limits)));
     gates.judge(Code::MmdbLayout, layout.err().map(|fault| problem_of(&fault, limits)));
     let shape = match shape {
@@ -134,7 +143,33 @@ fn judge_data(
     gates.judge(Code::MmdbRecord, None);
     let problem = || Problem::fail(Code::Empty, "at least one record", "a tree without data");
     gates.judge(Code::Empty, (shape.records == 0).then(problem));
-    Some(shape)
+    is_sound.then_some((tree, shape))
+}
+
+/// Compares new data with what serves. Where that cannot be read, a person is told of it.
+fn compared(
+    live: &Result<PathBuf, String>,
+    metadata: &Metadata,
+    tree: &Tree<'_>,
+    gates: &mut GateReport,
+) {
+    let unread = |reason: String| {
+        let expected = "data of the live release to compare with";
+        Problem::warn(Code::LiveUnread, expected, reason)
+    };
+    let judged = live.clone().and_then(|file| {
+        let map = map_file(&file).map_err(|error| error.to_string())?;
+        let reader = Reader::from_source(&map[..]).map_err(|error| error.to_string())?;
+        if !drift::is_comparable(reader.metadata(), metadata) {
+            return Ok(());
+        }
+        let end = data_end(&map).ok_or("it has no metadata")?;
+        let words = |fault: Fault| format!("{fault:?}");
+        let live = read_tree(&map, reader.metadata(), end).map_err(words)?;
+        live.check_paths().map_err(words)?;
+        drift::judge(&live, tree, gates).map_err(words)
+    });
+    gates.judge(Code::LiveUnread, judged.err().map(unread));
 }
 
 fn problem_of(fault: &Fault, limits: &Limits) -> Problem {

@@ -1,0 +1,519 @@
+//! What differs between two builds, address by address: one walk of both trees in lock-step.
+//!
+//! A difference weighs as much as the addresses that it is for: of IPv4, or of IPv6 in networks of 64 bits where a build
+//! has no IPv4. The memory does not grow with the files.
+
+use std::collections::BTreeMap;
+use std::num::NonZero;
+use std::rc::Rc;
+
+use rustc_hash::FxHashMap;
+
+use super::Fault;
+use super::decode::{Kind, Value, broken, value};
+use super::texts::{TEXTS_MAX, shape_of};
+use super::tree::{Branch, Tree};
+
+/// Parts of records whose differences are kept for the next record that shares them. A power of two.
+const KNOWN_PARTS: usize = 1 << 15;
+/// Longer texts are no values that movements are counted by.
+const TEXT_BYTES_MAX: usize = 48;
+/// A nesting that no real database comes near.
+const DEPTH_MAX: usize = 64;
+/// The trees are cut into parts by so many bits of the address.
+const CUT_BITS: u32 = 16;
+/// Of which one in so many is compared, where a tree is so large.
+const SAMPLE: usize = 8;
+const SAMPLED_NODES_MIN: usize = 500_000;
+/// Further keys count as one; longer lists of keys are found by their text.
+const FIELDS_MAX: usize = 4_096;
+const KEYS_BY_PLACE_MAX: usize = 64;
+const ANY_KEY: &[u8] = b"*";
+const ITEM_KEY: &[u8] = b"[]";
+/// Names are for people, in many languages: their movements are not kept.
+const NAMES_KEY: &[u8] = b"names";
+
+/// What differs between two builds. Every number counts addresses.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Comparison {
+    /// The earlier build has a record.
+    pub(crate) before: u64,
+    /// The later build has a record.
+    pub(crate) after: u64,
+    /// Only the later build has a record.
+    pub(crate) added: u64,
+    /// Only the earlier build has a record.
+    pub(crate) removed: u64,
+    /// Both have one, and they differ in some field.
+    pub(crate) changed: u64,
+    /// What differs per field, by its dotted path.
+    pub(crate) fields: BTreeMap<String, FieldChange>,
+}
+
+/// What differs in one field, of addresses that both builds have a record for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct FieldChange {
+    /// There was a value, and there is none.
+    pub(crate) lost: u64,
+    /// There was none, and there is a value.
+    pub(crate) gained: u64,
+    /// There is another value.
+    pub(crate) changed: u64,
+    /// From which text to which; `None` where there is none. The first few thousand are kept.
+    pub(crate) movements: BTreeMap<Movement, u64>,
+    /// The shapes of the new texts: each letter as `A`, each digit as `9`. The first few thousand are kept.
+    pub(crate) shapes: BTreeMap<String, u64>,
+}
+
+/// From one text to another.
+pub(crate) type Movement = (Option<String>, Option<String>);
+
+impl FieldChange {
+    fn join(&mut self, other: Self) {
+        self.lost += other.lost;
+        self.gained += other.gained;
+        self.changed += other.changed;
+        for (movement, weight) in other.movements {
+            *self.movements.entry(movement).or_default() += weight;
+        }
+        for (shape, weight) in other.shapes {
+            *self.shapes.entry(shape).or_default() += weight;
+        }
+    }
+}
+
+impl Comparison {
+    fn join(&mut self, other: Self) {
+        self.before += other.before;
+        self.after += other.after;
+        self.added += other.added;
+        self.removed += other.removed;
+        self.changed += other.changed;
+        for (path, change) in other.fields {
+            self.fields.entry(path).or_default().join(change);
+        }
+    }
+}
+
+/// Compares two builds, on all cores: all addresses, but of large builds with IPv4 one in eight blocks of 65,536, always
+/// the same ones.
+pub(crate) fn compare(before: &Tree<'_>, after: &Tree<'_>) -> Result<Comparison, Fault> {
+    let (bits, roots) = match (before.ipv4(), after.ipv4()) {
+        (Branch::Nothing, _) | (_, Branch::Nothing) => (64, (Tree::ROOT, Tree::ROOT)),
+        roots => (32, roots),
+    };
+    let mut parts = vec![roots];
+    for _ in 0..CUT_BITS {
+        parts = parts.into_iter().flat_map(|pair| halves(before, after, pair)).collect();
+    }
+    if bits == 32 && after.nodes_count() > SAMPLED_NODES_MIN {
+        // Neighbours of each row of 256 blocks differ, so that no stride of an allocation is left out.
+        let is_taken = |at: usize| (at / 256 + at).is_multiple_of(SAMPLE);
+        let all = parts.into_iter().enumerate();
+        parts = all.filter(|(at, _)| is_taken(*at)).map(|(_, pair)| pair).collect();
+    }
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    std::thread::scope(|scope| {
+        let shares = (0..cores).map(|core| {
+            let share = parts.iter().skip(core).step_by(cores);
+            scope.spawn(move || {
+                let mut walk = Walk::new(before, after);
+                for pair in share {
+                    walk.part(*pair, bits - CUT_BITS)?;
+                }
+                Ok(walk.into_comparison())
+            })
+        });
+        let shares: Vec<_> = shares.collect();
+        let mut whole = Comparison::default();
+        for share in shares {
+            whole.join(share.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        }
+        Ok(whole)
+    })
+}
+
+fn halves(before: &Tree<'_>, after: &Tree<'_>, pair: (Branch, Branch)) -> [(Branch, Branch); 2] {
+    let ([a, b], [c, d]) = (before.below(pair.0), after.below(pair.1));
+    [(a, c), (b, d)]
+}
+
+/// One of the two builds.
+#[derive(Clone, Copy)]
+enum Build {
+    Before,
+    After,
+}
+
+/// A value of a field, as far as differences tell of it: texts by their place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Slot {
+    Absent,
+    Text(usize, usize),
+    Other,
+}
+
+/// One difference of two records.
+#[derive(Debug, Clone, Copy)]
+struct Delta {
+    field: u32,
+    from: Slot,
+    to: Slot,
+}
+
+/// Two parts that records share, by their places, with what differs.
+#[derive(Clone)]
+struct Known {
+    places: (usize, usize, u32),
+    deltas: Rc<[Delta]>,
+}
+
+/// From one text to another.
+type Texts<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
+
+#[derive(Default)]
+struct Field<'a> {
+    parent: u32,
+    key: &'a [u8],
+    children: FxHashMap<&'a [u8], u32>,
+    /// The keys of each build by their places.
+    by_place: [Vec<(usize, u32)>; 2],
+    keeps_texts: bool,
+    change: FieldChange,
+    texts: FxHashMap<Texts<'a>, u64>,
+}
+
+/// The walk over a part of the addresses.
+struct Walk<'a> {
+    before: &'a Tree<'a>,
+    after: &'a Tree<'a>,
+    fields: Vec<Field<'a>>,
+    known: Vec<Option<Known>>,
+    whole: Comparison,
+}
+
+impl<'a> Walk<'a> {
+    fn new(before: &'a Tree<'a>, after: &'a Tree<'a>) -> Self {
+        let fields = vec![Field { keeps_texts: true, ..Field::default() }];
+        let known = vec![None; KNOWN_PARTS];
+        Self { before, after, fields, known, whole: Comparison::default() }
+    }
+
+    fn data(&self, build: Build) -> &'a [u8] {
+        match build {
+            Build::Before => self.before.data,
+            Build::After => self.after.data,
+        }
+    }
+
+    /// Walks the addresses below a place of both trees. Of networks smaller than the unit the first one stands for all.
+    fn part(&mut self, pair: (Branch, Branch), bits: u32) -> Result<(), Fault> {
+        let is_node = |branch| matches!(branch, Branch::Node(_));
+        if !is_node(pair.0) && !is_node(pair.1) {
+            return self.network(pair, 1 << bits);
+        }
+        let [left, right] = halves(self.before, self.after, pair);
+        if bits == 0 {
+            return self.part(left, 0);
+        }
+        self.part(left, bits - 1)?;
+        self.part(right, bits - 1)
+    }
+
+    fn network(&mut self, pair: (Branch, Branch), weight: u64) -> Result<(), Fault> {
+        match pair {
+            (Branch::Record(_), Branch::Record(_)) => {}
+            (Branch::Record(_), _) => {
+                self.whole.before += weight;
+                self.whole.removed += weight;
+            }
+            (_, Branch::Record(_)) => {
+                self.whole.after += weight;
+                self.whole.added += weight;
+            }
+            _ => {}
+        }
+        let (Branch::Record(from), Branch::Record(to)) = pair else { return Ok(()) };
+        self.whole.before += weight;
+        self.whole.after += weight;
+        let deltas = self.parts(from, to, 0, 0)?;
+        if !deltas.is_empty() {
+            self.whole.changed += weight;
+        }
+        for delta in deltas.iter() {
+            self.count(*delta, weight);
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, delta: Delta, weight: u64) {
+        let text = |build: Build, slot: Slot| match slot {
+            Slot::Text(start, end) => self.data(build).get(start..end),
+            Slot::Absent | Slot::Other => None,
+        };
+        let (from, to) = (text(Build::Before, delta.from), text(Build::After, delta.to));
+        let field = &mut self.fields[delta.field as usize];
+        match (delta.from, delta.to) {
+            (_, Slot::Absent) => field.change.lost += weight,
+            (Slot::Absent, _) => field.change.gained += weight,
+            _ => field.change.changed += weight,
+        }
+        let is_short = |text: Option<&[u8]>| text.is_none_or(|text| text.len() <= TEXT_BYTES_MAX);
+        if !field.keeps_texts || !is_short(from) || !is_short(to) {
+            return;
+        }
+        if field.texts.len() < TEXTS_MAX || field.texts.contains_key(&(from, to)) {
+            *field.texts.entry((from, to)).or_default() += weight;
+        }
+        let Some(to) = to else { return };
+        let shape = shape_of(&String::from_utf8_lossy(to));
+        if field.change.shapes.len() < TEXTS_MAX || field.change.shapes.contains_key(&shape) {
+            *field.change.shapes.entry(shape).or_default() += weight;
+        }
+    }
+
+    /// Compares two parts that stand for themselves, once for all records that share them.
+    fn parts(
+        &mut self,
+        from: usize,
+        to: usize,
+        field: u32,
+        depth: usize,
+    ) -> Result<Rc<[Delta]>, Fault> {
+        let places = (from, to, field);
+        let mixed = from.wrapping_mul(31) ^ to ^ (field as usize).wrapping_mul(0x9e37);
+        let slot = (mixed ^ (mixed >> 15)) & (KNOWN_PARTS - 1);
+        if let Some(known) = self.known[slot].as_ref().filter(|known| known.places == places) {
+            return Ok(Rc::clone(&known.deltas));
+        }
+        let mut found = Vec::new();
+        self.values(from, to, field, depth, &mut found)?;
+        let deltas: Rc<[Delta]> = found.into();
+        self.known[slot] = Some(Known { places, deltas: Rc::clone(&deltas) });
+        Ok(deltas)
+    }
+
+    fn values(
+        &mut self,
+        from: usize,
+        to: usize,
+        field: u32,
+        depth: usize,
+        found: &mut Vec<Delta>,
+    ) -> Result<(), Fault> {
+        if depth > DEPTH_MAX {
+            return Err(broken(to, "a nesting of at most 64", "more".to_owned()));
+        }
+        let old = resolved(self.before.data, from)?;
+        let new = resolved(self.after.data, to)?;
+        match (old.value, new.value) {
+            (Value::Items { kind: Kind::Map, .. }, Value::Items { kind: Kind::Map, .. })
+            | (Value::Items { kind: Kind::Array, .. }, Value::Items { kind: Kind::Array, .. }) => {
+                if (old.place, new.place) != (from, to) {
+                    let deltas = self.parts(old.place, new.place, field, depth + 1)?;
+                    found.extend_from_slice(&deltas);
+                    return Ok(());
+                }
+                self.items(old.value, new.value, field, depth, found)
+            }
+            (
+                Value::Scalar { kind, start, next },
+                Value::Scalar { kind: new_kind, start: new_start, next: new_next },
+            ) => {
+                // A boolean stands in its head, and a value of another type has another head.
+                let is_same = kind == new_kind
+                    && match kind {
+                        Kind::Boolean => {
+                            self.before.data[old.place..start]
+                                == self.after.data[new.place..new_start]
+                        }
+                        _ => self.before.data[start..next] == self.after.data[new_start..new_next],
+                    };
+                if !is_same {
+                    let (from, to) = (slot(old.value), slot(new.value));
+                    found.push(Delta { field, from, to });
+                }
+                Ok(())
+            }
+            (from, to) => {
+                found.push(Delta { field, from: slot(from), to: slot(to) });
+                Ok(())
+            }
+        }
+    }
+
+    fn items(
+        &mut self,
+        from: Value,
+        to: Value,
+        field: u32,
+        depth: usize,
+        found: &mut Vec<Delta>,
+    ) -> Result<(), Fault> {
+        let old = self.entries(Build::Before, from, field)?;
+        let mut new: Vec<_> =
+            self.entries(Build::After, to, field)?.into_iter().map(Some).collect();
+        for (at, (child, was)) in old.into_iter().enumerate() {
+            let is_it = |entry: &Option<(u32, usize)>| entry.is_some_and(|(it, _)| it == child);
+            let here = new.get(at).is_some_and(is_it).then_some(at);
+            let here = here.or_else(|| new.iter().position(is_it));
+            match here.and_then(|at| new[at].take()) {
+                Some((_, now)) => self.values(was, now, child, depth + 1, found)?,
+                None => self.leaves(Build::Before, was, child, depth + 1, found)?,
+            }
+        }
+        for (child, now) in new.into_iter().flatten() {
+            self.leaves(Build::After, now, child, depth + 1, found)?;
+        }
+        Ok(())
+    }
+
+    /// Lists all values below a place that the other build lacks.
+    fn leaves(
+        &mut self,
+        build: Build,
+        place: usize,
+        field: u32,
+        depth: usize,
+        found: &mut Vec<Delta>,
+    ) -> Result<(), Fault> {
+        if depth > DEPTH_MAX {
+            return Err(broken(place, "a nesting of at most 64", "more".to_owned()));
+        }
+        let here = resolved(self.data(build), place)?.value;
+        if let Value::Items { .. } = here {
+            for (child, place) in self.entries(build, here, field)? {
+                self.leaves(build, place, child, depth + 1, found)?;
+            }
+            return Ok(());
+        }
+        let (from, to) = match build {
+            Build::Before => (slot(here), Slot::Absent),
+            Build::After => (Slot::Absent, slot(here)),
+        };
+        found.push(Delta { field, from, to });
+        Ok(())
+    }
+
+    /// Lists the items of a map or a list: the field of each, and the place of its value.
+    fn entries(
+        &mut self,
+        build: Build,
+        items: Value,
+        field: u32,
+    ) -> Result<Vec<(u32, usize)>, Fault> {
+        let Value::Items { kind, count, next } = items else { return Ok(Vec::new()) };
+        let data = self.data(build);
+        let mut entries = Vec::with_capacity(count.min(64));
+        let mut at = next;
+        for _ in 0..count {
+            let child = match kind {
+                Kind::Map => self.key(build, field, &mut at)?,
+                _ => self.child(field, ITEM_KEY),
+            };
+            entries.push((child, at));
+            at = behind(data, at, 0)?;
+        }
+        Ok(entries)
+    }
+
+    /// Reads a map's key; finds the field that its value stands in.
+    fn key(&mut self, build: Build, field: u32, at: &mut usize) -> Result<u32, Fault> {
+        let data = self.data(build);
+        let Resolved { place, value: key, next } = resolved(data, *at)?;
+        *at = next;
+        let by_place = &self.fields[field as usize].by_place[build as usize];
+        if let Some((_, child)) = by_place.iter().find(|(known, _)| *known == place) {
+            return Ok(*child);
+        }
+        let Value::Scalar { kind: Kind::Text, start, next } = key else {
+            return Err(broken(place, "a key that is a string", format!("{key:?}")));
+        };
+        let child = self.child(field, &data[start..next]);
+        let by_place = &mut self.fields[field as usize].by_place[build as usize];
+        if by_place.len() < KEYS_BY_PLACE_MAX {
+            by_place.push((place, child));
+        }
+        Ok(child)
+    }
+
+    fn child(&mut self, field: u32, key: &'a [u8]) -> u32 {
+        if let Some(child) = self.fields[field as usize].children.get(key) {
+            return *child;
+        }
+        let key = if self.fields.len() < FIELDS_MAX { key } else { ANY_KEY };
+        let fresh = u32::try_from(self.fields.len()).unwrap_or(u32::MAX);
+        let parent = &mut self.fields[field as usize];
+        let keeps_texts = parent.keeps_texts && key != NAMES_KEY;
+        let child = *parent.children.entry(key).or_insert(fresh);
+        if child == fresh {
+            self.fields.push(Field { parent: field, key, keeps_texts, ..Field::default() });
+        }
+        child
+    }
+
+    fn into_comparison(self) -> Comparison {
+        let mut paths: Vec<String> = Vec::with_capacity(self.fields.len());
+        let mut whole = self.whole;
+        for field in self.fields {
+            let path = match paths.get(field.parent as usize).map_or("", String::as_str) {
+                "" => String::from_utf8_lossy(field.key).into_owned(),
+                above if field.key == ITEM_KEY => format!("{above}[]"),
+                above => format!("{above}.{}", String::from_utf8_lossy(field.key)),
+            };
+            let text =
+                |bytes: Option<&[u8]>| bytes.map(|b| String::from_utf8_lossy(b).into_owned());
+            let texts = field.texts.into_iter();
+            let movements = texts.map(|((from, to), weight)| ((text(from), text(to)), weight));
+            let change = FieldChange { movements: movements.collect(), ..field.change };
+            if change.lost + change.gained + change.changed > 0 {
+                whole.fields.entry(path.clone()).or_default().join(change);
+            }
+            paths.push(path);
+        }
+        whole
+    }
+}
+
+/// A value with its pointer followed.
+pub(super) struct Resolved {
+    pub(super) place: usize,
+    pub(super) value: Value,
+    /// Where the next value begins, behind the pointer or behind a scalar.
+    pub(super) next: usize,
+}
+
+pub(super) fn resolved(data: &[u8], place: usize) -> Result<Resolved, Fault> {
+    match value(data, place)? {
+        Value::Pointer { to, next } => match value(data, to)? {
+            Value::Pointer { .. } => {
+                Err(broken(place, "a pointer to a value", format!("a pointer at {to}")))
+            }
+            value => Ok(Resolved { place: to, value, next }),
+        },
+        value @ (Value::Scalar { next, .. } | Value::Items { next, .. }) => {
+            Ok(Resolved { place, value, next })
+        }
+    }
+}
+
+/// Returns where the value ends that begins at a place.
+pub(super) fn behind(data: &[u8], place: usize, depth: usize) -> Result<usize, Fault> {
+    if depth > DEPTH_MAX {
+        return Err(broken(place, "a nesting of at most 64", "more".to_owned()));
+    }
+    match value(data, place)? {
+        Value::Pointer { next, .. } | Value::Scalar { next, .. } => Ok(next),
+        Value::Items { kind, count, next } => {
+            let values = if kind == Kind::Map { count * 2 } else { count };
+            (0..values).try_fold(next, |at, _| behind(data, at, depth + 1))
+        }
+    }
+}
+
+fn slot(value: Value) -> Slot {
+    match value {
+        Value::Scalar { kind: Kind::Text, start, next } => Slot::Text(start, next),
+        _ => Slot::Other,
+    }
+}

@@ -1,0 +1,141 @@
+//! How far a build may be from the live one, by the addresses that see another answer.
+//!
+//! The bounds are those that no real weekly release comes near, and that each known damage passes: a field that is empty,
+//! wrong countries, malformed postal codes, networks that are gone.
+
+use freshlayer_reader::maxminddb::Metadata;
+
+use crate::formats::mmdb::{Comparison, Fault, FieldChange, Tree, compare, shapes};
+use crate::problem::{Code, GateReport, Level, Problem};
+
+/// From which share of the addresses on, in percent, a change warns and fails.
+#[derive(Clone, Copy)]
+struct Bounds {
+    warn: f64,
+    fail: f64,
+}
+
+const COVERAGE: Bounds = Bounds { warn: 0.1, fail: 1.0 };
+const COUNTRY: Bounds = Bounds { warn: 0.5, fail: 2.0 };
+const LOST: Bounds = Bounds { warn: 5.0, fail: 10.0 };
+/// What a consumer cannot do without: the country, and the place.
+const LOST_KEY: Bounds = Bounds { warn: 0.1, fail: 0.5 };
+const CHANGED: Bounds = Bounds { warn: 25.0, fail: 50.0 };
+const SHAPE: Bounds = Bounds { warn: 2.0, fail: 10.0 };
+
+/// The fields that say a country, in the databases that are known.
+const COUNTRY_FIELDS: [&str; 2] = ["country.iso_code", "country_code"];
+const KEY_FIELDS: [&str; 4] =
+    ["country.iso_code", "country_code", "location.latitude", "location.longitude"];
+
+/// How many movements a problem tells of.
+const SHOWN_MAX: usize = 3;
+
+impl Bounds {
+    fn level(self, percent: f64) -> Option<Level> {
+        match percent {
+            _ if percent > self.fail => Some(Level::Fail),
+            _ if percent > self.warn => Some(Level::Warn),
+            _ => None,
+        }
+    }
+
+    /// Makes a problem of a share that is beyond the bounds.
+    fn judge(self, code: Code, percent: f64, of: &str, most: &str) -> Option<Problem> {
+        let level = self.level(percent)?;
+        let bound = if level == Level::Fail { self.fail } else { self.warn };
+        let expected = format!("at most {bound} % of the live addresses {of}");
+        let found = format!("{}{most}", shown(percent));
+        Some(Problem { level, ..Problem::fail(code, expected, found) })
+    }
+}
+
+/// Compares two builds and judges what differs.
+pub(super) fn judge(live: &Tree<'_>, new: &Tree<'_>, gates: &mut GateReport) -> Result<(), Fault> {
+    let found = compare(live, new)?;
+    let percent = |weight: u64| share(weight, found.before);
+    let gone = COVERAGE.judge(Code::CoverageLost, percent(found.removed), "without a record", "");
+    gates.judge(Code::CoverageLost, gone);
+    gates.judge(Code::CountryChanged, countries(&found));
+    let (mut lost, mut changed, mut unlike) = (Vec::new(), Vec::new(), Vec::new());
+    for (path, field) in &found.fields {
+        let at = |problem: Problem| problem.at(format!("field {path}"));
+        let bounds = if KEY_FIELDS.contains(&path.as_str()) { LOST_KEY } else { LOST };
+        lost.extend(
+            bounds.judge(Code::ValuesLost, percent(field.lost), "to lose the value", "").map(at),
+        );
+        let other = CHANGED.judge(Code::ValuesChanged, percent(field.changed), "to change it", "");
+        changed.extend(other.map(at));
+        unlike.extend(new_shapes(live, path, field, found.before)?.map(at));
+    }
+    gates.judge(Code::ValuesLost, lost);
+    gates.judge(Code::ValuesChanged, changed);
+    gates.judge(Code::ShapeNew, unlike);
+    Ok(())
+}
+
+/// Judges how many addresses are in another country than before.
+fn countries(found: &Comparison) -> Vec<Problem> {
+    let fields = COUNTRY_FIELDS.iter().filter_map(|path| Some((path, found.fields.get(*path)?)));
+    let problems = fields.filter_map(|(path, field)| {
+        let most = movements(field, found.before);
+        let percent = share(field.changed, found.before);
+        let problem = COUNTRY.judge(Code::CountryChanged, percent, "to change country", &most)?;
+        Some(problem.at(format!("field {path}")))
+    });
+    problems.collect()
+}
+
+/// Tells the largest movements.
+fn movements(field: &FieldChange, before: u64) -> String {
+    let mut all: Vec<_> = field
+        .movements
+        .iter()
+        .filter_map(|((from, to), weight)| Some((*weight, from.as_ref()?, to.as_ref()?)))
+        .collect();
+    all.sort_by_key(|(weight, ..)| std::cmp::Reverse(*weight));
+    let shown = all
+        .iter()
+        .take(SHOWN_MAX)
+        .map(|(weight, from, to)| format!("{from} to {to} {}", shown(share(*weight, before))));
+    let listed: Vec<String> = shown.collect();
+    if listed.is_empty() { String::new() } else { format!("; most: {}", listed.join(", ")) }
+}
+
+/// Judges how many addresses have a text of a shape that the field never had. Shapes of the live build are read only
+/// where enough of the texts are other ones.
+fn new_shapes(
+    live: &Tree<'_>,
+    path: &str,
+    field: &FieldChange,
+    before: u64,
+) -> Result<Option<Problem>, Fault> {
+    let texts: u64 = field.shapes.values().sum();
+    if SHAPE.level(share(texts, before)).is_none() {
+        return Ok(None);
+    }
+    let Some(known) = shapes(live, path)?.filter(|known| !known.is_empty()) else {
+        return Ok(None);
+    };
+    let unlike = field.shapes.iter().filter(|(shape, _)| !known.contains(*shape));
+    let mut unlike: Vec<(&String, u64)> = unlike.map(|(shape, weight)| (shape, *weight)).collect();
+    unlike.sort_by_key(|(_, weight)| std::cmp::Reverse(*weight));
+    let sum: u64 = unlike.iter().map(|(_, weight)| weight).sum();
+    let most = unlike.first().map_or(String::new(), |(shape, _)| format!("; most like {shape:?}"));
+    let of = "with a text of a shape that the field never had";
+    Ok(SHAPE.judge(Code::ShapeNew, share(sum, before), of, &most))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share needs no more than 52 bits")]
+fn share(part: u64, whole: u64) -> f64 {
+    100.0 * part as f64 / whole.max(1) as f64
+}
+
+fn shown(percent: f64) -> String {
+    format!("{percent:.2} %")
+}
+
+/// Tells whether two builds may be compared at all.
+pub(super) fn is_comparable(live: &Metadata, new: &Metadata) -> bool {
+    live.database_type == new.database_type && live.ip_version == new.ip_version
+}

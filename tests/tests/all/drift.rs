@@ -1,0 +1,140 @@
+//! Data that every reader opens and that is wrong all the same: found by what differs from the live release.
+
+use freshlayer::report::{Exit, Report};
+use freshlayer::{Code, Level};
+use freshlayer_tests::places::{Place, build};
+use freshlayer_tests::sandbox::Sandbox;
+
+const PLACES: &str = "
+[[dataset]]
+name = 'city'
+format = 'mmdb'
+source.https = 'UPSTREAM/files/city.mmdb'
+expect.drift_percent_max = 1000
+";
+
+/// Releases a sound build, then brings another one.
+fn after_a_sound_build(place: impl Fn(u32) -> Option<Place>) -> Report {
+    let sandbox = Sandbox::new();
+    sandbox.layer("geo", PLACES);
+    sandbox.upstream.publish("city.mmdb", &build(0, |number| Some(Place::sound(number))));
+    assert_eq!(sandbox.refresh("geo").exit(), Exit::Done);
+    sandbox.upstream.publish("city.mmdb", &build(7, place));
+    sandbox.refresh("geo")
+}
+
+fn refused_for(report: &Report, code: Code) {
+    assert_eq!(report.exit(), Exit::Rejected, "{report:#?}");
+    assert_eq!(report.release.as_ref().map(|release| release.seq), Some(1), "{report:#?}");
+    let is_it =
+        |problem: &&freshlayer::Problem| problem.code == code && problem.level == Level::Fail;
+    assert!(report.problems.iter().find(is_it).is_some(), "{report:#?}");
+}
+
+/// Changes the records of some networks of a thousand.
+fn changed(count: u32, change: impl Fn(&mut Place)) -> impl Fn(u32) -> Option<Place> {
+    move |number| {
+        let mut place = Place::sound(number);
+        if number % 1_000 < count {
+            change(&mut place);
+        }
+        Some(place)
+    }
+}
+
+#[test]
+fn malformed_postal_codes_are_refused() {
+    let report = after_a_sound_build(changed(150, |place| {
+        place.postal = place.postal.take().map(|code| format!("[\"{code}\"]"));
+    }));
+    refused_for(&report, Code::ShapeNew);
+    let problem = report.problems.iter().find(|problem| problem.code == Code::ShapeNew);
+    let text = problem.map(ToString::to_string).unwrap_or_default();
+    assert_eq!(
+        text,
+        "city: shape-new at field postal.code: expected at most 10 % of the live addresses with a text of a shape that \
+         the field never had, found 15.00 %; most like \"[\\\"99999\\\"]\""
+    );
+}
+
+#[test]
+fn a_field_that_is_gone_is_refused() {
+    let report = after_a_sound_build(changed(1_000, |place| place.postal = None));
+    refused_for(&report, Code::ValuesLost);
+}
+
+#[test]
+fn countries_that_are_gone_are_refused() {
+    let report = after_a_sound_build(changed(30, |place| place.country = None));
+    refused_for(&report, Code::ValuesLost);
+}
+
+#[test]
+fn wrong_countries_are_refused_and_the_movement_is_told() {
+    let report = after_a_sound_build(changed(30, |place| place.country = Some("FR".to_owned())));
+    refused_for(&report, Code::CountryChanged);
+    let text: String = report.problems.iter().map(ToString::to_string).collect();
+    assert!(text.contains("found 3.00 %; most: DE to FR 1.00 %, GB to FR 1.00 %"), "{text}");
+}
+
+#[test]
+fn locations_that_are_gone_are_refused() {
+    let report = after_a_sound_build(changed(10, |place| place.location = None));
+    refused_for(&report, Code::ValuesLost);
+}
+
+#[test]
+fn networks_that_are_gone_are_refused() {
+    let report = after_a_sound_build(|number| (number % 3 != 0).then(|| Place::sound(number)));
+    refused_for(&report, Code::CoverageLost);
+}
+
+#[test]
+fn other_places_everywhere_are_refused() {
+    let report = after_a_sound_build(changed(600, |place| place.location = Some((1.5, 2.5))));
+    refused_for(&report, Code::ValuesChanged);
+}
+
+#[test]
+fn a_change_between_the_bounds_is_released_with_a_warning() {
+    let report = after_a_sound_build(changed(10, |place| place.country = Some("FR".to_owned())));
+    assert_eq!(report.exit(), Exit::Done, "{report:#?}");
+    let said: Vec<_> =
+        report.problems.iter().map(|problem| (problem.code, problem.level)).collect();
+    assert_eq!(said, [(Code::CountryChanged, Level::Warn)]);
+}
+
+#[test]
+fn new_values_and_an_ordinary_week_are_released_in_silence() {
+    let report = after_a_sound_build(changed(3, |place| {
+        place.country = Some("FR".to_owned());
+        place.postal = Some("75001".to_owned());
+    }));
+    assert_eq!(report.exit(), Exit::Done, "{report:#?}");
+    assert!(report.problems.is_empty(), "{report:#?}");
+    let sandbox = Sandbox::new();
+    sandbox.layer("geo", PLACES);
+    let bare = changed(1_000, |place| place.postal = None);
+    sandbox.upstream.publish("city.mmdb", &build(0, bare));
+    assert_eq!(sandbox.refresh("geo").exit(), Exit::Done);
+    sandbox.upstream.publish("city.mmdb", &build(7, |number| Some(Place::sound(number))));
+    let report = sandbox.refresh("geo");
+    assert_eq!(report.exit(), Exit::Done, "{report:#?}");
+    assert!(report.problems.is_empty(), "{report:#?}");
+}
+
+/// What serves may be unreadable: that is told, and holds back no new data for ever.
+#[test]
+fn live_data_that_cannot_be_read_is_told_of() {
+    let sandbox = Sandbox::new();
+    sandbox.layer("geo", PLACES);
+    sandbox.upstream.publish("city.mmdb", &build(0, |number| Some(Place::sound(number))));
+    assert_eq!(sandbox.refresh("geo").exit(), Exit::Done);
+    for folder in ["host/state/blobs", "host/layers/geo"] {
+        std::fs::remove_dir_all(sandbox.path(folder)).expect("it is there");
+    }
+    sandbox.upstream.publish("city.mmdb", &build(7, |number| Some(Place::sound(number + 1))));
+    let report = sandbox.refresh("geo");
+    let told = report.problems.iter().find(|problem| problem.code == Code::LiveUnread);
+    assert_eq!(told.map(|problem| problem.level), Some(Level::Warn), "{report:#?}");
+}
