@@ -34,6 +34,11 @@ fn every_field_of_a_definition() {
 }
 
 #[test]
+fn every_check() {
+    hold("docs/checks.md", "checks", &format!("\n{}\n", freshlayer::check_table()));
+}
+
+#[test]
 fn every_exit_code() {
     let rows = Exit::ALL.iter().map(|(exit, meaning)| format!("| {} | {meaning} |\n", exit.code()));
     hold("README.md", "exits", &rows.collect::<String>());

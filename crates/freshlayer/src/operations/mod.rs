@@ -22,4 +22,4 @@ pub use pull::{Pulled, Which, pull, pull_version};
 pub use refresh::{advance, refresh};
 pub use rollback::{Back, WayBack, rollback, way_back};
 pub use status::{LayerStatus, status};
-pub use verify::{Check, Verified, verify};
+pub use verify::{Check, DatasetGates, Verified, verify};

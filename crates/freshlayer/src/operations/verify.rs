@@ -5,8 +5,9 @@ use crate::definition::Definition;
 use crate::engine::Engine;
 use crate::error::{Error, chain};
 use crate::formats::pipe::blocking;
-use crate::names::{LayerName, LayerVersionArn};
+use crate::names::{DatasetName, LayerName, LayerVersionArn};
 use crate::ports::Registry;
+use crate::problem::GateReport;
 use crate::release::package::prove;
 use crate::report::Exit;
 use crate::state::Release;
@@ -20,6 +21,17 @@ pub struct Verified {
     pub seq: u64,
     /// Each check, in order.
     pub checks: Vec<Check>,
+    /// What the data of each dataset went through before it was released.
+    pub gates: Vec<DatasetGates>,
+}
+
+/// The checks that a dataset's data went through when it came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct DatasetGates {
+    /// The dataset.
+    pub name: DatasetName,
+    /// Every check that exists for its format; empty for data that an earlier version of freshlayer released.
+    pub checks: GateReport,
 }
 
 /// One check.
@@ -73,7 +85,11 @@ pub async fn verify(
             checks.push(version_check(region, arn, &release).await);
         }
     }
-    Ok(Verified { layer: layer.clone(), seq, checks })
+    let gates = release.snapshots.iter().map(|snapshot| DatasetGates {
+        name: snapshot.dataset.clone(),
+        checks: snapshot.gates.clone(),
+    });
+    Ok(Verified { layer: layer.clone(), seq, checks, gates: gates.collect() })
 }
 
 async fn version_check(registry: &dyn Registry, arn: &LayerVersionArn, release: &Release) -> Check {

@@ -29,6 +29,9 @@ pub struct GateCheck {
     pub id: Code,
     /// How it went.
     pub verdict: Verdict,
+    /// What was measured, in a few words, where the check measures something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<String>,
     /// What it found; empty where it passed or did not run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
@@ -53,6 +56,11 @@ impl GateReport {
         }
     }
 
+    /// Notes what a check measured.
+    pub(crate) fn measured(&mut self, id: Code, measured: String) {
+        self.check(id).measured = Some(measured);
+    }
+
     /// Lists the checks that did not run, too.
     pub(crate) fn complete(&mut self, all: impl IntoIterator<Item = Code>) {
         for id in all {
@@ -68,6 +76,11 @@ impl GateReport {
         self
     }
 
+    /// Tells whether nothing was checked: a record of an earlier version of freshlayer.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Returns every check.
     pub fn checks(&self) -> &[GateCheck] {
         &self.0
@@ -80,7 +93,12 @@ impl GateReport {
 
     fn check(&mut self, id: Code) -> &mut GateCheck {
         let at = self.0.iter().position(|check| check.id == id).unwrap_or_else(|| {
-            self.0.push(GateCheck { id, verdict: Verdict::NotApplicable, problems: Vec::new() });
+            self.0.push(GateCheck {
+                id,
+                verdict: Verdict::NotApplicable,
+                measured: None,
+                problems: Vec::new(),
+            });
             self.0.len() - 1
         });
         &mut self.0[at]

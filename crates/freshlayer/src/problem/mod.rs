@@ -1,5 +1,6 @@
 //! What can be wrong with data. Bad data is not an error but a list of these, all found in one pass.
 
+mod catalogue;
 mod gates;
 
 use std::fmt;
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::names::DatasetName;
 
+pub use catalogue::check_table;
 pub use gates::{GateCheck, GateReport, Verdict};
 
 /// How much a problem weighs.
@@ -24,11 +26,11 @@ pub enum Level {
 }
 
 macro_rules! codes {
-    ($($(#[$doc:meta])+ $variant:ident = $text:literal,)+) => {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $text:literal,)+) => {
         /// The stable code of a problem. Codes are never renamed: alarms and scripts match on them.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         pub enum Code {
-            $($(#[$doc])+ #[serde(rename = $text)] $variant,)+
+            $($(#[doc = $doc])+ #[serde(rename = $text)] $variant,)+
         }
 
         impl Code {
@@ -38,6 +40,11 @@ macro_rules! codes {
             /// Returns the code as it stands in reports.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text,)+ }
+            }
+
+            /// Returns what a problem of this code means, in a sentence.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),+).trim_ascii(),)+ }
             }
         }
     };

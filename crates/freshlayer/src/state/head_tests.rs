@@ -50,6 +50,7 @@ fn release(seq: u64) -> Release {
         built: None,
         fetched: NOW,
         profile: Profile::default(),
+        gates: crate::problem::GateReport::default(),
     };
     Release {
         format: RELEASE_FORMAT,

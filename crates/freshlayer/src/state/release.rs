@@ -9,7 +9,7 @@ use sha2::Digest as _;
 use crate::names::{DatasetName, Digest, LayerName};
 use crate::opt_path::OptPath;
 use crate::ports::UpstreamFacts;
-use crate::problem::Problem;
+use crate::problem::{GateReport, Problem};
 
 /// The record of one release: written once, never changed.
 ///
@@ -63,6 +63,9 @@ pub struct Snapshot {
     pub fetched: Timestamp,
     /// What drift and the data version are judged by.
     pub profile: Profile,
+    /// Every check that its data went through; empty in records of versions that did not keep it.
+    #[serde(default, skip_serializing_if = "GateReport::is_empty")]
+    pub gates: GateReport,
 }
 
 /// A snapshot in numbers and names.

@@ -90,6 +90,7 @@ mod tests {
                 shape: shape.iter().map(|&element| element.to_owned()).collect(),
                 ..Profile::default()
             },
+            gates: crate::problem::GateReport::default(),
         }
     }
 

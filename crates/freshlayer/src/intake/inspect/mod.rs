@@ -37,7 +37,7 @@ pub(crate) struct Inspected {
     /// All problems.
     pub(crate) problems: Vec<Problem>,
     /// Every check that exists for such a dataset, with its verdict.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the release record will keep it"))]
+    #[cfg(test)]
     pub(crate) gates: GateReport,
 }
 
@@ -67,6 +67,7 @@ pub(crate) fn inspect(
     };
     let tomorrow = now.saturating_add(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MAX);
     if let Some(built) = findings.built {
+        gates.measured(Code::FutureBuild, format!("a build of {built}"));
         gates.judge(Code::FutureBuild, future_build(built, tomorrow));
     }
     // A server's clock may be wrong; the data's own word counts more.
@@ -85,8 +86,13 @@ pub(crate) fn inspect(
     let gates = gates.of(&candidate.dataset.name);
     let problems: Vec<Problem> = gates.problems().cloned().collect();
     let passed = problems.iter().all(|problem| problem.level == Level::Warn);
-    let proven = passed.then(|| Proven::inspected(candidate, findings));
-    Ok(Inspected { proven, problems, gates })
+    let proven = passed.then(|| Proven::inspected(candidate, findings, gates.clone()));
+    Ok(Inspected {
+        proven,
+        problems,
+        #[cfg(test)]
+        gates,
+    })
 }
 
 fn by_format(
@@ -122,6 +128,7 @@ fn by_format(
 
 fn sizes(candidate: &Candidate, size_bytes: u64, limits: &Limits, gates: &mut GateReport) {
     let expect = &candidate.dataset.expect;
+    gates.measured(Code::SizeBand, format!("{size_bytes} bytes"));
     let empty = (size_bytes == 0).then(|| Problem::fail(Code::Empty, "data", "0 bytes"));
     gates.judge(Code::Empty, empty);
     if size_bytes == 0 {

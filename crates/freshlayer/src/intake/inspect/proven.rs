@@ -2,6 +2,7 @@ use crate::formats::deflate::Deflated;
 use crate::intake::download::Candidate;
 use crate::intake::extract::StagedFile;
 use crate::opt_path::{Mode, OptPath};
+use crate::problem::GateReport;
 use crate::state::Snapshot;
 
 /// A snapshot that passed, with its files. There are two ways to one: inspection of new data, and a snapshot that
@@ -21,7 +22,11 @@ pub(crate) struct LayerFile {
 
 impl Proven {
     /// Makes one of new data. The caller is the inspection, and no check failed.
-    pub(super) fn inspected(candidate: Candidate, findings: super::Findings) -> Self {
+    pub(super) fn inspected(
+        candidate: Candidate,
+        findings: super::Findings,
+        gates: GateReport,
+    ) -> Self {
         let mut files = candidate.files;
         let mut digest = candidate.digest;
         if let Some(file) = findings.rewritten {
@@ -38,6 +43,7 @@ impl Proven {
             built: findings.built,
             fetched: candidate.fetched,
             profile: findings.profile,
+            gates,
         };
         let files = files.into_iter().map(|file| LayerFile {
             path: file.path,

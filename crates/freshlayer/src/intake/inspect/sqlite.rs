@@ -139,6 +139,10 @@ fn judge(
     for table in &tables {
         rows.insert(table.name.as_str(), sqlite::count_rows(connection, &table.name)?);
     }
+    gates.measured(
+        Code::SqliteTable,
+        format!("{} tables, {} rows", rows.len(), rows.values().sum::<u64>()),
+    );
     // Single tables of sound databases double or halve; the sum of their rows is what drifts slowly.
     findings.profile.counts.insert("rows".to_owned(), rows.values().sum());
     if !expect.rows_min.is_empty() {

@@ -134,6 +134,7 @@ mod tests {
             built: None,
             fetched: Timestamp::UNIX_EPOCH,
             profile: Profile::default(),
+            gates: crate::problem::GateReport::default(),
         };
         let deflated = Deflated { file: "x".into(), stream_bytes: 2, size_bytes: 0, crc32: 0 };
         let files = files.iter().map(|path| LayerFile {

@@ -54,9 +54,11 @@ impl Bounds {
 pub(super) fn judge(live: &Tree<'_>, new: &Tree<'_>, gates: &mut GateReport) -> Result<(), Fault> {
     let found = compare(live, new)?;
     let percent = |weight: u64| share(weight, found.before);
+    gates.measured(Code::CoverageLost, shown(percent(found.removed)));
     let gone = COVERAGE.judge(Code::CoverageLost, percent(found.removed), "without a record", "");
     gates.judge(Code::CoverageLost, gone);
     gates.judge(Code::CountryChanged, countries(&found));
+    measured(&found, gates);
     let (mut lost, mut changed, mut unlike) = (Vec::new(), Vec::new(), Vec::new());
     for (path, field) in &found.fields {
         let at = |problem: Problem| problem.at(format!("field {path}"));
@@ -72,6 +74,24 @@ pub(super) fn judge(live: &Tree<'_>, new: &Tree<'_>, gates: &mut GateReport) -> 
     gates.judge(Code::ValuesChanged, changed);
     gates.judge(Code::ShapeNew, unlike);
     Ok(())
+}
+
+/// Notes the largest share of each kind of change.
+fn measured(found: &Comparison, gates: &mut GateReport) {
+    let country = COUNTRY_FIELDS.iter().filter_map(|path| found.fields.get(*path)?.changed.into());
+    let country = share(country.max().unwrap_or(0), found.before);
+    gates.measured(Code::CountryChanged, shown(country));
+    gates.measured(Code::ValuesLost, largest(found, |field| field.lost));
+    gates.measured(Code::ValuesChanged, largest(found, |field| field.changed));
+}
+
+fn largest(found: &Comparison, weight: fn(&FieldChange) -> u64) -> String {
+    match found.fields.iter().max_by_key(|(_, field)| weight(field)) {
+        Some((path, field)) => {
+            format!("at most {}, of {path}", shown(share(weight(field), found.before)))
+        }
+        None => "no field differs".to_owned(),
+    }
 }
 
 /// Judges how many addresses are in another country than before.

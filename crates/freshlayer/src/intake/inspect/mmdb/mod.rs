@@ -99,6 +99,7 @@ fn judge_metadata(expect: &Expected<'_>, metadata: &Metadata, gates: &mut GateRe
         let expected = format!("at least {} nodes", expect.nodes_min);
         Problem::fail(Code::MmdbNodes, expected, nodes.to_string())
     });
+    gates.measured(Code::MmdbNodes, format!("{nodes} nodes"));
     gates.judge(Code::MmdbNodes, too_few);
     let nameless = metadata
         .description
@@ -141,6 +142,7 @@ fn judge_data<'a>(
     };
     gates.judge(Code::MmdbWork, None);
     gates.judge(Code::MmdbRecord, None);
+    gates.measured(Code::MmdbRecord, format!("{} records", shape.records));
     let problem = || Problem::fail(Code::Empty, "at least one record", "a tree without data");
     gates.judge(Code::Empty, (shape.records == 0).then(problem));
     is_sound.then_some((tree, shape))
