@@ -20,8 +20,8 @@ pub mod damage;
 pub mod databases;
 #[cfg(feature = "aws")]
 pub mod emulator;
-#[cfg(feature = "aws")]
 pub mod places;
+#[cfg(feature = "aws")]
 pub mod rie;
 pub mod sandbox;
 #[cfg(feature = "aws")]

@@ -9,8 +9,8 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use freshlayer::report::Exit;
 
 use crate::commands::{
-    break_lease, check, completions, doctor, exec, freeze, functions, history, init, pin, prune,
-    pull, refresh, rollback, schema, status, unfreeze, unpin, verify,
+    accept, break_lease, check, completions, doctor, exec, freeze, functions, history, init, pin,
+    prune, pull, refresh, rollback, schema, status, unfreeze, unpin, verify,
 };
 use crate::environment;
 
@@ -140,6 +140,7 @@ pub(crate) enum Command {
     Status(status::Args),
     History(history::Args),
     Rollback(rollback::Args),
+    Accept(accept::Args),
     Pin(pin::Args),
     Unpin(unpin::Args),
     Freeze(freeze::Args),

@@ -53,9 +53,9 @@ pub use names::{AccountId, DatasetName, Digest, LayerName, LayerVersionArn, Plac
 pub use operations::{
     Back, Check, DatasetGates, Examined, Finding, FindingKind, History, HistoryLine, Kept,
     LayerStatus, Mend, Pinned, Prune, Pruned, PrunedRelease, Pulled, RolloutLine, RolloutState,
-    Stays, Verified, WayBack, Which, adopt, advance, break_lease, doctor, freeze, give_lease_back,
-    history, journal, pin, prune, pull, pull_version, refresh, rollback, status, unfreeze, unpin,
-    verify, way_back,
+    Stays, Verified, WayBack, Which, accept, adopt, advance, break_lease, doctor, freeze,
+    give_lease_back, history, journal, pin, prune, pull, pull_version, refresh, rollback, status,
+    unfreeze, unpin, verify, way_back,
 };
 pub use opt_path::OptPath;
 pub use problem::{Code, GateCheck, GateReport, Level, Problem, Verdict, check_table};

@@ -28,7 +28,7 @@ fn refused_for(report: &Report, code: Code) {
     assert_eq!(report.release.as_ref().map(|release| release.seq), Some(1), "{report:#?}");
     let is_it =
         |problem: &&freshlayer::Problem| problem.code == code && problem.level == Level::Fail;
-    assert!(report.problems.iter().find(is_it).is_some(), "{report:#?}");
+    assert!(report.problems.iter().any(|problem| is_it(&problem)), "{report:#?}");
 }
 
 /// Changes the records of some networks of a thousand.
@@ -137,4 +137,64 @@ fn live_data_that_cannot_be_read_is_told_of() {
     let report = sandbox.refresh("geo");
     let told = report.problems.iter().find(|problem| problem.code == Code::LiveUnread);
     assert_eq!(told.map(|problem| problem.level), Some(Level::Warn), "{report:#?}");
+}
+
+/// One build is right though it differs: a person lets it pass, and the next one is judged again.
+#[test]
+fn a_person_accepts_one_build_and_no_other() {
+    let sandbox = Sandbox::new();
+    sandbox.layer("geo", PLACES);
+    let sound = |days| build(days, |number| Some(Place::sound(number)));
+    let blank = |days| build(days, changed(300, |place| place.postal = None));
+    sandbox.upstream.publish("city.mmdb", &sound(0));
+    assert_eq!(sandbox.refresh("geo").exit(), Exit::Done);
+    sandbox.upstream.publish("city.mmdb", &blank(7));
+    assert_eq!(sandbox.cli(&["refresh"]).code, 3);
+
+    let told = sandbox.cli(&["status"]).stdout;
+    let command = told.split_once("freshlayer accept geo ").expect("it is told how").1;
+    let digest = &command[..12];
+    let nothing = sandbox.cli(&["accept", "geo", "0000", "--reason", "x"]);
+    assert_eq!(nothing.code, 2, "{nothing:?}");
+    assert!(
+        nothing.stderr.contains("refused no build whose digest begins with 0000"),
+        "{nothing:?}"
+    );
+    let accepted = sandbox.cli(&["accept", "geo", digest, "--reason", "announced by the upstream"]);
+    assert_eq!(accepted.code, 0, "{accepted:?}");
+    assert!(accepted.stdout.contains("this build of city is accepted"), "{accepted:?}");
+
+    let released = sandbox.refresh("geo");
+    assert_eq!(released.exit(), Exit::Done, "{released:#?}");
+    assert_eq!(released.release.as_ref().map(|release| release.seq), Some(2));
+    assert!(released.problems.iter().all(|problem| problem.level == Level::Warn), "{released:#?}");
+    let history = sandbox.cli(&["history", "geo"]).stdout;
+    assert!(history.contains(&format!("build {digest} of city was accepted")), "{history}");
+    assert!(history.contains("announced by the upstream"), "{history}");
+
+    sandbox.upstream.publish("city.mmdb", &sound(14));
+    assert_eq!(sandbox.refresh("geo").exit(), Exit::Done);
+    sandbox.upstream.publish("city.mmdb", &blank(21));
+    let again = sandbox.refresh("geo");
+    assert_eq!(again.exit(), Exit::Rejected, "{again:#?}");
+    assert!(again.problems.iter().any(|problem| problem.code == Code::ValuesLost), "{again:#?}");
+}
+
+/// What is broken stays out, whatever a person says.
+#[test]
+fn a_broken_build_cannot_be_accepted() {
+    let sandbox = Sandbox::new();
+    sandbox.layer("geo", PLACES);
+    sandbox.upstream.publish("city.mmdb", &build(0, |number| Some(Place::sound(number))));
+    assert_eq!(sandbox.refresh("geo").exit(), Exit::Done);
+    let mut broken = build(7, |number| Some(Place::sound(number)));
+    broken[2_000..4_000].fill(0);
+    sandbox.upstream.publish("city.mmdb", &broken);
+    assert_eq!(sandbox.refresh("geo").exit(), Exit::Rejected);
+    assert!(!sandbox.cli(&["status"]).stdout.contains("freshlayer accept"));
+    let digest =
+        sandbox.head("geo")["rejected"][0]["digest"].as_str().expect("it is kept").to_owned();
+    let refused = sandbox.cli(&["accept", "geo", &digest]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    assert!(refused.stderr.contains("which no person can accept"), "{refused:?}");
 }

@@ -1,5 +1,5 @@
 use freshlayer::report::{Exit, minute};
-use freshlayer::state::{Cause, Rollout};
+use freshlayer::state::{Acceptance, Cause, Ordered, Rollout};
 use freshlayer::{History, HistoryLine, RolloutLine, RolloutState, history, journal};
 use jiff::Timestamp;
 
@@ -36,7 +36,16 @@ fn tables(history: &History) -> String {
     let head = ["rollout", "from", "to", "began (UTC)", "ended (UTC)", "functions", "why"];
     lines.push_str(&rollout_row(head));
     lines.extend(history.rollouts.iter().map(rollout_line));
+    lines.extend(history.accepted.iter().map(accepted_line));
     lines
+}
+
+fn accepted_line(accepted: &Acceptance) -> String {
+    let Ordered { at, by, reason } = &accepted.order;
+    let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let digest = accepted.digest.as_str().get(..12).unwrap_or_default();
+    let (dataset, at) = (&accepted.dataset, time(*at));
+    format!("build {digest} of {dataset} was accepted {at} by {by}{why}\n")
 }
 
 fn release_line(line: &HistoryLine) -> String {

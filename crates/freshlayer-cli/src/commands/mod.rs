@@ -1,5 +1,6 @@
 //! One file per subcommand: its arguments, what it does, its answer, its lines.
 
+pub(crate) mod accept;
 pub(crate) mod break_lease;
 pub(crate) mod check;
 pub(crate) mod completions;

@@ -91,4 +91,11 @@ fn rejected(status: &LayerStatus, text: &mut String) {
     for problem in &status.rejected {
         let _ = writeln!(text, "  the upstream's newest data is rejected: {problem}");
     }
+    for (dataset, digest) in &status.acceptable {
+        let (layer, digest) = (&status.layer, digest.as_str().get(..12).unwrap_or_default());
+        let _ = writeln!(
+            text,
+            "  where this build of {dataset} is right after all: freshlayer accept {layer} {digest} --reason WORDS"
+        );
+    }
 }

@@ -2,7 +2,7 @@
 
 use freshlayer::definition::DefinitionProblem;
 use freshlayer::report::Report;
-use freshlayer::state::Rollout;
+use freshlayer::state::{Acceptance, Rollout};
 use freshlayer::{Examined, History, LayerStatus, Pruned, Verified};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -67,6 +67,8 @@ pub(crate) enum Answer {
     Examined(Vec<Examined>),
     /// `init`: the definition that was written.
     Written(Written),
+    /// `accept`: the build that a person let pass.
+    Accepted(Acceptance),
     /// `pin`, `unpin`: the release that the layer is pinned to now.
     Pinned(Pinned),
     /// `prune`: one per layer.

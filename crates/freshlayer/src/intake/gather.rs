@@ -10,7 +10,7 @@ use crate::engine::{Retry, Run};
 use crate::error::{Error, chain};
 use crate::formats::pipe::blocking;
 use crate::intake::download::{Candidate, Refused, UpstreamAnswer, old_enough_at};
-use crate::intake::inspect::{Live, Proven, inspect};
+use crate::intake::inspect::{Differences, Live, Proven, inspect};
 use crate::names::{DatasetName, Digest};
 use crate::ports::{SourceError, Stage, UpstreamFacts};
 use crate::problem::{Code, Problem};
@@ -184,7 +184,9 @@ impl Baseline<'_> {
         let file = self.files.get(&dataset.name).cloned();
         let live = live.map(|snapshot| Live { snapshot, file });
         let (limits, now) = (self.run.definition.limits.clone(), self.now());
-        let inspected = blocking(move || inspect(candidate, live.as_ref(), &limits, now)).await?;
+        let differences = self.differences(&dataset.name, &candidate.digest);
+        let inspected =
+            blocking(move || inspect(candidate, live.as_ref(), differences, &limits, now)).await?;
         running.done(size_bytes);
         let Some(proven) = inspected.proven else {
             // A check that ran out of time says more about this machine than about the data.
@@ -212,6 +214,15 @@ impl Baseline<'_> {
         ledger.lessons.accepted.push((dataset.name.clone(), seen));
         ledger.problems.extend(inspected.problems);
         Ok(Some(proven))
+    }
+
+    fn differences(&self, dataset: &DatasetName, digest: &Digest) -> Differences {
+        let mut accepted = self.head.accepted().iter();
+        if accepted.any(|one| one.dataset == *dataset && one.digest == *digest) {
+            Differences::Accepted
+        } else {
+            Differences::Judged
+        }
     }
 
     /// Returns when a build was made, and until when it waits, where it is too young. One that does not say when it was

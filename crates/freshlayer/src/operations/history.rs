@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::names::{LayerName, LayerVersionArn, RegionName};
-use crate::state::{Cause, Rollout, Session, read_release};
+use crate::state::{Acceptance, Cause, Rollout, Session, read_release};
 
 /// How many of a layer's rollouts are listed.
 const ROLLOUTS_LISTED_MAX: usize = 100;
@@ -19,6 +19,8 @@ pub struct History {
     pub releases: Vec<HistoryLine>,
     /// The newest 100 rollouts.
     pub rollouts: Vec<RolloutLine>,
+    /// The builds that a person let pass, newest first.
+    pub accepted: Vec<Acceptance>,
 }
 
 /// One rollout in a layer's history.
@@ -86,7 +88,11 @@ pub struct HistoryLine {
 /// [`Error::NotPossible`] where the layer has no history, and the store's errors.
 pub async fn history(engine: &Engine, layer: &LayerName) -> Result<History, Error> {
     let session = with_history(engine, layer).await?;
-    Ok(History { releases: releases(engine, &session).await?, rollouts: rollouts(&session).await? })
+    Ok(History {
+        releases: releases(engine, &session).await?,
+        rollouts: rollouts(&session).await?,
+        accepted: session.head().accepted().iter().rev().cloned().collect(),
+    })
 }
 
 /// Returns one rollout with what became of each consumer.

@@ -1,5 +1,6 @@
 //! One file or folder per thing that a person or a schedule asks for.
 
+mod accept;
 mod adopt;
 mod doctor;
 mod freeze;
@@ -12,6 +13,7 @@ mod rollback;
 mod status;
 mod verify;
 
+pub use accept::accept;
 pub use adopt::adopt;
 pub use doctor::{Examined, Finding, FindingKind, Mend, doctor};
 pub use freeze::{break_lease, freeze, give_lease_back, unfreeze};

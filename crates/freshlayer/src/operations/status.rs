@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -41,6 +41,8 @@ pub struct LayerStatus {
     pub rolling_to: Option<u64>,
     /// Why the upstream's newest data is not released.
     pub rejected: Vec<Problem>,
+    /// The refused builds that a person may accept: the digest of each by its dataset.
+    pub acceptable: BTreeMap<DatasetName, Digest>,
     /// Who works on the layer, until when at the latest.
     pub lease: Option<String>,
 }
@@ -85,6 +87,7 @@ pub async fn status(engine: &Engine, definition: &Definition) -> Result<LayerSta
         handed_back: head.is_handed_back().cloned(),
         rolling_to: head.rollout().map(|rollout| rollout.to),
         rejected: refused(head),
+        acceptable: acceptable(head),
         lease: head.lease().map(|lease| format!("{} until {}", lease.owner, minute(lease.expires))),
     };
     let Some(target) = Target::of(&session).await? else {
@@ -136,6 +139,15 @@ fn refused(head: &Head) -> Vec<Problem> {
     let left = head.left_behind().iter().filter(|left| newest(&left.dataset, &left.digest));
     let verdicts = verdicts.flat_map(|verdict| verdict.problems.clone());
     verdicts.chain(left.map(LeftBehind::problem)).collect()
+}
+
+/// The newest data of each upstream, where it is refused for nothing but what differs from the live release.
+fn acceptable(head: &Head) -> BTreeMap<DatasetName, Digest> {
+    let newest = head.rejected().iter().filter(|known| {
+        head.upstream(&known.dataset).is_some_and(|seen| seen.digest == known.digest)
+            && known.problems.iter().all(|problem| problem.code.is_difference())
+    });
+    newest.map(|known| (known.dataset.clone(), known.digest.clone())).collect()
 }
 
 fn age_secs(now: Timestamp, then: Timestamp) -> i64 {

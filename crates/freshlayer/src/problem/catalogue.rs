@@ -8,6 +8,7 @@ use super::{Code, Level};
 const ASK_UPSTREAM: &str = "Wait for the upstream's next build, and tell the upstream.";
 const LOOK_AT_DATA: &str = "Compare the two builds. Where the new one is right after all, widen the bound of `expect` and \
                             refresh.";
+const ACCEPT: &str = "Compare the two builds. Where the new one is right after all, `freshlayer accept` lets it pass once.";
 const FIX_DEFINITION: &str = "Correct the definition: it names what the data does not have.";
 const WIDEN_LIMIT: &str = "Raise the limit in `[limits]` where such data is meant to come.";
 
@@ -44,7 +45,8 @@ impl Code {
             | Self::Probe
             | Self::SqliteTable
             | Self::SqliteColumn => FIX_DEFINITION,
-            Self::SizeBand | Self::Drift | Self::MmdbNodes | Self::SqliteRows => LOOK_AT_DATA,
+            code if code.is_difference() => ACCEPT,
+            Self::SizeBand | Self::MmdbNodes | Self::SqliteRows => LOOK_AT_DATA,
             Self::OlderBuild => {
                 "Nothing, or `expect.older_build = \"accept\"` where the upstream went back on purpose."
             }

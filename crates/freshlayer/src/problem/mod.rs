@@ -149,6 +149,17 @@ codes! {
     RolledBack = "rolled-back",
 }
 
+impl Code {
+    /// Tells whether a problem says no more than that data differs from what serves: a person may accept that.
+    pub fn is_difference(self) -> bool {
+        use Code::{CountryChanged, CoverageLost, Drift, ShapeNew, ValuesChanged, ValuesLost};
+        matches!(
+            self,
+            Drift | CoverageLost | CountryChanged | ValuesLost | ValuesChanged | ShapeNew
+        )
+    }
+}
+
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

@@ -7,13 +7,13 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::lease::{Lease, Work};
-use super::orders::{Adopted, Freeze, LeftBehind, Ordered, Pin};
+use super::orders::{Acceptance, Adopted, Freeze, LeftBehind, Ordered, Pin};
 use super::outline::Outline;
 use super::rollout::{Cause, OpenRollout};
+use super::seen::{DailyDownloads, Rejection, SeenUpstream};
 use super::{HEAD_FORMAT, Release};
 use crate::definition::Reader;
 use crate::names::{AccountId, DatasetName, Digest, LayerName, LayerVersionArn, RegionName};
-use crate::ports::Validators;
 use crate::problem::Problem;
 
 /// How many verdicts a head remembers (I11). A person's orders are kept apart, and are not counted.
@@ -44,6 +44,8 @@ pub struct Head {
     downloads: Option<DailyDownloads>,
     rejected: Vec<Rejection>,
     left_behind: Vec<LeftBehind>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    accepted: Vec<Acceptance>,
     unpublished: Option<Unpublished>,
     pin: Option<Pin>,
     freeze: Option<Freeze>,
@@ -65,44 +67,6 @@ pub struct Announced {
     /// The accounts whose functions were looked at.
     #[serde(default)]
     pub accounts: BTreeSet<AccountId>,
-}
-
-/// The downloads of one day that an upstream's account counts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DailyDownloads {
-    /// The day, in UTC.
-    pub day: Date,
-    /// How many there were.
-    pub count: u32,
-}
-
-/// The last state of an upstream that was downloaded whole.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SeenUpstream {
-    /// The source's definition at that time; with another one the validators say nothing.
-    pub fingerprint: String,
-    /// What names the state in the upstream's words.
-    pub validators: Validators,
-    /// The snapshot's digest, or the download's where nothing could be extracted.
-    pub digest: Digest,
-    /// When the build was made, where it is too young to be released.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub young_since: Option<Timestamp>,
-}
-
-/// A verdict: why a digest is not released.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Rejection {
-    /// The dataset.
-    pub dataset: DatasetName,
-    /// The snapshot's digest, or the download's where nothing could be extracted.
-    pub digest: Digest,
-    /// The expectations and limits at that time; a person who changes them asks for another try.
-    pub fingerprint: String,
-    /// When.
-    pub at: Timestamp,
-    /// What was wrong.
-    pub problems: Vec<Problem>,
 }
 
 /// A release that is recorded and stored, and that no Region took yet.
@@ -160,6 +124,7 @@ impl Head {
             downloads: None,
             rejected: Vec::new(),
             left_behind: Vec::new(),
+            accepted: Vec::new(),
             unpublished: None,
             pin: None,
             freeze: None,
@@ -255,6 +220,11 @@ impl Head {
     /// Returns the verdicts.
     pub fn rejected(&self) -> &[Rejection] {
         &self.rejected
+    }
+
+    /// Returns the builds that a person let pass.
+    pub fn accepted(&self) -> &[Acceptance] {
+        &self.accepted
     }
 
     /// Returns the data that a person rolled back.
@@ -580,6 +550,12 @@ impl Head {
     pub(crate) fn forget_rejections(&mut self) {
         self.rejected.clear();
         self.left_behind.clear();
+    }
+
+    /// Lets a build pass that was refused for what differs from the live release.
+    pub(crate) fn accept(&mut self, acceptance: Acceptance) {
+        self.rejected.retain(|known| known.digest != acceptance.digest);
+        self.accepted.push(acceptance);
     }
 
     /// Tells whether a release carries data that a person rolled back.

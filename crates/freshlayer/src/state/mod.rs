@@ -9,19 +9,19 @@ mod orders;
 mod outline;
 mod release;
 mod rollout;
+mod seen;
 mod session;
 mod version;
 mod zip;
 
 pub use format::{HEAD_FORMAT, RELEASE_FORMAT, ROLLOUT_FORMAT};
-pub use head::{
-    Aim, Announced, DailyDownloads, Head, Looked, Rejection, SeenUpstream, Unpublished, Versions,
-};
+pub use head::{Aim, Announced, Head, Looked, Unpublished, Versions};
 pub use lease::{Lease, Work};
-pub use orders::{Adopted, Freeze, LeftBehind, Ordered, Pin};
+pub use orders::{Acceptance, Adopted, Freeze, LeftBehind, Ordered, Pin};
 pub use outline::{Outline, SnapshotOutline};
 pub use release::{Profile, Release, Snapshot, content_digest};
 pub use rollout::{Cause, ConsumerNote, Journal, OpenRollout, Rollout};
+pub use seen::{DailyDownloads, Rejection, SeenUpstream};
 pub(crate) use session::Leased;
 pub use session::{Owner, Session, read_release};
 pub use version::{Decision, decide};

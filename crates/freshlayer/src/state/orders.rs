@@ -50,6 +50,20 @@ pub struct Adopted {
     pub rollouts: BTreeSet<u64>,
 }
 
+/// A person's word that a build is right though it differs from the one that served. It holds for that build alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Acceptance {
+    /// The dataset.
+    pub dataset: DatasetName,
+    /// The snapshot's digest.
+    pub digest: Digest,
+    /// When, who, and why.
+    #[serde(flatten)]
+    pub order: Ordered,
+    /// What the build was refused for.
+    pub problems: Vec<Problem>,
+}
+
 /// Data that a person rolled back: it stays away whatever definition, limits or freshlayer version asks, until
 /// a person says `--retry-rejected` or goes forward to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -68,7 +68,7 @@ mod tests {
     use crate::formats::hashing::sha256_of;
     use crate::intake::download::Candidate;
     use crate::intake::extract::StagedFile;
-    use crate::intake::inspect::{Inspected, inspect};
+    use crate::intake::inspect::{Differences, Inspected, inspect};
     use crate::limits::Limits;
     use crate::opt_path::Mode;
     use crate::ports::{UpstreamFacts, Validators};
@@ -116,7 +116,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let candidate = candidate(folder.path(), toml, bytes);
         let limits = Limits::default();
-        inspect(candidate, None, &limits, Timestamp::UNIX_EPOCH).expect("readable")
+        inspect(candidate, None, Differences::Judged, &limits, Timestamp::UNIX_EPOCH)
+            .expect("readable")
     }
 
     fn verdict(inspected: &Inspected, id: Code) -> Verdict {

@@ -51,10 +51,20 @@ struct Findings {
     rewritten: Option<StagedFile>,
 }
 
+/// What comes of data that differs from what serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Differences {
+    /// It is refused beyond the bounds.
+    Judged,
+    /// A person accepted this build.
+    Accepted,
+}
+
 /// Judges a candidate by its definition, and by what serves of the same dataset.
 pub(crate) fn inspect(
     candidate: Candidate,
     live: Option<&Live>,
+    differences: Differences,
     limits: &Limits,
     now: Timestamp,
 ) -> Result<Inspected, Error> {
@@ -81,6 +91,9 @@ pub(crate) fn inspect(
     if let Some(live) = live {
         let most = candidate.dataset.expect.drift_percent_max;
         gates.judge(Code::Drift, drift::drift(&live.profile, &findings.profile, most));
+    }
+    if differences == Differences::Accepted {
+        gates.accept_differences();
     }
     gates.complete(checks::of(candidate.dataset.format()));
     let gates = gates.of(&candidate.dataset.name);
