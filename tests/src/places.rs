@@ -43,8 +43,24 @@ impl Place {
 /// # Panics
 /// Where a network cannot be inserted.
 pub fn build(days: u64, place: impl Fn(u32) -> Option<Place>) -> Vec<u8> {
+    written(days, &[("en", "A test database")], place)
+}
+
+/// Writes a build without a description, which is a warning.
+///
+/// # Panics
+/// Where a network cannot be inserted.
+pub fn nameless(days: u64, place: impl Fn(u32) -> Option<Place>) -> Vec<u8> {
+    written(days, &[], place)
+}
+
+fn written(
+    days: u64,
+    description: &[(&str, &str)],
+    place: impl Fn(u32) -> Option<Place>,
+) -> Vec<u8> {
     let mut writer = Writer::builder("GeoLite2-City")
-        .description(&[("en", "A test database")])
+        .description(description)
         .build_epoch(UNIX_EPOCH + Duration::from_secs(FIRST_BUILD + days * DAY))
         .build();
     for number in 0..NETWORKS {

@@ -57,7 +57,7 @@ fn refused<'a>(head: &'a Head, digest: &str) -> Result<&'a Rejection, Error> {
             return Err(Error::NotPossible(problem));
         }
     };
-    match refused.problems.iter().find(|problem| !problem.code.is_difference()) {
+    match refused.problems.iter().find(|problem| problem.is_beyond_acceptance()) {
         Some(problem) => Err(Error::NotPossible(format!(
             "this build is refused for more than what differs from the live one, which no person can accept: {problem}"
         ))),

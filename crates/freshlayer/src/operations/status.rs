@@ -145,7 +145,7 @@ fn refused(head: &Head) -> Vec<Problem> {
 fn acceptable(head: &Head) -> BTreeMap<DatasetName, Digest> {
     let newest = head.rejected().iter().filter(|known| {
         head.upstream(&known.dataset).is_some_and(|seen| seen.digest == known.digest)
-            && known.problems.iter().all(|problem| problem.code.is_difference())
+            && !known.problems.iter().any(Problem::is_beyond_acceptance)
     });
     newest.map(|known| (known.dataset.clone(), known.digest.clone())).collect()
 }

@@ -197,6 +197,11 @@ impl Problem {
         Self { level: Level::Warn, ..Self::fail(code, expected, found) }
     }
 
+    /// Tells whether it keeps data out for more than a difference from what serves: no person can accept that.
+    pub fn is_beyond_acceptance(&self) -> bool {
+        self.level == Level::Fail && !self.code.is_difference()
+    }
+
     /// Says where in the data.
     #[must_use]
     pub fn at(mut self, location: impl Into<String>) -> Self {
