@@ -52,8 +52,8 @@ fn malformed_postal_codes_are_refused() {
     let text = problem.map(ToString::to_string).unwrap_or_default();
     assert_eq!(
         text,
-        "city: shape-new at field postal.code: expected at most 10 % of the live addresses with a text of a shape that \
-         the field never had, found 15.00 %; most like \"[\\\"99999\\\"]\""
+        "city: shape-new at field postal.code: expected at most 10 % of the live addresses with a text whose pattern \
+         of letters and digits is new to the field, found 15.00 %; most like \"[\\\"99999\\\"]\""
     );
 }
 
@@ -197,5 +197,5 @@ fn a_broken_build_cannot_be_accepted() {
         sandbox.head("geo")["rejected"][0]["digest"].as_str().expect("it is kept").to_owned();
     let refused = sandbox.cli(&["accept", "geo", &digest]);
     assert_eq!(refused.code, 2, "{refused:?}");
-    assert!(refused.stderr.contains("which no person can accept"), "{refused:?}");
+    assert!(refused.stderr.contains("has a problem that no person can accept"), "{refused:?}");
 }

@@ -8,7 +8,8 @@ use crate::wiring::Host;
 
 /// Let one refused build pass, though it differs from the one that serves.
 ///
-/// Only what differs is accepted: a damaged file stays refused. It holds for this build alone, and `history` tells of it.
+/// Takes a build whose only failures are differences from the live release: `drift`, `coverage-lost`, `country-changed`,
+/// `values-lost`, `values-changed`, `shape-new`. The acceptance covers this build only, and `history` lists it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The layer.
@@ -26,8 +27,10 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let engine = host.engine().await?;
     let accepted = freshlayer::accept(&engine, &name, &digest, &host.person(), reason).await?;
     let Acceptance { dataset, problems, .. } = &accepted;
-    let mut lines =
-        format!("{layer}: this build of {dataset} is accepted; run `freshlayer refresh {layer}`\n");
-    lines.extend(problems.iter().map(|problem: &Problem| format!("  although {problem}\n")));
+    let mut lines = format!(
+        "{layer}: this build of {dataset} is accepted; `freshlayer refresh {layer}` releases it where all other checks pass\n"
+    );
+    let differences = problems.iter().filter(|problem| problem.code.is_difference());
+    lines.extend(differences.map(|problem: &Problem| format!("  accepted: {problem}\n")));
     Ok(Done::new(Exit::Done, lines, Answer::Accepted(accepted)))
 }

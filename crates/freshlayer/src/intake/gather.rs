@@ -188,11 +188,12 @@ impl Baseline<'_> {
         let inspected =
             blocking(move || inspect(candidate, live.as_ref(), differences, &limits, now)).await?;
         running.done(size_bytes);
+        let problems: Vec<Problem> = inspected.gates.problems().cloned().collect();
         let Some(proven) = inspected.proven else {
             // A check that ran out of time says more about this machine than about the data.
-            let final_word = inspected.problems.iter().all(|p| p.code != Code::SqliteTime);
+            let final_word = problems.iter().all(|p| p.code != Code::SqliteTime);
             let seen = final_word.then_some(seen);
-            let refused = Refused { problems: inspected.problems, seen };
+            let refused = Refused { problems, seen };
             self.refuse(&dataset, refused, upstream, ledger);
             return Ok(None);
         };
@@ -212,7 +213,7 @@ impl Baseline<'_> {
         }
         ledger.note(&dataset.name, DatasetState::New, upstream);
         ledger.lessons.accepted.push((dataset.name.clone(), seen));
-        ledger.problems.extend(inspected.problems);
+        ledger.problems.extend(problems);
         Ok(Some(proven))
     }
 

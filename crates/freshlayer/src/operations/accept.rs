@@ -59,7 +59,8 @@ fn refused<'a>(head: &'a Head, digest: &str) -> Result<&'a Rejection, Error> {
     };
     match refused.problems.iter().find(|problem| problem.is_beyond_acceptance()) {
         Some(problem) => Err(Error::NotPossible(format!(
-            "this build is refused for more than what differs from the live one, which no person can accept: {problem}"
+            "this build has a problem that no person can accept: {problem}; docs/checks.md says what to do for {}",
+            problem.code
         ))),
         None => Ok(refused),
     }

@@ -4,13 +4,15 @@ use std::fmt::Write;
 
 use super::{Code, Level};
 
-/// The same upstream, or the same definition, will not get better by itself.
-const ASK_UPSTREAM: &str = "Wait for the upstream's next build, and tell the upstream.";
-const LOOK_AT_DATA: &str = "Compare the two builds. Where the new one is right after all, widen the bound of `expect` and \
-                            refresh.";
-const ACCEPT: &str = "Compare the two builds. Where the new one is right after all, `freshlayer accept` lets it pass once.";
-const FIX_DEFINITION: &str = "Correct the definition: it names what the data does not have.";
-const WIDEN_LIMIT: &str = "Raise the limit in `[limits]` where such data is meant to come.";
+const ASK_UPSTREAM: &str = "Tell the upstream, and wait for its next build.";
+const LOOK_AT_BOTH: &str = "Compare the data with the definition. Where the data is wrong, tell the upstream and wait for \
+                            its next build. Where the upstream changed it on purpose, correct the definition.";
+const OWN_NAMES: &str = "Tell the upstream, and wait for its next build. Where two datasets of the layer bring the names, \
+                         change the `path` of one.";
+const OWN_FOLDER: &str = "Tell the upstream, and wait for its next build. In a folder of your own (`source.file`), remove \
+                          the entry.";
+const ACCEPT: &str = "Compare this build with the live one. Where it is right, run the `freshlayer accept` command that \
+                      `freshlayer status` shows, and refresh: that holds for this build only.";
 
 impl Code {
     /// Returns the levels of its problems, the lighter one first.
@@ -29,37 +31,74 @@ impl Code {
     /// Returns what a person can do.
     pub fn advice(self) -> &'static str {
         match self {
-            Self::DownloadTooLarge
-            | Self::ExpansionLimit
-            | Self::EntryLimit
-            | Self::MmdbWork
-            | Self::SqliteTime
-            | Self::SqliteMemory => WIDEN_LIMIT,
+            Self::DownloadTooLarge => {
+                "Where the data is genuine, raise `limits.download_bytes_max`."
+            }
+            Self::ChecksumMismatch => {
+                "Where `source.sha256` names the build, write the digest of the one that you want. Else tell the upstream, \
+                 and wait for its next build."
+            }
+            Self::Signature => {
+                "Refresh later: a signature may arrive after its data. Where the problem stays, ask the upstream whether \
+                 `source.minisign_key` is still its key."
+            }
+            Self::ExpansionLimit => {
+                "Where the data is genuine, raise `limits.expansion_ratio_max` or `limits.unpacked_bytes_max`, the latter up \
+                 to 262,144,000: a layer holds no more."
+            }
+            Self::EntryLimit => {
+                "Raise `limits.entries_max`, or narrow `source.select`. Split a layer of more than 65,534 files: that bound \
+                 is the zip's."
+            }
+            Self::EntryPath | Self::EntryDuplicate | Self::EntryFolder => OWN_NAMES,
+            Self::EntryLink | Self::EntrySpecial => OWN_FOLDER,
+            Self::SelectMany => "Narrow `source.select` so that it matches one file.",
             Self::SelectNone
-            | Self::SelectMany
             | Self::WrongType
             | Self::MmdbDatabaseType
             | Self::Magic
             | Self::EntryMissing
-            | Self::EntryMode
             | Self::Probe
             | Self::SqliteTable
-            | Self::SqliteColumn => FIX_DEFINITION,
+            | Self::SqliteColumn => LOOK_AT_BOTH,
+            Self::EntryMode => {
+                "Tell the upstream that the file lost its executable bit, or take it out of `expect.executables`."
+            }
+            Self::Drift => {
+                "Compare this build with the live one. Where such changes are normal, raise `expect.drift_percent_max`; where \
+                 this build alone is right, run the `freshlayer accept` command that `freshlayer status` shows."
+            }
             code if code.is_difference() => ACCEPT,
-            Self::SizeBand | Self::MmdbNodes | Self::SqliteRows => LOOK_AT_DATA,
+            Self::SizeBand => {
+                "Look at the data. Where its size is right, change `expect.size_bytes_min`, `expect.size_bytes_max` or \
+                 `limits.unpacked_bytes_max`."
+            }
+            Self::MmdbNodes => "Look at the data. Where it is right, lower `expect.nodes_min`.",
+            Self::SqliteRows => "Look at the data. Where it is right, lower `expect.rows_min`.",
+            Self::MmdbWork => "Where the data is genuine, raise `limits.decoded_values_max`.",
+            Self::SqliteTime => "Simplify the probes, or raise `limits.sqlite_secs_max`.",
+            Self::SqliteMemory => {
+                "Simplify the probe: the bound is fixed. Where the problem names no probe, tell the upstream."
+            }
             Self::OlderBuild => {
-                "Nothing, or `expect.older_build = \"accept\"` where the upstream went back on purpose."
+                "Wait for a newer build. Where the upstream went back on purpose, write `expect.older_build = \"accept\"`."
             }
             Self::BuildTooOld => {
-                "Ask why the upstream has stopped, or raise `expect.build_age_days_max`."
+                "Ask the upstream why it has stopped, or raise `expect.build_age_days_max`."
+            }
+            Self::FutureBuild => {
+                "Look at this machine's clock. Where it is right, tell the upstream."
             }
             Self::LayerTooLarge => {
                 "Leave a dataset out, or split the layer in two: Lambda takes no more."
             }
-            Self::RolledBack => "`refresh --retry-rejected` where it is wanted after all.",
-            Self::SqliteWal | Self::MmdbMetadataCosmetic => "Nothing.",
+            Self::RolledBack => {
+                "Wait for another build. To release this one again, run `freshlayer refresh LAYER --retry-rejected`."
+            }
+            Self::SqliteWal | Self::MmdbMetadataCosmetic => "Do nothing.",
             Self::LiveUnread => {
-                "`freshlayer doctor` and `freshlayer verify` say what became of the live release."
+                "Run `freshlayer verify`: it says what is wrong with the live release. The new build was not compared \
+                 address by address."
             }
             _ => ASK_UPSTREAM,
         }

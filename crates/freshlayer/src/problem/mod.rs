@@ -81,7 +81,7 @@ codes! {
     Empty = "empty",
     /// The file is not what its format says.
     WrongType = "wrong-type",
-    /// The size is outside `expect.size_bytes_min` and `expect.size_bytes_max`.
+    /// The size is outside `expect.size_bytes_min` and `expect.size_bytes_max`, or above `limits.unpacked_bytes_max`.
     SizeBand = "size-band",
     /// The size or a count differs from the live release by more than the threshold.
     Drift = "drift",
@@ -93,7 +93,7 @@ codes! {
     ValuesLost = "values-lost",
     /// Addresses have another value of a field.
     ValuesChanged = "values-changed",
-    /// Texts of a field have a shape of letters and digits that it never had.
+    /// A field has texts whose pattern of letters and digits no text of that field has in the live release.
     ShapeNew = "shape-new",
     /// The data of the live release cannot be read, so new data is not compared with it.
     LiveUnread = "live-unread",
@@ -101,7 +101,7 @@ codes! {
     OlderBuild = "older-build",
     /// The upstream built this longer ago than `expect.build_age_days_max`.
     BuildTooOld = "build-too-old",
-    /// The data says that it was built in the future, which would make every later build an older one.
+    /// The data states a build time more than 24 hours from now, which would make every later build an older one.
     FutureBuild = "future-build",
     /// The mmdb's metadata is missing or unusable.
     MmdbMetadata = "mmdb-metadata",

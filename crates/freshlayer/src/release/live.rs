@@ -34,7 +34,8 @@ pub(crate) async fn live_files(
         let UpstreamAnswer::Fresh(candidate) = answer else { continue };
         let dataset = &candidate.dataset;
         let Some(snapshot) = live.snapshot(&dataset.name) else { continue };
-        if dataset.format() != Format::Mmdb || snapshot.format != Format::Mmdb {
+        let is_mmdb = dataset.format() == Format::Mmdb && snapshot.format == Format::Mmdb;
+        if !is_mmdb || candidate.digest == snapshot.digest {
             continue;
         }
         let into = folder.join(format!("live-{}", dataset.name));

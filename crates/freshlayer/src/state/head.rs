@@ -18,6 +18,8 @@ use crate::problem::Problem;
 
 /// How many verdicts a head remembers (I11). A person's orders are kept apart, and are not counted.
 const VERDICTS_MAX: usize = 100;
+/// How many accepted builds a head remembers.
+const ACCEPTED_MAX: usize = 100;
 /// How many stable releases a head remembers.
 const STABLE_MAX: usize = 100;
 
@@ -556,6 +558,8 @@ impl Head {
     pub(crate) fn accept(&mut self, acceptance: Acceptance) {
         self.rejected.retain(|known| known.digest != acceptance.digest);
         self.accepted.push(acceptance);
+        let surplus = self.accepted.len().saturating_sub(ACCEPTED_MAX);
+        self.accepted.drain(..surplus);
     }
 
     /// Tells whether a release carries data that a person rolled back.

@@ -3,101 +3,36 @@
 //! A difference weighs as much as the addresses that it is for: of IPv4, or of IPv6 in networks of 64 bits where a build
 //! has no IPv4. The memory does not grow with the files.
 
-use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
 
-use super::Fault;
-use super::decode::{Kind, Value, broken, value};
+use super::comparison::{Comparison, FieldChange};
+use super::decode::{Kind, Resolved, Value, behind, broken, resolved};
 use super::texts::{TEXTS_MAX, shape_of};
 use super::tree::{Branch, Tree};
+use super::{ANY_KEY, DEPTH_MAX, FIELDS_MAX, Fault, ITEM_KEY, KEYS_BY_PLACE_MAX};
 
 /// Parts of records whose differences are kept for the next record that shares them. A power of two.
 const KNOWN_PARTS: usize = 1 << 15;
 /// Longer texts are no values that movements are counted by.
 const TEXT_BYTES_MAX: usize = 48;
-/// A nesting that no real database comes near.
-const DEPTH_MAX: usize = 64;
 /// The trees are cut into parts by so many bits of the address.
 const CUT_BITS: u32 = 16;
 /// Of which one in so many is compared, where a tree is so large.
 const SAMPLE: usize = 8;
 const SAMPLED_NODES_MIN: usize = 500_000;
-/// Further keys count as one; longer lists of keys are found by their text.
-const FIELDS_MAX: usize = 4_096;
-const KEYS_BY_PLACE_MAX: usize = 64;
-const ANY_KEY: &[u8] = b"*";
-const ITEM_KEY: &[u8] = b"[]";
 /// Names are for people, in many languages: their movements are not kept.
 const NAMES_KEY: &[u8] = b"names";
 
-/// What differs between two builds. Every number counts addresses.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Comparison {
-    /// The earlier build has a record.
-    pub(crate) before: u64,
-    /// The later build has a record.
-    pub(crate) after: u64,
-    /// Only the later build has a record.
-    pub(crate) added: u64,
-    /// Only the earlier build has a record.
-    pub(crate) removed: u64,
-    /// Both have one, and they differ in some field.
-    pub(crate) changed: u64,
-    /// What differs per field, by its dotted path.
-    pub(crate) fields: BTreeMap<String, FieldChange>,
-}
-
-/// What differs in one field, of addresses that both builds have a record for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct FieldChange {
-    /// There was a value, and there is none.
-    pub(crate) lost: u64,
-    /// There was none, and there is a value.
-    pub(crate) gained: u64,
-    /// There is another value.
-    pub(crate) changed: u64,
-    /// From which text to which; `None` where there is none. The first few thousand are kept.
-    pub(crate) movements: BTreeMap<Movement, u64>,
-    /// The shapes of the new texts: each letter as `A`, each digit as `9`. The first few thousand are kept.
-    pub(crate) shapes: BTreeMap<String, u64>,
-}
-
-/// From one text to another.
-pub(crate) type Movement = (Option<String>, Option<String>);
-
-impl FieldChange {
-    fn join(&mut self, other: Self) {
-        self.lost += other.lost;
-        self.gained += other.gained;
-        self.changed += other.changed;
-        for (movement, weight) in other.movements {
-            *self.movements.entry(movement).or_default() += weight;
-        }
-        for (shape, weight) in other.shapes {
-            *self.shapes.entry(shape).or_default() += weight;
-        }
-    }
-}
-
-impl Comparison {
-    fn join(&mut self, other: Self) {
-        self.before += other.before;
-        self.after += other.after;
-        self.added += other.added;
-        self.removed += other.removed;
-        self.changed += other.changed;
-        for (path, change) in other.fields {
-            self.fields.entry(path).or_default().join(change);
-        }
-    }
-}
-
 /// Compares two builds, on all cores: all addresses, but of large builds with IPv4 one in eight blocks of 65,536, always
-/// the same ones.
-pub(crate) fn compare(before: &Tree<'_>, after: &Tree<'_>) -> Result<Comparison, Fault> {
+/// the same ones. The bound on decoded values holds per core.
+pub(crate) fn compare(
+    before: &Tree<'_>,
+    after: &Tree<'_>,
+    values_max: u64,
+) -> Result<Comparison, Fault> {
     let (bits, roots) = match (before.ipv4(), after.ipv4()) {
         (Branch::Nothing, _) | (_, Branch::Nothing) => (64, (Tree::ROOT, Tree::ROOT)),
         roots => (32, roots),
@@ -117,7 +52,7 @@ pub(crate) fn compare(before: &Tree<'_>, after: &Tree<'_>) -> Result<Comparison,
         let shares = (0..cores).map(|core| {
             let share = parts.iter().skip(core).step_by(cores);
             scope.spawn(move || {
-                let mut walk = Walk::new(before, after);
+                let mut walk = Walk::new(before, after, values_max);
                 for pair in share {
                     walk.part(*pair, bits - CUT_BITS)?;
                 }
@@ -189,14 +124,16 @@ struct Walk<'a> {
     after: &'a Tree<'a>,
     fields: Vec<Field<'a>>,
     known: Vec<Option<Known>>,
+    values_left: u64,
     whole: Comparison,
 }
 
 impl<'a> Walk<'a> {
-    fn new(before: &'a Tree<'a>, after: &'a Tree<'a>) -> Self {
+    fn new(before: &'a Tree<'a>, after: &'a Tree<'a>, values_max: u64) -> Self {
         let fields = vec![Field { keeps_texts: true, ..Field::default() }];
         let known = vec![None; KNOWN_PARTS];
-        Self { before, after, fields, known, whole: Comparison::default() }
+        let (values_left, whole) = (values_max, Comparison::default());
+        Self { before, after, fields, known, values_left, whole }
     }
 
     fn data(&self, build: Build) -> &'a [u8] {
@@ -304,6 +241,7 @@ impl<'a> Walk<'a> {
         if depth > DEPTH_MAX {
             return Err(broken(to, "a nesting of at most 64", "more".to_owned()));
         }
+        self.values_left = self.values_left.checked_sub(1).ok_or(Fault::Work)?;
         let old = resolved(self.before.data, from)?;
         let new = resolved(self.after.data, to)?;
         match (old.value, new.value) {
@@ -380,6 +318,7 @@ impl<'a> Walk<'a> {
         if depth > DEPTH_MAX {
             return Err(broken(place, "a nesting of at most 64", "more".to_owned()));
         }
+        self.values_left = self.values_left.checked_sub(1).ok_or(Fault::Work)?;
         let here = resolved(self.data(build), place)?.value;
         if let Value::Items { .. } = here {
             for (child, place) in self.entries(build, here, field)? {
@@ -472,42 +411,6 @@ impl<'a> Walk<'a> {
             paths.push(path);
         }
         whole
-    }
-}
-
-/// A value with its pointer followed.
-pub(super) struct Resolved {
-    pub(super) place: usize,
-    pub(super) value: Value,
-    /// Where the next value begins, behind the pointer or behind a scalar.
-    pub(super) next: usize,
-}
-
-pub(super) fn resolved(data: &[u8], place: usize) -> Result<Resolved, Fault> {
-    match value(data, place)? {
-        Value::Pointer { to, next } => match value(data, to)? {
-            Value::Pointer { .. } => {
-                Err(broken(place, "a pointer to a value", format!("a pointer at {to}")))
-            }
-            value => Ok(Resolved { place: to, value, next }),
-        },
-        value @ (Value::Scalar { next, .. } | Value::Items { next, .. }) => {
-            Ok(Resolved { place, value, next })
-        }
-    }
-}
-
-/// Returns where the value ends that begins at a place.
-pub(super) fn behind(data: &[u8], place: usize, depth: usize) -> Result<usize, Fault> {
-    if depth > DEPTH_MAX {
-        return Err(broken(place, "a nesting of at most 64", "more".to_owned()));
-    }
-    match value(data, place)? {
-        Value::Pointer { next, .. } | Value::Scalar { next, .. } => Ok(next),
-        Value::Items { kind, count, next } => {
-            let values = if kind == Kind::Map { count * 2 } else { count };
-            (0..values).try_fold(next, |at, _| behind(data, at, depth + 1))
-        }
     }
 }
 

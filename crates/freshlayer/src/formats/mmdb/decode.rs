@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Fault;
+use super::{DEPTH_MAX, Fault};
 
 /// The types of values, by the names of the format specification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -180,6 +180,42 @@ fn byte(data: &[u8], at: &mut usize) -> Result<u8, Fault> {
     })?;
     *at += 1;
     Ok(byte)
+}
+
+/// A value with its pointer followed.
+pub(super) struct Resolved {
+    pub(super) place: usize,
+    pub(super) value: Value,
+    /// Where the next value begins, behind the pointer or behind a scalar.
+    pub(super) next: usize,
+}
+
+pub(super) fn resolved(data: &[u8], place: usize) -> Result<Resolved, Fault> {
+    match value(data, place)? {
+        Value::Pointer { to, next } => match value(data, to)? {
+            Value::Pointer { .. } => {
+                Err(broken(place, "a pointer to a value", format!("a pointer at {to}")))
+            }
+            value => Ok(Resolved { place: to, value, next }),
+        },
+        value @ (Value::Scalar { next, .. } | Value::Items { next, .. }) => {
+            Ok(Resolved { place, value, next })
+        }
+    }
+}
+
+/// Returns where the value ends that begins at a place.
+pub(super) fn behind(data: &[u8], place: usize, depth: usize) -> Result<usize, Fault> {
+    if depth > DEPTH_MAX {
+        return Err(broken(place, "a nesting of at most 64", "more".to_owned()));
+    }
+    match value(data, place)? {
+        Value::Pointer { next, .. } | Value::Scalar { next, .. } => Ok(next),
+        Value::Items { kind, count, next } => {
+            let values = if kind == Kind::Map { count * 2 } else { count };
+            (0..values).try_fold(next, |at, _| behind(data, at, depth + 1))
+        }
+    }
 }
 
 pub(crate) fn broken(offset: usize, expected: &'static str, found: String) -> Fault {

@@ -4,11 +4,8 @@
 //! empty maps, and another page's bytes are values of another record. Defence: the section is read from its first byte
 //! to its last, and what leads into it (the tree's records and its own pointers) has to meet the values that lie there.
 
-use super::Fault;
 use super::decode::{Kind, Value, value};
-
-/// A nesting that no real database comes near.
-const DEPTH_MAX: usize = 64;
+use super::{DEPTH_MAX, Fault};
 
 /// One bit per byte of the data section.
 pub(super) struct Marks(Vec<u64>);

@@ -4,13 +4,15 @@
 //! end. Defence: the whole tree and every record are walked once, under a bound, with our own decoder.
 
 mod compare;
+mod comparison;
 mod decode;
 mod layout;
 mod shape;
 mod texts;
 mod tree;
 
-pub(crate) use compare::{Comparison, FieldChange, compare};
+pub(crate) use compare::compare;
+pub(crate) use comparison::{Comparison, FieldChange};
 pub use decode::Kind;
 pub(crate) use shape::{Shape, shape};
 pub(crate) use texts::shapes;
@@ -20,6 +22,16 @@ pub(crate) use tree::{Tree, read as read_tree};
 /// Source: the MaxMind DB file format specification, version 2.0.
 const MARKER: &[u8] = b"\xab\xcd\xefMaxMind.com";
 const METADATA_BYTES_MAX: usize = 128 * 1024;
+
+/// A nesting that no real database comes near. `maxminddb` stops at the same kind of bound.
+const DEPTH_MAX: usize = 64;
+/// Databases that use data as keys would make a list of fields as large as themselves; beyond this all further
+/// keys count as one.
+const FIELDS_MAX: usize = 4_096;
+const ANY_KEY: &[u8] = b"*";
+const ITEM_KEY: &[u8] = b"[]";
+/// Keys are pointers to the same few strings; so many are known by their place per field.
+const KEYS_BY_PLACE_MAX: usize = 64;
 
 /// Why a file cannot be read as a MaxMind DB.
 #[derive(Debug)]

@@ -9,15 +9,10 @@ use std::num::NonZero;
 
 use rustc_hash::FxHashMap;
 
-use super::Fault;
 use super::decode::{Kind, Value, broken, value};
 use super::tree::Tree;
+use super::{ANY_KEY, DEPTH_MAX, FIELDS_MAX, Fault, ITEM_KEY, KEYS_BY_PLACE_MAX};
 
-/// A nesting that no real database comes near. `maxminddb` stops at the same kind of bound.
-const DEPTH_MAX: usize = 64;
-/// Databases that use data as keys would make a shape as large as themselves; beyond this all further
-/// keys count as one.
-const FIELDS_MAX: usize = 4_096;
 /// Longer keys are data, not names.
 const KEY_BYTES_MAX: usize = 256;
 /// Paths of deeper fields are not listed.
@@ -25,13 +20,9 @@ const PATH_BYTES_MAX: usize = 1_024;
 /// The values and keys of one record with all pointers followed. `maxminddb` 0.32 stops a decode at 65,536
 /// values; a record above that is one that no consumer can read.
 const EXPANDED_MAX: u32 = 65_536;
-const ANY_KEY: &[u8] = b"*";
-const ITEM_KEY: &[u8] = b"[]";
 /// Most pointers lead to one of a few parts (a country, a continent): those are known without a look into
 /// the large set. A power of two.
 const RECENT: usize = 4_096;
-/// Keys are pointers to the same few strings; so many are known by their place per field.
-const KEYS_BY_PLACE_MAX: usize = 64;
 
 /// What all records together look like.
 #[derive(Default)]

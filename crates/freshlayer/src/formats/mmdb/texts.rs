@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Fault;
-use super::compare::{behind, resolved};
-use super::decode::{Kind, Value};
+use super::decode::{Kind, Value, behind, resolved};
 use super::tree::Tree;
 
 /// How many texts and how many shapes are kept per field.

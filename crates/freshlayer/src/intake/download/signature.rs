@@ -19,21 +19,14 @@ pub(super) async fn unsigned(
 ) -> Result<Option<Problem>, Error> {
     for checksum in checksums {
         let ExpectedChecksum::Minisign { key, signature } = checksum else { continue };
-        let (key, signature, file) = (key.clone(), signature.clone(), body.file.clone());
-        let verified = blocking(move || verify(&key, &signature, &file)).await;
+        let (by, signature, file) = (key.clone(), signature.clone(), body.file.clone());
+        let verified = blocking(move || verify(&by, &signature, &file)).await;
         if let Err(found) = verified.map_err(Error::io("read", &body.file))? {
-            let expected = format!("a signature of the download by {}", short(checksum));
+            let expected = format!("a signature of the download by {key}");
             return Ok(Some(Problem::fail(Code::Signature, expected, found)));
         }
     }
     Ok(None)
-}
-
-fn short(checksum: &ExpectedChecksum) -> &str {
-    match checksum {
-        ExpectedChecksum::Minisign { key, .. } => key,
-        _ => "nobody",
-    }
 }
 
 /// Reads the file once. Signatures of the form before 2021, which are not of a hash, are refused.

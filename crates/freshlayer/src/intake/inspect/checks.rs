@@ -137,8 +137,7 @@ mod tests {
                 for id in of(format) {
                     verdict(&inspected, id);
                 }
-                let problems: Vec<_> = inspected.gates.problems().cloned().collect();
-                assert_eq!(inspected.problems, problems);
+                assert!(inspected.proven.is_none() || inspected.gates.problems().count() == 0);
             }
         }
     }

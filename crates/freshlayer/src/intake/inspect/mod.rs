@@ -34,10 +34,7 @@ pub(crate) struct Live {
 pub(crate) struct Inspected {
     /// The snapshot; absent where a problem of level `fail` was found.
     pub(crate) proven: Option<Proven>,
-    /// All problems.
-    pub(crate) problems: Vec<Problem>,
     /// Every check that exists for such a dataset, with its verdict.
-    #[cfg(test)]
     pub(crate) gates: GateReport,
 }
 
@@ -97,15 +94,9 @@ pub(crate) fn inspect(
     }
     gates.complete(checks::of(candidate.dataset.format()));
     let gates = gates.of(&candidate.dataset.name);
-    let problems: Vec<Problem> = gates.problems().cloned().collect();
-    let passed = problems.iter().all(|problem| problem.level == Level::Warn);
+    let passed = gates.problems().all(|problem| problem.level == Level::Warn);
     let proven = passed.then(|| Proven::inspected(candidate, findings, gates.clone()));
-    Ok(Inspected {
-        proven,
-        problems,
-        #[cfg(test)]
-        gates,
-    })
+    Ok(Inspected { proven, gates })
 }
 
 fn by_format(

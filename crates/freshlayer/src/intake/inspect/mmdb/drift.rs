@@ -51,8 +51,13 @@ impl Bounds {
 }
 
 /// Compares two builds and judges what differs.
-pub(super) fn judge(live: &Tree<'_>, new: &Tree<'_>, gates: &mut GateReport) -> Result<(), Fault> {
-    let found = compare(live, new)?;
+pub(super) fn judge(
+    live: &Tree<'_>,
+    new: &Tree<'_>,
+    values_max: u64,
+    gates: &mut GateReport,
+) -> Result<(), Fault> {
+    let found = compare(live, new, values_max)?;
     let percent = |weight: u64| share(weight, found.before);
     gates.measured(Code::CoverageLost, shown(percent(found.removed)));
     let gone = COVERAGE.judge(Code::CoverageLost, percent(found.removed), "without a record", "");
@@ -142,7 +147,7 @@ fn new_shapes(
     unlike.sort_by_key(|(_, weight)| std::cmp::Reverse(*weight));
     let sum: u64 = unlike.iter().map(|(_, weight)| weight).sum();
     let most = unlike.first().map_or(String::new(), |(shape, _)| format!("; most like {shape:?}"));
-    let of = "with a text of a shape that the field never had";
+    let of = "with a text whose pattern of letters and digits is new to the field";
     Ok(SHAPE.judge(Code::ShapeNew, share(sum, before), of, &most))
 }
 

@@ -70,7 +70,7 @@ fn judge(expect: &Expected<'_>, bytes: &[u8], limits: &Limits, gates: &mut GateR
         return findings;
     };
     if let Some(live) = expect.live {
-        compared(live, metadata, &tree, gates);
+        compared(live, metadata, &tree, limits, gates);
     }
     if let Some(wrong) = maxmind_types::judge(&metadata.database_type, &shape) {
         gates.judge(Code::MmdbFieldType, wrong);
@@ -153,6 +153,7 @@ fn compared(
     live: &Result<PathBuf, String>,
     metadata: &Metadata,
     tree: &Tree<'_>,
+    limits: &Limits,
     gates: &mut GateReport,
 ) {
     let unread = |reason: String| {
@@ -166,10 +167,16 @@ fn compared(
             return Ok(());
         }
         let end = data_end(&map).ok_or("it has no metadata")?;
-        let words = |fault: Fault| format!("{fault:?}");
+        let words = |fault: Fault| problem_of(&fault, limits).to_string();
         let live = read_tree(&map, reader.metadata(), end).map_err(words)?;
         live.check_paths().map_err(words)?;
-        drift::judge(&live, tree, gates).map_err(words)
+        match drift::judge(&live, tree, limits.decoded_values_max, gates) {
+            Err(fault @ Fault::Work) => {
+                gates.judge(Code::MmdbWork, [problem_of(&fault, limits)]);
+                Ok(())
+            }
+            judged => judged.map_err(words),
+        }
     });
     gates.judge(Code::LiveUnread, judged.err().map(unread));
 }
