@@ -13,6 +13,7 @@ use super::{Dataset, Expectations};
 use crate::limits::Limits;
 use crate::names::hex;
 use crate::opt_path::Mode;
+use crate::schema::Contract;
 use freshlayer_reader::Format;
 
 /// A fingerprint's length: 64 bits tell the few definitions of a dataset apart.
@@ -36,6 +37,8 @@ struct VerdictParts {
     source: String,
     format: Value,
     expect: Value,
+    #[serde(skip_serializing_if = "Contract::is_empty")]
+    contract: Contract,
     limits: Value,
 }
 
@@ -69,6 +72,7 @@ impl Dataset {
             source: self.source_fingerprint(),
             format: given(&self.spec, &FormatSpec::plain(self.format())),
             expect: given(&self.expect, &Expectations::default()),
+            contract: self.contract.clone(),
             limits: given(limits, &Limits::default()),
         };
         fingerprint(value(&parts))

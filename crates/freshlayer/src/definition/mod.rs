@@ -35,6 +35,7 @@ pub use source::{
 use crate::limits::Limits;
 use crate::names::{DatasetName, LayerName};
 use crate::opt_path::OptPath;
+use crate::schema::Contract;
 
 /// One layer as a person wants it.
 #[derive(Debug, Clone)]
@@ -68,6 +69,8 @@ pub struct Dataset {
     pub spec: FormatSpec,
     /// What must hold for it, whatever its kind.
     pub expect: Expectations,
+    /// What consumers rely on of the values in its fields.
+    pub contract: Contract,
     /// The group that it is released with.
     pub group: Option<String>,
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::destinations::{Architecture, ZipStorage};
 use crate::limits::Limits;
+use crate::schema::Contract;
 
 /// One layer. The file's name is the layer's name.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -103,6 +104,11 @@ pub(super) struct RawDataset {
     /// What must hold before it is released.
     #[serde(default)]
     pub(super) expect: RawExpect,
+    /// mmdb and sqlite: what consumers rely on, per field (`"country.iso_code"`; `[]` is any item of a list) or
+    /// `"table.column"`; at most 48 for an mmdb. `freshlayer contract suggest` writes one. With a contract only what it
+    /// names makes a new MAJOR data version.
+    #[serde(default)]
+    pub(super) contract: Contract,
 }
 
 /// The kinds of data.

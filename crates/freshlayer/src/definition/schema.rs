@@ -69,5 +69,8 @@ fn rows(schema: &Value, prefix: &str, table: &mut String) {
         let meaning = text.replace('\n', " ");
         let _ = writeln!(table, "| `{prefix}{name}` | {kind} | {default} | {meaning} |");
         rows(below.0, &below.1, table);
+        if let Some(named) = inner.get("additionalProperties") {
+            rows(named, &format!("{}KEY.", below.1), table);
+        }
     }
 }

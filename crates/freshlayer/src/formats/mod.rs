@@ -5,6 +5,7 @@ pub(crate) mod deflate;
 pub(crate) mod hashing;
 pub(crate) mod mmdb;
 pub(crate) mod pipe;
+pub(crate) mod rule;
 pub(crate) mod sqlite;
 
 use crate::names::hex;

@@ -156,9 +156,14 @@ pub(crate) fn tables(connection: &Connection) -> rusqlite::Result<Vec<Table>> {
 
 /// Counts the rows of a table.
 pub(crate) fn count_rows(connection: &Connection, table: &str) -> rusqlite::Result<u64> {
-    let query = format!("SELECT count(*) FROM \"{}\"", table.replace('"', "\"\""));
+    let query = format!("SELECT count(*) FROM {}", quoted(table));
     let count: i64 = connection.query_row(&query, [], |row| row.get(0))?;
     Ok(u64::try_from(count).unwrap_or(0))
+}
+
+/// Writes a name as SQL has it.
+pub(crate) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 #[cfg(test)]

@@ -59,6 +59,10 @@ impl Code {
             | Self::Magic
             | Self::EntryMissing
             | Self::Probe
+            | Self::ContractField
+            | Self::ContractType
+            | Self::ContractNull
+            | Self::ContractValue
             | Self::SqliteTable
             | Self::SqliteColumn => LOOK_AT_BOTH,
             Self::EntryMode => {

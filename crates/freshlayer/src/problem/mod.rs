@@ -121,6 +121,14 @@ codes! {
     MmdbNodes = "mmdb-nodes",
     /// A field of the mmdb is of another type than the database's readers decode.
     MmdbFieldType = "mmdb-field-type",
+    /// A field or column that the contract names is not there.
+    ContractField = "contract-field",
+    /// A field or column has values of another type than the contract says.
+    ContractType = "contract-type",
+    /// A field or column lacks a value more often than the contract allows.
+    ContractNull = "contract-null",
+    /// A field or column has a value that the contract forbids. Well-known databases have a contract of their own.
+    ContractValue = "contract-value",
     /// A probe gave another answer than expected, or none.
     Probe = "probe",
     /// `PRAGMA quick_check` or a query found the database corrupt.

@@ -4,13 +4,51 @@
 //! of freshlayer wrote is read again without loss: one that this version does not know stays [`Element::Other`].
 
 mod compare;
+mod contract;
+mod editions;
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 pub use compare::{Change, compare};
+pub use contract::{Contract, FieldContract};
+pub(crate) use contract::{PromiseChange, mmdb_class, percent, promises, sqlite_class};
+pub(crate) use editions::{FAMILIES, built_in};
 
 pub use crate::formats::mmdb::Kind;
+
+/// The types that values of a SQLite column have, as contracts name them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StorageClass {
+    Text,
+    Integer,
+    Real,
+    /// An integer or a real number.
+    Number,
+    Blob,
+}
+
+impl StorageClass {
+    /// Finds a type by its name.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "text" => Self::Text,
+            "integer" => Self::Integer,
+            "real" => Self::Real,
+            "number" => Self::Number,
+            "blob" => Self::Blob,
+            _ => return None,
+        })
+    }
+
+    /// Tells whether a value of a type, by the name that SQLite's `typeof` has for it, is one of these.
+    pub(crate) fn takes(self, name: &str) -> bool {
+        let numbers = [Self::Integer, Self::Real];
+        Self::parse(name).is_some_and(|class| {
+            class == self || (self == Self::Number && numbers.contains(&class))
+        })
+    }
+}
 
 /// One thing that consumers of a dataset rely on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

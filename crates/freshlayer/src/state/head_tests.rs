@@ -41,6 +41,7 @@ fn city() -> DatasetName {
 
 fn release(seq: u64) -> Release {
     let snapshot = Snapshot {
+        contract: crate::schema::Contract::new(),
         dataset: city(),
         format: freshlayer_reader::Format::Mmdb,
         path: OptPath::parse("geo/city.mmdb").expect("valid"),

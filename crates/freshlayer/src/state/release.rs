@@ -10,6 +10,7 @@ use crate::names::{DatasetName, Digest, LayerName};
 use crate::opt_path::OptPath;
 use crate::ports::UpstreamFacts;
 use crate::problem::{GateReport, Problem};
+use crate::schema::Contract;
 
 /// The record of one release: written once, never changed.
 ///
@@ -63,6 +64,9 @@ pub struct Snapshot {
     pub fetched: Timestamp,
     /// What drift and the data version are judged by.
     pub profile: Profile,
+    /// What the definition promised of it.
+    #[serde(default, skip_serializing_if = "Contract::is_empty")]
+    pub contract: Contract,
     /// Every check that its data went through; empty in records of versions that did not keep it.
     #[serde(default, skip_serializing_if = "GateReport::is_empty")]
     pub gates: GateReport,

@@ -1,6 +1,7 @@
 use semver::Version;
 
 use super::Snapshot;
+use crate::schema::{Change, Contract, Element, PromiseChange, Schema, compare, promises};
 
 /// A data version with its reasons.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,20 +17,27 @@ const REASONS_MAX: usize = 100;
 
 /// Decides the data version of the next release.
 ///
-/// MAJOR: something that consumers rely on went away or changed (a dataset, its path or format, a field, a
-/// column, an executable). MINOR: something came. PATCH: only data changed.
+/// MAJOR: something that consumers rely on went away or changed (a dataset, its path or format, an executable, a field or
+/// column that its contract names, or the contract promises less). Where a dataset has no contract, all of its fields
+/// and columns count as named. MINOR: something came, or something that no contract names went. PATCH: only data
+/// changed.
 pub fn decide(previous: Option<(&Version, &[Snapshot])>, next: &[Snapshot]) -> Decision {
     let Some((version, previous)) = previous else {
         let reasons = vec!["first release".to_owned()];
         return Decision { version: Version::new(1, 0, 0), reasons };
     };
-    let lost = differences(previous, next, "is gone");
-    if !lost.is_empty() {
-        return decision(Version::new(version.major + 1, 0, 0), lost);
+    let found = differences(previous, next);
+    let reasons = |bump: Bump| -> Vec<String> {
+        let some = found.iter().filter(|(of, _)| *of == bump);
+        some.map(|(_, reason)| reason.clone()).collect()
+    };
+    let breaking = reasons(Bump::Major);
+    if !breaking.is_empty() {
+        return decision(Version::new(version.major + 1, 0, 0), breaking);
     }
-    let gained = differences(next, previous, "is new");
-    if !gained.is_empty() {
-        return decision(Version::new(version.major, version.minor + 1, 0), gained);
+    let other = reasons(Bump::Minor);
+    if !other.is_empty() {
+        return decision(Version::new(version.major, version.minor + 1, 0), other);
     }
     let version = Version::new(version.major, version.minor, version.patch + 1);
     decision(version, vec!["only data changed".to_owned()])
@@ -44,25 +52,64 @@ fn decision(version: Version, mut reasons: Vec<String>) -> Decision {
     Decision { version, reasons }
 }
 
-/// Lists what `these` have and `others` have not.
-fn differences(these: &[Snapshot], others: &[Snapshot], verb: &str) -> Vec<String> {
+/// How much of the version a difference moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bump {
+    Major,
+    Minor,
+}
+
+fn differences(previous: &[Snapshot], next: &[Snapshot]) -> Vec<(Bump, String)> {
     let mut found = Vec::new();
-    for this in these {
-        let name = &this.dataset;
-        let Some(other) = others.iter().find(|other| other.dataset == *name) else {
-            found.push(format!("dataset {name} {verb}"));
-            continue;
-        };
-        if this.format != other.format {
-            found.push(format!("{name}: format {} {verb}", this.format));
+    for before in previous {
+        match next.iter().find(|after| after.dataset == before.dataset) {
+            Some(after) => dataset_differences(before, after, &mut found),
+            None => found.push((Bump::Major, format!("dataset {} is gone", before.dataset))),
         }
-        if this.path != other.path {
-            found.push(format!("{name}: path {} {verb}", this.path));
-        }
-        let shape = this.profile.shape.difference(&other.profile.shape);
-        found.extend(shape.map(|element| format!("{name}: {element} {verb}")));
     }
+    let is_new = |after: &&Snapshot| previous.iter().all(|before| before.dataset != after.dataset);
+    let new = next.iter().filter(is_new);
+    found.extend(new.map(|after| (Bump::Minor, format!("dataset {} is new", after.dataset))));
     found
+}
+
+fn dataset_differences(before: &Snapshot, after: &Snapshot, found: &mut Vec<(Bump, String)>) {
+    let name = &before.dataset;
+    if before.format != after.format {
+        found.push((Bump::Major, format!("{name}: format {} is gone", before.format)));
+    }
+    if before.path != after.path {
+        found.push((Bump::Major, format!("{name}: path {} is gone", before.path)));
+    }
+    let [old, new] = [before, after].map(|snapshot| Schema::parse(&snapshot.profile.shape));
+    found.extend(compare(&old, &new).iter().map(|change| match change {
+        Change::Gone(element) if !is_named(element, &before.contract) => {
+            (Bump::Minor, format!("{name}: {change}; the contract does not name it"))
+        }
+        Change::Gone(_) => (Bump::Major, format!("{name}: {change}")),
+        Change::New(_) => (Bump::Minor, format!("{name}: {change}")),
+    }));
+    found.extend(promises(&before.contract, &after.contract).into_iter().map(
+        |change| match change {
+            PromiseChange::Weaker(sentence) => (Bump::Major, format!("{name}: {sentence}")),
+            PromiseChange::Other(sentence) => (Bump::Minor, format!("{name}: {sentence}")),
+        },
+    ));
+}
+
+/// Tells whether consumers may rely on an element: a contract, where there is one, names its fields and columns.
+fn is_named(element: &Element, contract: &Contract) -> bool {
+    if contract.is_empty() {
+        return true;
+    }
+    match element {
+        Element::Field { path, .. } => contract.contains_key(path),
+        Element::Column { table, name, .. } => contract.contains_key(&format!("{table}.{name}")),
+        Element::DatabaseType(_)
+        | Element::IpVersion(_)
+        | Element::Executable(_)
+        | Element::Other(_) => true,
+    }
 }
 
 #[cfg(test)]
@@ -90,6 +137,7 @@ mod tests {
                 shape: shape.iter().map(|&element| element.to_owned()).collect(),
                 ..Profile::default()
             },
+            contract: Contract::new(),
             gates: crate::problem::GateReport::default(),
         }
     }
@@ -110,5 +158,32 @@ mod tests {
             assert_eq!(decision.version.to_string(), expected, "{:?}", decision.reasons);
         }
         assert_eq!(decide(None, &before).version, Version::new(1, 0, 0));
+    }
+
+    #[test]
+    fn a_contract_says_what_breaks() {
+        let contract = |toml: &str| -> Contract { toml::from_str(toml).expect("it holds") };
+        let shape = ["field a string", "field b string", "column t.c TEXT", "database_type X"];
+        let with = |shape: &[&str], toml: &str| {
+            [Snapshot { contract: contract(toml), ..snapshot("geo/city.mmdb", shape) }]
+        };
+        let promised = "a = { type = 'string' }";
+        let previous = Version::new(1, 2, 3);
+        for (next, expected, reason) in [
+            (with(&shape, promised), "1.2.4", "only data changed"),
+            (with(&shape[1..], promised), "2.0.0", "city: field a string is gone"),
+            (
+                with(&["field a string", "column t.c TEXT", "database_type X"], promised),
+                "1.3.0",
+                "city: field b string is gone; the contract does not name it",
+            ),
+            (with(&shape[..3], promised), "2.0.0", "city: database_type X is gone"),
+            (with(&shape, "b = {}"), "2.0.0", "city: the contract names a no more"),
+            (with(&shape, ""), "1.2.4", "only data changed"),
+        ] {
+            let decision = decide(Some((&previous, &with(&shape, promised))), &next);
+            assert_eq!(decision.version.to_string(), expected, "{:?}", decision.reasons);
+            assert_eq!(decision.reasons[0], reason);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! From the raw TOML to newtypes. Every problem of a file is found in one pass.
 
 mod aws;
+mod contract;
 mod destinations;
 mod expect;
 mod https;
@@ -174,9 +175,10 @@ impl Parser<'_> {
         if let (None, Some(source)) = (raw.expect.min_age_hours, &source) {
             expect.min_age_hours = source.origin.min_age_hours();
         }
+        let contract = self.contract(at, format, raw.contract);
         let spec = self.format_spec(at, format, mode, raw.expect);
         let (name, group) = (name?, raw.group);
-        Some(Dataset { name, path: path?, source: source?, spec: spec?, expect, group })
+        Some(Dataset { name, path: path?, source: source?, spec: spec?, expect, contract, group })
     }
 }
 

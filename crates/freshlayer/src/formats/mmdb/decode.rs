@@ -182,6 +182,18 @@ fn byte(data: &[u8], at: &mut usize) -> Result<u8, Fault> {
     Ok(byte)
 }
 
+/// Reads a number; `None` for what is none.
+pub(super) fn number(kind: Kind, bytes: &[u8]) -> Option<f64> {
+    let unsigned = || bytes.iter().fold(0_u128, |sum, byte| sum << 8 | u128::from(*byte));
+    match kind {
+        Kind::Double => bytes.try_into().ok().map(f64::from_be_bytes),
+        Kind::Float => bytes.try_into().ok().map(|bytes| f64::from(f32::from_be_bytes(bytes))),
+        Kind::Int32 => u32::try_from(unsigned()).ok().map(|bits| f64::from(bits.cast_signed())),
+        Kind::Uint16 | Kind::Uint32 | Kind::Uint64 | Kind::Uint128 => Some(unsigned() as f64),
+        Kind::Text | Kind::Bytes | Kind::Map | Kind::Array | Kind::Boolean => None,
+    }
+}
+
 /// A value with its pointer followed.
 pub(super) struct Resolved {
     pub(super) place: usize,

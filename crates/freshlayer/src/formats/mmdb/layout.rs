@@ -24,6 +24,19 @@ impl Marks {
         &self.0
     }
 
+    /// Counts, for each word, the marks before it.
+    pub(super) fn ranks(&self) -> Vec<u32> {
+        let before =
+            |sum: &mut u32, word: &u64| Some(std::mem::replace(sum, *sum + word.count_ones()));
+        self.0.iter().scan(0, before).collect()
+    }
+
+    /// Returns how many marks stand before an offset.
+    pub(super) fn rank(&self, ranks: &[u32], offset: usize) -> usize {
+        let below = self.0[offset / 64] & ((1 << (offset % 64)) - 1);
+        (ranks[offset / 64] + below.count_ones()) as usize
+    }
+
     /// Returns the first mark that `others` lack.
     fn first_without(&self, others: impl Fn(usize) -> u64) -> Option<usize> {
         self.0.iter().enumerate().find_map(|(at, &word)| {

@@ -10,6 +10,7 @@ mod layout;
 mod shape;
 mod texts;
 mod tree;
+mod watch;
 
 pub(crate) use compare::compare;
 pub(crate) use comparison::{Comparison, FieldChange};
@@ -17,6 +18,7 @@ pub use decode::Kind;
 pub(crate) use shape::{Shape, shape};
 pub(crate) use texts::shapes;
 pub(crate) use tree::{Tree, read as read_tree};
+pub(crate) use watch::{Watch, watched};
 
 /// Where the metadata begins: the last occurrence of this, in the last 128 KiB of the file.
 /// Source: the MaxMind DB file format specification, version 2.0.

@@ -11,7 +11,9 @@ use rustc_hash::FxHashMap;
 
 use super::decode::{Kind, Value, broken, value};
 use super::tree::Tree;
+use super::watch::{Seen, Watch, datum};
 use super::{ANY_KEY, DEPTH_MAX, FIELDS_MAX, Fault, ITEM_KEY, KEYS_BY_PLACE_MAX};
+use crate::formats::rule::Breaches;
 
 /// Longer keys are data, not names.
 const KEY_BYTES_MAX: usize = 256;
@@ -31,11 +33,20 @@ pub(crate) struct Shape {
     pub(crate) fields: BTreeMap<(String, Kind), usize>,
     /// How many records there are.
     pub(crate) records: u64,
+    /// Which watched fields each record has, in the order of the records; empty where none is watched.
+    pub(super) seen: Vec<Seen>,
+    /// The values that the rule of each watched field forbids.
+    pub(super) breaches: Vec<Breaches>,
 }
 
 impl Shape {
     fn join(&mut self, other: Self) {
         self.records += other.records;
+        self.seen.extend(other.seen);
+        self.breaches.resize_with(other.breaches.len(), Breaches::default);
+        for (breaches, others) in self.breaches.iter_mut().zip(other.breaches) {
+            breaches.join(others);
+        }
         for (field, offset) in other.fields {
             let first = self.fields.entry(field).or_insert(offset);
             *first = offset.min(*first);
@@ -44,18 +55,16 @@ impl Shape {
 }
 
 /// Walks all records of a tree, on all cores. The bound on decoded values holds per core.
-pub(crate) fn shape(tree: &Tree<'_>, values_max: u64) -> Result<Shape, Fault> {
+pub(crate) fn shape(tree: &Tree<'_>, watch: &Watch, values_max: u64) -> Result<Shape, Fault> {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     std::thread::scope(|scope| {
         let parts = tree.records(cores).map(|records| {
             scope.spawn(move || {
-                let mut walk = ShapeWalk::new(tree.data, values_max);
-                let mut count = 0;
+                let mut walk = ShapeWalk::new(tree.data, watch, values_max);
                 for offset in records {
                     walk.record(offset)?;
-                    count += 1;
                 }
-                Ok(walk.into_shape(count))
+                Ok(walk.into_shape())
             })
         });
         let parts: Vec<_> = parts.collect();
@@ -70,11 +79,32 @@ pub(crate) fn shape(tree: &Tree<'_>, values_max: u64) -> Result<Shape, Fault> {
 /// The walk over a part of the records.
 struct ShapeWalk<'a> {
     data: &'a [u8],
+    watch: &'a Watch,
     fields: Vec<Field<'a>>,
-    recent: Vec<(usize, u32, u32)>,
-    /// How many values a part holds with all pointers followed, by its place and field.
-    walked: FxHashMap<(usize, u32), u32>,
+    recent: Vec<(usize, u32, Inside)>,
+    /// What a part holds, by its place and field.
+    walked: FxHashMap<(usize, u32), Inside>,
     values_left: u64,
+    whole: Shape,
+}
+
+/// What a value holds with all pointers followed.
+#[derive(Clone, Copy)]
+struct Inside {
+    /// How many values.
+    expanded: u32,
+    seen: Seen,
+}
+
+impl Inside {
+    const ONE: Self = Self { expanded: 1, seen: Seen::NOTHING };
+    /// A part whose walk has not ended: one that is met again inside itself makes a circle.
+    const ENDLESS: Self = Self { expanded: u32::MAX, seen: Seen::NOTHING };
+
+    fn add(&mut self, other: Self) {
+        self.expanded = self.expanded.saturating_add(other.expanded);
+        self.seen = self.seen.and(other.seen);
+    }
 }
 
 /// One field of the shape.
@@ -84,42 +114,50 @@ struct Field<'a> {
     children: FxHashMap<&'a [u8], u32>,
     /// Where the first value of each kind was seen.
     first: [Option<usize>; Kind::ALL.len()],
+    /// Where it stands among the watched fields.
+    place: Option<u32>,
 }
 
 impl<'a> ShapeWalk<'a> {
-    fn new(data: &'a [u8], values_max: u64) -> Self {
+    fn new(data: &'a [u8], watch: &'a Watch, values_max: u64) -> Self {
+        let breaches = vec![Breaches::default(); watch.len()];
         Self {
             data,
-            fields: vec![Field::default()],
-            recent: vec![(usize::MAX, 0, 0); RECENT],
+            watch,
+            fields: vec![Field { place: watch.root(), ..Field::default() }],
+            recent: vec![(usize::MAX, 0, Inside::ONE); RECENT],
             walked: FxHashMap::default(),
             values_left: values_max,
+            whole: Shape { breaches, ..Shape::default() },
         }
     }
 
     fn record(&mut self, offset: usize) -> Result<(), Fault> {
-        let (_, expanded) = self.value(offset, 0, 0)?;
-        if expanded <= EXPANDED_MAX {
+        let (_, inside) = self.value(offset, 0, 0)?;
+        self.whole.records += 1;
+        if self.watch.root().is_some() {
+            self.whole.seen.push(inside.seen);
+        }
+        if inside.expanded <= EXPANDED_MAX {
             return Ok(());
         }
         let expected = "a record of at most 65,536 values, what readers decode";
         Err(broken(offset, expected, "more, or a circle of pointers".to_owned()))
     }
 
-    /// Walks a value that stands in a field; returns where the next one begins, and how many values this one
-    /// is with all pointers followed.
-    fn value(&mut self, offset: usize, field: u32, depth: usize) -> Result<(usize, u32), Fault> {
+    /// Walks a value that stands in a field; returns where the next one begins, and what this one holds.
+    fn value(&mut self, offset: usize, field: u32, depth: usize) -> Result<(usize, Inside), Fault> {
         self.values_left = self.values_left.checked_sub(1).ok_or(Fault::Work)?;
         let (to, next) = match value(self.data, offset)? {
             Value::Pointer { to, next } => (to, next),
             here => return self.item(here, offset, field, depth),
         };
         let slot = (to ^ (field as usize).wrapping_mul(0x9e37)) & (RECENT - 1);
-        let (recent_to, recent_field, expanded) = self.recent[slot];
+        let (recent_to, recent_field, inside) = self.recent[slot];
         if (recent_to, recent_field) == (to, field) {
-            return Ok((next, expanded));
+            return Ok((next, inside));
         }
-        let expanded = match value(self.data, to)? {
+        let inside = match value(self.data, to)? {
             Value::Pointer { .. } => {
                 let found = format!("a pointer at {to}");
                 return Err(broken(offset, "a pointer to a value", found));
@@ -127,20 +165,25 @@ impl<'a> ShapeWalk<'a> {
             scalar @ Value::Scalar { .. } => self.item(scalar, to, field, depth + 1)?.1,
             items @ Value::Items { .. } => self.shared(items, to, field, depth + 1)?,
         };
-        self.recent[slot] = (to, field, expanded);
-        Ok((next, expanded))
+        self.recent[slot] = (to, field, inside);
+        Ok((next, inside))
     }
 
-    /// Walks a shared part once per field. Until its walk ends it counts as endless: a part that is met again
-    /// inside itself makes a circle.
-    fn shared(&mut self, items: Value, to: usize, field: u32, depth: usize) -> Result<u32, Fault> {
-        if let Some(expanded) = self.walked.get(&(to, field)) {
-            return Ok(*expanded);
+    /// Walks a shared part once per field.
+    fn shared(
+        &mut self,
+        items: Value,
+        to: usize,
+        field: u32,
+        depth: usize,
+    ) -> Result<Inside, Fault> {
+        if let Some(inside) = self.walked.get(&(to, field)) {
+            return Ok(*inside);
         }
-        self.walked.insert((to, field), u32::MAX);
-        let (_, expanded) = self.item(items, to, field, depth)?;
-        self.walked.insert((to, field), expanded);
-        Ok(expanded)
+        self.walked.insert((to, field), Inside::ENDLESS);
+        let (_, inside) = self.item(items, to, field, depth)?;
+        self.walked.insert((to, field), inside);
+        Ok(inside)
     }
 
     fn item(
@@ -149,7 +192,7 @@ impl<'a> ShapeWalk<'a> {
         offset: usize,
         field: u32,
         depth: usize,
-    ) -> Result<(usize, u32), Fault> {
+    ) -> Result<(usize, Inside), Fault> {
         if depth > DEPTH_MAX {
             return Err(broken(offset, "a nesting of at most 64", "more".to_owned()));
         }
@@ -160,22 +203,46 @@ impl<'a> ShapeWalk<'a> {
                     text(self.data, start, next)?;
                 }
                 self.seen(field, kind, offset);
-                return Ok((next, 1));
+                let seen = self.watched(field, kind, start, next);
+                return Ok((next, Inside { seen, ..Inside::ONE }));
             }
-            Value::Pointer { next, .. } => return Ok((next, 1)),
+            Value::Pointer { next, .. } => return Ok((next, Inside::ONE)),
         };
         self.seen(field, kind, offset);
-        let mut expanded = 1_u32;
+        let mut inside = Inside::ONE;
+        if let Some(watched) = self.watched_field(field).filter(|_| count > 0) {
+            inside.seen = Seen::value(watched);
+        }
         for _ in 0..count {
             let child = match kind {
                 Kind::Map => self.key(field, &mut at)?,
                 _ => self.child(field, ITEM_KEY),
             };
-            let (next, inside) = self.value(at, child, depth + 1)?;
+            let (next, below) = self.value(at, child, depth + 1)?;
             at = next;
-            expanded = expanded.saturating_add(inside).saturating_add(1);
+            inside.add(below);
+            inside.expanded = inside.expanded.saturating_add(1);
         }
-        Ok((at, expanded))
+        Ok((at, inside))
+    }
+
+    fn watched_field(&self, field: u32) -> Option<u32> {
+        self.watch.watched(self.fields[field as usize].place?)
+    }
+
+    /// Judges a scalar by the rule of its field. An empty text is no value.
+    fn watched(&mut self, field: u32, kind: Kind, start: usize, next: usize) -> Seen {
+        let Some(watched) = self.watched_field(field) else { return Seen::NOTHING };
+        if kind == Kind::Text && start == next {
+            return Seen::NOTHING;
+        }
+        let datum = datum(self.data, kind, start, next);
+        let Some(datum) = datum.filter(|datum| !self.watch.allows(watched, *datum)) else {
+            return Seen::value(watched);
+        };
+        let place = || format!("data offset {start}");
+        self.whole.breaches[watched as usize].note(datum, place);
+        Seen::breach(watched)
     }
 
     /// Reads a map's key; finds the field that its value stands in.
@@ -213,9 +280,11 @@ impl<'a> ShapeWalk<'a> {
         let name = self.fields.len() < FIELDS_MAX && key.len() <= KEY_BYTES_MAX;
         let key = if name { key } else { ANY_KEY };
         let fresh = u32::try_from(self.fields.len()).unwrap_or(u32::MAX);
-        let child = *self.fields[field as usize].children.entry(key).or_insert(fresh);
+        let parent = &mut self.fields[field as usize];
+        let place = parent.place.and_then(|place| self.watch.child(place, key));
+        let child = *parent.children.entry(key).or_insert(fresh);
         if child == fresh {
-            self.fields.push(Field::default());
+            self.fields.push(Field { place, ..Field::default() });
         }
         child
     }
@@ -224,8 +293,8 @@ impl<'a> ShapeWalk<'a> {
         self.fields[field as usize].first[kind as usize].get_or_insert(offset);
     }
 
-    fn into_shape(self, records: u64) -> Shape {
-        let mut shape = Shape { records, ..Shape::default() };
+    fn into_shape(mut self) -> Shape {
+        let mut shape = std::mem::take(&mut self.whole);
         self.list(0, "", &mut shape);
         shape
     }

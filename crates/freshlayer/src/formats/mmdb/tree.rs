@@ -183,6 +183,18 @@ impl Tree<'_> {
         })
     }
 
+    /// Visits every network, and says which record it has, by the record's number in the order of the offsets.
+    pub(super) fn each_network(&self, mut visit: impl FnMut(usize)) {
+        let ranks = self.starts.ranks();
+        for node in 0..self.nodes.count {
+            for record in self.nodes.records(node) {
+                if let Some(offset) = record.checked_sub(self.nodes.count + SEPARATOR_BYTES) {
+                    visit(self.starts.rank(&ranks, offset));
+                }
+            }
+        }
+    }
+
     /// Finds circles, paths with more bits than an address has, and nodes that are reached twice or never.
     pub(crate) fn check_paths(&self) -> Result<(), Fault> {
         if !self.order.is_sound(self.depth_max) {

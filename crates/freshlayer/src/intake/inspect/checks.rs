@@ -24,6 +24,10 @@ const OF_MMDB: &[Code] = &[
     Code::MmdbWork,
     Code::MmdbRecord,
     Code::MmdbFieldType,
+    Code::ContractField,
+    Code::ContractType,
+    Code::ContractNull,
+    Code::ContractValue,
     Code::LiveUnread,
     Code::CoverageLost,
     Code::CountryChanged,
@@ -41,6 +45,10 @@ const OF_SQLITE: &[Code] = &[
     Code::SqliteTable,
     Code::SqliteColumn,
     Code::SqliteRows,
+    Code::ContractField,
+    Code::ContractType,
+    Code::ContractNull,
+    Code::ContractValue,
     Code::Probe,
 ];
 const OF_FILE: &[Code] = &[Code::Magic];

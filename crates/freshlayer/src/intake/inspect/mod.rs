@@ -3,6 +3,7 @@
 
 mod archive;
 mod checks;
+mod contract;
 mod drift;
 mod file;
 mod mmdb;
@@ -112,12 +113,18 @@ fn by_format(
                 database_type: database_type.as_deref(),
                 nodes_min: *nodes_min,
                 probes,
+                contract: &candidate.dataset.contract,
                 live: live.and_then(|live| live.file.as_ref()),
             };
             mmdb::inspect(&expect, file, limits, gates)
         }
         (FormatSpec::Sqlite { tables, rows_min, probes }, [file]) => {
-            let expect = sqlite::Expected { tables, rows_min, probes };
+            let expect = sqlite::Expected {
+                tables,
+                rows_min,
+                probes,
+                contract: &candidate.dataset.contract,
+            };
             sqlite::inspect(&expect, file, limits, gates)
         }
         (FormatSpec::File { magic: Some(magic), .. }, [file]) => file::inspect(magic, file, gates),

@@ -43,6 +43,7 @@ impl Proven {
             built: findings.built,
             fetched: candidate.fetched,
             profile: findings.profile,
+            contract: candidate.dataset.contract,
             gates,
         };
         let files = files.into_iter().map(|file| LayerFile {

@@ -14,7 +14,7 @@ use freshlayer_reader::rusqlite;
 use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode};
 
-use super::Findings;
+use super::{Findings, contract};
 use crate::definition::SqliteProbe;
 use crate::error::Error;
 use crate::formats::deflate::deflate_file;
@@ -25,7 +25,7 @@ use crate::intake::extract::{StagedFile, deflated_beside};
 use crate::limits::Limits;
 use crate::names::hex;
 use crate::problem::{Code, GateReport, Problem};
-use crate::schema::{Element, Schema};
+use crate::schema::{Contract, Element, Schema};
 
 /// How many findings of `quick_check` are listed.
 const FINDINGS_MAX: u32 = 5;
@@ -37,6 +37,7 @@ pub(super) struct Expected<'a> {
     pub(super) tables: &'a [(String, Vec<String>)],
     pub(super) rows_min: &'a [(String, u64)],
     pub(super) probes: &'a [SqliteProbe],
+    pub(super) contract: &'a Contract,
 }
 
 pub(super) fn inspect(
@@ -148,6 +149,7 @@ fn judge(
     if !expect.rows_min.is_empty() {
         gates.judge(Code::SqliteRows, too_few(expect.rows_min, &rows));
     }
+    contract::judge_sqlite(connection, expect.contract, &tables, gates)?;
     if !expect.probes.is_empty() {
         let probes = expect.probes.iter();
         gates.judge(Code::Probe, probes.filter_map(|probe| ask(connection, probe, limits).err()));

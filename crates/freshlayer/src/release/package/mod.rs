@@ -125,6 +125,7 @@ mod tests {
 
     fn archive(name: &str, files: &[String]) -> Proven {
         let snapshot = Snapshot {
+            contract: crate::schema::Contract::new(),
             dataset: DatasetName::parse(name).expect("valid"),
             format: freshlayer_reader::Format::Archive,
             path: OptPath::parse_dataset(".").expect("valid"),

@@ -2,9 +2,7 @@
 
 use crate::formats::mmdb::{Kind, Shape};
 use crate::problem::{Code, Problem};
-
-/// Databases whose fields follow MaxMind's schema.
-const FAMILIES: [&str; 4] = ["GeoLite2-", "GeoIP2-", "GeoIP-", "DBIP-"];
+use crate::schema::FAMILIES;
 
 /// A field's last parts and its type. Source: the structs of `maxminddb::geoip2`, which are MaxMind's
 /// documented schema; a value of another type fails to decode there.

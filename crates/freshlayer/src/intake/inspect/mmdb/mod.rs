@@ -16,14 +16,15 @@ use jiff::Timestamp;
 use maxminddb::{Metadata, Reader};
 
 use super::Findings;
+use super::contract::{self, Named};
 use crate::definition::MmdbProbe;
 use crate::error::Error;
 use crate::formats::first_bytes;
-use crate::formats::mmdb::{Fault, Shape, Tree, data_end, read_tree, shape};
+use crate::formats::mmdb::{Fault, Shape, Tree, Watch, data_end, read_tree, shape};
 use crate::intake::extract::StagedFile;
 use crate::limits::Limits;
 use crate::problem::{Code, GateReport, Problem};
-use crate::schema::{Element, Schema};
+use crate::schema::{Contract, Element, Schema};
 use crate::state::Profile;
 
 /// What a definition expects of an mmdb.
@@ -31,6 +32,7 @@ pub(super) struct Expected<'a> {
     pub(super) database_type: Option<&'a str>,
     pub(super) nodes_min: u64,
     pub(super) probes: &'a [MmdbProbe],
+    pub(super) contract: &'a Contract,
     /// The file that serves, or why it cannot be read.
     pub(super) live: Option<&'a Result<PathBuf, String>>,
 }
@@ -66,9 +68,11 @@ fn judge(expect: &Expected<'_>, bytes: &[u8], limits: &Limits, gates: &mut GateR
     findings.built = i64::try_from(metadata.build_epoch)
         .ok()
         .and_then(|epoch| Timestamp::from_second(epoch).ok());
-    let Some((tree, shape)) = judge_data(bytes, metadata, data_end, limits, gates) else {
-        return findings;
-    };
+    let named = contract::named(expect.contract, &metadata.database_type);
+    let watch = Named::watch(&named);
+    let data = judge_data(bytes, metadata, data_end, &watch, limits, gates);
+    let Some((tree, shape)) = data else { return findings };
+    contract::judge_mmdb(&named, &tree, &shape, gates);
     if let Some(live) = expect.live {
         compared(live, metadata, &tree, limits, gates);
     }
@@ -113,6 +117,7 @@ fn judge_data<'a>(
     bytes: &'a [u8],
     metadata: &Metadata,
     data_end: usize,
+    watch: &Watch,
     limits: &Limits,
     gates: &mut GateReport,
 ) -> Option<(Tree<'a>, Shape)> {
@@ -125,7 +130,7 @@ fn judge_data<'a>(
     };
     let (structure, shape) = std::thread::scope(|scope| {
         let structure = scope.spawn(|| (tree.check_paths(), tree.check_layout()));
-        let shape = shape(&tree, limits.decoded_values_max);
+        let shape = shape(&tree, watch, limits.decoded_values_max);
         (structure.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), shape)
     });
     let (paths, layout) = structure;
