@@ -9,8 +9,8 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use freshlayer::report::Exit;
 
 use crate::commands::{
-    accept, break_lease, check, completions, doctor, exec, freeze, functions, history, init, pin,
-    prune, pull, refresh, rollback, schema, status, unfreeze, unpin, verify,
+    accept, break_lease, check, completions, contract, doctor, exec, freeze, functions, history,
+    init, inspect, pin, prune, pull, refresh, rollback, schema, status, unfreeze, unpin, verify,
 };
 use crate::environment;
 
@@ -140,6 +140,8 @@ pub(crate) enum Command {
     Status(status::Args),
     History(history::Args),
     Rollback(rollback::Args),
+    Inspect(inspect::Args),
+    Contract(contract::Args),
     Accept(accept::Args),
     Pin(pin::Args),
     Unpin(unpin::Args),

@@ -39,8 +39,9 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<Done, Stopped> {
     use commands::{
-        accept, break_lease, check, completions, doctor, exec, freeze, functions, history, init,
-        pin, prune, pull, refresh, rollback, schema, status, unfreeze, unpin, verify,
+        accept, break_lease, check, completions, contract, doctor, exec, freeze, functions,
+        history, init, inspect, pin, prune, pull, refresh, rollback, schema, status, unfreeze,
+        unpin, verify,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -55,6 +56,8 @@ fn run(arguments: Arguments) -> Result<Done, Stopped> {
         Command::Status(args) => runtime.block_on(status::run(&host, args)),
         Command::History(args) => runtime.block_on(history::run(&host, args)),
         Command::Rollback(args) => runtime.block_on(rollback::run(&host, args)),
+        Command::Inspect(args) => runtime.block_on(inspect::run(&host, args)),
+        Command::Contract(args) => runtime.block_on(contract::run(&host, args)),
         Command::Accept(args) => runtime.block_on(accept::run(&host, args)),
         Command::Pin(args) => runtime.block_on(pin::run(&host, args)),
         Command::Unpin(args) => runtime.block_on(unpin::run(&host, args)),

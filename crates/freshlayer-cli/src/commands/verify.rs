@@ -1,8 +1,8 @@
 use std::fmt::Write;
 
-use freshlayer::{DatasetGates, GateCheck, Verdict, verify};
+use freshlayer::{DatasetGates, verify};
 
-use crate::output::{Answer, Done, Stopped};
+use crate::output::{Answer, Done, Stopped, gates};
 use crate::references::ReleaseReference;
 use crate::wiring::Host;
 
@@ -31,13 +31,13 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
         };
     }
     for dataset in &verified.gates {
-        gates(dataset, &mut lines);
+        gates_of(dataset, &mut lines);
     }
     Ok(Done::new(verified.exit(), lines, Answer::Verified(verified)))
 }
 
 /// Lists what a dataset's data went through when it came.
-fn gates(dataset: &DatasetGates, lines: &mut String) {
+fn gates_of(dataset: &DatasetGates, lines: &mut String) {
     let name = &dataset.name;
     if dataset.checks.is_empty() {
         let _ = writeln!(
@@ -47,29 +47,5 @@ fn gates(dataset: &DatasetGates, lines: &mut String) {
         return;
     }
     let _ = writeln!(lines, "  dataset {name} when it came:");
-    let (ran, others): (Vec<_>, Vec<_>) =
-        dataset.checks.checks().iter().partition(|check| check.verdict != Verdict::NotApplicable);
-    for check in ran {
-        let _ = writeln!(lines, "    {}", check_line(check));
-    }
-    let others: Vec<&str> = others.into_iter().map(|check| check.id.as_str()).collect();
-    if !others.is_empty() {
-        let _ = writeln!(lines, "    did not apply: {}", others.join(", "));
-    }
-}
-
-fn check_line(check: &GateCheck) -> String {
-    let verdict = match check.verdict {
-        Verdict::Passed => "passed",
-        Verdict::Warned => "warned",
-        Verdict::Failed => "failed",
-        Verdict::NotApplicable => "did not apply",
-    };
-    let measured = check.measured.as_ref().map(|words| format!(": {words}")).unwrap_or_default();
-    let id = check.id;
-    let found = check
-        .problems
-        .iter()
-        .map(|problem| format!("; expected {}, found {}", problem.expected, problem.found));
-    format!("{verdict} {id}{measured}{}", found.collect::<String>())
+    gates::listed(&dataset.checks, "    ", lines);
 }

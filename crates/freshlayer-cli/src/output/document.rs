@@ -2,8 +2,9 @@
 
 use freshlayer::definition::DefinitionProblem;
 use freshlayer::report::Report;
+use freshlayer::schema::Contract;
 use freshlayer::state::{Acceptance, Rollout};
-use freshlayer::{Examined, History, LayerStatus, Pruned, Verified};
+use freshlayer::{Examined, History, Inspection, LayerStatus, Pruned, Verified};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, Transform};
@@ -67,6 +68,10 @@ pub(crate) enum Answer {
     Examined(Vec<Examined>),
     /// `init`: the definition that was written.
     Written(Written),
+    /// `inspect`.
+    Inspected(Box<Inspection>),
+    /// `contract suggest`: what each field keeps.
+    Contract(Contract),
     /// `accept`: the build that a person let pass.
     Accepted(Acceptance),
     /// `pin`, `unpin`: the release that the layer is pinned to now.

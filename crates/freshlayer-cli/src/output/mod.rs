@@ -1,6 +1,7 @@
 //! What the user reads: lines for people, or one JSON document.
 
 mod document;
+pub(crate) mod gates;
 pub(crate) mod lines;
 
 use std::fmt::Write as _;

@@ -164,6 +164,18 @@ pub fn read_folder(
     if problems.is_empty() { Ok(definitions) } else { Err(problems) }
 }
 
+/// Reads the text of a definition as if it stood in a file.
+///
+/// # Errors
+/// Every problem of the text.
+pub fn read_text(
+    file: &Path,
+    text: &str,
+    variables: &Variables<'_>,
+) -> Result<Definition, Vec<DefinitionProblem>> {
+    parse::definition(file, text, variables)
+}
+
 /// Reads one definition file.
 ///
 /// # Errors

@@ -4,3 +4,5 @@ pub(crate) mod download;
 pub(crate) mod extract;
 pub(crate) mod gather;
 pub(crate) mod inspect;
+pub(crate) mod recognise;
+pub(crate) mod suggest;

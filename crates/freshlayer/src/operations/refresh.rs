@@ -3,7 +3,7 @@
 use crate::definition::Definition;
 use crate::engine::{Engine, Retry, Run};
 use crate::error::{Error, chain};
-use crate::intake::download::{Downloaded, UpstreamAnswer, download};
+use crate::intake::download::{Candidate, Downloaded, UpstreamAnswer, download};
 use crate::intake::gather::{Accepted, Baseline, Brought, gather};
 use crate::progress::Stages;
 use crate::release::foreign::foreign;
@@ -85,7 +85,8 @@ async fn refresh_layer(
         Downloaded::Busy(lease) => return Ok(busy(&run.definition.layer, &lease)),
     };
     let (live, stored) = base(&run, session, &pulled).await?;
-    let files = live_files(&run, session.head(), live.as_ref(), &pulled, folder.path()).await;
+    let files =
+        live_files(&run, session.head(), live.as_ref(), &fresh(&pulled), folder.path()).await;
     let baseline = Baseline { run: &run, head: session.head(), live: live.as_ref(), files, retry };
     let Brought { proven, ledger } = gather(&baseline, pulled).await?;
     outset.ledger = ledger;
@@ -134,6 +135,14 @@ async fn refresh_layer(
 enum Made {
     New(crate::release::package::Assembled),
     Stored(Box<Release>),
+}
+
+fn fresh(pulled: &[UpstreamAnswer]) -> Vec<&Candidate> {
+    let new = pulled.iter().filter_map(|answer| match answer {
+        UpstreamAnswer::Fresh(candidate) => Some(candidate.as_ref()),
+        _ => None,
+    });
+    new.collect()
 }
 
 /// Reads the releases that new data is judged against and completed from, where there is new data.

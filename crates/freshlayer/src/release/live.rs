@@ -12,7 +12,7 @@ use super::make::base_zip;
 use crate::engine::Run;
 use crate::error::{Error, chain};
 use crate::formats::pipe::{INPUT_BYTES, blocking};
-use crate::intake::download::UpstreamAnswer;
+use crate::intake::download::Candidate;
 use crate::names::DatasetName;
 use crate::state::{Head, Release, Snapshot};
 
@@ -25,13 +25,12 @@ pub(crate) async fn live_files(
     run: &Run<'_>,
     head: &Head,
     live: Option<&Release>,
-    pulled: &[UpstreamAnswer],
+    candidates: &[&Candidate],
     folder: &Path,
 ) -> LiveFiles {
     let Some(live) = live else { return LiveFiles::new() };
     let mut files = LiveFiles::new();
-    for answer in pulled {
-        let UpstreamAnswer::Fresh(candidate) = answer else { continue };
+    for candidate in candidates {
         let dataset = &candidate.dataset;
         let Some(snapshot) = live.snapshot(&dataset.name) else { continue };
         let is_mmdb = dataset.format() == Format::Mmdb && snapshot.format == Format::Mmdb;

@@ -11,6 +11,8 @@ use crate::formats::rule::Rule;
 
 /// A compiled pattern is at most so large, in bytes.
 const PATTERN_BYTES_MAX: usize = 1024 * 1024;
+/// The keys of a field's contract, in the order in which they are written.
+const KEYS: [&str; 7] = ["type", "null_share_max", "absent", "values", "pattern", "min", "max"];
 
 /// What consumers rely on, by field: the dotted path of an mmdb's field (`[]` is any item of a list), or `table.column`.
 pub type Contract = BTreeMap<String, FieldContract>;
@@ -46,6 +48,17 @@ pub struct FieldContract {
     /// The largest number that is allowed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max: Option<f64>,
+}
+
+/// Writes a contract as a definition has it, below a `[[dataset]]`.
+pub fn contract_toml(contract: &Contract) -> String {
+    let lines = contract.iter().map(|(path, field)| {
+        let key = toml::Value::from(path.as_str());
+        let values = toml::Table::try_from(field).unwrap_or_default();
+        let given = KEYS.iter().filter_map(|key| Some(format!("{key} = {}", values.get(*key)?)));
+        format!("{key} = {{ {} }}\n", given.collect::<Vec<_>>().join(", "))
+    });
+    format!("[dataset.contract]\n{}", lines.collect::<String>())
 }
 
 /// Which values a type has.
@@ -209,6 +222,19 @@ mod tests {
                 field(toml).contradictions(class).into_iter().map(|(key, _)| key).collect();
             assert_eq!(found, keys, "{toml}");
         }
+    }
+
+    #[test]
+    fn a_contract_is_read_as_it_is_written() {
+        let fields =
+            "type = 'string'\nnull_share_max = 0.05\nvalues = ['a \"b\"']\npattern = '^\\w'";
+        let numbers = "absent = false\nmin = -90.0\nmax = 90.5";
+        let contract: Contract =
+            [("a.b".to_owned(), field(fields)), ("t.x y".to_owned(), field(numbers))].into();
+        let text = contract_toml(&contract);
+        let read: toml::Table = toml::from_str(&text).expect("TOML");
+        let read: Contract = read["dataset"]["contract"].clone().try_into().expect("a contract");
+        assert_eq!(read, contract, "{text}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 pub use compare::{Change, compare};
-pub use contract::{Contract, FieldContract};
+pub use contract::{Contract, FieldContract, contract_toml};
 pub(crate) use contract::{PromiseChange, mmdb_class, percent, promises, sqlite_class};
 pub(crate) use editions::{FAMILIES, built_in};
 

@@ -1,10 +1,13 @@
 //! The shapes of texts: `SW1A 1AA` is `AA9A 9AA`. Codes of one kind have few of them.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
-use super::Fault;
 use super::decode::{Kind, Value, behind, resolved};
 use super::tree::Tree;
+use super::watch::{datum, keys};
+use super::{Fault, ITEM_KEY};
+use crate::formats::rule::Datum;
 
 /// How many texts and how many shapes are kept per field.
 pub(super) const TEXTS_MAX: usize = 4_096;
@@ -21,40 +24,100 @@ pub(super) fn shape_of(text: &str) -> String {
 
 /// Lists the shapes of the texts in a field, up to a few thousand: `None` where there are more.
 pub(crate) fn shapes(tree: &Tree<'_>, path: &str) -> Result<Option<BTreeSet<String>>, Fault> {
-    let keys: Vec<&[u8]> = path.split('.').map(str::as_bytes).collect();
     let mut found = BTreeSet::new();
-    for offset in tree.records(1).flatten() {
-        collect(tree.data, offset, &keys, &mut found)?;
-        if found.len() > TEXTS_MAX {
-            return Ok(None);
+    each_value(tree, path, |value| {
+        if let Value::Scalar { kind: Kind::Text, start, next } = value {
+            found.insert(shape_of(&String::from_utf8_lossy(&tree.data[start..next])));
         }
-    }
-    Ok(Some(found))
+        if found.len() > TEXTS_MAX { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    Ok((found.len() <= TEXTS_MAX).then_some(found))
 }
 
-fn collect(
+/// What the values of one field look like.
+#[derive(Debug, Default)]
+pub(crate) struct FieldFacts {
+    /// Different texts, the first few thousand of them.
+    pub(crate) texts: BTreeSet<String>,
+    /// Whether there are more texts.
+    pub(crate) more_texts: bool,
+    /// The smallest and the largest number.
+    pub(crate) range: Option<(f64, f64)>,
+}
+
+impl FieldFacts {
+    /// Takes one text into account.
+    pub(crate) fn text(&mut self, text: &str) {
+        if self.texts.len() < TEXTS_MAX {
+            self.texts.insert(text.to_owned());
+        } else if !self.texts.contains(text) {
+            self.more_texts = true;
+        }
+    }
+
+    /// Takes one number into account.
+    pub(crate) fn number(&mut self, number: f64) {
+        let (min, max) = self.range.unwrap_or((number, number));
+        self.range = Some((min.min(number), max.max(number)));
+    }
+}
+
+/// Looks at all values of a field.
+pub(crate) fn facts(tree: &Tree<'_>, path: &str) -> Result<FieldFacts, Fault> {
+    let mut facts = FieldFacts::default();
+    each_value(tree, path, |value| {
+        if let Value::Scalar { kind, start, next } = value {
+            match datum(tree.data, kind, start, next) {
+                Some(Datum::Text(text)) => facts.text(text),
+                Some(Datum::Number(number)) => facts.number(number),
+                None => {}
+            }
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(facts)
+}
+
+/// Visits the value of a field in each record, until the visitor has seen enough.
+fn each_value(
+    tree: &Tree<'_>,
+    path: &str,
+    mut visit: impl FnMut(Value) -> ControlFlow<()>,
+) -> Result<(), Fault> {
+    let keys: Vec<&[u8]> = keys(path).map(str::as_bytes).collect();
+    for offset in tree.records(1).flatten() {
+        if follow(tree.data, offset, &keys, &mut visit)?.is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn follow(
     data: &[u8],
     place: usize,
     keys: &[&[u8]],
-    found: &mut BTreeSet<String>,
-) -> Result<(), Fault> {
+    visit: &mut impl FnMut(Value) -> ControlFlow<()>,
+) -> Result<ControlFlow<()>, Fault> {
     let here = resolved(data, place)?.value;
-    let Some((wanted, below)) = keys.split_first() else {
-        if let Value::Scalar { kind: Kind::Text, start, next } = here {
-            found.insert(shape_of(&String::from_utf8_lossy(&data[start..next])));
-        }
-        return Ok(());
-    };
-    let Value::Items { kind: Kind::Map, count, next } = here else { return Ok(()) };
+    let Some((wanted, below)) = keys.split_first() else { return Ok(visit(here)) };
+    let Value::Items { kind, count, next } = here else { return Ok(ControlFlow::Continue(())) };
     let mut at = next;
     for _ in 0..count {
+        if kind == Kind::Array {
+            if *wanted == ITEM_KEY && follow(data, at, below, visit)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            at = behind(data, at, 0)?;
+            continue;
+        }
         let key = resolved(data, at)?;
         if let Value::Scalar { kind: Kind::Text, start, next } = key.value
             && data[start..next] == **wanted
         {
-            return collect(data, key.next, below, found);
+            return follow(data, key.next, below, visit);
         }
         at = behind(data, key.next, 0)?;
     }
-    Ok(())
+    Ok(ControlFlow::Continue(()))
 }

@@ -131,7 +131,7 @@ impl Watch {
 }
 
 /// Takes a dotted path apart.
-fn keys(path: &str) -> impl Iterator<Item = &str> {
+pub(super) fn keys(path: &str) -> impl Iterator<Item = &str> {
     let item = std::str::from_utf8(ITEM_KEY).unwrap_or("[]");
     path.split('.').flat_map(move |part| {
         let name = part.trim_end_matches(item);

@@ -1,5 +1,6 @@
 //! From a definition to files on disk: ask each upstream, take what is new, unpack it.
 
+mod alone;
 mod body;
 mod signature;
 
@@ -14,6 +15,7 @@ use sha2::Digest as _;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+pub(crate) use alone::{Asked, Fetched, candidate, fetch_alone, unpack_alone};
 use signature::unsigned;
 
 use crate::definition::{Dataset, Origin};

@@ -1,0 +1,93 @@
+//! The definition that data passes as it is.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use freshlayer_reader::{Format, map_file};
+
+use crate::formats::mmdb::data_end;
+use crate::intake::extract::StagedFile;
+use crate::intake::recognise::Recognised;
+use crate::names::hex;
+use crate::opt_path::Mode;
+
+/// What later builds may lose of a count before the proposed definition refuses them.
+const FEWEST_PERCENT: u64 = 70;
+const MAGIC_BYTES: usize = 4;
+const EXECUTABLES_MAX: usize = 10;
+
+/// Writes a dataset's definition.
+pub(super) fn proposal(source: &str, recognised: &Recognised, expectations: &[String]) -> String {
+    let Recognised { format, select } = recognised;
+    let is_address = source.starts_with("https://") || source.starts_with("http://");
+    let key = if is_address { "https" } else { "file" };
+    let mut text = format!(
+        "[[dataset]]\nname = {}\nformat = \"{format}\"\nsource.{key} = {}\n",
+        quoted(&name_of(source)),
+        quoted(source)
+    );
+    if source.starts_with("http://") {
+        text.push_str("source.plain_http = \"anywhere\"\n");
+    }
+    if !select.is_empty() {
+        let globs: Vec<String> = select.iter().map(|glob| quoted(glob)).collect();
+        let _ = writeln!(text, "source.select = [{}]", globs.join(", "));
+    }
+    for line in expectations {
+        let _ = writeln!(text, "{line}");
+    }
+    text
+}
+
+fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+/// Makes a dataset's name of the last part of an address or path.
+fn name_of(source: &str) -> String {
+    let last = source.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
+    let last = last.rsplit('/').next().unwrap_or_default();
+    let stem = last.split('.').next().unwrap_or_default();
+    let letters = stem.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    let name: String = letters.take(64).collect();
+    if name.is_empty() { "data".to_owned() } else { name }
+}
+
+/// Writes what must hold for later builds.
+pub(super) fn expectations(format: Format, files: &[StagedFile]) -> Vec<String> {
+    match (format, files) {
+        (Format::Mmdb, [file]) => of_mmdb(&file.file).unwrap_or_default(),
+        (Format::File, [file]) => {
+            let start = std::fs::read(&file.file).unwrap_or_default();
+            let start = &start[..start.len().min(MAGIC_BYTES)];
+            vec![format!("expect.magic = {}", quoted(&hex(start)))]
+        }
+        (Format::Archive, files) => {
+            let can_run = files.iter().filter(|file| file.mode == Mode::Executable);
+            let below = |file: &StagedFile| {
+                let path = file.path.as_str();
+                quoted(
+                    path.split_once('/')
+                        .and_then(|(_, p)| p.split_once('/'))
+                        .map_or(path, |(_, p)| p),
+                )
+            };
+            let names: Vec<String> = can_run.take(EXECUTABLES_MAX).map(below).collect();
+            let line = format!("expect.executables = [{}]", names.join(", "));
+            if names.is_empty() { Vec::new() } else { vec![line] }
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn of_mmdb(file: &Path) -> Option<Vec<String>> {
+    let map = map_file(file).ok()?;
+    data_end(&map)?;
+    let reader = freshlayer_reader::maxminddb::Reader::from_source(&map[..]).ok()?;
+    let metadata = reader.metadata();
+    let nodes = u64::from(metadata.node_count) * FEWEST_PERCENT / 100;
+    Some(vec![
+        format!("expect.database_type = {}", quoted(&metadata.database_type)),
+        format!("expect.nodes_min = {}", nodes.max(1)),
+    ])
+}
