@@ -143,13 +143,27 @@ fn truncated(bytes: &[u8]) -> Vec<u8> {
     bytes[..bytes.len() * 2 / 3].to_vec()
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+/// Packs bytes as gzip does.
+///
+/// # Panics
+/// Where memory cannot be written.
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(bytes).expect("memory takes it");
     encoder.finish().expect("memory takes it")
 }
 
 /// Writes a tar byte by byte where it must: a good library refuses to make a bad one.
+/// Packs files with their modes.
+///
+/// # Panics
+/// For a name that a tar cannot hold.
+pub fn tar_of(files: &[(&str, u32, &[u8])]) -> Vec<u8> {
+    let entries: Vec<Entry<'_>> =
+        files.iter().map(|(name, mode, bytes)| File(name, *mode, bytes)).collect();
+    tar(&entries)
+}
+
 fn tar(entries: &[Entry<'_>]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for entry in entries {

@@ -9,8 +9,9 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use freshlayer::report::Exit;
 
 use crate::commands::{
-    accept, break_lease, check, completions, contract, doctor, exec, freeze, functions, history,
-    init, inspect, pin, prune, pull, refresh, rollback, schema, status, unfreeze, unpin, verify,
+    accept, break_lease, check, completions, contract, diff, doctor, exec, freeze, functions,
+    history, init, inspect, pin, prune, pull, refresh, rollback, schema, status, unfreeze, unpin,
+    verify,
 };
 use crate::environment;
 
@@ -142,6 +143,7 @@ pub(crate) enum Command {
     Rollback(rollback::Args),
     Inspect(inspect::Args),
     Contract(contract::Args),
+    Diff(diff::Args),
     Accept(accept::Args),
     Pin(pin::Args),
     Unpin(unpin::Args),

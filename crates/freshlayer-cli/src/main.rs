@@ -39,7 +39,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<Done, Stopped> {
     use commands::{
-        accept, break_lease, check, completions, contract, doctor, exec, freeze, functions,
+        accept, break_lease, check, completions, contract, diff, doctor, exec, freeze, functions,
         history, init, inspect, pin, prune, pull, refresh, rollback, schema, status, unfreeze,
         unpin, verify,
     };
@@ -57,6 +57,7 @@ fn run(arguments: Arguments) -> Result<Done, Stopped> {
         Command::History(args) => runtime.block_on(history::run(&host, args)),
         Command::Rollback(args) => runtime.block_on(rollback::run(&host, args)),
         Command::Inspect(args) => runtime.block_on(inspect::run(&host, args)),
+        Command::Diff(args) => runtime.block_on(diff::run(&host, args)),
         Command::Contract(args) => runtime.block_on(contract::run(&host, args)),
         Command::Accept(args) => runtime.block_on(accept::run(&host, args)),
         Command::Pin(args) => runtime.block_on(pin::run(&host, args)),

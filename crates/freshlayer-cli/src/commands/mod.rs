@@ -5,6 +5,7 @@ pub(crate) mod break_lease;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod contract;
+pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod exec;
 pub(crate) mod freeze;

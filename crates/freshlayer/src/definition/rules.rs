@@ -42,6 +42,9 @@ pub(super) const OWN_HEADERS: [&str; 11] = [
     "transfer-encoding",
 ];
 
+/// What an mmdb's contract may name: the built-in ones need the rest of the walk's 64.
+pub(super) const CONTRACT_FIELDS_MAX: usize = 48;
+
 const FORMATS: [Format; 4] = [Format::Mmdb, Format::Sqlite, Format::File, Format::Archive];
 
 /// The keys of `expect` that go with some formats only.
@@ -180,6 +183,11 @@ fn of_format(format: Format, dataset: &Value) -> Value {
     if format != Format::File {
         then["executable"] = json!({ "const": false });
     }
+    then["contract"] = match format {
+        Format::Mmdb => json!({ "maxProperties": CONTRACT_FIELDS_MAX }),
+        Format::Sqlite => json!({ "propertyNames": { "pattern": "^[^.]+[.].+$" } }),
+        Format::File | Format::Archive => json!({ "maxProperties": 0 }),
+    };
     if format != Format::Archive {
         then["path"] = json!({ "not": { "const": "." } });
         then["source"] = json!({ "properties": { "strip_components": { "const": 0 } } });

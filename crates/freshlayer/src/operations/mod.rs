@@ -2,6 +2,7 @@
 
 mod accept;
 mod adopt;
+mod diff;
 mod doctor;
 mod freeze;
 mod history;
@@ -16,6 +17,10 @@ mod verify;
 
 pub use accept::accept;
 pub use adopt::adopt;
+pub use diff::{
+    ColumnDiff, Compared, DatasetChange, DatasetDiff, Diff, EntryChange, EntryDiff, FieldDiff,
+    MmdbDiff, MovementDiff, TableDiff, Traffic, diff,
+};
 pub use doctor::{Examined, Finding, FindingKind, Mend, doctor};
 pub use freeze::{break_lease, freeze, give_lease_back, unfreeze};
 pub use history::{History, HistoryLine, RolloutLine, RolloutState, history, journal};

@@ -105,6 +105,9 @@ impl FieldContract {
     /// Says what contradicts itself in it, by key. `class` tells what values the type has, where one is stated.
     pub(crate) fn contradictions(&self, class: Option<ValueClass>) -> Vec<(&'static str, String)> {
         let mut found = Vec::new();
+        if self.null_share_max.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
+            found.push(("null_share_max", "expected a share from 0 to 1".to_owned()));
+        }
         if let (Some(min), Some(max)) = (self.min, self.max)
             && min > max
         {
@@ -122,6 +125,10 @@ impl FieldContract {
             if given && not_of(ValueClass::Number) {
                 found.push((key, "goes with numbers; `type` says something else".to_owned()));
             }
+        }
+        if self.absent == Some(true) {
+            let message = "expected false: a boolean that is absent is not true";
+            found.push(("absent", message.to_owned()));
         }
         if self.absent.is_some() && not_of(ValueClass::Boolean) {
             found.push(("absent", "goes with booleans; `type` says something else".to_owned()));

@@ -2,11 +2,9 @@
 
 use freshlayer_reader::Format;
 
+use super::super::rules::CONTRACT_FIELDS_MAX as FIELDS_MAX;
 use super::Parser;
 use crate::schema::{Contract, FieldContract, mmdb_class, sqlite_class};
-
-/// What an mmdb's contract may name: the built-in ones need the rest of the walk's 64.
-const FIELDS_MAX: usize = 48;
 
 impl Parser<'_> {
     pub(super) fn contract(&mut self, at: &str, format: Format, contract: Contract) -> Contract {

@@ -3,12 +3,14 @@
 //! A difference weighs as much as the addresses that it is for: of IPv4, or of IPv6 in networks of 64 bits where a build
 //! has no IPv4. The memory does not grow with the files.
 
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZero;
 use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
 
-use super::comparison::{Comparison, FieldChange};
+use super::comparison::{Comparison, FieldChange, Moved};
 use super::decode::{Kind, Resolved, Value, behind, broken, resolved};
 use super::texts::{TEXTS_MAX, shape_of};
 use super::tree::{Branch, Tree};
@@ -21,16 +23,25 @@ const TEXT_BYTES_MAX: usize = 48;
 /// The trees are cut into parts by so many bits of the address.
 const CUT_BITS: u32 = 16;
 /// Of which one in so many is compared, where a tree is so large.
-const SAMPLE: usize = 8;
+const SAMPLE: u64 = 8;
 const SAMPLED_NODES_MIN: usize = 500_000;
 /// Names are for people, in many languages: their movements are not kept.
 const NAMES_KEY: &[u8] = b"names";
 
-/// Compares two builds, on all cores: all addresses, but of large builds with IPv4 one in eight blocks of 65,536, always
-/// the same ones. The bound on decoded values holds per core.
+/// Which addresses are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// All; but of large builds with IPv4 one in eight blocks of 65,536, always the same ones.
+    Sample,
+    /// All.
+    Whole,
+}
+
+/// Compares two builds, on all cores. The bound on decoded values holds per core.
 pub(crate) fn compare(
     before: &Tree<'_>,
     after: &Tree<'_>,
+    extent: Extent,
     values_max: u64,
 ) -> Result<Comparison, Fault> {
     let (bits, roots) = match (before.ipv4(), after.ipv4()) {
@@ -41,20 +52,22 @@ pub(crate) fn compare(
     for _ in 0..CUT_BITS {
         parts = parts.into_iter().flat_map(|pair| halves(before, after, pair)).collect();
     }
-    if bits == 32 && after.nodes_count() > SAMPLED_NODES_MIN {
-        // Neighbours of each row of 256 blocks differ, so that no stride of an allocation is left out.
-        let is_taken = |at: usize| (at / 256 + at).is_multiple_of(SAMPLE);
-        let all = parts.into_iter().enumerate();
-        parts = all.filter(|(at, _)| is_taken(*at)).map(|(_, pair)| pair).collect();
-    }
+    let is_large = bits == 32 && after.nodes_count() > SAMPLED_NODES_MIN;
+    // Neighbours of each row of 256 blocks differ, so that no stride of an allocation is left out.
+    let is_taken = |at: u64| (at / 256 + at).is_multiple_of(SAMPLE);
+    let all = (0_u64..).zip(parts);
+    let parts: Vec<(u64, (Branch, Branch))> = match extent {
+        Extent::Sample if is_large => all.filter(|(at, _)| is_taken(*at)).collect(),
+        Extent::Sample | Extent::Whole => all.collect(),
+    };
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     std::thread::scope(|scope| {
         let shares = (0..cores).map(|core| {
             let share = parts.iter().skip(core).step_by(cores);
             scope.spawn(move || {
                 let mut walk = Walk::new(before, after, values_max);
-                for pair in share {
-                    walk.part(*pair, bits - CUT_BITS)?;
+                for (at, pair) in share {
+                    walk.part(*pair, Network { bits, prefix: *at, left: bits - CUT_BITS })?;
                 }
                 Ok(walk.into_comparison())
             })
@@ -68,9 +81,60 @@ pub(crate) fn compare(
     })
 }
 
+/// Compares two builds at some addresses only, each as heavy as its number says.
+pub(crate) fn compare_at(
+    before: &Tree<'_>,
+    after: &Tree<'_>,
+    addresses: &[(IpAddr, u64)],
+    values_max: u64,
+) -> Result<Comparison, Fault> {
+    let mut walk = Walk::new(before, after, values_max);
+    for (address, weight) in addresses {
+        let (mut pair, bits, decided) = match address.to_canonical() {
+            IpAddr::V4(address) => {
+                ((before.ipv4(), after.ipv4()), 32, u128::from(address.to_bits()))
+            }
+            IpAddr::V6(address) => ((before.ipv6(), after.ipv6()), 128, address.to_bits()),
+        };
+        for at in (0..bits).rev() {
+            pair = halves(before, after, pair)[usize::from(decided >> at & 1 == 1)];
+        }
+        walk.network(pair, *weight, None)?;
+    }
+    Ok(walk.into_comparison())
+}
+
 fn halves(before: &Tree<'_>, after: &Tree<'_>, pair: (Branch, Branch)) -> [(Branch, Branch); 2] {
     let ([a, b], [c, d]) = (before.below(pair.0), after.below(pair.1));
     [(a, c), (b, d)]
+}
+
+/// A network: the bits of its addresses that are decided.
+#[derive(Debug, Clone, Copy)]
+struct Network {
+    /// How many bits count: 32 of IPv4, or the first 64 of IPv6.
+    bits: u32,
+    prefix: u64,
+    /// How many are not decided.
+    left: u32,
+}
+
+impl Network {
+    fn halves(self) -> [Self; 2] {
+        let left = self.left - 1;
+        [self.prefix << 1, self.prefix << 1 | 1].map(|prefix| Self { prefix, left, ..self })
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let start = self.prefix << self.left;
+        let length = self.bits - self.left;
+        match u32::try_from(start).ok().filter(|_| self.bits == 32) {
+            Some(start) => write!(f, "{}/{length}", Ipv4Addr::from_bits(start)),
+            None => write!(f, "{}/{length}", Ipv6Addr::from_bits(u128::from(start) << 64)),
+        }
+    }
 }
 
 /// One of the two builds.
@@ -115,7 +179,8 @@ struct Field<'a> {
     by_place: [Vec<(usize, u32)>; 2],
     keeps_texts: bool,
     change: FieldChange,
-    texts: FxHashMap<Texts<'a>, u64>,
+    /// How many addresses, and the first network of them.
+    texts: FxHashMap<Texts<'a>, (u64, Option<Network>)>,
 }
 
 /// The walk over a part of the addresses.
@@ -144,20 +209,26 @@ impl<'a> Walk<'a> {
     }
 
     /// Walks the addresses below a place of both trees. Of networks smaller than the unit the first one stands for all.
-    fn part(&mut self, pair: (Branch, Branch), bits: u32) -> Result<(), Fault> {
+    fn part(&mut self, pair: (Branch, Branch), network: Network) -> Result<(), Fault> {
         let is_node = |branch| matches!(branch, Branch::Node(_));
         if !is_node(pair.0) && !is_node(pair.1) {
-            return self.network(pair, 1 << bits);
+            return self.network(pair, 1 << network.left, Some(network));
         }
         let [left, right] = halves(self.before, self.after, pair);
-        if bits == 0 {
-            return self.part(left, 0);
+        if network.left == 0 {
+            return self.part(left, network);
         }
-        self.part(left, bits - 1)?;
-        self.part(right, bits - 1)
+        let [low, high] = network.halves();
+        self.part(left, low)?;
+        self.part(right, high)
     }
 
-    fn network(&mut self, pair: (Branch, Branch), weight: u64) -> Result<(), Fault> {
+    fn network(
+        &mut self,
+        pair: (Branch, Branch),
+        weight: u64,
+        network: Option<Network>,
+    ) -> Result<(), Fault> {
         match pair {
             (Branch::Record(_), Branch::Record(_)) => {}
             (Branch::Record(_), _) => {
@@ -178,12 +249,12 @@ impl<'a> Walk<'a> {
             self.whole.changed += weight;
         }
         for delta in deltas.iter() {
-            self.count(*delta, weight);
+            self.count(*delta, weight, network);
         }
         Ok(())
     }
 
-    fn count(&mut self, delta: Delta, weight: u64) {
+    fn count(&mut self, delta: Delta, weight: u64, network: Option<Network>) {
         let text = |build: Build, slot: Slot| match slot {
             Slot::Text(start, end) => self.data(build).get(start..end),
             Slot::Absent | Slot::Other => None,
@@ -200,7 +271,7 @@ impl<'a> Walk<'a> {
             return;
         }
         if field.texts.len() < TEXTS_MAX || field.texts.contains_key(&(from, to)) {
-            *field.texts.entry((from, to)).or_default() += weight;
+            field.texts.entry((from, to)).or_insert((0, network)).0 += weight;
         }
         let Some(to) = to else { return };
         let shape = shape_of(&String::from_utf8_lossy(to));
@@ -403,7 +474,10 @@ impl<'a> Walk<'a> {
             let text =
                 |bytes: Option<&[u8]>| bytes.map(|b| String::from_utf8_lossy(b).into_owned());
             let texts = field.texts.into_iter();
-            let movements = texts.map(|((from, to), weight)| ((text(from), text(to)), weight));
+            let movements = texts.map(|((from, to), (weight, first))| {
+                let first = first.map(|network| network.to_string());
+                ((text(from), text(to)), Moved { weight, first })
+            });
             let change = FieldChange { movements: movements.collect(), ..field.change };
             if change.lost + change.gained + change.changed > 0 {
                 whole.fields.entry(path.clone()).or_default().join(change);

@@ -29,9 +29,17 @@ pub(crate) struct FieldChange {
     /// There is another value.
     pub(crate) changed: u64,
     /// From which text to which; `None` where there is none. The first few thousand are kept.
-    pub(crate) movements: BTreeMap<Movement, u64>,
+    pub(crate) movements: BTreeMap<Movement, Moved>,
     /// The shapes of the new texts: each letter as `A`, each digit as `9`. The first few thousand are kept.
     pub(crate) shapes: BTreeMap<String, u64>,
+}
+
+/// How many addresses moved from one text to another.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Moved {
+    pub(crate) weight: u64,
+    /// The first network of them, in the order of the walk.
+    pub(crate) first: Option<String>,
 }
 
 /// From one text to another.
@@ -42,8 +50,10 @@ impl FieldChange {
         self.lost += other.lost;
         self.gained += other.gained;
         self.changed += other.changed;
-        for (movement, weight) in other.movements {
-            *self.movements.entry(movement).or_default() += weight;
+        for (movement, moved) in other.movements {
+            let here = self.movements.entry(movement).or_default();
+            here.weight += moved.weight;
+            here.first = here.first.take().or(moved.first);
         }
         for (shape, weight) in other.shapes {
             *self.shapes.entry(shape).or_default() += weight;

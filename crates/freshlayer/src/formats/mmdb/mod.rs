@@ -12,7 +12,9 @@ mod texts;
 mod tree;
 mod watch;
 
-pub(crate) use compare::compare;
+use std::fmt;
+
+pub(crate) use compare::{Extent, compare, compare_at};
 pub(crate) use comparison::{Comparison, FieldChange};
 pub use decode::Kind;
 pub(crate) use shape::{Shape, shape};
@@ -51,6 +53,28 @@ pub(crate) enum Fault {
     Layout { offset: usize, expected: &'static str, found: &'static str },
     /// The values are more than the caller's bound.
     Work,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tree { node: Some((node, count)), expected, found } => {
+                write!(f, "node {node} of {count} of its tree: expected {expected}, found {found}")
+            }
+            Self::Tree { node: None, expected, found } => {
+                write!(f, "its tree: expected {expected}, found {found}")
+            }
+            Self::Value { offset, expected, found } => {
+                write!(f, "data offset {offset}: expected {expected}, found {found}")
+            }
+            Self::Layout { offset, expected, found } => {
+                write!(f, "data offset {offset}: expected {expected}, found {found}")
+            }
+            Self::Work => {
+                f.write_str("its records hold more values than limits.decoded_values_max")
+            }
+        }
+    }
 }
 
 /// Returns where the data section ends: at the marker in front of the metadata.

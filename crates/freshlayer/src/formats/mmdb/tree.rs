@@ -167,6 +167,16 @@ impl Tree<'_> {
         (0..bits).fold(Self::ROOT, |branch, _| self.below(branch)[0])
     }
 
+    /// Tells whether there are IPv4 addresses.
+    pub(crate) fn has_ipv4(&self) -> bool {
+        self.ipv4() != Branch::Nothing
+    }
+
+    /// Returns where the IPv6 addresses are; nowhere in a tree of IPv4.
+    pub(super) fn ipv6(&self) -> Branch {
+        if self.depth_max == 32 { Branch::Nothing } else { Self::ROOT }
+    }
+
     /// Cuts the records into parts; each lists the offset of each of its records once, in order.
     pub(crate) fn records(
         &self,

@@ -20,7 +20,7 @@ pub(super) fn suggest(file: &Path, limits: &Limits) -> Result<Contract, String> 
     let map = map_file(file).map_err(|error| error.to_string())?;
     let reader = Reader::from_source(&map[..]).map_err(|error| error.to_string())?;
     let end = data_end(&map).ok_or("it has no metadata")?;
-    let words = |fault: Fault| format!("it is damaged: {fault:?}");
+    let words = |fault: Fault| fault.to_string();
     let tree = read_tree(&map, reader.metadata(), end).map_err(words)?;
     let whole = shape(&tree, &Watch::default(), limits.decoded_values_max).map_err(words)?;
     let fields: BTreeMap<&str, Kind> = whole

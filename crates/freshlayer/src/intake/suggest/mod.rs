@@ -109,7 +109,9 @@ mod tests {
 
     fn facts(texts: &[&str]) -> FieldFacts {
         let mut facts = FieldFacts::default();
-        texts.iter().for_each(|text| facts.text(text));
+        for text in texts {
+            facts.text(text);
+        }
         facts
     }
 

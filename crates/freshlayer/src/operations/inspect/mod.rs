@@ -96,6 +96,40 @@ pub async fn inspect(engine: &Engine, source: &str, against: Against) -> Result<
     Look { run, ..look }.judged(fetched).await
 }
 
+/// The files of a source.
+pub(super) struct Unpacked {
+    pub(super) format: Format,
+    pub(super) files: Vec<StagedFile>,
+}
+
+/// Downloads a file or address and unpacks it; nothing is judged.
+pub(super) async fn unpacked(
+    engine: &Engine,
+    source: &str,
+    folder: &Path,
+) -> Result<Unpacked, Error> {
+    let definition = asked_for(source, &Recognised { format: whole(source), select: Vec::new() })?;
+    let stages = Stages::new(&engine.ports, &definition.layer);
+    let run = Run { engine, definition: &definition, stages: &stages };
+    let look = Look { run, source, layer: None, folder };
+    let dataset = &definition.datasets[0];
+    let refused = |problems: Vec<Problem>| Error::Proof {
+        what: source.to_owned(),
+        problem: problems.first().map_or(String::new(), ToString::to_string),
+    };
+    let fetched = match fetch_alone(&run, dataset, folder).await? {
+        Asked::Got(fetched) => fetched,
+        Asked::Refused(problems) => return Err(refused(problems)),
+        Asked::Failed(error) => {
+            return Err(Error::Source { dataset: dataset.name.clone(), source: error });
+        }
+    };
+    let definition = asked_for(source, &look.recognise(&fetched).await?)?;
+    let (run, dataset) = (Run { definition: &definition, ..run }, &definition.datasets[0]);
+    let files = unpack_alone(&run, dataset, &fetched, &folder.join("data")).await?;
+    Ok(Unpacked { format: dataset.format(), files: files.map_err(refused)? })
+}
+
 /// A folder can only be a tree; what a file is is found out.
 fn whole(source: &str) -> Format {
     if Path::new(source).is_dir() { Format::Archive } else { Format::File }

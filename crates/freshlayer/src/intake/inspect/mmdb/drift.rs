@@ -5,7 +5,7 @@
 
 use freshlayer_reader::maxminddb::Metadata;
 
-use crate::formats::mmdb::{Comparison, Fault, FieldChange, Tree, compare, shapes};
+use crate::formats::mmdb::{Comparison, Extent, Fault, FieldChange, Tree, compare, shapes};
 use crate::problem::{Code, GateReport, Level, Problem};
 
 /// From which share of the addresses on, in percent, a change warns and fails.
@@ -57,7 +57,7 @@ pub(super) fn judge(
     values_max: u64,
     gates: &mut GateReport,
 ) -> Result<(), Fault> {
-    let found = compare(live, new, values_max)?;
+    let found = compare(live, new, Extent::Sample, values_max)?;
     let percent = |weight: u64| share(weight, found.before);
     gates.measured(Code::CoverageLost, shown(percent(found.removed)));
     let gone = COVERAGE.judge(Code::CoverageLost, percent(found.removed), "without a record", "");
@@ -116,7 +116,7 @@ fn movements(field: &FieldChange, before: u64) -> String {
     let mut all: Vec<_> = field
         .movements
         .iter()
-        .filter_map(|((from, to), weight)| Some((*weight, from.as_ref()?, to.as_ref()?)))
+        .filter_map(|((from, to), moved)| Some((moved.weight, from.as_ref()?, to.as_ref()?)))
         .collect();
     all.sort_by_key(|(weight, ..)| std::cmp::Reverse(*weight));
     let shown = all

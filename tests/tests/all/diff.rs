@@ -1,0 +1,116 @@
+//! `diff`: what differs between releases, layer versions and files.
+
+use freshlayer_tests::damage::tar_of;
+use freshlayer_tests::places::{Place, build};
+use freshlayer_tests::sandbox::{Ran, Sandbox};
+
+const PLACES: &str = "
+[[dataset]]
+name = 'city'
+format = 'mmdb'
+source.https = 'UPSTREAM/files/city.mmdb'
+expect.drift_percent_max = 1000
+";
+
+/// Ten networks of a thousand go to France; one is gone.
+fn later(number: u32) -> Option<Place> {
+    let mut place = Place::sound(number);
+    if number < 10 {
+        place.country = Some("FR".to_owned());
+    }
+    (number != 999).then_some(place)
+}
+
+fn files(sandbox: &Sandbox, before: &[u8], after: &[u8], more: &[&str]) -> Ran {
+    let [a, b] = [("before", before), ("after", after)].map(|(name, bytes)| {
+        let path = sandbox.path(name);
+        std::fs::write(&path, bytes).expect("writable");
+        path.to_str().expect("UTF-8").to_owned()
+    });
+    sandbox.cli(&[&["diff", a.as_str(), b.as_str()], more].concat())
+}
+
+#[test]
+fn two_releases_are_compared_address_by_address() {
+    let sandbox = Sandbox::new();
+    sandbox.layer("geo", PLACES);
+    sandbox.upstream.publish("city.mmdb", &build(0, |number| Some(Place::sound(number))));
+    assert_eq!(sandbox.cli(&["refresh"]).code, 0);
+    sandbox.upstream.publish("city.mmdb", &build(7, later));
+    assert_eq!(sandbox.cli(&["refresh"]).code, 0);
+    let ran = sandbox.cli(&["diff", "geo:1", "geo"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    insta::assert_snapshot!(ran.stdout, @r"
+    geo:1 (release 1) against geo (release 2)
+    city: mmdb, 24.5 kB to 24.5 kB
+      addresses with a record: 65536000 to 65470464; 0 % gained one, 0.10 % lost theirs, 1.00 % see another answer
+        country.iso_code: 1.00 % changed, 0 % lost the value, 0 % gained one; most: DE to FR 0.40 %, such as 16.0.0.0/16; GB to FR 0.30 %, such as 16.4.0.0/16; US to FR 0.30 %, such as 16.2.0.0/16
+    ");
+    let json = sandbox.cli(&["diff", "geo:1", "geo", "--json"]).json();
+    let mmdb = &json["diff"]["datasets"][0]["mmdb"];
+    assert_eq!(mmdb["before"], 1_000 * 65_536);
+    assert_eq!(mmdb["removed"], 65_536);
+    assert_eq!(mmdb["changed"], 10 * 65_536);
+    let ran = sandbox.cli(&["diff", "geo", "geo"]);
+    assert!(ran.stdout.contains("city: the same mmdb, "), "{ran:?}");
+}
+
+#[test]
+fn traffic_weighs_the_addresses() {
+    let sandbox = Sandbox::new();
+    let traffic = sandbox.path("traffic");
+    // 16.0.0.0/16 went to France; 16.200.0.0/16 stayed; nothing is known of 200.0.0.1.
+    std::fs::write(&traffic, "16.0.1.2 30\n16.200.0.0/24,70\n200.0.0.1 900\n").expect("writable");
+    let before = build(0, |number| Some(Place::sound(number)));
+    let more = ["--traffic", traffic.to_str().expect("UTF-8")];
+    let ran = files(&sandbox, &before, &build(7, later), &more);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let expected = "requests with a record: 100 to 100; 0 % gained one, 0 % lost theirs, 30.00 % see another answer";
+    assert!(ran.stdout.contains(expected), "{ran:?}");
+    assert!(ran.stdout.contains("country.iso_code: 30.00 % changed"), "{ran:?}");
+    std::fs::write(&traffic, "here 1\n").expect("writable");
+    let ran = files(&sandbox, &before, &build(7, later), &more);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.stderr.contains("line 1: expected an address"), "{ran:?}");
+}
+
+#[test]
+fn archives_are_compared_by_entry() {
+    let sandbox = Sandbox::new();
+    let before =
+        tar_of(&[("a", 0o644, b"1"), ("b", 0o644, b"2"), ("c", 0o644, b"3"), ("d", 0o644, b"4")]);
+    let after =
+        tar_of(&[("a", 0o644, b"1"), ("b", 0o644, b"22"), ("c", 0o755, b"3"), ("e", 0o644, b"5")]);
+    let ran = files(&sandbox, &before, &after, &[]);
+    let lines: Vec<&str> = ran.stdout.lines().skip(1).map(str::trim).collect();
+    let expected = [
+        "after: archive, 4 B to 5 B",
+        "b: changed, 1 B to 2 B",
+        "c: its executable bit changed",
+        "d: gone, 1 B",
+        "e: new, 1 B",
+    ];
+    assert_eq!(lines, expected, "{ran:?}");
+}
+
+#[test]
+fn what_cannot_be_compared_is_told() {
+    let sandbox = Sandbox::new();
+    let sound = build(0, |number| Some(Place::sound(number)));
+    let ran = files(&sandbox, &sound, b"some bytes", &[]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.contains("two formats cannot be compared"), "{ran:?}");
+    let mut damaged = build(7, later);
+    damaged[..64].fill(0);
+    let ran = files(&sandbox, &sound, &damaged, &[]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stderr.contains("tree"), "{ran:?}");
+    for (arguments, says) in [
+        (["diff", "nowhere", "geo"], "nowhere"),
+        (["diff", "./nowhere.mmdb", "geo"], "No such file"),
+    ] {
+        let ran = sandbox.cli(&arguments);
+        assert_eq!(ran.code, 2, "{ran:?}");
+        assert!(ran.stderr.contains(says), "{ran:?}");
+    }
+}
