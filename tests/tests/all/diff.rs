@@ -1,6 +1,7 @@
 //! `diff`: what differs between releases, layer versions and files.
 
 use freshlayer_tests::damage::tar_of;
+use freshlayer_tests::databases::sqlite_of;
 use freshlayer_tests::places::{Place, build};
 use freshlayer_tests::sandbox::{Ran, Sandbox};
 
@@ -89,6 +90,30 @@ fn archives_are_compared_by_entry() {
         "c: its executable bit changed",
         "d: gone, 1 B",
         "e: new, 1 B",
+    ];
+    assert_eq!(lines, expected, "{ran:?}");
+}
+
+#[test]
+fn databases_are_compared_by_row_and_column() {
+    let sandbox = Sandbox::new();
+    let start = "CREATE TABLE zones (id INTEGER PRIMARY KEY, name TEXT, width REAL);
+        CREATE TABLE log (line TEXT); INSERT INTO log VALUES ('a');
+        INSERT INTO zones VALUES (1, 'a', 1), (2, 'b', 2), (3, 'c', 3);";
+    let end =
+        "DELETE FROM zones WHERE id = 1; UPDATE zones SET name = NULL, width = 7 WHERE id = 2;
+        INSERT INTO zones VALUES (4, 'd', 4); INSERT INTO log VALUES ('b');
+        CREATE TABLE more (id INTEGER PRIMARY KEY);";
+    let (before, after) = (sqlite_of(start), sqlite_of(&format!("{start}{end}")));
+    let ran = files(&sandbox, &before, &after, &[]);
+    let lines: Vec<&str> = ran.stdout.lines().skip(2).map(str::trim).collect();
+    let expected = [
+        "column more.id INTEGER is new",
+        "table log: 1 to 2 rows; no primary key to tell its rows apart by",
+        "table more: new, 0 rows",
+        "table zones: 3 to 3 rows; 1 added, 1 removed, 1 changed",
+        "name: 0 changed, 1 lost the value, 0 gained one",
+        "width: 1 changed, 0 lost the value, 0 gained one",
     ];
     assert_eq!(lines, expected, "{ran:?}");
 }

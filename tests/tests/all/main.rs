@@ -24,6 +24,7 @@ mod docs;
 mod doctor;
 mod download;
 mod drift;
+mod drift_sqlite;
 mod inspect;
 mod lambda;
 mod orders;

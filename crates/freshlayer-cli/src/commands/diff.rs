@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use freshlayer::report::Exit;
 use freshlayer::{
-    Compared, DatasetChange, DatasetDiff, Diff, EntryChange, EntryDiff, FieldDiff, MmdbDiff,
-    MovementDiff, Traffic,
+    ColumnDiff, Compared, DatasetChange, DatasetDiff, Diff, EntryChange, EntryDiff, FieldDiff,
+    MmdbDiff, MovementDiff, TableDiff, Traffic,
 };
 
 use super::inspect::place;
@@ -101,6 +101,9 @@ fn of_dataset(diff: &DatasetDiff, text: &mut String) {
     if let Some(traffic) = &diff.traffic {
         of_mmdb(traffic, text);
     }
+    if let Some(tables) = &diff.tables {
+        of_tables(tables, text);
+    }
     if let Some(entries) = &diff.entries {
         of_entries(entries, text);
     }
@@ -161,6 +164,38 @@ fn moved(movements: &[MovementDiff], whole: u64) -> String {
         ([], [other, ..]) => network(other),
         (shown, _) => format!("; most: {}", shown.join("; ")),
     }
+}
+
+fn of_tables(tables: &[TableDiff], text: &mut String) {
+    for table in tables.iter().take(SHOWN_MAX) {
+        let TableDiff { table: name, rows_before, rows_after, added, removed, changed, columns } =
+            table;
+        let what = match (rows_before, rows_after) {
+            (None, Some(rows)) => format!("new, {rows} rows"),
+            (Some(rows), None) => format!("gone, {rows} rows"),
+            (before, after) => {
+                format!("{} to {} rows", before.unwrap_or_default(), after.unwrap_or_default())
+            }
+        };
+        let rows = match (added, removed, changed) {
+            (Some(added), Some(removed), Some(changed)) => {
+                format!("; {added} added, {removed} removed, {changed} changed")
+            }
+            _ if rows_before.is_some() && rows_after.is_some() => {
+                "; no primary key to tell its rows apart by".to_owned()
+            }
+            _ => String::new(),
+        };
+        let _ = writeln!(text, "  table {name}: {what}{rows}");
+        for column in columns.iter().take(SHOWN_MAX) {
+            let ColumnDiff { column, lost, gained, changed } = column;
+            let _ = writeln!(
+                text,
+                "    {column}: {changed} changed, {lost} lost the value, {gained} gained one"
+            );
+        }
+    }
+    rest(tables.len(), "table", text);
 }
 
 fn of_entries(entries: &[EntryDiff], text: &mut String) {

@@ -21,6 +21,7 @@ impl Code {
             Self::MmdbMetadataCosmetic | Self::SqliteWal | Self::LiveUnread => &[Level::Warn],
             Self::CoverageLost
             | Self::CountryChanged
+            | Self::RowsRemoved
             | Self::ValuesLost
             | Self::ValuesChanged
             | Self::ShapeNew => &[Level::Warn, Level::Fail],

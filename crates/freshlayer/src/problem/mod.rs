@@ -89,7 +89,9 @@ codes! {
     CoverageLost = "coverage-lost",
     /// Addresses are in another country than in the live release.
     CountryChanged = "country-changed",
-    /// Addresses have lost a value of a field.
+    /// Rows of the live release are gone.
+    RowsRemoved = "rows-removed",
+    /// Addresses have lost a value of a field, or rows one of a column.
     ValuesLost = "values-lost",
     /// Addresses have another value of a field.
     ValuesChanged = "values-changed",
@@ -160,10 +162,18 @@ codes! {
 impl Code {
     /// Tells whether a problem says no more than that data differs from what serves: a person may accept that.
     pub fn is_difference(self) -> bool {
-        use Code::{CountryChanged, CoverageLost, Drift, ShapeNew, ValuesChanged, ValuesLost};
+        use Code::{
+            CountryChanged, CoverageLost, Drift, RowsRemoved, ShapeNew, ValuesChanged, ValuesLost,
+        };
         matches!(
             self,
-            Drift | CoverageLost | CountryChanged | ValuesLost | ValuesChanged | ShapeNew
+            Drift
+                | RowsRemoved
+                | CoverageLost
+                | CountryChanged
+                | ValuesLost
+                | ValuesChanged
+                | ShapeNew
         )
     }
 }

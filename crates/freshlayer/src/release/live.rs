@@ -33,8 +33,9 @@ pub(crate) async fn live_files(
     for candidate in candidates {
         let dataset = &candidate.dataset;
         let Some(snapshot) = live.snapshot(&dataset.name) else { continue };
-        let is_mmdb = dataset.format() == Format::Mmdb && snapshot.format == Format::Mmdb;
-        if !is_mmdb || candidate.digest == snapshot.digest {
+        let is_compared = matches!(dataset.format(), Format::Mmdb | Format::Sqlite)
+            && dataset.format() == snapshot.format;
+        if !is_compared || candidate.digest == snapshot.digest {
             continue;
         }
         let into = folder.join(format!("live-{}", dataset.name));

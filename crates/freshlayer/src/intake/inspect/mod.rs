@@ -124,6 +124,7 @@ fn by_format(
                 rows_min,
                 probes,
                 contract: &candidate.dataset.contract,
+                live: live.and_then(|live| live.file.as_ref()),
             };
             sqlite::inspect(&expect, file, limits, gates)
         }

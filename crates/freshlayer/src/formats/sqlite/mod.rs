@@ -5,6 +5,8 @@
 //! where a database is opened read-only. Defence: an untrusted schema on a defensive connection that cannot write,
 //! bounds on every value and on SQLite's heap, and a clock that interrupts.
 
+mod compare;
+
 use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -16,6 +18,8 @@ use freshlayer_reader::{immutable_uri, rusqlite};
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+pub(crate) use compare::{RowChanges, TableComparison, compare};
 
 /// How every SQLite 3 file begins. Source: the file format document, section 1.3.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";

@@ -5,9 +5,12 @@
 //! `quick_check`, the expected tables, columns and rows, and probes; all of it on the defensive connection of
 //! `formats::sqlite`.
 
+mod drift;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use freshlayer_reader::rusqlite;
@@ -38,6 +41,8 @@ pub(super) struct Expected<'a> {
     pub(super) rows_min: &'a [(String, u64)],
     pub(super) probes: &'a [SqliteProbe],
     pub(super) contract: &'a Contract,
+    /// The file that serves, or why it cannot be read.
+    pub(super) live: Option<&'a Result<PathBuf, String>>,
 }
 
 pub(super) fn inspect(
@@ -149,12 +154,21 @@ fn judge(
     if !expect.rows_min.is_empty() {
         gates.judge(Code::SqliteRows, too_few(expect.rows_min, &rows));
     }
+    if let Some(live) = expect.live {
+        let judged = live.as_ref().map_err(Clone::clone);
+        let judged = judged.and_then(|live| drift::judge(live, connection, limits, gates));
+        gates.judge(Code::LiveUnread, judged.err().map(unread));
+    }
     contract::judge_sqlite(connection, expect.contract, &tables, gates)?;
     if !expect.probes.is_empty() {
         let probes = expect.probes.iter();
         gates.judge(Code::Probe, probes.filter_map(|probe| ask(connection, probe, limits).err()));
     }
     Ok(())
+}
+
+fn unread(reason: String) -> Problem {
+    Problem::warn(Code::LiveUnread, "data of the live release to compare with", reason)
 }
 
 fn schema(tables: &[Table]) -> Schema {
