@@ -62,6 +62,20 @@ pub fn body(case: &str) -> Option<Vec<u8>> {
             let entries: Vec<Entry<'_>> = names.iter().map(|name| File(name, 0o644, b"")).collect();
             tarred(&entries)
         }
+        "contract-field-gone" | "contract-type-other" | "contract-value-forbidden" => {
+            Some(database)
+        }
+        "sqlite-trigger" => Some(sqlite_with(
+            "CREATE TRIGGER seen AFTER INSERT ON zones BEGIN DELETE FROM zones; END;",
+        )),
+        "sqlite-view" => Some(sqlite_with("CREATE VIEW names AS SELECT name FROM zones;")),
+        "sqlite-virtual-table" => Some(sqlite_with("CREATE VIRTUAL TABLE words USING fts5(word);")),
+        "sqlite-foreign-key-broken" => Some(sqlite_with(
+            "PRAGMA foreign_keys = OFF; CREATE TABLE cities (name TEXT, zone INTEGER REFERENCES zones (id));
+             INSERT INTO cities VALUES ('a', 1), ('b', 5000), ('c', NULL), ('d', 6000);",
+        )),
+        "sqlite-rows-exchanged" => Some(sqlite_with("UPDATE zones SET id = id + 5000;")),
+        "sqlite-column-emptied" => Some(sqlite_with("UPDATE zones SET offset_secs = NULL;")),
         "empty-body" => Some(Vec::new()),
         "entry-absolute" => tarred(&[File("/etc/passwd", 0o644, b"root")]),
         "entry-case-folds" => tarred(&[File("tool/a", 0o644, b"1"), File("tool/A", 0o644, b"2")]),
@@ -137,6 +151,15 @@ pub fn body(case: &str) -> Option<Vec<u8>> {
         | "upstream-fails" => None,
         other => panic!("no case {other}"),
     }
+}
+
+/// Writes the good database, changed by some statements.
+fn sqlite_with(change: &str) -> Vec<u8> {
+    sqlite_of(&format!(
+        "CREATE TABLE zones (id INTEGER PRIMARY KEY, name TEXT NOT NULL, offset_secs INTEGER);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+         INSERT INTO zones SELECT i, 'Zone/' || i, i * 60 FROM n; {change}"
+    ))
 }
 
 fn truncated(bytes: &[u8]) -> Vec<u8> {

@@ -28,6 +28,8 @@ pub enum FormatSpec {
         tables: Vec<(String, Vec<String>)>,
         /// Smallest row count per table, sorted by name.
         rows_min: Vec<(String, u64)>,
+        /// Globs of the triggers, views and virtual tables that may be there.
+        objects: Vec<String>,
         /// Known answers.
         probes: Vec<SqliteProbe>,
     },
@@ -52,9 +54,12 @@ impl FormatSpec {
     pub fn plain(format: Format) -> Self {
         match format {
             Format::Mmdb => Self::Mmdb { database_type: None, nodes_min: 1, probes: Vec::new() },
-            Format::Sqlite => {
-                Self::Sqlite { tables: Vec::new(), rows_min: Vec::new(), probes: Vec::new() }
-            }
+            Format::Sqlite => Self::Sqlite {
+                tables: Vec::new(),
+                rows_min: Vec::new(),
+                objects: Vec::new(),
+                probes: Vec::new(),
+            },
             Format::File => Self::File { magic: None, mode: Mode::Plain },
             Format::Archive => Self::Archive { entries: Vec::new(), executables: Vec::new() },
         }

@@ -244,6 +244,9 @@ pub(super) struct RawExpect {
     pub(super) tables: BTreeMap<String, Vec<String>>,
     /// sqlite: the smallest number of rows per table.
     pub(super) rows_min: BTreeMap<String, u64>,
+    /// sqlite: the triggers, views and virtual tables that may be there, by name; `*` stands for any letters. Others are
+    /// refused: they run statements or code that nobody asked for.
+    pub(super) objects: Vec<String>,
     /// file: the first bytes, as hex digits.
     #[schemars(regex(pattern = "^( *[0-9A-Fa-f] *[0-9A-Fa-f])+ *$"))]
     pub(super) magic: Option<String>,
@@ -269,6 +272,7 @@ impl Default for RawExpect {
             probes: Vec::new(),
             tables: BTreeMap::new(),
             rows_min: BTreeMap::new(),
+            objects: Vec::new(),
             magic: None,
             entries: Vec::new(),
             executables: Vec::new(),

@@ -48,12 +48,13 @@ pub(super) const CONTRACT_FIELDS_MAX: usize = 48;
 const FORMATS: [Format; 4] = [Format::Mmdb, Format::Sqlite, Format::File, Format::Archive];
 
 /// The keys of `expect` that go with some formats only.
-const KEYS: [(&str, &[Format]); 8] = [
+const KEYS: [(&str, &[Format]); 9] = [
     ("database_type", &[Format::Mmdb]),
     ("nodes_min", &[Format::Mmdb]),
     ("probes", &[Format::Mmdb, Format::Sqlite]),
     ("tables", &[Format::Sqlite]),
     ("rows_min", &[Format::Sqlite]),
+    ("objects", &[Format::Sqlite]),
     ("magic", &[Format::File]),
     ("entries", &[Format::Archive]),
     ("executables", &[Format::Archive]),

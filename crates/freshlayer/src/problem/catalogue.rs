@@ -78,6 +78,9 @@ impl Code {
                 "Look at the data. Where its size is right, change `expect.size_bytes_min`, `expect.size_bytes_max` or \
                  `limits.unpacked_bytes_max`."
             }
+            Self::SqliteObject => {
+                "Look at what they do. Where your functions need them, or ask nothing of them, name them in `expect.objects`."
+            }
             Self::MmdbNodes => "Look at the data. Where it is right, lower `expect.nodes_min`.",
             Self::SqliteRows => "Look at the data. Where it is right, lower `expect.rows_min`.",
             Self::MmdbWork => "Where the data is genuine, raise `limits.decoded_values_max`.",

@@ -137,6 +137,10 @@ codes! {
     SqliteCorrupt = "sqlite-corrupt",
     /// The database was in WAL mode and was converted.
     SqliteWal = "sqlite-wal",
+    /// The schema has a trigger, a view or a virtual table that `expect.objects` does not name.
+    SqliteObject = "sqlite-object",
+    /// Rows refer to rows that are not there, against a foreign key that the schema declares.
+    SqliteForeignKey = "sqlite-foreign-key",
     /// An expected table is missing.
     SqliteTable = "sqlite-table",
     /// An expected column is missing.

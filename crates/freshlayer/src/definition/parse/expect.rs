@@ -4,10 +4,10 @@ use std::net::IpAddr;
 
 use freshlayer_reader::Format;
 
-use super::super::Expectations;
 use super::super::format::{FieldPath, FormatSpec, MmdbProbe, SqliteProbe};
 use super::super::raw::{RawExpect, RawProbe};
 use super::super::rules::formats_of;
+use super::super::{Expectations, Globs};
 use super::Parser;
 use crate::limits::Limits;
 use crate::opt_path::{Mode, OptPath};
@@ -61,6 +61,7 @@ impl Parser<'_> {
             Format::Sqlite => FormatSpec::Sqlite {
                 tables: raw.tables.into_iter().collect(),
                 rows_min: raw.rows_min.into_iter().collect(),
+                objects: self.objects(at, raw.objects)?,
                 probes: self.each(at, "probes", raw.probes, sqlite_probe)?,
             },
             Format::File => FormatSpec::File {
@@ -77,6 +78,11 @@ impl Parser<'_> {
                 FormatSpec::Archive { entries: entries?, executables: executables? }
             }
         })
+    }
+
+    fn objects(&mut self, at: &str, names: Vec<String>) -> Option<Vec<String>> {
+        let globs = Globs::parse(names.clone()).map_err(|faults| faults.join("; "));
+        self.noted(&["dataset", at, "expect", "objects"], globs).map(|_| names)
     }
 
     /// Parses the items of a list, and notes every one that is wrong.
@@ -114,13 +120,14 @@ fn sqlite_probe(raw: RawProbe) -> Result<SqliteProbe, String> {
     Ok(SqliteProbe { query, equals })
 }
 
-fn given_keys(raw: &RawExpect) -> [(&'static str, bool); 8] {
+fn given_keys(raw: &RawExpect) -> [(&'static str, bool); 9] {
     [
         ("database_type", raw.database_type.is_some()),
         ("nodes_min", raw.nodes_min != RawExpect::default().nodes_min),
         ("probes", !raw.probes.is_empty()),
         ("tables", !raw.tables.is_empty()),
         ("rows_min", !raw.rows_min.is_empty()),
+        ("objects", !raw.objects.is_empty()),
         ("magic", raw.magic.is_some()),
         ("entries", !raw.entries.is_empty()),
         ("executables", !raw.executables.is_empty()),

@@ -7,6 +7,7 @@
 
 mod compare;
 
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -156,6 +157,47 @@ pub(crate) fn tables(connection: &Connection) -> rusqlite::Result<Vec<Table>> {
         }
     }
     Ok(tables)
+}
+
+/// Something in a schema that is no table and no index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Object {
+    /// `trigger`, `view` or `virtual table`.
+    pub(crate) kind: String,
+    pub(crate) name: String,
+}
+
+/// Lists triggers, views and virtual tables, sorted by kind and name.
+pub(crate) fn objects(connection: &Connection) -> rusqlite::Result<Vec<Object>> {
+    let mut statement = connection.prepare(
+        "SELECT 'virtual table', name FROM pragma_table_list WHERE schema = 'main' AND type = 'virtual' \
+         UNION ALL SELECT type, name FROM sqlite_schema WHERE type IN ('trigger', 'view') ORDER BY 1, 2",
+    )?;
+    let objects =
+        statement.query_map([], |row| Ok(Object { kind: row.get(0)?, name: row.get(1)? }))?;
+    objects.collect()
+}
+
+/// Rows of a table that refer to rows which are not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ForeignKeyBreak {
+    pub(crate) table: String,
+    pub(crate) parent: String,
+    pub(crate) rows: u64,
+}
+
+/// Checks every foreign key that is declared; one entry per pair of tables, sorted by name.
+pub(crate) fn foreign_key_breaks(
+    connection: &Connection,
+) -> rusqlite::Result<Vec<ForeignKeyBreak>> {
+    let mut statement = connection.prepare("PRAGMA foreign_key_check")?;
+    let mut rows = statement.query([])?;
+    let mut breaks: BTreeMap<(String, String), u64> = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        *breaks.entry((row.get(0)?, row.get(2)?)).or_default() += 1;
+    }
+    let breaks = breaks.into_iter();
+    Ok(breaks.map(|((table, parent), rows)| ForeignKeyBreak { table, parent, rows }).collect())
 }
 
 /// Counts the rows of a table.

@@ -42,6 +42,8 @@ const OF_SQLITE: &[Code] = &[
     Code::SqliteCorrupt,
     Code::SqliteTime,
     Code::SqliteMemory,
+    Code::SqliteObject,
+    Code::SqliteForeignKey,
     Code::SqliteTable,
     Code::SqliteColumn,
     Code::SqliteRows,

@@ -118,10 +118,11 @@ fn by_format(
             };
             mmdb::inspect(&expect, file, limits, gates)
         }
-        (FormatSpec::Sqlite { tables, rows_min, probes }, [file]) => {
+        (FormatSpec::Sqlite { tables, rows_min, objects, probes }, [file]) => {
             let expect = sqlite::Expected {
                 tables,
                 rows_min,
+                objects,
                 probes,
                 contract: &candidate.dataset.contract,
                 live: live.and_then(|live| live.file.as_ref()),

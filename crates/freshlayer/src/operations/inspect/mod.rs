@@ -137,8 +137,11 @@ fn whole(source: &str) -> Format {
 
 /// Makes a definition of what was asked for.
 fn asked_for(source: &str, recognised: &Recognised) -> Result<Definition, Error> {
-    let text = proposal(source, recognised, &[]);
-    read_text(Path::new("inspected.toml"), &text, &|_| None).map_err(|problems| {
+    defined(source, &proposal(source, recognised, &[]))
+}
+
+fn defined(source: &str, text: &str) -> Result<Definition, Error> {
+    read_text(Path::new("inspected.toml"), text, &|_| None).map_err(|problems| {
         let problems: Vec<String> = problems.into_iter().map(|problem| problem.message).collect();
         Error::NotPossible(format!("{source} cannot be inspected: {}", problems.join("; ")))
     })
@@ -208,17 +211,21 @@ impl Look<'_> {
             Ok(files) => files,
             Err(problems) => return Ok(self.refused(problems)),
         };
-        let found = candidate(&self.run, dataset, fetched, files);
+        let format = dataset.format();
+        let select = dataset.source.select.globs.patterns().to_vec();
+        let recognised = Recognised { format, select };
+        let text = proposal(self.source, &recognised, &expectations(format, &files));
+        let dataset = match self.layer {
+            Some(_) => dataset.clone(),
+            None => defined(self.source, &text)?.datasets.remove(0),
+        };
+        let found = candidate(&self.run, &dataset, fetched, files);
         let (files, digest) = (found.files.clone(), found.digest.clone());
         let live = self.live(&found).await?;
         let (limits, now) = (definition.limits.clone(), engine.ports.clock.now());
         let inspected =
             blocking(move || judge(found, live.as_ref(), Differences::Judged, &limits, now))
                 .await?;
-        let format = dataset.format();
-        let select = dataset.source.select.globs.patterns().to_vec();
-        let recognised = Recognised { format, select };
-        let text = proposal(self.source, &recognised, &expectations(format, &files));
         Ok(Inspection {
             format: Some(format.to_string()),
             size_bytes: files.iter().map(|file| file.size_bytes).sum(),

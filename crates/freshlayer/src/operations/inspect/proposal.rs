@@ -6,6 +6,7 @@ use std::path::Path;
 use freshlayer_reader::{Format, map_file};
 
 use crate::formats::mmdb::data_end;
+use crate::formats::sqlite;
 use crate::intake::extract::StagedFile;
 use crate::intake::recognise::Recognised;
 use crate::names::hex;
@@ -57,6 +58,7 @@ fn name_of(source: &str) -> String {
 pub(super) fn expectations(format: Format, files: &[StagedFile]) -> Vec<String> {
     match (format, files) {
         (Format::Mmdb, [file]) => of_mmdb(&file.file).unwrap_or_default(),
+        (Format::Sqlite, [file]) => of_sqlite(file).unwrap_or_default(),
         (Format::File, [file]) => {
             let start = std::fs::read(&file.file).unwrap_or_default();
             let start = &start[..start.len().min(MAGIC_BYTES)];
@@ -90,4 +92,12 @@ fn of_mmdb(file: &Path) -> Option<Vec<String>> {
         format!("expect.database_type = {}", quoted(&metadata.database_type)),
         format!("expect.nodes_min = {}", nodes.max(1)),
     ])
+}
+
+fn of_sqlite(file: &StagedFile) -> Option<Vec<String>> {
+    let connection = sqlite::open(&file.file, file.size_bytes).ok()?;
+    let names: Vec<String> =
+        sqlite::objects(&connection).ok()?.iter().map(|object| quoted(&object.name)).collect();
+    let line = format!("expect.objects = [{}]", names.join(", "));
+    Some(if names.is_empty() { Vec::new() } else { vec![line] })
 }

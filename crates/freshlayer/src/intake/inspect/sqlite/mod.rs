@@ -6,6 +6,7 @@
 //! `formats::sqlite`.
 
 mod drift;
+mod objects;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -39,6 +40,8 @@ const NAMES_SHOWN_MAX: usize = 10;
 pub(super) struct Expected<'a> {
     pub(super) tables: &'a [(String, Vec<String>)],
     pub(super) rows_min: &'a [(String, u64)],
+    /// Globs of the triggers, views and virtual tables that may be there.
+    pub(super) objects: &'a [String],
     pub(super) probes: &'a [SqliteProbe],
     pub(super) contract: &'a Contract,
     /// The file that serves, or why it cannot be read.
@@ -136,6 +139,8 @@ fn judge(
     if !sound {
         return Ok(());
     }
+    objects::judge(connection, expect.objects, gates)?;
+    objects::judge_references(connection, gates)?;
     let tables = sqlite::tables(connection)?;
     let nothing = || Problem::fail(Code::Empty, "at least one table", "none");
     gates.judge(Code::Empty, tables.is_empty().then(nothing));
