@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::process::{Command, Stdio};
 
-use freshlayer_tests::databases::Mmdb;
+use freshlayer_tests::databases::{Mmdb, sqlite};
 use freshlayer_tests::sandbox::{Ran, Sandbox, binary};
 use freshlayer_tests::upstream::Fault;
 use nix::pty::{Winsize, openpty};
@@ -23,6 +23,14 @@ fn the_schema_takes_every_document_of_every_command() {
     let sandbox = released();
     let schema = report_schema();
     sandbox.upstream.publish("country.mmdb", b"<html>an error page</html>");
+    let write = |name: &str, bytes: &[u8]| {
+        std::fs::write(sandbox.path(name), bytes).expect("writable");
+    };
+    write("geo.mmdb", &Mmdb::default().bytes());
+    write("later.mmdb", &Mmdb { networks: 400, ..Mmdb::later(1) }.bytes());
+    write("zones.db", &sqlite(10));
+    write("later.db", &sqlite(12));
+    write("traffic", b"16.0.1.7 2\n");
     for arguments in [
         &["check"][..],
         &["refresh"],
@@ -36,6 +44,12 @@ fn the_schema_takes_every_document_of_every_command() {
         &["unpin", "geo"],
         &["prune", "--keep", "0"],
         &["pull", "geo"],
+        &["inspect", "layers/geo.toml"],
+        &["inspect", "layers/geo.toml", "--layer", "geo", "--dataset", "country"],
+        &["contract", "suggest", "geo.mmdb"],
+        &["diff", "geo", "geo"],
+        &["diff", "geo.mmdb", "later.mmdb", "--traffic", "traffic"],
+        &["diff", "zones.db", "later.db"],
         &["rollback", "geo"],
         &["completions", "bash"],
         &["schema"],
