@@ -48,6 +48,8 @@ pub fn body(case: &str) -> Option<Vec<u8>> {
         "checksum-differs" | "sidecar-differs" | "download-too-large" | "probe-answer-differs" => {
             Some(database)
         }
+        case if case.starts_with("contract-") => Some(database),
+        case if case.starts_with("sqlite-") => Some(sqlite_body(case)),
         "container-bomb" => Some(gzip(&vec![0; 64 * 1024 * 1024])),
         "container-crc-wrong" => {
             let mut body = gzip(&database);
@@ -62,20 +64,6 @@ pub fn body(case: &str) -> Option<Vec<u8>> {
             let entries: Vec<Entry<'_>> = names.iter().map(|name| File(name, 0o644, b"")).collect();
             tarred(&entries)
         }
-        "contract-field-gone" | "contract-type-other" | "contract-value-forbidden" => {
-            Some(database)
-        }
-        "sqlite-trigger" => Some(sqlite_with(
-            "CREATE TRIGGER seen AFTER INSERT ON zones BEGIN DELETE FROM zones; END;",
-        )),
-        "sqlite-view" => Some(sqlite_with("CREATE VIEW names AS SELECT name FROM zones;")),
-        "sqlite-virtual-table" => Some(sqlite_with("CREATE VIRTUAL TABLE words USING fts5(word);")),
-        "sqlite-foreign-key-broken" => Some(sqlite_with(
-            "PRAGMA foreign_keys = OFF; CREATE TABLE cities (name TEXT, zone INTEGER REFERENCES zones (id));
-             INSERT INTO cities VALUES ('a', 1), ('b', 5000), ('c', NULL), ('d', 6000);",
-        )),
-        "sqlite-rows-exchanged" => Some(sqlite_with("UPDATE zones SET id = id + 5000;")),
-        "sqlite-column-emptied" => Some(sqlite_with("UPDATE zones SET offset_secs = NULL;")),
         "empty-body" => Some(Vec::new()),
         "entry-absolute" => tarred(&[File("/etc/passwd", 0o644, b"root")]),
         "entry-case-folds" => tarred(&[File("tool/a", 0o644, b"1"), File("tool/A", 0o644, b"2")]),
@@ -119,29 +107,6 @@ pub fn body(case: &str) -> Option<Vec<u8>> {
         "select-matches-several" => {
             tarred(&[File("a/x.mmdb", 0o644, &database), File("b/x.mmdb", 0o644, &database)])
         }
-        // `quick_check` computes generated columns. CHECK constraints it leaves out on a read-only connection.
-        "sqlite-value-endless" => Some(sqlite_of(
-            "CREATE TABLE zones (id INTEGER PRIMARY KEY);
-             INSERT INTO zones (id) VALUES (1);
-             ALTER TABLE zones ADD COLUMN name TEXT AS (hex(zeroblob(400000000 + id)));",
-        )),
-        "sqlite-check-endless" => Some(sqlite_of(
-            "CREATE TABLE zones (id INTEGER PRIMARY KEY, name TEXT,
-               CHECK (length(hex(zeroblob(400000000))) > 0));
-             PRAGMA ignore_check_constraints = ON;
-             INSERT INTO zones VALUES (1, 'one');",
-        )),
-        "sqlite-column-missing" => Some(renamed("name", "title")),
-        "sqlite-page-corrupt" => {
-            let mut body = sqlite(1_100);
-            let page = 4_096;
-            body[page..page + 200].fill(0xee);
-            Some(body)
-        }
-        "sqlite-rows-too-few" => Some(sqlite(700)),
-        "sqlite-query-endless" | "sqlite-probe-differs" => Some(sqlite(1_100)),
-        "sqlite-table-missing" => Some(renamed("zones", "areas")),
-        "sqlite-truncated" => Some(truncated(&sqlite(1_100))),
         "layer-too-large" => Some(gzip(&vec![0; 140_000_000])),
         "upstream-cut"
         | "upstream-endless"
@@ -150,6 +115,46 @@ pub fn body(case: &str) -> Option<Vec<u8>> {
         | "upstream-redirects-for-ever"
         | "upstream-fails" => None,
         other => panic!("no case {other}"),
+    }
+}
+
+fn sqlite_body(case: &str) -> Vec<u8> {
+    match case {
+        "sqlite-trigger" => sqlite_with(
+            "CREATE TRIGGER seen AFTER INSERT ON zones BEGIN DELETE FROM zones; END;",
+        ),
+        "sqlite-view" => sqlite_with("CREATE VIEW names AS SELECT name FROM zones;"),
+        "sqlite-virtual-table" => sqlite_with("CREATE VIRTUAL TABLE words USING fts5(word);"),
+        "sqlite-foreign-key-broken" => sqlite_with(
+            "PRAGMA foreign_keys = OFF; CREATE TABLE cities (name TEXT, zone INTEGER REFERENCES zones (id));
+             INSERT INTO cities VALUES ('a', 1), ('b', 5000), ('c', NULL), ('d', 6000);",
+        ),
+        "sqlite-rows-exchanged" => sqlite_with("UPDATE zones SET id = id + 5000;"),
+        "sqlite-column-emptied" => sqlite_with("UPDATE zones SET offset_secs = NULL;"),
+        // `quick_check` computes generated columns. CHECK constraints it leaves out on a read-only connection.
+        "sqlite-value-endless" => sqlite_of(
+            "CREATE TABLE zones (id INTEGER PRIMARY KEY);
+             INSERT INTO zones (id) VALUES (1);
+             ALTER TABLE zones ADD COLUMN name TEXT AS (hex(zeroblob(400000000 + id)));",
+        ),
+        "sqlite-check-endless" => sqlite_of(
+            "CREATE TABLE zones (id INTEGER PRIMARY KEY, name TEXT,
+               CHECK (length(hex(zeroblob(400000000))) > 0));
+             PRAGMA ignore_check_constraints = ON;
+             INSERT INTO zones VALUES (1, 'one');",
+        ),
+        "sqlite-column-missing" => renamed("name", "title"),
+        "sqlite-page-corrupt" => {
+            let mut body = sqlite(1_100);
+            let page = 4_096;
+            body[page..page + 200].fill(0xee);
+            body
+        }
+        "sqlite-rows-too-few" => sqlite(700),
+        "sqlite-query-endless" | "sqlite-probe-differs" => sqlite(1_100),
+        "sqlite-table-missing" => renamed("zones", "areas"),
+        "sqlite-truncated" => truncated(&sqlite(1_100)),
+        _ => panic!("no body of {case}"),
     }
 }
 

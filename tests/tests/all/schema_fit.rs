@@ -78,6 +78,9 @@ fn hold(
         ("maximum", Value::Number(number)) if number.as_f64() > rule.as_f64() => {
             refuse(format!("expected at most {rule}, found {number}"))
         }
+        ("maxItems", Value::Array(items)) if Some(items.len() as u64) > rule.as_u64() => {
+            refuse(format!("expected at most {rule} items, found {}", items.len()))
+        }
         ("required", Value::Object(object)) => {
             let mut names = rule.as_array().into_iter().flatten().filter_map(Value::as_str);
             match names.find(|name| !object.contains_key(*name)) {
