@@ -21,10 +21,10 @@ source.https = 'UPSTREAM/files/zones.db'
 ";
 
 /// Refreshes a layer of one dataset, and gives each problem's code with its text.
-fn problems(definition: &str, file: &str, body: Vec<u8>) -> Vec<(Code, String)> {
+fn problems(definition: &str, file: &str, body: &[u8]) -> Vec<(Code, String)> {
     let sandbox = Sandbox::new();
     sandbox.layer("data", definition);
-    sandbox.upstream.publish(file, &body);
+    sandbox.upstream.publish(file, body);
     let report = sandbox.refresh("data");
     let expected = if report.problems.is_empty() { Exit::Done } else { Exit::Rejected };
     assert_eq!(report.exit(), expected, "{report:#?}");
@@ -33,7 +33,7 @@ fn problems(definition: &str, file: &str, body: Vec<u8>) -> Vec<(Code, String)> 
 
 fn places(contract: &str, place: impl Fn(u32) -> Place) -> Vec<(Code, String)> {
     let definition = format!("{PLACES}[dataset.contract]\n{contract}\n");
-    problems(&definition, "city.mmdb", build(0, |number| Some(place(number))))
+    problems(&definition, "city.mmdb", &build(0, |number| Some(place(number))))
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn sound_data_keeps_a_contract() {
 #[test]
 fn every_break_of_a_contract_is_told() {
     let cheap = |number: u32| Place {
-        postal: (number % 10 != 0).then(|| "80331".to_owned()),
+        postal: (!number.is_multiple_of(10)).then(|| "80331".to_owned()),
         ..Place::sound(number)
     };
     for (contract, code, text) in [
@@ -100,7 +100,7 @@ fn without_offset(text: &str) -> String {
 #[test]
 fn a_well_known_database_has_a_contract_of_its_own() {
     let lower = |number: u32| Place { country: Some("de".to_owned()), ..Place::sound(number) };
-    let found = problems(PLACES, "city.mmdb", build(0, |number| Some(lower(number))));
+    let found = problems(PLACES, "city.mmdb", &build(0, |number| Some(lower(number))));
     let text: String = found.iter().map(|(_, text)| text.as_str()).collect();
     assert!(text.contains("contract-value at field country.iso_code"), "{text}");
     let own = "'country.iso_code' = { pattern = '^[a-z]{2}$' }";
@@ -114,7 +114,7 @@ fn columns_are_held_to_a_contract() {
         INSERT INTO zones SELECT i, CASE WHEN i % 4 = 0 THEN NULL WHEN i = 7 THEN 7 ELSE 'Z' || i END, i * 0.5 FROM n;";
     let zones = |contract: &str| {
         let definition = format!("{ZONES}[dataset.contract]\n{contract}\n");
-        problems(&definition, "zones.db", sqlite_of(rows))
+        problems(&definition, "zones.db", &sqlite_of(rows))
     };
     let sound = "
         'zones.code' = { null_share_max = 0.25, pattern = '^Z[0-9]+$' }
@@ -156,21 +156,12 @@ fn columns_are_held_to_a_contract() {
 #[test]
 fn what_no_contract_names_may_go_without_a_new_major_version() {
     let version = |contract: &str| {
-        let sandbox = Sandbox::new();
-        sandbox.layer("data", &format!("{PLACES}expect.drift_percent_max = 1000\n{contract}"));
-        let sound = |number: u32| Some(Place::sound(number));
-        sandbox.upstream.publish("city.mmdb", &build(0, sound));
-        assert_eq!(sandbox.refresh("data").exit(), Exit::Done);
         // Few networks have a postal code, so that its loss is no drift.
         let few = |number: u32| {
             let postal = (number < 40).then(|| "80331".to_owned());
             Some(Place { postal, ..Place::sound(number) })
         };
         let none = |number: u32| Some(Place { postal: None, ..Place::sound(number) });
-        sandbox.upstream.publish("city.mmdb", &build(7, few));
-        let refused = sandbox.refresh("data");
-        let digest = refused.problems.first().map(|_| ());
-        assert!(digest.is_some(), "most postal codes are gone: {refused:#?}");
         let sandbox = Sandbox::new();
         sandbox.layer("data", &format!("{PLACES}expect.drift_percent_max = 1000\n{contract}"));
         sandbox.upstream.publish("city.mmdb", &build(0, few));
@@ -182,9 +173,9 @@ fn what_no_contract_names_may_go_without_a_new_major_version() {
         (release.version.clone(), release.version_reasons.join("; "))
     };
     let (major, reasons) = version("");
-    assert_eq!(major.to_string(), "2.0.0", "{reasons}");
+    assert_eq!(major, "2.0.0", "{reasons}");
     let (minor, reasons) = version("[dataset.contract]\n'country.iso_code' = {}\n");
-    assert_eq!(minor.to_string(), "1.1.0");
+    assert_eq!(minor, "1.1.0");
     assert_eq!(
         reasons,
         "city: field postal map is gone; the contract does not name it; city: field postal.code string is gone; the \
