@@ -49,7 +49,6 @@ pub fn body(case: &str) -> Option<Vec<u8>> {
             Some(database)
         }
         case if case.starts_with("contract-") => Some(database),
-        case if case.starts_with("sqlite-") => Some(sqlite_body(case)),
         "container-bomb" => Some(gzip(&vec![0; 64 * 1024 * 1024])),
         "container-crc-wrong" => {
             let mut body = gzip(&database);
@@ -114,6 +113,7 @@ pub fn body(case: &str) -> Option<Vec<u8>> {
         | "upstream-hangs"
         | "upstream-redirects-for-ever"
         | "upstream-fails" => None,
+        case if case.starts_with("sqlite-") => Some(sqlite_body(case)),
         other => panic!("no case {other}"),
     }
 }

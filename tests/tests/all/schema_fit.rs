@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 /// What says nothing about a value, or nothing about this one where its rule did not refuse it.
-const KNOWN: [&str; 16] = [
+const KNOWN: [&str; 17] = [
+    "maxItems",
     "$schema",
     "$defs",
     "title",
