@@ -9,9 +9,9 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use freshlayer::report::Exit;
 
 use crate::commands::{
-    accept, break_lease, check, completions, contract, diff, doctor, exec, freeze, functions,
-    history, init, inspect, pin, prune, pull, refresh, rollback, schema, status, unfreeze, unpin,
-    verify,
+    accept, break_lease, can_roll, check, completions, contract, diff, doctor, exec, freeze,
+    functions, history, init, inspect, pin, prune, pull, refresh, rollback, schema, status,
+    unfreeze, unpin, verify,
 };
 use crate::environment;
 
@@ -58,7 +58,7 @@ pub(crate) struct Arguments {
     /// Print one JSON document instead of lines (`freshlayer schema report` describes it).
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Show the stages with --json, too; without --json they are always shown.
+    /// Tell more: stages with --json, too, and in `status` every check that data went through.
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
     #[command(subcommand)]
@@ -144,6 +144,7 @@ pub(crate) enum Command {
     Inspect(inspect::Args),
     Contract(contract::Args),
     Diff(diff::Args),
+    CanRoll(can_roll::Args),
     Accept(accept::Args),
     Pin(pin::Args),
     Unpin(unpin::Args),

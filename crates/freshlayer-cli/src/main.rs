@@ -39,9 +39,9 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<Done, Stopped> {
     use commands::{
-        accept, break_lease, check, completions, contract, diff, doctor, exec, freeze, functions,
-        history, init, inspect, pin, prune, pull, refresh, rollback, schema, status, unfreeze,
-        unpin, verify,
+        accept, break_lease, can_roll, check, completions, contract, diff, doctor, exec, freeze,
+        functions, history, init, inspect, pin, prune, pull, refresh, rollback, schema, status,
+        unfreeze, unpin, verify,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -59,6 +59,7 @@ fn run(arguments: Arguments) -> Result<Done, Stopped> {
         Command::Inspect(args) => runtime.block_on(inspect::run(&host, args)),
         Command::Diff(args) => runtime.block_on(diff::run(&host, args)),
         Command::Contract(args) => runtime.block_on(contract::run(&host, args)),
+        Command::CanRoll(args) => runtime.block_on(can_roll::run(&host, args)),
         Command::Accept(args) => runtime.block_on(accept::run(&host, args)),
         Command::Pin(args) => runtime.block_on(pin::run(&host, args)),
         Command::Unpin(args) => runtime.block_on(unpin::run(&host, args)),

@@ -1,9 +1,10 @@
 use std::fmt::Write;
 
+use freshlayer::definition::Definition;
 use freshlayer::schema::contract_toml;
-use freshlayer::{Against, DatasetName, Inspection, Level, Problem};
+use freshlayer::{Against, DatasetName, Inspection, Level};
 
-use crate::output::lines::bytes;
+use crate::output::lines::{advice, bytes};
 use crate::output::{Answer, Done, Stopped, gates};
 use crate::wiring::Host;
 
@@ -47,18 +48,27 @@ pub(crate) fn place(source: &str) -> Result<String, Stopped> {
 
 fn against(host: &Host, layer: &str, dataset: Option<&str>) -> Result<Against, Stopped> {
     let definition = host.definition(layer)?;
-    let name = match (dataset, &definition.datasets[..]) {
-        (Some(name), _) => DatasetName::parse(name).map_err(Stopped::usage)?,
-        (None, [only]) => only.name.clone(),
+    let name = dataset_of(&definition, dataset)?;
+    Ok(Against::Dataset(Box::new(definition), name))
+}
+
+/// Takes the dataset that is named, or the only one.
+pub(crate) fn dataset_of(
+    definition: &Definition,
+    named: Option<&str>,
+) -> Result<DatasetName, Stopped> {
+    match (named, &definition.datasets[..]) {
+        (Some(name), _) => DatasetName::parse(name).map_err(Stopped::usage),
+        (None, [only]) => Ok(only.name.clone()),
         (None, several) => {
             let names: Vec<&str> = several.iter().map(|dataset| dataset.name.as_str()).collect();
-            return Err(Stopped::usage(format!(
-                "layer `{layer}` has several datasets: say which with --dataset {}",
+            Err(Stopped::usage(format!(
+                "layer `{}` has several datasets: say which with --dataset {}",
+                definition.layer,
                 names.join(" | ")
-            )));
+            )))
         }
-    };
-    Ok(Against::Dataset(Box::new(definition), name))
+    }
 }
 
 fn lines(inspection: &Inspection) -> String {
@@ -71,10 +81,7 @@ fn lines(inspection: &Inspection) -> String {
         _ => format!("{source}: it cannot be unpacked\n"),
     };
     gates::listed(checks, "  ", &mut text);
-    for problem in checks.problems().filter(|problem| problem.level == Level::Fail) {
-        let Problem { code, .. } = problem;
-        let _ = writeln!(text, "what to do for {code}: {}", code.advice());
-    }
+    text.push_str(&advice(checks.problems()));
     if let Some(layer) = layer {
         let fails = checks.problems().any(|problem| problem.level == Level::Fail);
         let word = if fails { "would refuse it" } else { "would take it" };

@@ -1,13 +1,16 @@
 use std::fmt::Write;
 
+use freshlayer::definition::Definition;
 use freshlayer::report::{Exit, minute};
-use freshlayer::{LayerStatus, chain, status};
+use freshlayer::{Engine, LayerStatus, chain, gates, status};
 
-use crate::output::lines::{PlaceNames, age, bytes, consumer_line};
-use crate::output::{Answer, Done, Stopped};
+use crate::output::lines::{PlaceNames, advice, age, bytes, consumer_line};
+use crate::output::{Answer, Details, Done, Stopped, gates};
 use crate::wiring::Host;
 
 /// Show each layer's release, the age of its data, its functions, and what waits.
+///
+/// With -v: what the data of each release went through before it was released, too.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The layers; default: all.
@@ -19,7 +22,7 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let definitions = host.definitions(&args.layers)?;
     let (mut found, mut failures) = (Vec::new(), Vec::new());
     for definition in &definitions.good {
-        match status(&engine, definition).await {
+        match of_layer(host, &engine, definition).await {
             Ok(status) => found.push(status),
             Err(error) => failures.push(format!("{}: {}", definition.layer, chain(&error))),
         }
@@ -27,6 +30,19 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let lines = found.iter().map(lines).collect();
     let done = Done::new(Exit::Done, lines, Answer::Status(found));
     Ok(done.failing(failures).without(definitions.problems))
+}
+
+async fn of_layer(
+    host: &Host,
+    engine: &Engine,
+    definition: &Definition,
+) -> Result<LayerStatus, freshlayer::Error> {
+    let found = status(engine, definition).await?;
+    let gates = match host.style.details {
+        Details::Short => Vec::new(),
+        Details::Full => gates(engine, definition).await?,
+    };
+    Ok(LayerStatus { gates, ..found })
 }
 
 fn lines(status: &LayerStatus) -> String {
@@ -80,6 +96,9 @@ fn lines(status: &LayerStatus) -> String {
             "  the rollout to release {seq} is not finished; the next refresh continues it"
         );
     }
+    for dataset in &status.gates {
+        gates::of_dataset(dataset, &mut text);
+    }
     rejected(status, &mut text);
     if let Some(lease) = &status.lease {
         let _ = writeln!(text, "  lease: {lease}");
@@ -91,6 +110,7 @@ fn rejected(status: &LayerStatus, text: &mut String) {
     for problem in &status.rejected {
         let _ = writeln!(text, "  the upstream's newest data is rejected: {problem}");
     }
+    text.push_str(&advice(&status.rejected));
     for (dataset, digest) in &status.acceptable {
         let (layer, digest) = (&status.layer, digest.as_str().get(..12).unwrap_or_default());
         let _ = writeln!(

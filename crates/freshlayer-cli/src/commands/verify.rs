@@ -1,6 +1,6 @@
 use std::fmt::Write;
 
-use freshlayer::{DatasetGates, verify};
+use freshlayer::verify;
 
 use crate::output::{Answer, Done, Stopped, gates};
 use crate::references::ReleaseReference;
@@ -31,21 +31,7 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
         };
     }
     for dataset in &verified.gates {
-        gates_of(dataset, &mut lines);
+        gates::of_dataset(dataset, &mut lines);
     }
     Ok(Done::new(verified.exit(), lines, Answer::Verified(verified)))
-}
-
-/// Lists what a dataset's data went through when it came.
-fn gates_of(dataset: &DatasetGates, lines: &mut String) {
-    let name = &dataset.name;
-    if dataset.checks.is_empty() {
-        let _ = writeln!(
-            lines,
-            "  dataset {name}: its record does not say which checks it went through"
-        );
-        return;
-    }
-    let _ = writeln!(lines, "  dataset {name} when it came:");
-    gates::listed(&dataset.checks, "    ", lines);
 }

@@ -4,7 +4,7 @@ use freshlayer::definition::DefinitionProblem;
 use freshlayer::report::Report;
 use freshlayer::schema::Contract;
 use freshlayer::state::{Acceptance, Rollout};
-use freshlayer::{Diff, Examined, History, Inspection, LayerStatus, Pruned, Verified};
+use freshlayer::{CanRoll, Diff, Examined, History, Inspection, LayerStatus, Pruned, Verified};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, Transform};
@@ -70,6 +70,8 @@ pub(crate) enum Answer {
     Written(Written),
     /// `inspect`.
     Inspected(Box<Inspection>),
+    /// `can-roll`.
+    CanRoll(Box<CanRoll>),
     /// `diff`.
     Diff(Box<Diff>),
     /// `contract suggest`: what each field keeps.

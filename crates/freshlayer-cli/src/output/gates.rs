@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use freshlayer::{GateCheck, GateReport, Verdict};
+use freshlayer::{DatasetGates, GateCheck, GateReport, Verdict};
 
 /// Lists every check that ran, and names the others.
 pub(crate) fn listed(report: &GateReport, indent: &str, lines: &mut String) {
@@ -33,4 +33,18 @@ fn line(check: &GateCheck) -> String {
         format!("; expected{place} {expected}, found {found}")
     });
     format!("{verdict} {id}{measured}{}", found.collect::<String>())
+}
+
+/// Lists what a dataset's data went through when it came.
+pub(crate) fn of_dataset(dataset: &DatasetGates, lines: &mut String) {
+    let name = &dataset.name;
+    if dataset.checks.is_empty() {
+        let _ = writeln!(
+            lines,
+            "  dataset {name}: its record does not say which checks it went through"
+        );
+        return;
+    }
+    let _ = writeln!(lines, "  dataset {name} when it came:");
+    listed(&dataset.checks, "    ", lines);
 }

@@ -1,8 +1,10 @@
 //! How things are written for people.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use freshlayer::report::{ConsumerReport, ConsumerState, DatasetState, Outcome, Report, minute};
+use freshlayer::{Code, Level, Problem};
 
 /// Writes what a run did with one layer.
 pub(crate) fn report(report: &Report) -> String {
@@ -27,15 +29,32 @@ pub(crate) fn report(report: &Report) -> String {
         };
         let _ = writeln!(text, "  dataset {}: {word}", dataset.name);
     }
-    for problem in &report.problems {
-        let level = serde_json::to_value(problem.level).unwrap_or_default();
-        let _ = writeln!(text, "  {} {problem}", level.as_str().unwrap_or_default());
-    }
+    text.push_str(&problem_lines(&report.problems));
     let spread = PlaceNames::of(&report.consumers);
     for consumer in report.consumers.iter().filter(|c| c.state != ConsumerState::Current) {
         let _ = writeln!(text, "  {}", consumer_line(consumer, spread));
     }
     text
+}
+
+/// Writes problems, and below them what to do about those that keep data out.
+pub(crate) fn problem_lines<'a>(problems: impl IntoIterator<Item = &'a Problem> + Clone) -> String {
+    let mut text = String::new();
+    for problem in problems.clone() {
+        let level = match problem.level {
+            Level::Warn => "warn",
+            Level::Fail => "fail",
+        };
+        let _ = writeln!(text, "  {level} {problem}");
+    }
+    text + &advice(problems)
+}
+
+/// Writes what to do about the problems that keep data out, once per check.
+pub(crate) fn advice<'a>(problems: impl IntoIterator<Item = &'a Problem>) -> String {
+    let failed = problems.into_iter().filter(|problem| problem.level == Level::Fail);
+    let codes: BTreeSet<Code> = failed.map(|problem| problem.code).collect();
+    codes.iter().map(|code| format!("  what to do about {code}: {}\n", code.advice())).collect()
 }
 
 fn dataset_word(state: DatasetState) -> &'static str {

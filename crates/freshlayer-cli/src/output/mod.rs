@@ -19,6 +19,14 @@ pub(crate) use document::{Answer, Document};
 pub(crate) struct Style {
     pub(crate) form: Form,
     pub(crate) stages: Stages,
+    pub(crate) details: Details,
+}
+
+/// How much a command tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Details {
+    Short,
+    Full,
 }
 
 /// How the answer is written on standard output.
@@ -47,7 +55,8 @@ impl Style {
             _ if io::stderr().is_terminal() => Stages::Bars,
             _ => Stages::Lines,
         };
-        Self { form, stages }
+        let details = if arguments.verbose { Details::Full } else { Details::Short };
+        Self { form, stages, details }
     }
 }
 

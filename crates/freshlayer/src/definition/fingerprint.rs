@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn a_default_that_is_written_out_changes_nothing() {
         for written in [
-            "expect.drift_percent_max = 40",
+            "expect.drift_percent_max = 30",
             "expect.older_build = 'reject'",
             "expect.nodes_min = 1",
             "expect.probes = []",

@@ -105,7 +105,7 @@ impl Default for Expectations {
         Self {
             size_bytes_min: 1,
             size_bytes_max: None,
-            drift_percent_max: 40,
+            drift_percent_max: 30,
             older_build: OlderBuild::Reject,
             build_age_days_max: None,
             min_age_hours: 0,

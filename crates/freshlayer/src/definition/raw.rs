@@ -224,7 +224,7 @@ pub(super) struct RawExpect {
     /// Largest size after unpacking, in bytes. Default: `limits.unpacked_bytes_max`.
     pub(super) size_bytes_max: Option<u64>,
     /// Largest change against the live release, in percent: of the size, and of the number of nodes and
-    /// records (mmdb), of rows in all tables together (sqlite) or of entries (archive).
+    /// records (mmdb), of rows in all tables together (sqlite) or of entries (archive). A change of more than half of it is told of.
     pub(super) drift_percent_max: u32,
     /// What to do with an older upstream build than the live one: `reject` or `accept`.
     pub(super) older_build: OlderBuild,
@@ -263,7 +263,7 @@ impl Default for RawExpect {
         Self {
             size_bytes_min: 1,
             size_bytes_max: None,
-            drift_percent_max: 40,
+            drift_percent_max: 30,
             older_build: OlderBuild::Reject,
             build_age_days_max: None,
             min_age_hours: None,

@@ -2,6 +2,7 @@
 
 mod accept;
 mod adopt;
+mod can_roll;
 mod diff;
 mod doctor;
 mod freeze;
@@ -17,6 +18,7 @@ mod verify;
 
 pub use accept::accept;
 pub use adopt::adopt;
+pub use can_roll::{Ahead, CanRoll, can_roll};
 pub use diff::{
     ColumnDiff, Compared, DatasetChange, DatasetDiff, Diff, EntryChange, EntryDiff, FieldDiff,
     MmdbDiff, MovementDiff, TableDiff, Traffic, diff,
@@ -31,4 +33,4 @@ pub use pull::{Pulled, Which, pull, pull_version};
 pub use refresh::{advance, refresh};
 pub use rollback::{Back, WayBack, rollback, way_back};
 pub use status::{LayerStatus, status};
-pub use verify::{Check, DatasetGates, Verified, verify};
+pub use verify::{Check, DatasetGates, Verified, gates, verify};

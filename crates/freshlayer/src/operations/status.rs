@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::verify::DatasetGates;
 use crate::definition::Definition;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -43,6 +44,10 @@ pub struct LayerStatus {
     pub rejected: Vec<Problem>,
     /// The refused builds that a person may accept: the digest of each by its dataset.
     pub acceptable: BTreeMap<DatasetName, Digest>,
+    /// What the release's data went through before it was released; absent where it was not asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub gates: Vec<DatasetGates>,
     /// Who works on the layer, until when at the latest.
     pub lease: Option<String>,
 }
@@ -88,6 +93,7 @@ pub async fn status(engine: &Engine, definition: &Definition) -> Result<LayerSta
         rolling_to: head.rollout().map(|rollout| rollout.to),
         rejected: refused(head),
         acceptable: acceptable(head),
+        gates: Vec::new(),
         lease: head.lease().map(|lease| format!("{} until {}", lease.owner, minute(lease.expires))),
     };
     let Some(target) = Target::of(&session).await? else {
@@ -111,11 +117,7 @@ pub async fn status(engine: &Engine, definition: &Definition) -> Result<LayerSta
     let known =
         Known { world: &world, plan: &plan, strays: &strays, moved: &moved, left: Why::NextRun };
     status.consumers = known.consumers();
-    let unknown = world.places.iter().filter_map(|view| {
-        let reason = view.consumers.as_ref().err()?;
-        Some(format!("{}: {reason}", view.place))
-    });
-    status.unknown = unknown.collect();
+    status.unknown = world.unknown();
     if status.is_where_it_belongs() {
         status.rolling_to = None;
     }

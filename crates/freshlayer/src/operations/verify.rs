@@ -85,11 +85,28 @@ pub async fn verify(
             checks.push(version_check(region, arn, &release).await);
         }
     }
+    Ok(Verified { layer: layer.clone(), seq, checks, gates: gates_of(&release) })
+}
+
+/// Returns what the data of the release that consumers shall be on went through before it was released; nothing
+/// where there is no release yet.
+///
+/// # Errors
+/// The store's errors.
+pub async fn gates(engine: &Engine, definition: &Definition) -> Result<Vec<DatasetGates>, Error> {
+    let session = engine.session(&definition.layer).await?;
+    match session.head().desired() {
+        Some(seq) => Ok(gates_of(&session.release(seq).await?)),
+        None => Ok(Vec::new()),
+    }
+}
+
+fn gates_of(release: &Release) -> Vec<DatasetGates> {
     let gates = release.snapshots.iter().map(|snapshot| DatasetGates {
         name: snapshot.dataset.clone(),
         checks: snapshot.gates.clone(),
     });
-    Ok(Verified { layer: layer.clone(), seq, checks, gates: gates.collect() })
+    gates.collect()
 }
 
 async fn version_check(registry: &dyn Registry, arn: &LayerVersionArn, release: &Release) -> Check {

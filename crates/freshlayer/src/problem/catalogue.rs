@@ -19,7 +19,8 @@ impl Code {
     pub fn levels(self) -> &'static [Level] {
         match self {
             Self::MmdbMetadataCosmetic | Self::SqliteWal | Self::LiveUnread => &[Level::Warn],
-            Self::CoverageLost
+            Self::Drift
+            | Self::CoverageLost
             | Self::CountryChanged
             | Self::RowsRemoved
             | Self::ValuesLost
@@ -79,7 +80,8 @@ impl Code {
                  `limits.unpacked_bytes_max`."
             }
             Self::SqliteObject => {
-                "Look at what they do. Where your functions need them, or ask nothing of them, name them in `expect.objects`."
+                "Look at what they do. Where your functions need them, or ask nothing of them, name them in `expect.objects`, one by \
+                 one or by patterns such as `*_view`."
             }
             Self::MmdbNodes => "Look at the data. Where it is right, lower `expect.nodes_min`.",
             Self::SqliteRows => "Look at the data. Where it is right, lower `expect.rows_min`.",

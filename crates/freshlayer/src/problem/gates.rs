@@ -97,7 +97,7 @@ impl GateReport {
     }
 
     /// Returns all problems, in the order of the checks.
-    pub fn problems(&self) -> impl Iterator<Item = &Problem> {
+    pub fn problems(&self) -> impl Iterator<Item = &Problem> + Clone {
         self.0.iter().flat_map(|check| &check.problems)
     }
 

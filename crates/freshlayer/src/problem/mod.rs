@@ -83,7 +83,7 @@ codes! {
     WrongType = "wrong-type",
     /// The size is outside `expect.size_bytes_min` and `expect.size_bytes_max`, or above `limits.unpacked_bytes_max`.
     SizeBand = "size-band",
-    /// The size or a count differs from the live release by more than the threshold.
+    /// The size or a count differs from the live release by more than `expect.drift_percent_max`, or by more than half of it.
     Drift = "drift",
     /// Addresses that the live release has a record for have none.
     CoverageLost = "coverage-lost",

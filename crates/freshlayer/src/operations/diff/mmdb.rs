@@ -102,8 +102,7 @@ fn opened(bytes: &[u8]) -> Result<Opened<'_>, String> {
     let metadata = reader.metadata();
     let end = data_end(bytes).ok_or("it has no metadata")?;
     let words = |fault: Fault| fault.to_string();
-    let tree = read_tree(bytes, metadata, end).map_err(words)?;
-    tree.check_paths().map_err(words)?;
+    let tree = read_tree(bytes, metadata, end).and_then(Tree::with_sound_paths).map_err(words)?;
     let shape =
         shape(&tree, &Watch::default(), Limits::default().decoded_values_max).map_err(words)?;
     let fields = shape.fields.into_keys().map(|(path, kind)| Element::Field { path, kind });

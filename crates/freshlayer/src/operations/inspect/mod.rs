@@ -23,6 +23,7 @@ use crate::progress::Stages;
 use crate::release::live::live_files;
 use crate::report::Exit;
 use crate::schema::Contract;
+use crate::state::Snapshot;
 use proposal::{expectations, proposal};
 
 /// What is held against what.
@@ -68,6 +69,27 @@ impl Inspection {
 /// # Errors
 /// [`Error::Source`] where it cannot be had, and this machine's errors.
 pub async fn inspect(engine: &Engine, source: &str, against: Against) -> Result<Inspection, Error> {
+    judged(engine, source, against).await.map(|judged| judged.inspection)
+}
+
+/// What an inspection found, with the snapshot that the data would become; that is absent where it is refused.
+pub(super) struct Judged {
+    pub(super) inspection: Inspection,
+    pub(super) snapshot: Option<Snapshot>,
+}
+
+impl Judged {
+    fn refused(inspection: Inspection) -> Self {
+        Self { inspection, snapshot: None }
+    }
+}
+
+/// Judges as [`inspect`] does.
+pub(super) async fn judged(
+    engine: &Engine,
+    source: &str,
+    against: Against,
+) -> Result<Judged, Error> {
     let folder = engine.run_folder()?;
     let asked = asked_for(source, &Recognised { format: whole(source), select: Vec::new() })?;
     let (definition, layer) = match against {
@@ -82,7 +104,7 @@ pub async fn inspect(engine: &Engine, source: &str, against: Against) -> Result<
     let look = Look { run, source, layer, folder: folder.path() };
     let fetched = match fetch_alone(&run, &definition.datasets[0], folder.path()).await? {
         Asked::Got(fetched) => fetched,
-        Asked::Refused(problems) => return Ok(look.refused(problems)),
+        Asked::Refused(problems) => return Ok(Judged::refused(look.refused(problems))),
         Asked::Failed(error) => {
             let dataset = definition.datasets[0].name.clone();
             return Err(Error::Source { dataset, source: error });
@@ -202,14 +224,14 @@ impl Look<'_> {
         Dataset { spec: FormatSpec::plain(format), ..asked }
     }
 
-    async fn judged(&self, fetched: Fetched) -> Result<Inspection, Error> {
+    async fn judged(&self, fetched: Fetched) -> Result<Judged, Error> {
         let (engine, definition) = (self.run.engine, self.run.definition);
         let dataset = &definition.datasets[0];
         let unpacked =
             unpack_alone(&self.run, dataset, &fetched, &self.folder.join("data")).await?;
         let files = match unpacked {
             Ok(files) => files,
-            Err(problems) => return Ok(self.refused(problems)),
+            Err(problems) => return Ok(Judged::refused(self.refused(problems))),
         };
         let format = dataset.format();
         let select = dataset.source.select.globs.patterns().to_vec();
@@ -226,14 +248,16 @@ impl Look<'_> {
         let inspected =
             blocking(move || judge(found, live.as_ref(), Differences::Judged, &limits, now))
                 .await?;
-        Ok(Inspection {
+        let inspection = Inspection {
             format: Some(format.to_string()),
             size_bytes: files.iter().map(|file| file.size_bytes).sum(),
             digest: Some(digest),
             definition: self.layer.is_none().then_some(text),
             contract: self.contract(&files).await?,
             ..self.refused_by(inspected.gates)
-        })
+        };
+        let snapshot = inspected.proven.map(|proven| proven.snapshot().clone());
+        Ok(Judged { inspection, snapshot })
     }
 
     async fn contract(&self, files: &[StagedFile]) -> Result<Option<Contract>, Error> {

@@ -70,6 +70,17 @@ pub struct World {
     pub places: Vec<PlaceView>,
 }
 
+impl World {
+    /// Names the places whose consumers are not known, with the reason.
+    pub(crate) fn unknown(&self) -> Vec<String> {
+        let unknown = self.places.iter().filter_map(|view| {
+            let reason = view.consumers.as_ref().err()?;
+            Some(format!("{}: {reason}", view.place))
+        });
+        unknown.collect()
+    }
+}
+
 /// What was observed in one place.
 #[derive(Debug, Clone)]
 pub struct PlaceView {

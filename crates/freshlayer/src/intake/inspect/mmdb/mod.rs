@@ -173,8 +173,8 @@ fn compared(
         }
         let end = data_end(&map).ok_or("it has no metadata")?;
         let words = |fault: Fault| problem_of(&fault, limits).to_string();
-        let live = read_tree(&map, reader.metadata(), end).map_err(words)?;
-        live.check_paths().map_err(words)?;
+        let live = read_tree(&map, reader.metadata(), end);
+        let live = live.and_then(Tree::with_sound_paths).map_err(words)?;
         match drift::judge(&live, tree, limits.decoded_values_max, gates) {
             Err(fault @ Fault::Work) => {
                 gates.judge(Code::MmdbWork, [problem_of(&fault, limits)]);
