@@ -10,6 +10,7 @@
 //! rie        AWS's own emulator of the runtime interface
 //! clock      virtual time as the engine's clock
 //! sandbox    a local host in a temporary folder, and the real binary run on it
+//! validator  the libraries of CycloneDX and in-toto, which judge what lies beside a release
 //! ```
 
 #[cfg(feature = "aws")]
@@ -27,3 +28,5 @@ pub mod sandbox;
 #[cfg(feature = "aws")]
 pub mod simulated;
 pub mod upstream;
+#[cfg(feature = "aws")]
+pub mod validator;

@@ -10,8 +10,8 @@ use freshlayer::report::Exit;
 
 use crate::commands::{
     accept, break_lease, can_roll, check, completions, contract, diff, doctor, exec, freeze,
-    functions, history, init, inspect, pin, prune, pull, refresh, rollback, schema, status,
-    unfreeze, unpin, verify,
+    functions, history, init, inspect, pin, provenance, prune, pull, refresh, rollback, schema,
+    status, unfreeze, unpin, verify,
 };
 use crate::environment;
 
@@ -153,6 +153,7 @@ pub(crate) enum Command {
     BreakLease(break_lease::Args),
     Prune(prune::Args),
     Verify(verify::Args),
+    Provenance(provenance::Args),
     Doctor(doctor::Args),
     Functions(functions::Args),
     Pull(pull::Args),

@@ -40,8 +40,8 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<Done, Stopped> {
     use commands::{
         accept, break_lease, can_roll, check, completions, contract, diff, doctor, exec, freeze,
-        functions, history, init, inspect, pin, prune, pull, refresh, rollback, schema, status,
-        unfreeze, unpin, verify,
+        functions, history, init, inspect, pin, provenance, prune, pull, refresh, rollback, schema,
+        status, unfreeze, unpin, verify,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -68,6 +68,7 @@ fn run(arguments: Arguments) -> Result<Done, Stopped> {
         Command::BreakLease(args) => runtime.block_on(break_lease::run(&host, args)),
         Command::Prune(args) => runtime.block_on(prune::run(&host, args)),
         Command::Verify(args) => runtime.block_on(verify::run(&host, args)),
+        Command::Provenance(args) => runtime.block_on(provenance::run(&host, args)),
         Command::Doctor(args) => runtime.block_on(doctor::run(&host, args)),
         Command::Functions(args) => runtime.block_on(functions::run(&host, args)),
         Command::Pull(args) => runtime.block_on(pull::run(&host, args)),

@@ -54,10 +54,20 @@ fn a_file_tells_which_functions_would_follow_it() {
     };
     let ran = ask("more.db", &zones("name", 101));
     assert_eq!(ran.code, 0, "{ran:?}");
-    insta::assert_snapshot!(ran.stdout, @"");
+    insta::assert_snapshot!(ran.stdout, @r"
+    geo: this data would become version 1.0.1 because only data changed
+      function careful: would follow
+      function free: would follow
+      nothing would stop 2 functions
+    ");
     let ran = ask("renamed.db", &zones("title", 101));
     assert_eq!(ran.code, 4, "{ran:?}");
-    insta::assert_snapshot!(ran.stdout, @"");
+    insta::assert_snapshot!(ran.stdout, @r"
+    geo: this data would become version 2.0.0 because zones: column zones.name TEXT is gone
+      function careful: stays, on layer version 1: its tag asks for ^1; the data is 2.0.0
+      function free: would follow
+      1 of 2 functions would not follow
+    ");
     let ran = ask("empty.db", &zones("name", 1)[..2_000]);
     assert_eq!(ran.code, 3, "{ran:?}");
     assert!(ran.stdout.contains("geo: refused: this data would become no release"), "{ran:?}");

@@ -32,6 +32,7 @@ mod orders;
 mod orders_midway;
 mod package;
 mod plan;
+mod provenance;
 mod prune;
 mod reader;
 mod refresh;

@@ -1,5 +1,6 @@
 use std::fmt::Write;
 
+use freshlayer::report::{ConsumerReport, ConsumerState, Why};
 use freshlayer::{Ahead, CanRoll, can_roll};
 
 use super::inspect::{dataset_of, place};
@@ -54,7 +55,7 @@ fn lines(found: &CanRoll, ahead: &Ahead) -> String {
     }
     let spread = PlaceNames::of(&found.consumers);
     for consumer in &found.consumers {
-        let _ = writeln!(text, "  {}", consumer_line(consumer, spread));
+        let _ = writeln!(text, "  {}", line(consumer, spread));
     }
     for unknown in &found.unknown {
         let _ = writeln!(text, "  functions could not be listed in {unknown}");
@@ -66,4 +67,14 @@ fn lines(found: &CanRoll, ahead: &Ahead) -> String {
         _ => writeln!(text, "  {stopped} of {} would not follow", count(all, "function")),
     };
     text
+}
+
+/// A function that nothing stops has no reason to tell.
+fn line(consumer: &ConsumerReport, spread: PlaceNames) -> String {
+    let free = consumer.reason.as_ref().is_some_and(|reason| reason.why == Why::NextRun);
+    if consumer.state != ConsumerState::Behind || !free {
+        return consumer_line(consumer, spread);
+    }
+    let place = spread.place_of(consumer);
+    format!("function {}{place}: would follow", consumer.function)
 }

@@ -4,7 +4,9 @@ use freshlayer::definition::DefinitionProblem;
 use freshlayer::report::Report;
 use freshlayer::schema::Contract;
 use freshlayer::state::{Acceptance, Rollout};
-use freshlayer::{CanRoll, Diff, Examined, History, Inspection, LayerStatus, Pruned, Verified};
+use freshlayer::{
+    CanRoll, Diff, Examined, History, Inspection, LayerStatus, Proof, Pruned, Verified,
+};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, Transform};
@@ -80,6 +82,8 @@ pub(crate) enum Answer {
     Accepted(Acceptance),
     /// `pin`, `unpin`: the release that the layer is pinned to now.
     Pinned(Pinned),
+    /// `provenance`: what is stored beside a release.
+    Provenance(Proof),
     /// `prune`: one per layer.
     Pruned(Vec<Pruned>),
     /// `pull`: one per layer.

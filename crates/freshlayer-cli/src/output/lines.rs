@@ -81,6 +81,14 @@ impl PlaceNames {
         let first = places.next();
         if places.all(|place| Some(place) == first) { Self::OnePlace } else { Self::Places }
     }
+
+    /// Names the place of a consumer, where it needs a name.
+    pub(crate) fn place_of(self, consumer: &ConsumerReport) -> String {
+        match self {
+            Self::OnePlace => String::new(),
+            Self::Places => format!(" in {}", consumer.place),
+        }
+    }
 }
 
 /// Writes the first of the reasons for a data version; `--json` has them all.
@@ -108,10 +116,7 @@ pub(crate) fn consumer_line(consumer: &ConsumerReport, spread: PlaceNames) -> St
         None => "without the layer".to_owned(),
     };
     let reason = consumer.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    let place = match spread {
-        PlaceNames::OnePlace => String::new(),
-        PlaceNames::Places => format!(" in {}", consumer.place),
-    };
+    let place = spread.place_of(consumer);
     let function = &consumer.function;
     format!("function {function}{place}: {state}, {version}{reason}")
 }

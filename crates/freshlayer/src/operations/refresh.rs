@@ -9,6 +9,7 @@ use crate::progress::Stages;
 use crate::release::foreign::foreign;
 use crate::release::live::live_files;
 use crate::release::make::{Base, Completion, complete, make_release, rearranged};
+use crate::release::provenance::{attest, attest_promotion};
 use crate::release::publish::publish;
 use crate::release::recover::zip_of;
 use crate::report::{Outcome, Report, Why};
@@ -174,6 +175,8 @@ async fn publish_and_promote(
     outset: &mut Outset,
 ) -> Result<(), Error> {
     let (lessons, now) = (&outset.ledger.lessons, run.engine.ports.clock.now());
+    let store = run.engine.ports.store.as_ref();
+    attest(store, release).await?;
     let published = match publish(run, session.head(), release, zip).await {
         Ok(published) => published,
         Err(error) => {
@@ -187,6 +190,9 @@ async fn publish_and_promote(
     };
     let (adopt, by) = (run.definition.adopt, run.engine.owner.name.clone());
     let order = Ordered { at: now, by, reason: None };
+    if !session.head().is_told_to_stay() {
+        attest_promotion(store, release, &published.versions, now).await?;
+    }
     session
         .change(|head| {
             head.published(release.seq, published.versions.clone());

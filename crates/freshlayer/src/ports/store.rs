@@ -69,6 +69,11 @@ impl Key {
         Self(format!("layers/{layer}/releases/{seq}.json"))
     }
 
+    /// What is known of a release beside its record.
+    pub fn evidence(layer: &LayerName, seq: u64, file_name: &str) -> Self {
+        Self(format!("layers/{layer}/releases/{seq}/{file_name}"))
+    }
+
     /// A rollout with its journal.
     pub fn rollout(layer: &LayerName, number: u64) -> Self {
         Self(format!("layers/{layer}/rollouts/{number}.json"))

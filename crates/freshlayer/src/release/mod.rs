@@ -5,5 +5,6 @@ pub(crate) mod foreign;
 pub(crate) mod live;
 pub(crate) mod make;
 pub(crate) mod package;
+pub(crate) mod provenance;
 pub(crate) mod publish;
 pub(crate) mod recover;

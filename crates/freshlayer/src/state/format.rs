@@ -50,7 +50,7 @@ where
 }
 
 /// Writes an object of our own making.
-pub(super) fn print<T: serde::Serialize>(value: &T) -> Vec<u8> {
+pub(crate) fn print<T: serde::Serialize>(value: &T) -> Vec<u8> {
     let mut bytes = serde_json::to_vec_pretty(value).expect("state holds no map with odd keys");
     bytes.push(b'\n');
     bytes

@@ -14,6 +14,7 @@ mod session;
 mod version;
 mod zip;
 
+pub(crate) use format::print;
 pub use format::{HEAD_FORMAT, RELEASE_FORMAT, ROLLOUT_FORMAT};
 pub use head::{Aim, Announced, Head, Looked, Unpublished, Versions};
 pub use lease::{Lease, Work};
