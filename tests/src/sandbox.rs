@@ -13,8 +13,8 @@ use freshlayer::state::Owner;
 use freshlayer::{Attention, Engine, LayerName, Retry};
 use freshlayer_http::{HttpSource, MaxmindAccount, Settings};
 use freshlayer_local::{
-    FileSource, FolderFleet, FolderRegions, FolderRegistry, FolderStore, LocalSecrets,
-    ProcessPeers, SystemClock,
+    CommandScanner, FileSource, FolderFleet, FolderRegions, FolderRegistry, FolderStore,
+    LocalSecrets, ProcessPeers, SystemClock,
 };
 use tempfile::TempDir;
 
@@ -167,6 +167,7 @@ pub fn engine(host: &Path) -> Engine {
     let owner = Owner { name: peers.own_name(), lease: Duration::from_mins(15) };
     let ports = Ports {
         source: Arc::new(Sources { http }),
+        scanner: Arc::new(CommandScanner::new(variable)),
         store: Arc::new(FolderStore::new(host.join("state"))),
         regions: Arc::new(FolderRegions::new(registry(host), fleet(host))),
         clock: Arc::new(SystemClock::start()),

@@ -4,6 +4,7 @@
 //! Settings ── connect ── Aws ─┬─ store()     S3        conditional writes
 //!                             ├─ regions() ── of each Region ─┬─ registry  Lambda   layer versions, from S3
 //!                             │                               └─ fleets    Lambda   one per account, by its role
+//!                             ├─ scanner()   Lambda, GuardDuty
 //!                             ├─ secrets()   Secrets Manager, Systems Manager
 //!                             ├─ wake()      Scheduler    a call at a later time
 //!                             └─ announce()  EventBridge  what happened
@@ -20,6 +21,7 @@ mod pace;
 mod policy;
 mod regions;
 mod registry;
+mod scanner;
 mod secrets;
 mod sign;
 mod source;
@@ -32,6 +34,7 @@ pub use fleet::LambdaFleet;
 pub use pace::{CALLS_PER_SEC_DEFAULT, Pace};
 pub use regions::AwsRegions;
 pub use registry::LambdaRegistry;
+pub use scanner::AwsScanner;
 pub use secrets::AwsSecrets;
 pub use source::AwsSource;
 pub use store::S3Store;

@@ -7,6 +7,7 @@ use aws_sdk_s3::config::Config;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::Tag;
 use aws_smithy_types::base64;
 use freshlayer::ports::{Created, Etag, Key, Payload, PortError, Replaced, Store, Stored};
 use sha2::{Digest as _, Sha256};
@@ -54,6 +55,13 @@ impl S3Store {
     pub(crate) async fn version(&self, key: &Key) -> Result<Option<String>, Fault> {
         let version = self.head(key).await?.version_id;
         Ok(version.filter(|id| id != "null"))
+    }
+
+    /// Returns what others wrote on an object.
+    pub(crate) async fn tags(&self, key: &Key) -> Result<Vec<Tag>, Fault> {
+        let asked = self.client.get_object_tagging().bucket(&self.bucket);
+        let found = asked.key(key.as_str()).send().await;
+        found.map_err(Fault::of("GetObjectTagging")).map(|found| found.tag_set)
     }
 
     async fn head(&self, key: &Key) -> Result<HeadObjectOutput, Fault> {

@@ -15,6 +15,7 @@ mod progress;
 mod references;
 #[cfg(feature = "aws")]
 mod remote;
+mod scanners;
 mod sources;
 mod vault;
 mod wiring;

@@ -13,6 +13,7 @@ use crate::definitions::Definitions;
 use crate::environment::{self, MAXMIND_ACCOUNT_ID, MAXMIND_LICENSE_KEY, MAXMIND_LICENSE_KEY_FILE};
 use crate::output::{Stopped, Style};
 use crate::progress::Progress;
+use crate::scanners::Scanners;
 use crate::sources::Sources;
 use crate::vault::Vault;
 use freshlayer::definition::{Definition, SecretRef};
@@ -21,8 +22,8 @@ use freshlayer::state::Owner;
 use freshlayer::{Attention, Digest, Engine};
 use freshlayer_http::{HttpSource, MaxmindAccount, Settings};
 use freshlayer_local::{
-    FileSource, FolderFleet, FolderRegions, FolderRegistry, FolderStore, HostFolders, LocalSecrets,
-    ProcessPeers, SystemClock, clear, sweep,
+    CommandScanner, FileSource, FolderFleet, FolderRegions, FolderRegistry, FolderStore,
+    HostFolders, LocalSecrets, ProcessPeers, SystemClock, clear, sweep,
 };
 use nix::unistd::{User, getuid};
 
@@ -137,7 +138,12 @@ impl Host {
                 file: FileSource,
                 progress: Arc::clone(&progress),
                 #[cfg(feature = "aws")]
-                account,
+                account: Arc::clone(&account),
+            }),
+            scanner: Arc::new(Scanners {
+                local: CommandScanner::new(environment::read),
+                #[cfg(feature = "aws")]
+                account: (self.target == Target::Aws).then_some(account),
             }),
             store,
             regions,

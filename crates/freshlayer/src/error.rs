@@ -73,6 +73,16 @@ pub enum Error {
         /// The layer.
         layer: LayerName,
     },
+    /// A scanner gave no clear answer about a zip.
+    #[error("ask {scanner} about release {release}; nothing is published")]
+    Scan {
+        /// The scanner.
+        scanner: String,
+        /// The release.
+        release: u64,
+        /// What happened.
+        source: PortError,
+    },
     /// The layer registry failed.
     #[error("{action} layer `{layer}`")]
     Registry {

@@ -10,12 +10,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 
-use crate::definition::Destinations;
+use crate::definition::{Destinations, ScanHook};
 use crate::names::{LayerName, LayerVersionArn, RegionName};
 use crate::ports::{
     CodeStorage, Consumer, Created, Etag, Event, Events, Fetch, Fleet, FleetError, Glimpse, Key,
-    LayerVersion, ListedVersion, Located, Payload, PortError, Ports, Promotion, Publication,
-    Region, Regions, Registry, Replaced, Request, Source, SourceError, Step, Store, Stored, User,
+    LayerVersion, ListedVersion, Located, Opinion, Payload, PortError, Ports, Promotion,
+    Publication, Region, Regions, Registry, Replaced, Request, Scanned, Scanner, Source,
+    SourceError, Step, Store, Stored, User,
 };
 
 /// What happens at a call.
@@ -69,6 +70,7 @@ impl Faults {
     pub fn around(self: &Arc<Self>, ports: &Ports) -> Ports {
         Ports {
             source: self.struck(&ports.source),
+            scanner: self.struck(&ports.scanner),
             store: self.struck(&ports.store),
             regions: self.struck(&ports.regions),
             clock: Arc::clone(&ports.clock),
@@ -141,6 +143,13 @@ impl Source for Struck<dyn Source> {
     async fn fetch(&self, request: Request<'_>) -> Result<Fetch, SourceError> {
         let error = |error: PortError| SourceError::Setup(error.to_string());
         struck!(self, "source.fetch", error, self.inner.fetch(request))
+    }
+}
+
+#[async_trait]
+impl Scanner for Struck<dyn Scanner> {
+    async fn scan(&self, hook: &ScanHook, scanned: Scanned<'_>) -> Result<Opinion, PortError> {
+        struck!(self, "scanner.scan", |e| e, self.inner.scan(hook, scanned))
     }
 }
 

@@ -74,6 +74,7 @@ impl Publisher {
         })?;
         let ports = Ports {
             source: Arc::new(Upstreams { aws: aws.source(Arc::new(http.clone())), http }),
+            scanner: Arc::new(aws.scanner()),
             store: Arc::new(aws.store()),
             regions: Arc::new(aws.regions()),
             clock: Arc::new(SystemClock::start()),

@@ -2,10 +2,12 @@
 
 mod fleet;
 mod registry;
+mod scanner;
 mod source;
 mod store;
 
 pub use fleet::{FleetBench, Strictness, fleet};
 pub use registry::{Hosts, registry};
+pub use scanner::{Hooks, scanner};
 pub use source::source;
 pub use store::store;

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use freshlayer::LayerVersionArn;
-use freshlayer::definition::{Destinations, Terms};
+use freshlayer::definition::{Destinations, ScanHook, Terms};
 use freshlayer::faults::Faults;
 use freshlayer::ports::{Fleet, FunctionName, Ports, Publication, Region, Registry};
 use freshlayer_local::{FolderFleet, FolderRegistry, FolderStore, NewFunction};
-use freshlayer_tests::contracts::{self, FleetBench, Hosts};
+use freshlayer_tests::contracts::{self, FleetBench, Hooks, Hosts};
 use freshlayer_tests::databases::Mmdb;
 use freshlayer_tests::sandbox::{Sandbox, block_on, layer_name};
 
@@ -122,6 +122,35 @@ fn fleet_behind_faults_that_never_strike() {
     let sandbox = Sandbox::new();
     let (_, fleet) = home(&wrapped(&sandbox)).fleets.remove(0);
     block_on(contracts::fleet(&LocalBench::new(&sandbox.path("host"), Some(fleet))));
+}
+
+fn shell(script: &str) -> ScanHook {
+    ScanHook::Command(["sh", "-c", script].map(str::to_owned).to_vec())
+}
+
+/// Commands of every kind.
+fn commands() -> Hooks {
+    Hooks {
+        clears: shell("exit 0"),
+        refuses: shell("echo malware; exit 1"),
+        waits: shell("echo queue >&2; exit 75"),
+        unclear: shell("exit 3"),
+        missing: ScanHook::Command(vec!["/nowhere/scanner".to_owned()]),
+    }
+}
+
+#[test]
+fn command_scanner() {
+    let sandbox = Sandbox::new();
+    let scanner = sandbox.engine().ports.scanner;
+    block_on(contracts::scanner(scanner.as_ref(), &commands(), &sandbox.path("layer.zip")));
+}
+
+#[test]
+fn scanner_behind_faults_that_never_strike() {
+    let sandbox = Sandbox::new();
+    let scanner = wrapped(&sandbox).scanner;
+    block_on(contracts::scanner(scanner.as_ref(), &commands(), &sandbox.path("layer.zip")));
 }
 
 #[test]

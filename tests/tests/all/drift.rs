@@ -78,6 +78,19 @@ fn wrong_countries_are_refused_and_the_movement_is_told() {
 }
 
 #[test]
+fn a_country_that_gains_too_much_is_refused_and_named() {
+    let report = after_a_sound_build(changed(15, |place| place.country = Some("FR".to_owned())));
+    refused_for(&report, Code::CountryShares);
+    let text: String = report.problems.iter().map(ToString::to_string).collect();
+    assert!(
+        text.contains(
+            "at most 1 % of the live addresses to be gained or lost by one country, found 1.50 %, which FR gained"
+        ),
+        "{text}"
+    );
+}
+
+#[test]
 fn locations_that_are_gone_are_refused() {
     let report = after_a_sound_build(changed(10, |place| place.location = None));
     refused_for(&report, Code::ValuesLost);
@@ -101,7 +114,7 @@ fn a_change_between_the_bounds_is_released_with_a_warning() {
     assert_eq!(report.exit(), Exit::Done, "{report:#?}");
     let said: Vec<_> =
         report.problems.iter().map(|problem| (problem.code, problem.level)).collect();
-    assert_eq!(said, [(Code::CountryChanged, Level::Warn)]);
+    assert_eq!(said, [(Code::CountryChanged, Level::Warn), (Code::CountryShares, Level::Warn)]);
 }
 
 #[test]

@@ -106,6 +106,7 @@ impl World {
         Engine {
             ports: Ports {
                 source: Arc::new(FileSource),
+                scanner: Arc::new(aws.scanner()),
                 store: Arc::new(aws.store()),
                 regions: Arc::new(aws.regions()),
                 clock: Arc::new(self.clock),

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use freshlayer::definition::read_file;
+use freshlayer::definition::{Expectations, read_file};
 use freshlayer::ports::Clock as _;
 use freshlayer::report::{DatasetState, Exit, Outcome, Report, Why};
+use freshlayer::{Code, Level};
 use freshlayer_local::SystemClock;
 use freshlayer_tests::databases::Mmdb;
 use freshlayer_tests::sandbox::Sandbox;
@@ -116,11 +117,43 @@ fn builds_of_maxminds_free_databases_settle_for_a_day() {
         let file = folder.path().join("geo.toml");
         std::fs::write(&file, format!("[[dataset]]\nname = 'a'\nformat = 'mmdb'\n{source}\n"))
             .expect("writable");
-        assert_eq!(min_age_hours(&file), hours, "{source}");
+        assert_eq!(expect(&file).min_age_hours, hours, "{source}");
     }
 }
 
-fn min_age_hours(file: &Path) -> u32 {
-    let definition = read_file(file, &|_| None).expect("it holds");
-    definition.datasets[0].expect.min_age_hours
+#[test]
+fn maxminds_free_databases_are_late_after_eight_days_and_stopped_after_fifteen() {
+    for (source, ages) in [
+        ("source.maxmind = 'GeoLite2-City'", (Some(8), Some(15))),
+        ("source.maxmind = 'GeoLite2-ASN'", (Some(8), Some(15))),
+        ("source.maxmind = 'GeoIP2-City'", (None, None)),
+        ("source.maxmind = 'GeoLite2-ASN'\nexpect.build_age_days_max = 90", (Some(8), Some(90))),
+        ("source.https = 'https://example.org/a'", (None, None)),
+    ] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("geo.toml");
+        std::fs::write(&file, format!("[[dataset]]\nname = 'a'\nformat = 'mmdb'\n{source}\n"))
+            .expect("writable");
+        let expect = expect(&file);
+        assert_eq!((expect.build_age_days_warn, expect.build_age_days_max), ages, "{source}");
+    }
+}
+
+#[test]
+fn an_old_build_is_told_of_before_it_is_refused() {
+    let sandbox = Sandbox::new();
+    sandbox.layer(
+        "geo",
+        &format!("{GEO}expect.build_age_days_warn = 1\nexpect.build_age_days_max = 100000\n"),
+    );
+    sandbox.upstream.publish("country.mmdb", &Mmdb::default().bytes());
+    let report = sandbox.refresh("geo");
+    assert_eq!(report.exit(), Exit::Done, "{report:#?}");
+    let told = report.problems.iter().find(|problem| problem.code == Code::BuildTooOld);
+    assert_eq!(told.map(|problem| problem.level), Some(Level::Warn), "{report:#?}");
+}
+
+fn expect(file: &Path) -> Expectations {
+    let mut definition = read_file(file, &|_| None).expect("it holds");
+    definition.datasets.remove(0).expect
 }

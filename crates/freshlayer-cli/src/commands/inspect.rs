@@ -55,9 +55,9 @@ fn against(host: &Host, layer: &str, dataset: Option<&str>) -> Result<Against, S
 /// Takes the dataset that is named, or the only one.
 pub(crate) fn dataset_of(
     definition: &Definition,
-    named: Option<&str>,
+    asked: Option<&str>,
 ) -> Result<DatasetName, Stopped> {
-    match (named, &definition.datasets[..]) {
+    match (asked, &definition.datasets[..]) {
         (Some(name), _) => DatasetName::parse(name).map_err(Stopped::usage),
         (None, [only]) => Ok(only.name.clone()),
         (None, several) => {

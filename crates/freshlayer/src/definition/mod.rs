@@ -12,6 +12,7 @@ mod format;
 mod parse;
 mod raw;
 mod rules;
+mod scan;
 mod schema;
 mod secret;
 mod source;
@@ -25,6 +26,7 @@ pub use destinations::{Architecture, Destinations, MemberAccount, Reader, Terms,
 pub use expand::Variables;
 pub use format::{FieldPath, FormatSpec, MmdbProbe, SqliteProbe};
 pub use raw::{OlderBuild, PlainHttp};
+pub use scan::{Scan, ScanHook};
 pub use schema::{definition_schema, field_table};
 pub use secret::SecretRef;
 pub use source::{
@@ -50,6 +52,8 @@ pub struct Definition {
     pub destinations: Destinations,
     /// What its versions are published with.
     pub terms: Terms,
+    /// Who looks at each zip before it is published.
+    pub scan: Option<Scan>,
     /// The bounds of its refresh.
     pub limits: Limits,
     /// Whether a layer is taken over that has versions which freshlayer did not make.
@@ -93,6 +97,9 @@ pub struct Expectations {
     pub drift_percent_max: u32,
     /// What to do with an older build than the live one.
     pub older_build: OlderBuild,
+    /// From which age on a build is told of, in days. It refuses nothing, and is no part of a verdict.
+    #[serde(skip)]
+    pub build_age_days_warn: Option<u32>,
     /// Oldest build that is taken, in days.
     pub build_age_days_max: Option<u32>,
     /// How old a build has to be before it is released, in hours. It decides when, and is no part of a verdict.
@@ -107,6 +114,7 @@ impl Default for Expectations {
             size_bytes_max: None,
             drift_percent_max: 30,
             older_build: OlderBuild::Reject,
+            build_age_days_warn: None,
             build_age_days_max: None,
             min_age_hours: 0,
         }

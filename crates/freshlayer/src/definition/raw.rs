@@ -28,6 +28,8 @@ pub(super) struct RawLayer {
     /// move, too. Without it such a layer is held. `rollback LAYER --to before` is the way back.
     #[serde(default)]
     pub(super) adopt: bool,
+    /// Who looks at each zip before it is published.
+    pub(super) scan: Option<RawScan>,
     /// AWS: the Regions that the layer is published in and functions are rolled in. Default: the publisher's.
     #[serde(default)]
     #[schemars(inner(regex(pattern = "^[a-z0-9-]{1,32}$")), extend("uniqueItems" = true))]
@@ -39,6 +41,32 @@ pub(super) struct RawLayer {
     /// AWS: what each layer version is published with.
     #[serde(default)]
     pub(super) publish: RawPublish,
+}
+
+/// Who looks at each zip before it is published: exactly one of `command`, `lambda` and `guardduty`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct RawScan {
+    /// A command of the machine where `freshlayer` runs, with its arguments; the zip's path comes behind them. Exit code 0
+    /// lets the zip pass, 1 refuses it, 75 asks to wait; any other is an error, and nothing is published.
+    #[serde(default)]
+    pub(super) command: Vec<String>,
+    /// AWS: a Lambda function, by name or ARN. It is given `layer`, `release`, `bucket`, `key` and `sha256`, and answers
+    /// `{"verdict": "proceed" | "abort" | "wait", "reason": "…"}`.
+    #[schemars(length(min = 1, max = 170))]
+    pub(super) lambda: Option<String>,
+    /// AWS: whether GuardDuty's Malware Protection for S3 has to find the zip clean; a person turns it on for the state's
+    /// bucket, with tagging.
+    #[serde(default)]
+    pub(super) guardduty: bool,
+    /// The longest that one question may take, in seconds.
+    #[serde(default = "scan_timeout_secs")]
+    #[schemars(range(min = 1, max = 900))]
+    pub(super) timeout_secs: u32,
+}
+
+fn scan_timeout_secs() -> u32 {
+    300
 }
 
 /// Another account whose functions use the layer.
@@ -228,7 +256,10 @@ pub(super) struct RawExpect {
     pub(super) drift_percent_max: u32,
     /// What to do with an older upstream build than the live one: `reject` or `accept`.
     pub(super) older_build: OlderBuild,
-    /// Oldest upstream build that is taken, in days before now. Default: any.
+    /// From which age on an upstream build is told of, in days before now. Default: 8 for GeoLite2 from MaxMind's own host,
+    /// else none.
+    pub(super) build_age_days_warn: Option<u32>,
+    /// Oldest upstream build that is taken, in days before now. Default: 15 for GeoLite2 from MaxMind's own host, else any.
     pub(super) build_age_days_max: Option<u32>,
     /// How old a build has to be before it is released, in hours by its own build time, else by `Last-Modified`, else
     /// since it was first seen; `refresh --now` does not wait. Default: 24 for GeoLite2-City and GeoLite2-Country from
@@ -265,6 +296,7 @@ impl Default for RawExpect {
             size_bytes_max: None,
             drift_percent_max: 30,
             older_build: OlderBuild::Reject,
+            build_age_days_warn: None,
             build_age_days_max: None,
             min_age_hours: None,
             database_type: None,

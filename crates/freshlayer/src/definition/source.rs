@@ -62,19 +62,29 @@ pub(super) const MAXMIND_HOST: &str = "https://updates.maxmind.com";
 /// Editions that MaxMind has taken back within a day of their release, and how long one waits for that, in hours.
 const SETTLING_EDITIONS: [&str; 2] = ["GeoLite2-City", "GeoLite2-Country"];
 const SETTLING_HOURS: u32 = 24;
+/// Editions that come at least once a week, and the ages in days at which one asks why.
+const WEEKLY_EDITIONS: &str = "GeoLite2-";
+const LATE_DAYS: u32 = 8;
+const STOPPED_DAYS: u32 = 15;
+
+/// How old a build of an upstream may be, where the definition does not say.
+#[derive(Default)]
+pub(super) struct Ages {
+    pub(super) min_hours: u32,
+    pub(super) warn_days: Option<u32>,
+    pub(super) max_days: Option<u32>,
+}
 
 impl Origin {
-    /// Returns how old a build of this upstream has to be, where the definition does not say.
-    pub(super) fn min_age_hours(&self) -> u32 {
-        match self {
-            Self::Maxmind { edition, host }
-                if SETTLING_EDITIONS.contains(&&edition[..])
-                    && host.to_string() == MAXMIND_HOST =>
-            {
-                SETTLING_HOURS
-            }
-            _ => 0,
+    /// Returns how old a build of this upstream may be, where the definition does not say.
+    pub(super) fn ages(&self) -> Ages {
+        let Self::Maxmind { edition, host } = self else { return Ages::default() };
+        if host.to_string() != MAXMIND_HOST || !edition.starts_with(WEEKLY_EDITIONS) {
+            return Ages::default();
         }
+        let settles = SETTLING_EDITIONS.contains(&&edition[..]);
+        let min_hours = if settles { SETTLING_HOURS } else { 0 };
+        Ages { min_hours, warn_days: Some(LATE_DAYS), max_days: Some(STOPPED_DAYS) }
     }
 }
 

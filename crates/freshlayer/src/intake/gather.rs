@@ -14,7 +14,7 @@ use crate::intake::inspect::{Differences, Live, Proven, inspect};
 use crate::names::{DatasetName, Digest};
 use crate::ports::{SourceError, Stage, UpstreamFacts};
 use crate::problem::{Code, Problem};
-use crate::report::{DatasetReport, DatasetState};
+use crate::report::{DatasetReport, DatasetState, Why};
 use crate::state::{Head, Rejection, Release, SeenUpstream};
 
 /// What the upstreams of a layer gave.
@@ -35,6 +35,8 @@ pub(crate) struct Ledger {
     pub(crate) problems: Vec<Problem>,
     /// Upstreams that could not be asked.
     pub(crate) failures: Vec<String>,
+    /// What the new release waits for before it is published.
+    pub(crate) waits: Option<Why>,
     /// What the head learns.
     pub(crate) lessons: Lessons,
 }
@@ -44,7 +46,7 @@ pub(crate) struct Ledger {
 pub(crate) struct Lessons {
     accepted: Vec<(DatasetName, SeenUpstream)>,
     seen: Vec<(DatasetName, SeenUpstream)>,
-    rejected: Vec<(SeenUpstream, Rejection)>,
+    rejected: Vec<(Option<SeenUpstream>, Rejection)>,
     /// Until when the account's downloads are used up.
     pub(crate) quota_until: Option<Timestamp>,
 }
@@ -71,7 +73,9 @@ impl Lessons {
             head.saw(dataset.clone(), seen.clone());
         }
         for (seen, rejection) in &self.rejected {
-            head.saw(rejection.dataset.clone(), seen.clone());
+            if let Some(seen) = seen {
+                head.saw(rejection.dataset.clone(), seen.clone());
+            }
             head.reject(rejection.clone());
         }
         if let Some(until) = self.quota_until {
@@ -85,6 +89,20 @@ impl Ledger {
     pub(crate) fn same_content(&mut self) {
         for dataset in self.datasets.iter_mut().filter(|d| d.state == DatasetState::New) {
             dataset.state = DatasetState::SameContent;
+        }
+    }
+
+    /// Tells that a release with new data is refused as a whole, and remembers it of that data.
+    pub(crate) fn refuse_release(&mut self, problem: &Problem, rejections: Vec<Rejection>) {
+        self.problems.push(problem.clone());
+        for rejection in rejections {
+            let accepted = &mut self.lessons.accepted;
+            let at = accepted.iter().position(|(dataset, _)| *dataset == rejection.dataset);
+            let seen = at.map(|at| accepted.swap_remove(at).1);
+            for report in self.datasets.iter_mut().filter(|one| one.name == rejection.dataset) {
+                report.state = DatasetState::Rejected;
+            }
+            self.lessons.rejected.push((seen, rejection));
         }
     }
 
@@ -279,7 +297,7 @@ impl Baseline<'_> {
             at: self.now(),
             problems,
         };
-        ledger.lessons.rejected.push((seen, rejection));
+        ledger.lessons.rejected.push((Some(seen), rejection));
     }
 }
 

@@ -12,6 +12,7 @@ use crate::release::make::{Base, Completion, complete, make_release, rearranged}
 use crate::release::provenance::{attest, attest_promotion};
 use crate::release::publish::publish;
 use crate::release::recover::zip_of;
+use crate::release::scan::{Heard, heed, scan};
 use crate::report::{Outcome, Report, Why};
 use crate::rollout::{Converge, Outset, busy};
 use crate::state::{LayerZip, Leased, Ordered, Release, Session, Work};
@@ -124,11 +125,16 @@ async fn refresh_layer(
             (*release, zip)
         }
     };
-    // Packaging and storing may have taken longer than the lease.
+    let said = scan(&run, &release, &zip).await;
+    // Packaging, storing and scanning may have taken longer than the lease.
     if let Leased::Theirs(lease) = session.lease(Work::Preparing).await? {
         return Ok(busy(&run.definition.layer, &lease));
     }
-    publish_and_promote(&run, session, &release, &zip, &mut outset).await?;
+    let ledger = &mut outset.ledger;
+    match heed(&run, session, &release, live.as_ref(), said, ledger).await? {
+        Heard::Go => publish_and_promote(&run, session, &release, &zip, &mut outset).await?,
+        Heard::Stay => outset.accepted = Accepted::Yes,
+    }
     Converge { run, session, outset }.converge().await
 }
 

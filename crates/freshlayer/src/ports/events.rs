@@ -20,6 +20,8 @@ pub enum Stage {
     Package,
     /// Opening the zip as a consumer will.
     Prove,
+    /// Asking a scanner about the zip.
+    Scan,
     /// Making a layer version.
     Publish,
     /// Waiting for another publisher.
@@ -36,6 +38,7 @@ impl fmt::Display for Stage {
             Self::Inspect => "inspect",
             Self::Package => "package",
             Self::Prove => "prove",
+            Self::Scan => "scan",
             Self::Publish => "publish",
             Self::Wait => "wait",
             Self::Rollout => "rollout",

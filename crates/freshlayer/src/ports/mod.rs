@@ -6,6 +6,7 @@ mod events;
 mod fleet;
 mod regions;
 mod registry;
+mod scanner;
 mod secrets;
 mod source;
 mod store;
@@ -22,6 +23,7 @@ pub use regions::{Region, Regions};
 pub use registry::{
     LayerVersion, ListedVersion, Located, Promotion, Publication, Registry, Signature,
 };
+pub use scanner::{Opinion, Scanned, Scanner};
 pub use secrets::{Secret, SecretError, Secrets};
 pub use source::{
     Body, ExpectedChecksum, Fetch, Request, Source, SourceError, UpstreamFacts, Validators,
@@ -36,6 +38,8 @@ pub type PortError = Box<dyn std::error::Error + Send + Sync>;
 pub struct Ports {
     /// Downloads.
     pub source: Arc<dyn Source>,
+    /// Who looks at zips before they are published.
+    pub scanner: Arc<dyn Scanner>,
     /// Durable state.
     pub store: Arc<dyn Store>,
     /// Layer versions and functions, Region by Region.

@@ -18,10 +18,14 @@ impl Code {
     /// Returns the levels of its problems, the lighter one first.
     pub fn levels(self) -> &'static [Level] {
         match self {
-            Self::MmdbMetadataCosmetic | Self::SqliteWal | Self::LiveUnread => &[Level::Warn],
+            Self::MmdbMetadataCosmetic | Self::SqliteWal | Self::LiveUnread | Self::Unusual => {
+                &[Level::Warn]
+            }
             Self::Drift
             | Self::CoverageLost
             | Self::CountryChanged
+            | Self::CountryShares
+            | Self::BuildTooOld
             | Self::RowsRemoved
             | Self::ValuesLost
             | Self::ValuesChanged
@@ -94,7 +98,7 @@ impl Code {
                 "Wait for a newer build. Where the upstream went back on purpose, write `expect.older_build = \"accept\"`."
             }
             Self::BuildTooOld => {
-                "Ask the upstream why it has stopped, or raise `expect.build_age_days_max`."
+                "Ask the upstream why it has stopped, or raise `expect.build_age_days_warn` and `expect.build_age_days_max`."
             }
             Self::FutureBuild => {
                 "Look at this machine's clock. Where it is right, tell the upstream."
@@ -102,10 +106,18 @@ impl Code {
             Self::LayerTooLarge => {
                 "Leave a dataset out, or split the layer in two: Lambda takes no more."
             }
+            Self::Scan => {
+                "Look at what the scanner found. Where it is wrong, correct the scanner, and run \
+                 `freshlayer refresh LAYER --retry-rejected`."
+            }
             Self::RolledBack => {
                 "Wait for another build. To release this one again, run `freshlayer refresh LAYER --retry-rejected`."
             }
             Self::SqliteWal | Self::MmdbMetadataCosmetic => "Do nothing.",
+            Self::Unusual => {
+                "Look at `freshlayer diff` of this release and the one before. Where the upstream changed much on purpose, do \
+                 nothing."
+            }
             Self::LiveUnread => {
                 "Run `freshlayer verify`: it says what is wrong with the live release. The new build was not compared \
                  address by address."

@@ -32,6 +32,9 @@ pub struct GateCheck {
     /// What was measured, in a few words, where the check measures something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measured: Option<String>,
+    /// What was measured as a share of what serves, in parts per million.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ppm: Option<u32>,
     /// What it found; empty where it passed or did not run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
@@ -59,6 +62,18 @@ impl GateReport {
     /// Notes what a check measured.
     pub(crate) fn measured(&mut self, id: Code, measured: String) {
         self.check(id).measured = Some(measured);
+    }
+
+    /// Notes a share that a check measured, in percent, and of what.
+    pub(crate) fn measured_share(&mut self, id: Code, percent: f64, of: &str) {
+        let check = self.check(id);
+        check.measured = Some(format!("{percent:.2} %{of}"));
+        check.ppm = Some(ppm(percent));
+    }
+
+    /// Returns every share that was measured, in parts per million.
+    pub(crate) fn shares(&self) -> impl Iterator<Item = (Code, u32)> {
+        self.0.iter().filter_map(|check| Some((check.id, check.ppm?)))
     }
 
     /// A person accepted what differs: it is told of, and keeps nothing out.
@@ -107,12 +122,22 @@ impl GateReport {
                 id,
                 verdict: Verdict::NotApplicable,
                 measured: None,
+                ppm: None,
                 problems: Vec::new(),
             });
             self.0.len() - 1
         });
         &mut self.0[at]
     }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "no share is negative, and beyond the largest number all are alike"
+)]
+fn ppm(percent: f64) -> u32 {
+    (percent * 10_000.0).round() as u32
 }
 
 #[cfg(test)]

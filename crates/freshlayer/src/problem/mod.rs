@@ -83,12 +83,18 @@ codes! {
     WrongType = "wrong-type",
     /// The size is outside `expect.size_bytes_min` and `expect.size_bytes_max`, or above `limits.unpacked_bytes_max`.
     SizeBand = "size-band",
+    /// The layer's scanner refuses the zip (`scan`).
+    Scan = "scan",
     /// The size or a count differs from the live release by more than `expect.drift_percent_max`, or by more than half of it.
     Drift = "drift",
+    /// A change is far beyond those of the last eight releases.
+    Unusual = "unusual",
     /// Addresses that the live release has a record for have none.
     CoverageLost = "coverage-lost",
     /// Addresses are in another country than in the live release.
     CountryChanged = "country-changed",
+    /// A country gained or lost too large a share of all addresses.
+    CountryShares = "country-shares",
     /// Rows of the live release are gone.
     RowsRemoved = "rows-removed",
     /// Addresses have lost a value of a field, or rows one of a column.
@@ -167,7 +173,8 @@ impl Code {
     /// Tells whether a problem says no more than that data differs from what serves: a person may accept that.
     pub fn is_difference(self) -> bool {
         use Code::{
-            CountryChanged, CoverageLost, Drift, RowsRemoved, ShapeNew, ValuesChanged, ValuesLost,
+            CountryChanged, CountryShares, CoverageLost, Drift, RowsRemoved, ShapeNew,
+            ValuesChanged, ValuesLost,
         };
         matches!(
             self,
@@ -175,6 +182,7 @@ impl Code {
                 | RowsRemoved
                 | CoverageLost
                 | CountryChanged
+                | CountryShares
                 | ValuesLost
                 | ValuesChanged
                 | ShapeNew

@@ -8,3 +8,4 @@ pub(crate) mod package;
 pub(crate) mod provenance;
 pub(crate) mod publish;
 pub(crate) mod recover;
+pub(crate) mod scan;

@@ -103,6 +103,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) failures: &'a [String],
     pub(crate) datasets: &'a [DatasetReport],
     pub(crate) problems: &'a [Problem],
+    /// What the new release waits for before it is published.
+    pub(crate) waits: Option<Why>,
     pub(crate) places: &'a [PlaceReport],
     pub(crate) consumers: &'a [ConsumerReport],
     /// A person's order that keeps the layer where it is.
@@ -112,12 +114,13 @@ pub(crate) struct Facts<'a> {
 type Rule = fn(&Facts<'_>) -> Option<Outcome>;
 
 /// The rules, in their rank.
-const RANKED: [Rule; 9] = [
+const RANKED: [Rule; 10] = [
     upstream_failed,
     place_failed,
     frozen,
     still_rolled_back,
     bad_data,
+    waits,
     unmoved,
     ordered,
     changed,
@@ -187,6 +190,10 @@ fn bad_data(facts: &Facts<'_>) -> Option<Outcome> {
     let bad = refused || facts.failing().count() > 0;
     let why = Why::BadData { released: facts.released(), serving: facts.serving };
     bad.then(|| Outcome::rejected(why))
+}
+
+fn waits(facts: &Facts<'_>) -> Option<Outcome> {
+    facts.waits.clone().map(Outcome::held)
 }
 
 fn unmoved(facts: &Facts<'_>) -> Option<Outcome> {

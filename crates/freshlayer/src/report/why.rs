@@ -113,6 +113,13 @@ pub enum Why {
         /// Why, in the person's words.
         reason: Option<String>,
     },
+    /// The layer's scanner has not decided about a release yet.
+    ScanWaits {
+        /// The release.
+        release: u64,
+        /// The scanner's words.
+        words: String,
+    },
     /// Another publisher works on the layer.
     Busy {
         /// The publisher.

@@ -37,22 +37,16 @@ impl fmt::Display for Why {
                 minute(*until)
             ),
             Self::Pinned { release, at, by, reason } => {
-                write!(
-                    f,
-                    "pinned to release {release} since {}{}",
-                    minute(*at),
-                    said(by, reason.as_deref())
-                )?;
-                f.write_str("; unpin to go on")
+                let since = since(*at, by, reason.as_deref());
+                write!(f, "pinned to release {release} {since}; unpin to go on")
             }
             Self::Frozen { at, by, reason } => {
-                write!(
-                    f,
-                    "frozen since {}{}; unfreeze to go on",
-                    minute(*at),
-                    said(by, reason.as_deref())
-                )
+                write!(f, "frozen {}; unfreeze to go on", since(*at, by, reason.as_deref()))
             }
+            Self::ScanWaits { release, words } => write!(
+                f,
+                "release {release} waits for its scanner, which says: {words}; the next refresh asks it again"
+            ),
             Self::Busy { owner, until } => {
                 write!(
                     f,
@@ -183,6 +177,10 @@ fn young(dataset: &DatasetName, until: Timestamp) -> String {
          `freshlayer refresh --now` does not wait",
         minute(until)
     )
+}
+
+fn since(at: Timestamp, by: &str, reason: Option<&str>) -> String {
+    format!("since {}{}", minute(at), said(by, reason))
 }
 
 fn said(by: &str, reason: Option<&str>) -> String {

@@ -460,6 +460,7 @@ impl Converge<'_, '_, '_> {
             failures: &ledger.failures,
             datasets: &ledger.datasets,
             problems: &ledger.problems,
+            waits: ledger.waits,
             places: &places,
             consumers: &consumers,
             order: order(head),

@@ -335,6 +335,12 @@ impl Head {
         self.unpublished = Some(Unpublished { release: release.seq, digests: digests.collect() });
     }
 
+    /// Notes that a release is recorded, and that it is never published: its number is given out.
+    pub(crate) fn withdraw(&mut self, release: u64) {
+        self.newest = self.newest.max(release);
+        self.unpublished = None;
+    }
+
     /// Makes a release the one that consumers shall be on, and opens its rollout.
     pub(crate) fn promote(&mut self, release: &Release, now: Timestamp) {
         let from = self.desired();

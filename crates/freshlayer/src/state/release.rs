@@ -77,6 +77,10 @@ pub struct Snapshot {
 pub struct Profile {
     /// Counts by which drift is judged: `bytes`, `nodes`, `rows of cities`…
     pub counts: BTreeMap<String, u64>,
+    /// How much each of the last releases differed from the one before, by check and count, in parts per million; the
+    /// newest is this one's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<BTreeMap<String, u32>>,
     /// The shape that consumers rely on: fields with types, columns, executables.
     pub shape: BTreeSet<String>,
 }

@@ -39,6 +39,7 @@ impl Parser<'_> {
             size_bytes_max: raw.size_bytes_max,
             drift_percent_max: raw.drift_percent_max,
             older_build: raw.older_build,
+            build_age_days_warn: raw.build_age_days_warn,
             build_age_days_max: raw.build_age_days_max,
             min_age_hours: raw.min_age_hours.unwrap_or_default(),
         }

@@ -5,6 +5,7 @@ mod contract;
 mod destinations;
 mod expect;
 mod https;
+mod scan;
 mod source;
 
 use std::collections::BTreeSet;
@@ -88,6 +89,7 @@ impl Parser<'_> {
         self.limits(&raw.limits);
         let destinations = self.destinations(&raw.regions, &raw.account);
         let terms = self.terms(raw.publish, &destinations);
+        let scan = self.scan(raw.scan);
         if raw.dataset.is_empty() {
             self.problem(&["dataset"], "expected at least one");
         }
@@ -106,6 +108,7 @@ impl Parser<'_> {
                 datasets,
                 destinations,
                 terms,
+                scan,
                 limits: raw.limits,
                 adopt: raw.adopt,
             }),
@@ -172,8 +175,11 @@ impl Parser<'_> {
         }
         let source = self.source(at, format, &raw.source);
         let mut expect = self.expect(at, format, &raw.expect, limits);
-        if let (None, Some(source)) = (raw.expect.min_age_hours, &source) {
-            expect.min_age_hours = source.origin.min_age_hours();
+        if let Some(source) = &source {
+            let ages = source.origin.ages();
+            expect.min_age_hours = raw.expect.min_age_hours.unwrap_or(ages.min_hours);
+            expect.build_age_days_warn = expect.build_age_days_warn.or(ages.warn_days);
+            expect.build_age_days_max = expect.build_age_days_max.or(ages.max_days);
         }
         let contract = self.contract(at, format, raw.contract);
         let spec = self.format_spec(at, format, mode, raw.expect);

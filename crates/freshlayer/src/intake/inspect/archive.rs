@@ -43,5 +43,8 @@ pub(super) fn inspect(
     let schema: Schema =
         executables.map(|file| Element::Executable(file.path.to_string())).collect();
     let counts = [("entries".to_owned(), files.len() as u64)].into();
-    Findings { profile: Profile { counts, shape: schema.lines() }, ..Findings::default() }
+    Findings {
+        profile: Profile { counts, shape: schema.lines(), ..Profile::default() },
+        ..Findings::default()
+    }
 }

@@ -12,6 +12,7 @@ const OF_ALL: &[Code] = &[
     Code::OlderBuild,
     Code::BuildTooOld,
     Code::Drift,
+    Code::Unusual,
 ];
 const OF_MMDB: &[Code] = &[
     Code::WrongType,
@@ -31,6 +32,7 @@ const OF_MMDB: &[Code] = &[
     Code::LiveUnread,
     Code::CoverageLost,
     Code::CountryChanged,
+    Code::CountryShares,
     Code::ValuesLost,
     Code::ValuesChanged,
     Code::ShapeNew,

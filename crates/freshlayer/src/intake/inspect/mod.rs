@@ -5,6 +5,7 @@ mod archive;
 mod checks;
 mod contract;
 mod drift;
+mod envelope;
 mod file;
 mod mmdb;
 mod proven;
@@ -89,6 +90,7 @@ pub(crate) fn inspect(
     if let Some(live) = live {
         let most = candidate.dataset.expect.drift_percent_max;
         gates.judge(Code::Drift, drift::drift(&live.profile, &findings.profile, most));
+        envelope::judge(&live.profile, &mut findings.profile, &mut gates);
     }
     if differences == Differences::Accepted {
         gates.accept_differences();
@@ -178,11 +180,21 @@ fn age(
         let problem = || Problem::fail(Code::OlderBuild, expected, found.clone());
         gates.judge(Code::OlderBuild, (built < live).then(problem));
     }
-    if let Some(days) = expect.build_age_days_max {
+    let older = |days: u32| {
         let oldest = now.saturating_sub(SignedDuration::from_hours(24 * i64::from(days)));
-        let too_old = oldest.is_ok_and(|oldest| built < oldest);
-        let expected = format!("a build of the last {days} days");
-        let problem = || Problem::fail(Code::BuildTooOld, expected, found);
-        gates.judge(Code::BuildTooOld, too_old.then(problem));
+        oldest.is_ok_and(|oldest| built < oldest)
+    };
+    let bounds =
+        [(Level::Fail, expect.build_age_days_max), (Level::Warn, expect.build_age_days_warn)];
+    let bounds = bounds.into_iter().filter_map(|(level, days)| Some((level, days?)));
+    let bounds: Vec<(Level, u32)> = bounds.collect();
+    if bounds.is_empty() {
+        return;
     }
+    let crossed = bounds.into_iter().find(|(_, days)| older(*days));
+    let problem = crossed.map(|(level, days)| {
+        let expected = format!("a build of the last {days} days");
+        Problem { level, ..Problem::fail(Code::BuildTooOld, expected, found) }
+    });
+    gates.judge(Code::BuildTooOld, problem);
 }

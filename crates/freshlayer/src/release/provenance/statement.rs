@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::names::LayerVersionArn;
 use crate::ports::Key;
 use crate::problem::{GateCheck, Verdict};
 use crate::state::{Release, Versions};
@@ -37,7 +38,7 @@ pub(super) fn release(release: &Release) -> Value {
 pub(super) fn promotion(release: &Release, versions: &Versions, decided: Timestamp) -> Value {
     let evidence = |key: Key| json!({ "name": "state", "uri": key.as_str() });
     let checks = Key::evidence(&release.layer, release.seq, super::Evidence::Checks.file_name());
-    let arns: Vec<&str> = versions.values().map(|arn| arn.as_str()).collect();
+    let arns: Vec<&str> = versions.values().map(LayerVersionArn::as_str).collect();
     let predicate = json!({
         "creationTime": decided,
         "decisionDetails": {

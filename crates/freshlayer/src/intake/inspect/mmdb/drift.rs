@@ -3,6 +3,8 @@
 //! The bounds are those that no real weekly release comes near, and that each known damage passes: a field that is empty,
 //! wrong countries, malformed postal codes, networks that are gone.
 
+use std::collections::BTreeMap;
+
 use freshlayer_reader::maxminddb::Metadata;
 
 use crate::formats::mmdb::{Comparison, Extent, Fault, FieldChange, Tree, compare, shapes};
@@ -17,6 +19,8 @@ struct Bounds {
 
 const COVERAGE: Bounds = Bounds { warn: 0.1, fail: 1.0 };
 const COUNTRY: Bounds = Bounds { warn: 0.5, fail: 2.0 };
+/// What a country may gain or lose of all addresses.
+const SHARES: Bounds = Bounds { warn: 0.5, fail: 1.0 };
 const LOST: Bounds = Bounds { warn: 5.0, fail: 10.0 };
 /// What a consumer cannot do without: the country, and the place.
 const LOST_KEY: Bounds = Bounds { warn: 0.1, fail: 0.5 };
@@ -59,10 +63,11 @@ pub(super) fn judge(
 ) -> Result<(), Fault> {
     let found = compare(live, new, Extent::Sample, values_max)?;
     let percent = |weight: u64| share(weight, found.before);
-    gates.measured(Code::CoverageLost, shown(percent(found.removed)));
+    gates.measured_share(Code::CoverageLost, percent(found.removed), "");
     let gone = COVERAGE.judge(Code::CoverageLost, percent(found.removed), "without a record", "");
     gates.judge(Code::CoverageLost, gone);
     gates.judge(Code::CountryChanged, countries(&found));
+    judge_shares(&found, gates);
     measured(&found, gates);
     let (mut lost, mut changed, mut unlike) = (Vec::new(), Vec::new(), Vec::new());
     for (path, field) in &found.fields {
@@ -85,18 +90,58 @@ pub(super) fn judge(
 fn measured(found: &Comparison, gates: &mut GateReport) {
     let country = COUNTRY_FIELDS.iter().filter_map(|path| found.fields.get(*path)?.changed.into());
     let country = share(country.max().unwrap_or(0), found.before);
-    gates.measured(Code::CountryChanged, shown(country));
-    gates.measured(Code::ValuesLost, largest(found, |field| field.lost));
-    gates.measured(Code::ValuesChanged, largest(found, |field| field.changed));
+    gates.measured_share(Code::CountryChanged, country, "");
+    largest(Code::ValuesLost, found, |field| field.lost, gates);
+    largest(Code::ValuesChanged, found, |field| field.changed, gates);
 }
 
-fn largest(found: &Comparison, weight: fn(&FieldChange) -> u64) -> String {
+fn largest(
+    code: Code,
+    found: &Comparison,
+    weight: fn(&FieldChange) -> u64,
+    gates: &mut GateReport,
+) {
     match found.fields.iter().max_by_key(|(_, field)| weight(field)) {
         Some((path, field)) => {
-            format!("at most {}, of {path}", shown(share(weight(field), found.before)))
+            let percent = share(weight(field), found.before);
+            gates.measured_share(code, percent, &format!(" at most, of {path}"));
         }
-        None => "no field differs".to_owned(),
+        None => gates.measured_share(code, 0.0, ", no field differs"),
     }
+}
+
+/// Judges how much single countries gained or lost: movements that cancel each other out do not count.
+fn judge_shares(found: &Comparison, gates: &mut GateReport) {
+    let fields = COUNTRY_FIELDS.iter().filter_map(|path| Some((path, found.fields.get(*path)?)));
+    let mut worst = 0.0;
+    let mut problems = Vec::new();
+    for (path, field) in fields {
+        let Some((country, gained, lost)) = farthest(field) else { continue };
+        let percent = share(gained.abs_diff(lost), found.before);
+        let word = if gained > lost { "gained" } else { "lost" };
+        worst = f64::max(worst, percent);
+        let words = format!(", which {country} {word}");
+        let of = "to be gained or lost by one country";
+        let problem = SHARES.judge(Code::CountryShares, percent, of, &words);
+        problems.extend(problem.map(|problem| problem.at(format!("field {path}"))));
+    }
+    gates.measured_share(Code::CountryShares, worst, "");
+    gates.judge(Code::CountryShares, problems);
+}
+
+/// Returns the country whose share of the addresses changed most, with what it gained and what it lost.
+fn farthest(field: &FieldChange) -> Option<(&str, u64, u64)> {
+    let mut flows: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+    for ((from, to), moved) in &field.movements {
+        if let Some(from) = from {
+            flows.entry(from).or_default().1 += moved.weight;
+        }
+        if let Some(to) = to {
+            flows.entry(to).or_default().0 += moved.weight;
+        }
+    }
+    let all = flows.into_iter().map(|(country, (gained, lost))| (country, gained, lost));
+    all.max_by_key(|(_, gained, lost)| gained.abs_diff(*lost))
 }
 
 /// Judges how many addresses are in another country than before.

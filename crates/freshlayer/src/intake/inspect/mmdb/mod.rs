@@ -219,5 +219,5 @@ fn profile(metadata: &Metadata, shape: Shape) -> Profile {
     ];
     let fields = shape.fields.into_keys().map(|(path, kind)| Element::Field { path, kind });
     let schema: Schema = whole.into_iter().chain(fields).collect();
-    Profile { counts: counts.into(), shape: schema.lines() }
+    Profile { counts: counts.into(), shape: schema.lines(), ..Profile::default() }
 }

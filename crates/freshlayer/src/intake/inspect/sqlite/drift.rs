@@ -36,7 +36,7 @@ pub(super) fn judge(
     let live = sqlite::open(live, size_bytes).map_err(words)?;
     let longest = Duration::from_secs(limits.sqlite_secs_max);
     let found = sqlite::within(&live, longest, |live| compare(live, connection)).map_err(words)?;
-    gates.measured(Code::RowsRemoved, shown(removed(&found)));
+    gates.measured_share(Code::RowsRemoved, removed(&found), "");
     gates.judge(Code::RowsRemoved, rows_removed(&found));
     gates.judge(Code::ValuesLost, found.iter().flat_map(values_lost));
     Ok(())
