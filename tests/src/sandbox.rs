@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use freshlayer::definition::{Definition, Origin, SecretRef, read_file};
-use freshlayer::ports::{Event, Events, Fetch, Ports, Request, Source, SourceError};
+use freshlayer::ports::{Event, Events, Fetch, Ports, Request, Source, SourceError, Unsigned};
 use freshlayer::report::Report;
 use freshlayer::state::Owner;
 use freshlayer::{Attention, Engine, LayerName, Retry};
@@ -168,6 +168,7 @@ pub fn engine(host: &Path) -> Engine {
     let ports = Ports {
         source: Arc::new(Sources { http }),
         scanner: Arc::new(CommandScanner::new(variable)),
+        notary: Arc::new(Unsigned),
         store: Arc::new(FolderStore::new(host.join("state"))),
         regions: Arc::new(FolderRegions::new(registry(host), fleet(host))),
         clock: Arc::new(SystemClock::start()),

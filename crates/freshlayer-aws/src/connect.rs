@@ -15,8 +15,8 @@ use freshlayer::ports::Source;
 use crate::registry::Zips;
 use crate::sign::Signer;
 use crate::{
-    AwsRegions, AwsScanner, AwsSecrets, AwsSource, CALLS_PER_SEC_DEFAULT, Fault, LambdaFleet,
-    LambdaRegistry, Pace, S3Store,
+    AwsRegions, AwsScanner, AwsSecrets, AwsSource, CALLS_PER_SEC_DEFAULT, Fault, KmsNotary,
+    LambdaFleet, LambdaRegistry, Pace, S3Store,
 };
 
 /// Tries per call. The SDK waits longer from try to try, and as long as a throttle asks for.
@@ -149,6 +149,11 @@ impl Aws {
     /// Returns the objects and layers that this account may read. The zip of a layer is fetched by another source.
     pub fn source(&self, download: Arc<dyn Source>) -> AwsSource {
         AwsSource::new(self.clone(), download)
+    }
+
+    /// Returns the notary that signs with a key of this account.
+    pub fn notary(&self, key: String) -> KmsNotary {
+        KmsNotary::new(aws_sdk_kms::Client::new(&self.bounded()), key)
     }
 
     /// Returns the scanners of this account.

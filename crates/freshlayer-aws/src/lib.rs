@@ -4,6 +4,7 @@
 //! Settings ── connect ── Aws ─┬─ store()     S3        conditional writes
 //!                             ├─ regions() ── of each Region ─┬─ registry  Lambda   layer versions, from S3
 //!                             │                               └─ fleets    Lambda   one per account, by its role
+//!                             ├─ notary()    KMS
 //!                             ├─ scanner()   Lambda, GuardDuty
 //!                             ├─ secrets()   Secrets Manager, Systems Manager
 //!                             ├─ wake()      Scheduler    a call at a later time
@@ -17,6 +18,7 @@ mod announce;
 mod connect;
 mod fault;
 mod fleet;
+mod notary;
 mod pace;
 mod policy;
 mod regions;
@@ -31,6 +33,7 @@ mod wake;
 pub use connect::{Aws, Settings, http_client};
 pub use fault::Fault;
 pub use fleet::LambdaFleet;
+pub use notary::KmsNotary;
 pub use pace::{CALLS_PER_SEC_DEFAULT, Pace};
 pub use regions::AwsRegions;
 pub use registry::LambdaRegistry;

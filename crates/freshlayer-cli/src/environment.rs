@@ -33,6 +33,11 @@ pub(crate) const BUCKET: Variable = Variable {
     default: "none",
     meaning: "bucket of state and zips, for `--target aws`; `--bucket`",
 };
+pub(crate) const SIGNING_KEY: Variable = Variable {
+    name: "FRESHLAYER_SIGNING_KEY",
+    default: "none",
+    meaning: "key of KMS (ECC_NIST_P256, by id, alias or ARN) that signs what lies beside each release, for `--target aws`",
+};
 pub(crate) const REGION: Variable = Variable {
     name: "AWS_REGION",
     default: "the profile's",
@@ -65,12 +70,13 @@ pub(crate) const ROOT: Variable = Variable {
 };
 
 /// All of them, in the order of the README.
-pub(crate) const ALL: [Variable; 11] = [
+pub(crate) const ALL: [Variable; 12] = [
     LAYERS,
     HOST,
     WORK,
     TARGET,
     BUCKET,
+    SIGNING_KEY,
     REGION,
     PROFILE,
     MAXMIND_ACCOUNT_ID,

@@ -17,7 +17,7 @@ use crate::scanners::Scanners;
 use crate::sources::Sources;
 use crate::vault::Vault;
 use freshlayer::definition::{Definition, SecretRef};
-use freshlayer::ports::{FunctionName, Ports, Regions, Store};
+use freshlayer::ports::{FunctionName, Notary, Ports, Regions, Store, Unsigned};
 use freshlayer::state::Owner;
 use freshlayer::{Attention, Digest, Engine};
 use freshlayer_http::{HttpSource, MaxmindAccount, Settings};
@@ -145,6 +145,7 @@ impl Host {
                 #[cfg(feature = "aws")]
                 account: (self.target == Target::Aws).then_some(account),
             }),
+            notary: self.notary().await?,
             store,
             regions,
             clock: Arc::new(SystemClock::start()),
@@ -160,6 +161,20 @@ impl Host {
             patience: PATIENCE,
             retry_pauses: RETRY_PAUSES_SECS.map(Duration::from_secs).to_vec(),
         })
+    }
+
+    #[cfg(feature = "aws")]
+    async fn notary(&self) -> Result<Arc<dyn Notary>, Stopped> {
+        match (self.target, environment::read(environment::SIGNING_KEY.name)) {
+            (Target::Aws, Some(key)) => Ok(Arc::new(self.aws().await?.notary(key))),
+            _ => Ok(Arc::new(Unsigned)),
+        }
+    }
+
+    #[cfg(not(feature = "aws"))]
+    #[expect(clippy::unused_async, clippy::unused_self, reason = "as in a build with AWS")]
+    async fn notary(&self) -> Result<Arc<dyn Notary>, Stopped> {
+        Ok(Arc::new(Unsigned))
     }
 
     async fn state_and_regions(&self) -> Result<StateAndRegions, Stopped> {

@@ -83,6 +83,16 @@ pub enum Error {
         /// What happened.
         source: PortError,
     },
+    /// What lies beside a release could not be signed.
+    #[error("sign {document} of release {release}")]
+    Sign {
+        /// The document.
+        document: &'static str,
+        /// The release.
+        release: u64,
+        /// What the notary said.
+        source: PortError,
+    },
     /// The layer registry failed.
     #[error("{action} layer `{layer}`")]
     Registry {

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use serde_json::Value;
 
 use crate::definition::{Destinations, ScanHook};
 use crate::names::{LayerName, LayerVersionArn, RegionName};
 use crate::ports::{
     CodeStorage, Consumer, Created, Etag, Event, Events, Fetch, Fleet, FleetError, Glimpse, Key,
-    LayerVersion, ListedVersion, Located, Opinion, Payload, PortError, Ports, Promotion,
+    LayerVersion, ListedVersion, Located, Notary, Opinion, Payload, PortError, Ports, Promotion,
     Publication, Region, Regions, Registry, Replaced, Request, Scanned, Scanner, Source,
     SourceError, Step, Store, Stored, User,
 };
@@ -71,6 +72,7 @@ impl Faults {
         Ports {
             source: self.struck(&ports.source),
             scanner: self.struck(&ports.scanner),
+            notary: self.struck(&ports.notary),
             store: self.struck(&ports.store),
             regions: self.struck(&ports.regions),
             clock: Arc::clone(&ports.clock),
@@ -150,6 +152,13 @@ impl Source for Struck<dyn Source> {
 impl Scanner for Struck<dyn Scanner> {
     async fn scan(&self, hook: &ScanHook, scanned: Scanned<'_>) -> Result<Opinion, PortError> {
         struck!(self, "scanner.scan", |e| e, self.inner.scan(hook, scanned))
+    }
+}
+
+#[async_trait]
+impl Notary for Struck<dyn Notary> {
+    async fn envelope(&self, kind: &str, payload: &[u8]) -> Result<Option<Value>, PortError> {
+        struck!(self, "notary.envelope", |e| e, self.inner.envelope(kind, payload))
     }
 }
 

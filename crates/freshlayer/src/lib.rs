@@ -62,4 +62,4 @@ pub use operations::{
 pub use opt_path::OptPath;
 pub use problem::{Code, GateCheck, GateReport, Level, Problem, Verdict, check_table};
 pub use release::package::prove;
-pub use release::provenance::Evidence;
+pub use release::provenance::{Evidence, Wrapping};

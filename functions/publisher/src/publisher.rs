@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use freshlayer::definition::{Definition, read_folder};
-use freshlayer::ports::{Peers, Ports};
+use freshlayer::ports::{Notary, Peers, Ports, Unsigned};
 use freshlayer::report::{Exit, Outcome, Report, Why};
 use freshlayer::state::Owner;
 use freshlayer::{
@@ -75,6 +75,7 @@ impl Publisher {
         let ports = Ports {
             source: Arc::new(Upstreams { aws: aws.source(Arc::new(http.clone())), http }),
             scanner: Arc::new(aws.scanner()),
+            notary: notary(&aws, settings.signing_key),
             store: Arc::new(aws.store()),
             regions: Arc::new(aws.regions()),
             clock: Arc::new(SystemClock::start()),
@@ -290,6 +291,13 @@ impl Run<'_> {
         let told = self.publisher.onward.tell(&report, &self.function_arn);
         summary.warnings.extend(told.await);
         summary.reports.push(report);
+    }
+}
+
+fn notary(aws: &Aws, key: Option<String>) -> Arc<dyn Notary> {
+    match key {
+        Some(key) => Arc::new(aws.notary(key)),
+        None => Arc::new(Unsigned),
     }
 }
 

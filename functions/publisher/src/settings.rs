@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use freshlayer_aws::{CALLS_PER_SEC_DEFAULT, Pace};
 
 /// What the template sets. The table in `infra/README.md` is held equal to this list.
-pub(crate) const VARIABLES: [(&str, &str); 7] = [
+pub(crate) const VARIABLES: [(&str, &str); 8] = [
     ("FRESHLAYER_BUCKET", "bucket of state and zips; required"),
     ("FRESHLAYER_LAYERS", "folder of layer definitions; default: `layers` beside the bootstrap"),
     ("MAXMIND_ACCOUNT_ID", "account for `maxmind` sources"),
@@ -20,6 +20,7 @@ pub(crate) const VARIABLES: [(&str, &str); 7] = [
         "role that the Scheduler assumes to call the publisher again, where a rollout needs more than one run",
     ),
     ("FRESHLAYER_DEAD_LETTERS", "ARN of the queue for calls that the Scheduler could not deliver"),
+    ("FRESHLAYER_SIGNING_KEY", "key of KMS that signs what lies beside each release"),
 ];
 
 /// How this publisher is set up.
@@ -28,6 +29,7 @@ pub(crate) struct Settings {
     pub(crate) layers: PathBuf,
     pub(crate) maxmind: Option<MaxmindAccount>,
     pub(crate) waking: Option<Waking>,
+    pub(crate) signing_key: Option<String>,
     pub(crate) pace: Pace,
 }
 
@@ -44,7 +46,7 @@ pub(crate) struct MaxmindAccount {
 
 impl Settings {
     pub(crate) fn from_environment() -> Result<Self, String> {
-        let [bucket, layers, account_id, key_secret, calls, wake_role, dead_letters] =
+        let [bucket, layers, account_id, key_secret, calls, wake_role, dead_letters, signing_key] =
             VARIABLES.map(|(name, _)| read(name));
         let beside = || PathBuf::from(read("LAMBDA_TASK_ROOT").unwrap_or_default()).join("layers");
         let maxmind = account_id.zip(key_secret);
@@ -55,6 +57,7 @@ impl Settings {
             waking: wake_role
                 .zip(dead_letters)
                 .map(|(role_arn, dead_letters_arn)| Waking { role_arn, dead_letters_arn }),
+            signing_key,
             pace: pace(calls.as_deref())?,
         })
     }

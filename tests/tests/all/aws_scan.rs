@@ -18,7 +18,7 @@ fn answering(answer: &str) -> Vec<u8> {
 base="http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime/invocation"
 while true; do
   headers=$(mktemp)
-  curl --silent --dump-header "$headers" "$base/next" > /dev/null
+  curl --silent --dump-header "$headers" "$base/next" > /dev/null || exit
   id=$(grep --fixed-strings --ignore-case lambda-runtime-aws-request-id "$headers" | tr -d '[:space:]' | cut -d: -f2)
   curl --silent "$base/$id/response" --data 'ANSWER' > /dev/null
 done

@@ -6,6 +6,7 @@ mod aws_deployed;
 mod aws_faults;
 mod aws_regions;
 mod aws_scan;
+mod aws_signed;
 mod aws_sources;
 mod can_roll;
 mod cli;

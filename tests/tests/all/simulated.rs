@@ -107,6 +107,7 @@ impl World {
             ports: Ports {
                 source: Arc::new(FileSource),
                 scanner: Arc::new(aws.scanner()),
+                notary: Arc::new(freshlayer::ports::Unsigned),
                 store: Arc::new(aws.store()),
                 regions: Arc::new(aws.regions()),
                 clock: Arc::new(self.clock),

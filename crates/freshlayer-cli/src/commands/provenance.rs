@@ -1,6 +1,6 @@
 use clap::ValueEnum;
 use freshlayer::report::Exit;
-use freshlayer::{Evidence, provenance};
+use freshlayer::{Evidence, Wrapping, provenance};
 
 use crate::output::{Answer, Done, Stopped};
 use crate::references::ReleaseReference;
@@ -19,6 +19,9 @@ pub(crate) struct Args {
     /// What to print; default: all.
     #[arg(long)]
     kind: Option<Kind>,
+    /// Print the DSSE envelopes that a key of KMS signed, where the publisher has one.
+    #[arg(long)]
+    signed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -52,8 +55,9 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     };
     let kinds = args.kind.map(|kind| vec![kind.evidence()]);
     let kinds = kinds.unwrap_or_else(|| Evidence::ALL.to_vec());
+    let wrapping = if args.signed { Wrapping::Signed } else { Wrapping::Plain };
     let engine = host.engine().await?;
-    let proof = provenance(&engine, &definition, release, &kinds).await?;
+    let proof = provenance(&engine, &definition, release, &kinds, wrapping).await?;
     let lines = proof.documents.iter().map(|document| format!("{document}\n")).collect();
     Ok(Done::new(Exit::Done, lines, Answer::Provenance(proof)))
 }

@@ -6,7 +6,7 @@ use crate::definition::Definition;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::names::LayerName;
-use crate::release::provenance::{Evidence, read};
+use crate::release::provenance::{Evidence, Wrapping, read};
 
 /// What is stored beside a release, for machines that know nothing of freshlayer.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -29,6 +29,7 @@ pub async fn provenance(
     definition: &Definition,
     seq: Option<u64>,
     kinds: &[Evidence],
+    wrapping: Wrapping,
 ) -> Result<Proof, Error> {
     let layer = &definition.layer;
     let session = engine.session(layer).await?;
@@ -36,12 +37,12 @@ pub async fn provenance(
     let seq = seq.or(session.head().desired()).ok_or_else(none)?;
     let mut documents = Vec::new();
     for kind in kinds {
-        documents.extend(read(engine.ports.store.as_ref(), layer, seq, *kind).await?);
+        documents.extend(read(engine.ports.store.as_ref(), layer, seq, *kind, wrapping).await?);
     }
     if documents.is_empty() {
         return Err(Error::NotPossible(format!(
             "nothing of this kind is stored beside release {seq} of layer `{layer}`: there is no such release, it was \
-             never promoted, or an earlier version of freshlayer made it"
+             never promoted, an earlier version of freshlayer made it, or no key was set up to sign it"
         )));
     }
     Ok(Proof { layer: layer.clone(), seq, documents })

@@ -10,7 +10,7 @@ use crate::release::foreign::foreign;
 use crate::release::live::live_files;
 use crate::release::make::{Base, Completion, complete, make_release, rearranged};
 use crate::release::provenance::{attest, attest_promotion};
-use crate::release::publish::publish;
+use crate::release::publish::{Published, publish};
 use crate::release::recover::zip_of;
 use crate::release::scan::{Heard, heed, scan};
 use crate::report::{Outcome, Report, Why};
@@ -171,6 +171,17 @@ async fn base(
     Ok((session.current_release().await?, stored))
 }
 
+/// What lies beside a release is there before any Region has it.
+async fn attested_and_published(
+    run: &Run<'_>,
+    head: &crate::state::Head,
+    release: &Release,
+    zip: &LayerZip,
+) -> Result<Published, Error> {
+    attest(&run.engine.ports, release).await?;
+    publish(run, head, release, zip).await
+}
+
 /// Publishes a release, and makes it the one that consumers shall be on. Where no Region takes it the head remembers
 /// that it is stored, so that the next run publishes it without a download.
 async fn publish_and_promote(
@@ -181,9 +192,8 @@ async fn publish_and_promote(
     outset: &mut Outset,
 ) -> Result<(), Error> {
     let (lessons, now) = (&outset.ledger.lessons, run.engine.ports.clock.now());
-    let store = run.engine.ports.store.as_ref();
-    attest(store, release).await?;
-    let published = match publish(run, session.head(), release, zip).await {
+    let ports = &run.engine.ports;
+    let published = match attested_and_published(run, session.head(), release, zip).await {
         Ok(published) => published,
         Err(error) => {
             let remember = |head: &mut crate::state::Head| {
@@ -197,7 +207,7 @@ async fn publish_and_promote(
     let (adopt, by) = (run.definition.adopt, run.engine.owner.name.clone());
     let order = Ordered { at: now, by, reason: None };
     if !session.head().is_told_to_stay() {
-        attest_promotion(store, release, &published.versions, now).await?;
+        attest_promotion(ports, release, &published.versions, now).await?;
     }
     session
         .change(|head| {

@@ -4,6 +4,7 @@
 mod clock;
 mod events;
 mod fleet;
+mod notary;
 mod regions;
 mod registry;
 mod scanner;
@@ -19,6 +20,7 @@ pub use fleet::{
     Alias, CodeStorage, Configuration, Consumer, Fleet, FleetError, FunctionName, Glimpse, Look,
     PublishedVersion, Routing, Step, Unqualified, Update, User,
 };
+pub use notary::{Notary, Unsigned};
 pub use regions::{Region, Regions};
 pub use registry::{
     LayerVersion, ListedVersion, Located, Promotion, Publication, Registry, Signature,
@@ -40,6 +42,8 @@ pub struct Ports {
     pub source: Arc<dyn Source>,
     /// Who looks at zips before they are published.
     pub scanner: Arc<dyn Scanner>,
+    /// Who signs what lies beside a release.
+    pub notary: Arc<dyn Notary>,
     /// Durable state.
     pub store: Arc<dyn Store>,
     /// Layer versions and functions, Region by Region.

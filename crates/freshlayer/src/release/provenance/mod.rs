@@ -4,11 +4,12 @@
 mod bom;
 mod statement;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::error::Error;
 use crate::names::LayerName;
-use crate::ports::{Key, Payload, Store};
+use crate::ports::{Created, Key, Payload, Ports, Store};
 use crate::state::{Release, Versions, print};
 
 /// What can be known of a release beside its record.
@@ -37,41 +38,74 @@ impl Evidence {
             Self::Bom => "bom.cdx.json",
         }
     }
+
+    fn media_type(self) -> &'static str {
+        match self {
+            Self::Checks | Self::Release | Self::Promotion => "application/vnd.in-toto+json",
+            Self::Bom => "application/vnd.cyclonedx+json",
+        }
+    }
 }
 
 /// Stores what follows from a release's record. A run that crashed meanwhile does it again, with the same result.
-pub(crate) async fn attest(store: &dyn Store, release: &Release) -> Result<(), Error> {
+pub(crate) async fn attest(ports: &Ports, release: &Release) -> Result<(), Error> {
     for (evidence, document) in [
         (Evidence::Checks, statement::checks(release)),
         (Evidence::Release, statement::release(release)),
         (Evidence::Bom, bom::bom(release)),
     ] {
-        write(store, release, evidence, &document).await?;
+        write(ports, release, evidence, &document).await?;
     }
     Ok(())
 }
 
 /// Stores the decision that consumers shall be on a release, just before the head says so.
 pub(crate) async fn attest_promotion(
-    store: &dyn Store,
+    ports: &Ports,
     release: &Release,
     versions: &Versions,
-    decided: jiff::Timestamp,
+    decided: Timestamp,
 ) -> Result<(), Error> {
     let document = statement::promotion(release, versions, decided);
-    write(store, release, Evidence::Promotion, &document).await
+    write(ports, release, Evidence::Promotion, &document).await
 }
 
+/// Stores a document, and an envelope with its signature where a notary signs. What is stored already stays, so the
+/// envelope is made of what is stored.
 async fn write(
-    store: &dyn Store,
+    ports: &Ports,
     release: &Release,
     evidence: Evidence,
     document: &Value,
 ) -> Result<(), Error> {
-    let key = Key::evidence(&release.layer, release.seq, evidence.file_name());
-    let bytes = print(document);
-    let created = store.create(&key, Payload::Bytes(&bytes)).await;
+    let (store, layer, seq) = (ports.store.as_ref(), &release.layer, release.seq);
+    let key = Key::evidence(layer, seq, evidence.file_name());
+    let fault = |source| Error::Store { key: key.to_string(), source };
+    let mut bytes = print(document);
+    let created = store.create(&key, Payload::Bytes(&bytes)).await.map_err(fault)?;
+    if created == Created::Exists {
+        let stored = store.read(&key).await.map_err(fault)?;
+        bytes = stored.map_or(bytes, |stored| stored.bytes);
+    }
+    let signed = ports.notary.envelope(evidence.media_type(), &bytes).await;
+    let unsigned = |source| Error::Sign { document: evidence.file_name(), release: seq, source };
+    let Some(envelope) = signed.map_err(unsigned)? else { return Ok(()) };
+    let key = Key::evidence(layer, seq, &envelope_name(evidence));
+    let created = store.create(&key, Payload::Bytes(&print(&envelope))).await;
     created.map(drop).map_err(|source| Error::Store { key: key.to_string(), source })
+}
+
+fn envelope_name(evidence: Evidence) -> String {
+    format!("{}.dsse", evidence.file_name())
+}
+
+/// Whether a document is read as it is, or in its signed envelope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wrapping {
+    /// As it is.
+    Plain,
+    /// In its envelope.
+    Signed,
 }
 
 /// Reads what is stored beside a release.
@@ -80,8 +114,13 @@ pub(crate) async fn read(
     layer: &LayerName,
     release: u64,
     evidence: Evidence,
+    wrapping: Wrapping,
 ) -> Result<Option<Value>, Error> {
-    let key = Key::evidence(layer, release, evidence.file_name());
+    let name = match wrapping {
+        Wrapping::Plain => evidence.file_name().to_owned(),
+        Wrapping::Signed => envelope_name(evidence),
+    };
+    let key = Key::evidence(layer, release, &name);
     let stored = store.read(&key).await;
     let stored = stored.map_err(|source| Error::Store { key: key.to_string(), source })?;
     let Some(stored) = stored else { return Ok(None) };
