@@ -21,7 +21,7 @@ const ARROWS: [(&str, &[&str]); 7] = [
 /// Crates that only some rooms may name; the tests may, too.
 const OWNED: [(&str, &[&str]); 4] = [
     ("reqwest", &["freshlayer-http"]),
-    ("nix", &["freshlayer-cli"]),
+    ("nix", &["freshlayer-cli", "freshlayer-local"]),
     ("clap", &["freshlayer-cli"]),
     ("lambda_runtime", &["geo-lookup", "publisher"]),
 ];
