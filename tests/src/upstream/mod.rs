@@ -4,8 +4,10 @@
 //! `<root>/maxmind/<edition>/<YYYYMMDD>.mmdb` is served by MaxMind's protocol.
 
 mod answer;
+pub mod chaos;
 mod files;
 mod maxmind;
+mod trouble;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -9,6 +9,7 @@ mod aws_scan;
 mod aws_signed;
 mod aws_sources;
 mod can_roll;
+mod chaos;
 mod cli;
 mod cli_layers;
 mod cli_output;
