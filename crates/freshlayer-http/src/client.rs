@@ -3,7 +3,7 @@ use std::time::Duration;
 use freshlayer::Limits;
 use freshlayer::definition::PlainHttp;
 use freshlayer::ports::SourceError;
-use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, LOCATION};
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, LOCATION, RANGE};
 use reqwest::{Response, StatusCode};
 use url::Url;
 
@@ -179,7 +179,7 @@ fn refused(ask: &Ask<'_>, reason: String) -> SourceError {
     SourceError::Refused { url: ask.shown.to_owned(), reason }
 }
 
-/// The one retry rule: the network, 408 and 5xx pass; a plain 429 passes where it says when; everything
+/// The one retry rule: 200 is an answer, and so are 304 and the part that was asked for; the network, 408 and 5xx pass; a plain 429 passes where it says when; everything
 /// else is the upstream's last word.
 async fn judge(
     ask: &Ask<'_>,
@@ -188,7 +188,7 @@ async fn judge(
     url: Url,
 ) -> Result<Answer, Fault> {
     let status = response.status();
-    if status.is_success() || status == StatusCode::NOT_MODIFIED {
+    if is_answer(ask, status) {
         return Ok(Answer { response, url });
     }
     if status == StatusCode::TOO_MANY_REQUESTS && ask.too_many == TooMany::ForTheDay {
@@ -211,6 +211,15 @@ async fn judge(
         _ => WayOn::Nothing,
     };
     Err(Fault::Final(Failed { error: refused(ask, reason), way_on }))
+}
+
+/// A part that nobody asked for, or a success without the file, would pass for the whole file.
+fn is_answer(ask: &Ask<'_>, status: StatusCode) -> bool {
+    match status {
+        StatusCode::OK | StatusCode::NOT_MODIFIED => true,
+        StatusCode::PARTIAL_CONTENT => ask.headers.contains_key(RANGE),
+        _ => false,
+    }
 }
 
 fn retry_after(response: &Response) -> Option<Duration> {

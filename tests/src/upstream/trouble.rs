@@ -199,7 +199,8 @@ fn partial(build: &Build, from: usize, to: usize, body: &[u8]) -> Vec<u8> {
 fn wrong_range(build: &Build, from: usize, half: usize) -> Vec<u8> {
     let (start, end) = match from {
         0 => (0, half),
-        from => (from - 1, build.bytes.len()),
+        from if half.is_multiple_of(2) => (from - 1, build.bytes.len()),
+        from => (from, from + half),
     };
     partial(build, start, end, &build.bytes[start..end])
 }
