@@ -2,11 +2,13 @@
 //!
 //! Bytes may be refused; they may neither panic nor count as this machine's error, and what is taken has to hold.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::path::Path;
 
 use freshlayer_reader::{Layer, maxminddb, rusqlite};
 use jiff::Timestamp;
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::definition::{Dataset, Definition, read_text};
 use crate::intake::download::Candidate;
@@ -91,11 +93,11 @@ pub fn mmdb(bytes: &[u8], folder: &Path) -> Fate {
     let networks = reader.networks(maxminddb::WithinOptions::default());
     for found in networks.expect("it was taken") {
         let found = found.expect("its tree was walked");
-        let record = found.decode::<serde_json::Value>();
+        let record = found.decode::<Anything>();
         assert!(record.is_ok(), "{:?}: {record:?}", found.network());
     }
     let probe: IpAddr = [16, 0, 1, 7].into();
-    let answer = reader.lookup(probe).and_then(|found| found.decode::<serde_json::Value>());
+    let answer = reader.lookup(probe).and_then(|found| found.decode::<Anything>());
     assert!(answer.is_ok(), "{answer:?}");
     Fate::Taken
 }
@@ -216,6 +218,48 @@ fn candidate(dataset: &Dataset, files: Vec<StagedFile>) -> Candidate {
         digest,
         upstream: UpstreamFacts { url: String::new(), etag: None, last_modified: None },
         fetched: Timestamp::UNIX_EPOCH,
+    }
+}
+
+/// Any value, decoded to its end. The record format has types that JSON lacks.
+#[derive(Debug)]
+struct Anything;
+
+impl<'de> Deserialize<'de> for Anything {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+/// Scalars that are simply taken.
+macro_rules! taken {
+    ($($visit:ident: $kind:ty),+ $(,)?) => {
+        $(fn $visit<E>(self, _value: $kind) -> Result<Self, E> {
+            Ok(self)
+        })+
+    };
+}
+
+impl<'de> Visitor<'de> for Anything {
+    type Value = Self;
+
+    taken! {
+        visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_u128: u128, visit_f64: f64, visit_str: &str,
+        visit_bytes: &[u8],
+    }
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
+        while items.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self, A::Error> {
+        while entries.next_entry::<String, Self>()?.is_some() {}
+        Ok(self)
     }
 }
 

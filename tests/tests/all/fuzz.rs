@@ -41,10 +41,10 @@ const TARGETS: [Target; 7] = [
         seeds: definitions,
         run: |bytes, _| fuzzing::definition(bytes),
     },
-    Target { name: "containers", inputs: 4_000, seeds: containers, run: fuzzing::containers },
+    Target { name: "containers", inputs: 1_500, seeds: containers, run: fuzzing::containers },
     Target { name: "mmdb", inputs: 3_000, seeds: mmdbs, run: fuzzing::mmdb },
     Target { name: "sqlite", inputs: 2_000, seeds: databases, run: fuzzing::sqlite },
-    Target { name: "manifest", inputs: 4_000, seeds: manifests, run: fuzzing::manifest },
+    Target { name: "manifest", inputs: 2_000, seeds: manifests, run: fuzzing::manifest },
     Target { name: "head", inputs: 3_000, seeds: heads, run: |bytes, _| fuzzing::head(bytes) },
     Target { name: "diff", inputs: 1_000, seeds: pairs, run: compare },
 ];
@@ -53,7 +53,8 @@ fn definitions() -> Vec<Vec<u8>> {
     let samples = std::fs::read_dir(workspace().join("layers/samples")).expect("readable");
     let samples = samples.map(|entry| std::fs::read(entry.expect("readable").path()));
     let samples = samples.map(|text| text.expect("readable"));
-    samples.chain([GEO, BUNDLE].map(|text| text.as_bytes().to_vec())).collect()
+    let filled = |text: &str| text.replace("UPSTREAM", "https://example.org").into_bytes();
+    samples.chain([GEO, BUNDLE].map(filled)).collect()
 }
 
 fn containers() -> Vec<Vec<u8>> {
