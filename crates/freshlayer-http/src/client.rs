@@ -239,11 +239,12 @@ async fn reason(ask: &Ask<'_>, response: Response) -> String {
         }
         _ => String::new(),
     };
+    // Before it is cut: half a secret is known by nothing.
     if text.is_empty() || may_hold_secret(ask, &text) {
-        format!("HTTP {status}")
-    } else {
-        format!("HTTP {status}: {text}")
+        return format!("HTTP {status}");
     }
+    let start: String = text.chars().take(REASON_CHARS_MAX).collect();
+    format!("HTTP {status}: {start}")
 }
 
 /// An upstream may repeat what it was asked with; a secret must not come back that way.
@@ -255,7 +256,7 @@ fn message(body: &str) -> String {
     let json = serde_json::from_str::<serde_json::Value>(body).ok();
     let error = json.as_ref().and_then(|json| json.get("error")?.as_str());
     let text = error.unwrap_or(body).trim();
-    text.chars().filter(|c| !c.is_control()).take(REASON_CHARS_MAX).collect()
+    text.chars().filter(|c| !c.is_control()).collect()
 }
 
 /// Reads a small body whole; a larger one is an error.

@@ -72,6 +72,9 @@ impl Trouble {
     ];
 }
 
+/// What only a resumption can be told.
+const LIES: [Trouble; 3] = [Trouble::WrongRange, Trouble::OtherBuild, Trouble::SameEtag];
+
 /// What names the right bytes of a file, beside the bytes themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proof {
@@ -110,8 +113,9 @@ pub(super) fn draw(random: &mut Rng, asked: Asked, proof: Proof) -> Trouble {
     if random.bool() {
         return Trouble::None;
     }
+    let all = if asked.from.is_some() && random.bool() { &LIES[..] } else { &Trouble::ALL[1..] };
     loop {
-        let trouble = Trouble::ALL[random.usize(1..Trouble::ALL.len())];
+        let trouble = all[random.usize(..all.len())];
         let is_fair = match trouble {
             Trouble::SameEtag => proof == Proof::Checksum,
             Trouble::UnaskedNotModified => !asked.is_conditional,

@@ -43,6 +43,7 @@ mod reader;
 mod refresh;
 mod scan;
 mod schema_fit;
+mod secrecy;
 mod simulated;
 mod simulated_contracts;
 mod simulated_orders;
