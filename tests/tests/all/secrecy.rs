@@ -99,7 +99,8 @@ fn converse(mut stream: TcpStream, echo: Echo) -> Option<String> {
 }
 
 fn answer(echo: Echo, path: &str, said: &str) -> String {
-    let word = said.split(' ').next_back().unwrap_or_default();
+    // A request without a secret has nothing to repeat.
+    let secret = if said.is_empty() { "" } else { SECRET };
     let of = |status: &str, headers: &str, body: &str| {
         let length = body.len();
         format!(
@@ -109,27 +110,27 @@ fn answer(echo: Echo, path: &str, said: &str) -> String {
     let plain = "content-type: text/plain\r\n";
     let zeros = "0".repeat(64);
     match echo {
-        Echo::Refusal => of("403 No", plain, &format!("you sent {said} and {word} and {SECRET}")),
-        Echo::CutRefusal => of("403 No", plain, &format!("{} {SECRET} {said}", "x".repeat(188))),
+        Echo::Refusal => of("403 No", plain, &format!("you sent {said}, which is {secret}")),
+        Echo::CutRefusal => of("403 No", plain, &format!("{} {secret} {said}", "x".repeat(188))),
         Echo::ErrorInJson => {
-            let json = format!("{{\"error\": \"{said}\", \"key\": \"{SECRET}\"}}");
+            let json = format!("{{\"error\": \"{said}\", \"key\": \"{secret}\"}}");
             of("500 No", "content-type: application/json\r\n", &json)
         }
         Echo::RedirectScheme => {
-            of("302 Moved", &format!("location: {SECRET}://example.org\r\n"), "")
+            of("302 Moved", &format!("location: x{secret}://example.org\r\n"), "")
         }
-        Echo::Metadata => of("200 OK", plain, &format!("{{\"databases\": \"{SECRET}\"}}")),
+        Echo::Metadata => of("200 OK", plain, &format!("{{\"databases\": \"{secret}\"}}")),
         Echo::MetadataMd5 => {
             let json = format!(
-                "{{\"databases\": [{{\"edition_id\": \"E\", \"md5\": \"{SECRET}\", \"date\": \"{said}\"}}]}}"
+                "{{\"databases\": [{{\"edition_id\": \"E\", \"md5\": \"{secret}\", \"date\": \"{said}\"}}]}}"
             );
             of("200 OK", plain, &json)
         }
-        Echo::Checksum => of("200 OK", plain, &format!("{zeros}  {SECRET}\n{zeros}  {said}\n")),
+        Echo::Checksum => of("200 OK", plain, &format!("{zeros}  {secret}\n{zeros}  {said}\n")),
         Echo::Page => of("200 OK", "content-type: text/html\r\n", &format!("<html>{said}")),
         Echo::Validators if path.ends_with(".sha256") => of("200 OK", plain, &sha256()),
         Echo::Validators => {
-            let headers = format!("etag: \"{said} {SECRET}\"\r\nlast-modified: {said}\r\n");
+            let headers = format!("etag: \"{said} {secret}\"\r\nlast-modified: {said}\r\n");
             of("200 OK", &headers, "some bytes")
         }
     }
