@@ -16,6 +16,9 @@ const START: &str = "s3cretkey";
 const BASIC: [&str; 2] =
     ["dXNlcjpzM2NyZXRrZXlvZmFudXBzdHJlYW0", "NDI6czNjcmV0a2V5b2ZhbnVwc3RyZWFt"];
 
+/// `some`, with which good data begins: what an upstream sends as data is data, whatever it repeats.
+const MAGIC: &str = "736f6d65";
+
 /// Where an answer repeats what it was asked with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Echo {
@@ -77,7 +80,8 @@ impl Parrot {
     fn layer(&self, sandbox: &Sandbox, name: &str, source: &str) {
         let source = source.replace("PARROT", &format!("http://127.0.0.1:{}", self.port));
         let toml = format!(
-            "[[dataset]]\nname = 'a'\nformat = 'file'\n{source}\n[limits]\ntries_max = 1\n"
+            "[[dataset]]\nname = 'a'\nformat = 'file'\nexpect.magic = '{MAGIC}'\n{source}\n\
+             [limits]\ntries_max = 1\n"
         );
         sandbox.layer(name, &toml);
     }
