@@ -203,9 +203,12 @@ impl World {
         let file = path.strip_suffix(CHECKSUM).unwrap_or(path);
         let builds = self.files.get(file)?;
         let newest = builds.len().checked_sub(1)?;
-        let build = |at: usize| match file == path {
-            true => Build { bytes: builds[at].clone(), etag: self.etag(at) },
-            false => Build { bytes: checksum(&builds[at]), etag: None },
+        let build = |at: usize| {
+            if file == path {
+                Build { bytes: builds[at].clone(), etag: self.etag(at) }
+            } else {
+                Build { bytes: checksum(&builds[at]), etag: None }
+            }
         };
         Some((build(newest), build(newest.saturating_sub(1))))
     }

@@ -76,10 +76,8 @@ fn mmdb(number: u64) -> Vec<u8> {
     places::build(number, |network| {
         let sound = Place::sound(network);
         let moved = u64::from(network % 10) == number;
-        let location = sound.location.map(|(latitude, longitude)| match moved {
-            true => (latitude + 0.5, longitude),
-            false => (latitude, longitude),
-        });
+        let north = if moved { 0.5 } else { 0.0 };
+        let location = sound.location.map(|(latitude, longitude)| (latitude + north, longitude));
         (network < 80).then_some(Place { location, ..sound })
     })
 }
@@ -185,10 +183,8 @@ impl World {
         let moved = before.0 != after.0;
         assert_eq!(moved, before.1 != after.1, "a release has new data: {report:#?}");
         let first = before.0.is_none() && newest.is_some();
-        self.shown.endings.insert(match moved || first {
-            true => Ending::Released,
-            false => Ending::NothingMoved,
-        });
+        let released = moved || first;
+        self.shown.endings.insert(if released { Ending::Released } else { Ending::NothingMoved });
         self.shown.exits.insert(report.exit());
         self.explained(&report, &after.1);
     }
