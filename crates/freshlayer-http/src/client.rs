@@ -3,7 +3,7 @@ use std::time::Duration;
 use freshlayer::Limits;
 use freshlayer::definition::PlainHttp;
 use freshlayer::ports::SourceError;
-use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, LOCATION};
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, LOCATION, RANGE};
 use reqwest::{Response, StatusCode};
 use url::Url;
 
@@ -179,7 +179,7 @@ fn refused(ask: &Ask<'_>, reason: String) -> SourceError {
     SourceError::Refused { url: ask.shown.to_owned(), reason }
 }
 
-/// The one retry rule: the network, 408 and 5xx pass; a plain 429 passes where it says when; everything
+/// The one retry rule: 200 is an answer, and so are 304 and the part that was asked for; the network, 408 and 5xx pass; a plain 429 passes where it says when; everything
 /// else is the upstream's last word.
 async fn judge(
     ask: &Ask<'_>,
@@ -188,7 +188,7 @@ async fn judge(
     url: Url,
 ) -> Result<Answer, Fault> {
     let status = response.status();
-    if status.is_success() || status == StatusCode::NOT_MODIFIED {
+    if is_answer(ask, status) {
         return Ok(Answer { response, url });
     }
     if status == StatusCode::TOO_MANY_REQUESTS && ask.too_many == TooMany::ForTheDay {
@@ -213,6 +213,15 @@ async fn judge(
     Err(Fault::Final(Failed { error: refused(ask, reason), way_on }))
 }
 
+/// A part that nobody asked for, or a success without the file, would pass for the whole file.
+fn is_answer(ask: &Ask<'_>, status: StatusCode) -> bool {
+    match status {
+        StatusCode::OK | StatusCode::NOT_MODIFIED => true,
+        StatusCode::PARTIAL_CONTENT => ask.headers.contains_key(RANGE),
+        _ => false,
+    }
+}
+
 fn retry_after(response: &Response) -> Option<Duration> {
     let value = response.headers().get(reqwest::header::RETRY_AFTER)?.to_str().ok()?;
     value.parse().ok().map(Duration::from_secs)
@@ -230,11 +239,12 @@ async fn reason(ask: &Ask<'_>, response: Response) -> String {
         }
         _ => String::new(),
     };
+    // Before it is cut: half a secret is known by nothing.
     if text.is_empty() || may_hold_secret(ask, &text) {
-        format!("HTTP {status}")
-    } else {
-        format!("HTTP {status}: {text}")
+        return format!("HTTP {status}");
     }
+    let start: String = text.chars().take(REASON_CHARS_MAX).collect();
+    format!("HTTP {status}: {start}")
 }
 
 /// An upstream may repeat what it was asked with; a secret must not come back that way.
@@ -246,7 +256,7 @@ fn message(body: &str) -> String {
     let json = serde_json::from_str::<serde_json::Value>(body).ok();
     let error = json.as_ref().and_then(|json| json.get("error")?.as_str());
     let text = error.unwrap_or(body).trim();
-    text.chars().filter(|c| !c.is_control()).take(REASON_CHARS_MAX).collect()
+    text.chars().filter(|c| !c.is_control()).collect()
 }
 
 /// Reads a small body whole; a larger one is an error.

@@ -80,7 +80,7 @@ impl Site<'_> {
                 Err(SourceError::Refused { url: shown, reason }.into())
             };
         }
-        let validators = Validators { address, ..validators(&answer) };
+        let validators = Validators { address, ..validators(&answer, sent) };
         let mut checksums = match &request.source.checksum {
             None => Vec::new(),
             Some(ChecksumSpec::Sha256(digest)) => {
@@ -118,11 +118,13 @@ fn said(mirrors: &[SourceError]) -> String {
     words.join("; ")
 }
 
-fn validators(answer: &Answer) -> Validators {
+/// What is remembered of an answer: an upstream may repeat there what it was asked with.
+fn validators(answer: &Answer, sent: &Sent) -> Validators {
     let answered = header(&answer.response, DATE);
-    let last_modified = header(&answer.response, LAST_MODIFIED);
+    let told = |name| header(&answer.response, name).and_then(|text| sent.discreet(text));
+    let last_modified = told(LAST_MODIFIED);
     Validators {
-        etag: header(&answer.response, ETAG),
+        etag: told(ETAG),
         last_modified: last_modified
             .filter(|changed| names_one_state(changed, answered.as_deref())),
         ..Validators::default()
@@ -188,9 +190,14 @@ async fn expected(
         url.path_segments().and_then(|mut parts| parts.next_back().map(str::to_owned))
     };
     let names: Vec<String> = [data.url, &answer.url].into_iter().filter_map(name).collect();
-    digest_for(&String::from_utf8_lossy(&text), &names)
-        .map(ExpectedChecksum::TransferSha256)
-        .map_err(fault)
+    let found = digest_for(&String::from_utf8_lossy(&text), &names);
+    found.map(ExpectedChecksum::TransferSha256).map_err(|reason| {
+        let reason = match data.sent {
+            Some(sent) => sent.discreet(reason),
+            None => Some(reason),
+        };
+        fault(reason.unwrap_or_else(|| "expected a SHA-256, found none".to_owned()))
+    })
 }
 
 /// Finds a file's line in what `sha256sum` writes; a lone digest without a name stands for the file.

@@ -39,6 +39,11 @@ impl Sent {
         !self.used.is_empty()
     }
 
+    /// Returns a text of the upstream, unless it repeats what was sent.
+    pub(crate) fn discreet(&self, text: String) -> Option<String> {
+        (!self.is_repeated_in(&text)).then_some(text)
+    }
+
     /// Tells whether a text repeats what was sent.
     pub(crate) fn is_repeated_in(&self, text: &str) -> bool {
         let values = self.headers.values().filter_map(|value| value.to_str().ok());

@@ -100,12 +100,29 @@ async fn newest(client: &Client, ask: &Ask<'_>, edition: &str) -> Result<Databas
     let fault = |reason: String| SourceError::Refused { url: ask.shown.to_owned(), reason };
     let response = client.send(ask).await?.response;
     let bytes = read_bounded(response, METADATA_BYTES_MAX).await.map_err(fault)?;
-    let metadata: Metadata = serde_json::from_slice(&bytes)
-        .map_err(|error| fault(format!("expected metadata in JSON: {error}")))?;
+    let metadata: Metadata =
+        serde_json::from_slice(&bytes).map_err(|error| fault(unreadable(&error)))?;
     let mut databases = metadata.databases.into_iter();
     let found = databases.find(|database| database.edition_id == edition);
-    let found = found.ok_or_else(|| fault(format!("the metadata has no edition {edition}")));
-    Ok(found?)
+    let found = found.ok_or_else(|| fault(format!("the metadata has no edition {edition}")))?;
+    if !found.is_sound() {
+        return Err(fault(format!("the metadata of {edition} has no MD5 or no date")).into());
+    }
+    Ok(found)
+}
+
+/// Says where JSON breaks off; its parser's own words repeat what stands there.
+fn unreadable(error: &serde_json::Error) -> String {
+    let (line, column) = (error.line(), error.column());
+    format!("expected metadata in JSON, found something else in line {line}, column {column}")
+}
+
+impl Database {
+    fn is_sound(&self) -> bool {
+        let is_date = |text: &str| text.chars().all(|c| c.is_ascii_digit() || c == '-');
+        let is_md5 = self.md5.len() == 32 && self.md5.chars().all(|c| c.is_ascii_hexdigit());
+        is_md5 && !self.date.is_empty() && is_date(&self.date)
+    }
 }
 
 fn address(host: &SourceUrl, path: &[&str], query: &[(&str, &str)]) -> Option<Url> {

@@ -23,7 +23,7 @@ pub(crate) fn next_hop(
     let mut next = next.ok_or("it redirects without saying where to")?;
     let scheme = next.scheme();
     if !matches!(scheme, "http" | "https") {
-        return Err(format!("it redirects to an address of scheme {scheme}, not https"));
+        return Err("it redirects to an address that is neither http nor https".to_owned());
     }
     if is_loopback(&next) && !is_loopback(from) {
         return Err("it redirects to this machine".to_owned());
@@ -102,7 +102,7 @@ mod tests {
             ("https://example.org/a", "http://example.org/a", "plain http"),
             ("http://127.0.0.1/a", "http://example.org/a", "plain http"),
             ("https://example.org/a", "http://127.0.0.1/a", "this machine"),
-            ("https://example.org/a", "ftp://example.org/a", "scheme ftp"),
+            ("https://example.org/a", "ftp://example.org/a", "neither http nor https"),
             ("https://example.org/a", "https://10.0.0.1/a", "private network"),
             ("https://example.org/a", "https://169.254.169.254/latest", "private network"),
             ("https://example.org/a", "https://[fd00::1]/a", "private network"),

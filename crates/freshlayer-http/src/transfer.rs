@@ -44,9 +44,14 @@ pub(crate) fn body(
     let Answer { response, url } = answer;
     let etag = header(&response, ETAG);
     let last_modified = header(&response, LAST_MODIFIED);
+    let sent = heading.sent.as_ref();
+    let discreet = |text: String| match sent {
+        Some(sent) => sent.discreet(text),
+        None => Some(text),
+    };
     let facts = UpstreamFacts {
         url: heading.shown.clone(),
-        etag: etag.clone(),
+        etag: etag.clone().and_then(discreet),
         last_modified: last_modified.as_deref().and_then(timestamp),
     };
     let length_bytes = response.content_length();
@@ -71,6 +76,24 @@ pub(crate) fn body(
 fn timestamp(http_date: &str) -> Option<Timestamp> {
     let time: SystemTime = httpdate::parse_http_date(http_date).ok()?;
     Timestamp::try_from(time).ok()
+}
+
+/// What `Content-Range` says.
+#[derive(Debug, PartialEq, Eq)]
+struct Rest {
+    /// The first byte.
+    start: u64,
+    /// The length of the whole file, where the upstream knows it.
+    length_bytes: Option<u64>,
+}
+
+impl Rest {
+    fn parse(range: &str) -> Option<Self> {
+        let (range, length) = range.strip_prefix("bytes ")?.split_once('/')?;
+        let length_bytes = if length == "*" { None } else { Some(length.parse().ok()?) };
+        let start = range.split_once('-')?.0.parse().ok()?;
+        Some(Self { start, length_bytes })
+    }
 }
 
 struct Transfer {
@@ -158,14 +181,27 @@ impl Transfer {
             limits: &self.limits,
         };
         let response = self.client.send(&ask).await?.response;
-        let from = format!("bytes {}-", self.received);
-        let continues = response.status() == StatusCode::PARTIAL_CONTENT
-            && header(&response, CONTENT_RANGE).is_some_and(|range| range.starts_with(&from));
-        if !continues {
+        let Some(rest) = self.rest(&response) else {
             return Err(self.broken(format!("{broke}, and the upstream has another file by now")));
-        }
+        };
+        self.length_bytes = self.length_bytes.or(rest.length_bytes);
         self.response = Some(response);
         Ok(())
+    }
+
+    /// Tells what an answer continues with; `None` where it is not the rest of the same file. An upstream that knows no
+    /// `If-Range` gives the rest of whatever it has now: its own `ETag` and length tell.
+    fn rest(&self, response: &Response) -> Option<Rest> {
+        let rest = Rest::parse(&header(response, CONTENT_RANGE)?)?;
+        let same_length = match (self.length_bytes, rest.length_bytes) {
+            (Some(before), Some(now)) => before == now,
+            _ => true,
+        };
+        let continues = response.status() == StatusCode::PARTIAL_CONTENT
+            && header(response, ETAG) == self.strong_etag
+            && rest.start == self.received
+            && same_length;
+        continues.then_some(rest)
     }
 
     fn broken(&self, reason: String) -> SourceError {
@@ -175,5 +211,25 @@ impl Transfer {
 
     fn fault(&self, error: &dyn std::error::Error) -> SourceError {
         self.broken(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_content_range_is_read_strictly() {
+        let rest = |start, length_bytes| Some(Rest { start, length_bytes });
+        for (range, expected) in [
+            ("bytes 5-9/10", rest(5, Some(10))),
+            ("bytes 5-9/*", rest(5, None)),
+            ("bytes */10", None),
+            ("bytes 5-9/ten", None),
+            ("items 5-9/10", None),
+            ("bytes 5-9", None),
+        ] {
+            assert_eq!(Rest::parse(range), expected, "{range}");
+        }
     }
 }

@@ -43,6 +43,9 @@ mod operations;
 
 #[cfg(feature = "faults")]
 pub mod faults;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 
 pub use engine::{Attention, Engine, RUN_FOLDER_PREFIX, Retry};
 pub use error::{Error, chain};

@@ -23,7 +23,7 @@ pub(super) fn answer(shared: &Shared, request: &Request<Incoming>, file: &Path) 
     let modified = metadata.modified().expect("a file has a time");
     let nanos = modified.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
     let etag = match fault {
-        Some(Fault::ChangedSinceCut) => "\"another\"".to_owned(),
+        Some(Fault::ChangedSinceCut | Fault::IgnoresIfRange) => "\"another\"".to_owned(),
         _ => format!("\"{nanos:x}-{:x}\"", metadata.len()),
     };
     let last_modified = httpdate::fmt_http_date(modified);
@@ -42,7 +42,8 @@ pub(super) fn answer(shared: &Shared, request: &Request<Incoming>, file: &Path) 
     }
     let start = header("range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-'));
     let start = start.and_then(|start| start.parse::<usize>().ok());
-    let same = header("if-range").is_none_or(|seen| seen == etag);
+    let same =
+        fault == Some(Fault::IgnoresIfRange) || header("if-range").is_none_or(|seen| seen == etag);
     match start.filter(|start| same && *start < body.len()) {
         Some(start) => {
             let range = format!("bytes {start}-{}/{}", body.len() - 1, body.len());

@@ -4,8 +4,10 @@
 //! `<root>/maxmind/<edition>/<YYYYMMDD>.mmdb` is served by MaxMind's protocol.
 
 mod answer;
+pub mod chaos;
 mod files;
 mod maxmind;
+mod trouble;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -39,6 +41,8 @@ pub enum Fault {
     RedirectLoop,
     /// The file changes between a broken transfer and its resumption.
     ChangedSinceCut,
+    /// The same, and the rest of the new file is sent in spite of `If-Range`.
+    IgnoresIfRange,
     /// No `ETag` and no `Last-Modified`.
     NoValidators,
     /// The metadata states another MD5 than the database's.

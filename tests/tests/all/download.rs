@@ -103,6 +103,34 @@ fn another_file_is_never_joined_to_the_first_half() {
     assert!(reason(&report).contains("another file by now"), "{report:#?}");
 }
 
+/// Found by chaos seed 2: an upstream, or a cache before it, that knows no `If-Range` gives the rest of a newer build.
+#[test]
+fn the_rest_of_another_build_is_refused_by_its_etag() {
+    let sandbox = Sandbox::new();
+    sandbox.layer("geo", GEO);
+    sandbox.upstream.publish("country.mmdb", &Mmdb::default().bytes());
+    sandbox.upstream.misbehave("country.mmdb", Fault::Cut(5_000), 1);
+    sandbox.upstream.misbehave("country.mmdb", Fault::IgnoresIfRange, 1);
+    let report = sandbox.refresh("geo");
+    assert_eq!(report.exit(), Exit::Failed, "{report:#?}");
+    assert!(reason(&report).contains("another file by now"), "{report:#?}");
+}
+
+#[test]
+fn a_part_that_nobody_asked_for_is_no_file() {
+    for status in [204, 206] {
+        let sandbox = Sandbox::new();
+        let toml = "[[dataset]]\nname = 'a'\nformat = 'file'\nsource.https = 'UPSTREAM/files/a'\n";
+        sandbox.layer("data", toml);
+        sandbox.upstream.publish("a", b"the whole");
+        sandbox.upstream.misbehave("files/a", Fault::Status(status, "the"), 1);
+        let report = sandbox.refresh("data");
+        assert_eq!(report.exit(), Exit::Failed, "{report:#?}");
+        assert!(reason(&report).contains(&format!("HTTP {status}")), "{report:#?}");
+        assert_refreshed(&sandbox.refresh("data"), 1);
+    }
+}
+
 #[test]
 fn passing_failures_are_tried_again() {
     let sandbox = Sandbox::new();

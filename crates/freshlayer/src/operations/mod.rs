@@ -20,6 +20,8 @@ mod verify;
 pub use accept::accept;
 pub use adopt::adopt;
 pub use can_roll::{Ahead, CanRoll, can_roll};
+#[cfg(feature = "fuzzing")]
+pub(crate) use diff::databases as diff_databases;
 pub use diff::{
     ColumnDiff, Compared, DatasetChange, DatasetDiff, Diff, EntryChange, EntryDiff, FieldDiff,
     MmdbDiff, MovementDiff, TableDiff, Traffic, diff,

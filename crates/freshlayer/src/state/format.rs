@@ -24,7 +24,7 @@ pub const RELEASE_FORMAT: u32 = 1;
 pub const ROLLOUT_FORMAT: u32 = 1;
 
 /// Reads an object of our own making, in its newest format or in an older one.
-pub(super) fn parse<T>(key: &Key, bytes: &[u8], newest: u32) -> Result<T, Error>
+pub(crate) fn parse<T>(key: &Key, bytes: &[u8], newest: u32) -> Result<T, Error>
 where
     T: DeserializeOwned + serde::Serialize,
 {

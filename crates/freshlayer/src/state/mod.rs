@@ -14,6 +14,8 @@ mod session;
 mod version;
 mod zip;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use format::parse;
 pub(crate) use format::print;
 pub use format::{HEAD_FORMAT, RELEASE_FORMAT, ROLLOUT_FORMAT};
 pub use head::{Aim, Announced, Head, Looked, Unpublished, Versions};

@@ -114,7 +114,10 @@ fn is_named(element: &Element, contract: &Contract) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use jiff::Timestamp;
+    use proptest::prelude::*;
     use sha2::Digest as _;
 
     use super::*;
@@ -139,6 +142,65 @@ mod tests {
             },
             contract: Contract::new(),
             gates: crate::problem::GateReport::default(),
+        }
+    }
+
+    /// What stands in one build, and what the next ones lack and have.
+    #[derive(Debug, Clone)]
+    struct Builds {
+        old: [Snapshot; 2],
+        /// Some changes.
+        few: Vec<Snapshot>,
+        /// The same ones and more.
+        more: Vec<Snapshot>,
+    }
+
+    /// Fields by number: even ones stand in the first build, odd ones are new.
+    fn shape(lines: impl Iterator<Item = u8>) -> Vec<String> {
+        lines.map(|line| format!("field f{line} string")).collect()
+    }
+
+    fn named(name: &str, lines: &[String], contract: &[u8]) -> Snapshot {
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let promise = |field: &u8| (format!("f{field}"), crate::schema::FieldContract::default());
+        Snapshot {
+            dataset: DatasetName::parse(name).expect("valid"),
+            contract: contract.iter().map(promise).collect(),
+            ..snapshot("geo/city.mmdb", &lines)
+        }
+    }
+
+    fn builds() -> impl Strategy<Value = Builds> {
+        let some = || prop::collection::btree_set(0..16_u8, 0..6);
+        let contract = prop::collection::vec((0..8_u8).prop_map(|field| field * 2), 0..4);
+        (some(), some(), contract, any::<[bool; 2]>()).prop_map(|(few, more, contract, gone)| {
+            let before = shape((0..16).filter(|line| line % 2 == 0));
+            let after = |changed: &BTreeSet<u8>| {
+                shape((0..16).filter(|line| (line % 2 == 0) != changed.contains(line)))
+            };
+            let all = few.union(&more).copied().collect();
+            let side = |changed: &BTreeSet<u8>, is_gone: &[bool]| -> Vec<Snapshot> {
+                let city = named("city", &after(changed), &contract);
+                let other = (!is_gone.contains(&true)).then(|| named("other", &before, &[]));
+                [Some(city), other].into_iter().flatten().collect()
+            };
+            let old = [named("city", &before, &contract), named("other", &before, &[])];
+            Builds { old, few: side(&few, &gone[..1]), more: side(&all, &gone) }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_version_rises_and_more_changes_raise_it_no_less(
+            builds in builds(),
+            numbers in any::<[u16; 3]>(),
+        ) {
+            let [major, minor, patch] = numbers.map(u64::from);
+            let previous = Version::new(major, minor, patch);
+            let next = |to: &[Snapshot]| decide(Some((&previous, &builds.old)), to).version;
+            let (few, more) = (next(&builds.few), next(&builds.more));
+            prop_assert!(previous < few, "{previous} {few}");
+            prop_assert!(few <= more, "{few} {more}");
         }
     }
 

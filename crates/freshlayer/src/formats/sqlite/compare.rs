@@ -12,6 +12,9 @@ use rusqlite::{Connection, Row, Rows, Statement};
 
 use super::{Table, count_rows, quoted, tables};
 
+/// The order of texts by their bytes in UTF-8, for databases that keep them in UTF-16.
+const UTF8_ORDER: &str = "freshlayer_utf8";
+
 /// What differs in one table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct TableComparison {
@@ -88,8 +91,9 @@ fn rows(
     let is_common = |name: &&String| has(is, name) && !key.contains(name);
     let columns: Vec<String> =
         was.columns.iter().map(|(name, _)| name).filter(is_common).cloned().collect();
-    let query = query(&was.name, &key, &columns);
-    let (mut old, mut new) = (before.prepare(&query)?, after.prepare(&query)?);
+    let [old_order, new_order] = [order(before)?, order(after)?];
+    let mut old = before.prepare(&query(&was.name, &key, &columns, old_order))?;
+    let mut new = after.prepare(&query(&was.name, &key, &columns, new_order))?;
     merge(&mut old, &mut new, key.len(), columns).map(Some)
 }
 
@@ -100,11 +104,21 @@ fn key(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
     statement.query_map([table], |row| row.get(0))?.collect()
 }
 
-/// Asks for all rows, in the order in which Rust compares keys: SQLite's own for bytes.
-fn query(table: &str, key: &[String], columns: &[String]) -> String {
+/// Names the collation that orders texts as Rust does. SQLite's own one for bytes takes them as the database keeps them.
+fn order(connection: &Connection) -> rusqlite::Result<&'static str> {
+    let encoding: String = connection.query_row("PRAGMA encoding", [], |row| row.get(0))?;
+    if encoding == "UTF-8" {
+        return Ok("BINARY");
+    }
+    connection.create_collation(UTF8_ORDER, str::cmp)?;
+    Ok(UTF8_ORDER)
+}
+
+/// Asks for all rows, in the order in which Rust compares keys.
+fn query(table: &str, key: &[String], columns: &[String], order: &str) -> String {
     let listed = |names: &mut dyn Iterator<Item = String>| names.collect::<Vec<_>>().join(", ");
     let asked = listed(&mut key.iter().chain(columns).map(|name| quoted(name)));
-    let order = listed(&mut key.iter().map(|name| format!("{} COLLATE BINARY", quoted(name))));
+    let order = listed(&mut key.iter().map(|name| format!("{} COLLATE {order}", quoted(name))));
     format!("SELECT {asked} FROM {} ORDER BY {order}", quoted(table))
 }
 
@@ -176,7 +190,7 @@ fn keys_in_order(one: &Row<'_>, other: &Row<'_>, columns: usize) -> rusqlite::Re
     Ok(Ordering::Equal)
 }
 
-/// Orders values as SQLite does under `COLLATE BINARY`. Source: "Datatypes In SQLite", section 4.1.
+/// Orders values as SQLite does under `COLLATE BINARY` in UTF-8. Source: "Datatypes In SQLite", section 4.1.
 fn values_in_order(one: ValueRef<'_>, other: ValueRef<'_>) -> Ordering {
     let class = |value: ValueRef<'_>| match value {
         ValueRef::Null => 0,
@@ -264,6 +278,26 @@ mod tests {
         let without = compared(&format!("{start}{rows}"), start);
         let removed: Vec<u64> = without.iter().flat_map(|t| &t.rows).map(|r| r.removed).collect();
         assert_eq!(removed, [4, 9]);
+    }
+
+    /// In UTF-16LE `ā` (01 01) comes before `a` (61 00).
+    #[test]
+    fn texts_in_utf16_are_matched_with_texts_in_utf8() {
+        let with = |encoding: &str, rows: &str| {
+            format!(
+                "PRAGMA encoding = '{encoding}'; CREATE TABLE t (k TEXT PRIMARY KEY, v);
+                 INSERT INTO t VALUES {rows};"
+            )
+        };
+        for encodings in [["UTF-8", "UTF-16le"], ["UTF-16le", "UTF-16be"], ["UTF-16le", "UTF-8"]] {
+            let [before, after] = encodings;
+            let found = compared(
+                &with(before, "('a', 1), ('ā', 1), ('ￇ', 1), ('😀', 1)"),
+                &with(after, "('a', 1), ('ￇ', 2), ('😀', 1)"),
+            );
+            let rows = found[0].rows.as_ref().expect("it has a key");
+            assert_eq!((rows.added, rows.removed, rows.changed), (0, 1, 1), "{encodings:?}");
+        }
     }
 
     #[test]

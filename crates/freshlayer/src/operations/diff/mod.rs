@@ -121,6 +121,17 @@ pub async fn diff(
     Ok(Diff { before: before.name, after: after.name, datasets })
 }
 
+/// Compares two databases that lie on this machine; `None` where one of them is none.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn databases(
+    before: &std::path::Path,
+    after: &std::path::Path,
+) -> Result<Option<DatasetDiff>, Error> {
+    let side = |path: &std::path::Path| side::in_place(&path.to_string_lossy());
+    let (Some(before), Some(after)) = (side(before)?, side(after)?) else { return Ok(None) };
+    dataset(before.datasets.first(), after.datasets.first(), None).map(Some)
+}
+
 /// Pairs datasets by name. Where both have one only, its name does not matter.
 fn pairs<'a>(before: &'a Side, after: &'a Side) -> Vec<(Option<&'a Dataset>, Option<&'a Dataset>)> {
     if let ([old], [new]) = (&before.datasets[..], &after.datasets[..]) {

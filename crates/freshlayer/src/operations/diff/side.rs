@@ -104,7 +104,7 @@ pub(super) async fn open(
 }
 
 /// Takes a database that lies on this machine unpacked as it is.
-fn in_place(source: &str) -> Result<Option<Side>, Error> {
+pub(super) fn in_place(source: &str) -> Result<Option<Side>, Error> {
     let path = Path::new(source);
     let fault = |error| Error::io("read", path)(error);
     if !path.is_file() {
