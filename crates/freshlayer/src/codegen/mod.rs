@@ -11,6 +11,7 @@ mod model;
 mod names;
 mod python;
 mod rust;
+mod template;
 mod typescript;
 
 use std::fmt;

@@ -145,6 +145,17 @@ impl<'a> DatasetModel<'a> {
 }
 
 impl Record {
+    /// Says what it is.
+    pub(super) fn says(&self) -> String {
+        match &self.path[..] {
+            [] => "One record, as far as the contract names it.".to_owned(),
+            path => {
+                let path = shown(&path.join("."));
+                format!("The object `{path}`, as far as the contract names it.")
+            }
+        }
+    }
+
     /// Returns it and every object in it, the inner ones first.
     pub(super) fn all(&self) -> Vec<&Self> {
         let inner = self.fields.iter().filter_map(|field| field.value.object());
@@ -176,25 +187,30 @@ impl Value {
 }
 
 impl Table {
-    /// Writes the query for its rows; `SQLite` compares nothing in it, so it needs no index.
+    /// Says what its rows are.
+    pub(super) fn says(&self) -> String {
+        format!("A row of the table `{}`, as far as the contract names it.", shown(&self.name))
+    }
+
+    /// Writes the query for its rows, with some white space between its clauses.
     ///
     /// A contract counts an empty text as no value whatever the column's type: it is read as NULL.
-    pub(super) fn query(&self) -> String {
+    pub(super) fn query(&self, between: &str) -> String {
         let columns = self.columns.iter().map(|column| {
             let name = quoted(&column.name);
             match column.class {
                 None | Some(StorageClass::Text) => name,
-                Some(_) => format!("NULLIF({name}, '')"),
+                Some(_) => format!("NULLIF({name}, '') AS {name}"),
             }
         });
         let columns: Vec<String> = columns.collect();
-        format!("SELECT {} FROM {}", columns.join(", "), quoted(&self.name))
+        format!("SELECT {}{between}FROM {}", columns.join(", "), quoted(&self.name))
     }
 
     /// Writes the query for the rows with one value in the first column.
-    pub(super) fn query_by_first(&self) -> Option<(&Column, String)> {
-        let first = self.columns.first()?;
-        Some((first, format!("{} WHERE {} = ?1", self.query(), quoted(&first.name))))
+    pub(super) fn query_by_first(&self, between: &str) -> String {
+        let first = self.columns.first().map(|first| quoted(&first.name)).unwrap_or_default();
+        format!("{}{between}WHERE {first} = ?1", self.query(between))
     }
 }
 
@@ -393,8 +409,14 @@ fn is_promised(field: &FieldContract) -> bool {
     field.null_share_max == Some(0.0)
 }
 
+/// Writes a name so that it ends no comment of any language.
+pub(super) fn shown(name: &str) -> String {
+    name.replace("*/", "* /").replace('\\', "/")
+}
+
 /// Says where a field stands and how often it is there.
 fn note(path: &str, field: Option<&FieldContract>, presence: Presence, of: &str) -> String {
+    let path = shown(path);
     let share = field.and_then(|field| field.null_share_max).filter(|share| *share > 0.0);
     match (presence, share) {
         (Presence::Always, _) => format!("`{path}`; all {of} have it."),

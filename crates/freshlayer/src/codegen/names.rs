@@ -47,6 +47,20 @@ impl Scope {
     }
 }
 
+/// Says where names stand.
+pub(super) fn place(dataset: &str, path: &str) -> String {
+    if path.is_empty() {
+        format!("dataset `{dataset}`")
+    } else {
+        format!("`{path}` of dataset `{dataset}`")
+    }
+}
+
+/// Writes a text as Python, TypeScript, Java and C# have it: as JSON. Names of the data hold no control character.
+pub(super) fn literal(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
 /// Makes an identifier: words of letters and digits, `n` before a digit at the start, `_` behind a word of the language.
 pub(super) fn identifier(language: Language, case: Case, text: &str) -> Option<String> {
     let words = words(text);
@@ -114,7 +128,7 @@ const RUST: &str = "abstract as async await become box break const continue core
     return rusqlite self serde serde_json static std struct super trait true try type typeof unsafe unsized use \
     virtual where while yield";
 const RUST_TYPES: &str = "Bytes Clone Connection Debug Default Deserialize Err Error IpAddr Layer \
-    MaxMindDbError MmdbReader None Ok Option PartialEq PathBuf Record Result Row Self Serialize Some String Value \
+    MaxMindDbError MmdbReader None Ok Option Params PartialEq PathBuf Record Result Row Self Serialize Some String Value \
     Vec";
 const PYTHON: &str = "and as assert async await break class continue count def del elif else except finally for \
     from global if import in index is lambda nonlocal not or pass raise return try while with yield";
@@ -127,8 +141,8 @@ const TYPESCRIPT: &str = "arguments await break case catch class const continue 
 const TYPESCRIPT_TYPES: &str =
     "Array Buffer DatabaseSync Layer Number Object Promise Reader String Uint8Array";
 const JAVA: &str = "abstract assert boolean break byte case catch char class clone const continue default do double \
-    else enum extends false final finalize finally float for getclass goto hashCode if implements import \
-    instanceof int interface long native new notify null package private protected public record return short \
+    else enum extends false final finalize finally float for getClass goto hashCode if implements import \
+    instanceof int interface long native new notify notifyAll null package private protected public record return short \
     static strictfp super switch synchronized this throw throws toString transient true try void volatile wait \
     while yield";
 const JAVA_TYPES: &str = "BigInteger Boolean Connection Double DriverManager Float InetAddress Integer JsonNode \

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use freshlayer_reader::Format;
 
 use super::model::{Column, Content, Field, LayerModel, Presence, Record, Table, Value};
-use super::names::{Case, Scope};
+use super::names::{Case, Scope, place};
 use super::{CodegenError, Language};
 use crate::schema::{Kind, StorageClass};
 
@@ -13,9 +13,9 @@ const LANGUAGE: Language = Language::Rust;
 
 pub(super) fn write(layer: &LayerModel<'_>) -> Result<String, CodegenError> {
     let mut text = head(layer);
-    let place = format!("layer `{}`", layer.name);
-    let mut types = Scope::new(LANGUAGE, Case::Pascal, &*place);
-    let mut modules = Scope::new(LANGUAGE, Case::Snake, place);
+    let layer_place = format!("layer `{}`", layer.name);
+    let mut types = Scope::new(LANGUAGE, Case::Pascal, &*layer_place);
+    let mut modules = Scope::new(LANGUAGE, Case::Snake, layer_place);
     for dataset in &layer.datasets {
         let (name, module) = (types.name(dataset.name)?, modules.name(dataset.name)?);
         text.push('\n');
@@ -111,7 +111,7 @@ impl Handle<'_> {
              }}\n\
              \n\
              impl {name} {{\n    \
-                 /// Opens it: a memory map, no copy.\n    \
+                 /// Opens it, without a copy.\n    \
                  pub fn open(layer: &Layer) -> Result<Self, Error> {{\n        \
                      layer.{format}({dataset:?}).map(|{field}| Self {{ {field} }})\n    \
                  }}\n\
@@ -162,8 +162,7 @@ fn record_module(
     record: Option<&Record>,
 ) -> Result<String, CodegenError> {
     let Some(record) = record else { return Ok(String::new()) };
-    let place = format!("dataset `{dataset}`");
-    let mut names = Scope::new(LANGUAGE, Case::Pascal, place);
+    let mut names = Scope::new(LANGUAGE, Case::Pascal, place(dataset, ""));
     let mut text = format!(
         "\n/// What the records of `{dataset}` hold.\npub mod {module} {{\n    \
          use serde::{{Deserialize, Serialize}};\n"
@@ -177,29 +176,19 @@ fn record_module(
 
 fn structure(dataset: &str, object: &Record, names: &mut Scope) -> Result<String, CodegenError> {
     let path = object.path.join(".");
-    let (name, says) = match &path[..] {
-        "" => ("Record".to_owned(), "One record".to_owned()),
-        path => (names.name(path)?, format!("The object `{path}`")),
-    };
-    let mut fields = Scope::new(LANGUAGE, Case::Snake, place_of(dataset, &path));
+    let name = if path.is_empty() { "Record".to_owned() } else { names.name(&path)? };
+    let mut fields = Scope::new(LANGUAGE, Case::Snake, place(dataset, &path));
     let mut text = format!(
-        "\n    /// {says}, as far as the contract names it.\n    \
+        "\n    /// {}\n    \
          #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]\n    \
-         pub struct {name} {{\n"
+         pub struct {name} {{\n",
+        object.says()
     );
     for field in &object.fields {
         text.push_str(&field_lines(field, &fields.name(&field.key)?, names)?);
     }
     text.push_str("    }\n");
     Ok(text)
-}
-
-fn place_of(dataset: &str, path: &str) -> String {
-    if path.is_empty() {
-        format!("dataset `{dataset}`")
-    } else {
-        format!("`{path}` of dataset `{dataset}`")
-    }
 }
 
 fn field_lines(field: &Field, name: &str, names: &mut Scope) -> Result<String, CodegenError> {
@@ -249,56 +238,61 @@ fn table_module(dataset: &str, module: &str, tables: &[Table]) -> Result<String,
     if tables.is_empty() {
         return Ok(String::new());
     }
-    let mut names = Scope::new(LANGUAGE, Case::Pascal, place_of(dataset, ""));
+    let mut names = Scope::new(LANGUAGE, Case::Pascal, place(dataset, ""));
+    let untyped =
+        tables.iter().flat_map(|table| &table.columns).any(|column| column.class.is_none());
+    let value = if untyped { "    use freshlayer_reader::rusqlite::types::Value;\n" } else { "" };
     let mut text = format!(
-        "\n/// What the tables of `{dataset}` hold.\npub mod {module} {{\n    \
+        "\n/// What the tables of `{dataset}` hold.\npub mod {module} {{\n{value}    \
          use freshlayer_reader::rusqlite::{{Connection, Params, Result, Row}};\n"
     );
     for table in tables {
-        let mut fields = Scope::new(LANGUAGE, Case::Snake, place_of(dataset, &table.name));
+        let mut fields = Scope::new(LANGUAGE, Case::Snake, place(dataset, &table.name));
         let columns = table.columns.iter().map(|column| Ok((fields.name(&column.name)?, column)));
         let columns = columns.collect::<Result<Vec<_>, CodegenError>>()?;
-        text.push_str(&row(table, &names.name(&table.name)?, &columns));
+        let name = names.name(&table.name)?;
+        text.push_str(&row(table, &name, &columns));
+        text.push_str(&queries(table, &name, &columns));
     }
     text.push_str("}\n");
     Ok(text)
 }
 
 fn row(table: &Table, name: &str, columns: &[(String, &Column)]) -> String {
-    let fields: String = columns
-        .iter()
-        .map(|(field, column)| {
-            format!("        /// {}\n        pub {field}: {},\n", column.note, column_type(column))
-        })
-        .collect();
-    let reads: String = columns
-        .iter()
-        .enumerate()
-        .map(|(at, (field, _))| format!("                {field}: row.get({at})?,\n"))
-        .collect();
-    let find = table.query_by_first().zip(columns.first()).map(|((column, query), (field, _))| {
-        format!(
-            "\n        \
-             /// Returns the rows with one value in `{0}`.\n        \
-             pub fn find_by_{field}(connection: &Connection, value: {1}) -> Result<Vec<Self>> {{\n            \
-                 Self::rows(connection, {2}, [value])\n        \
-             }}\n",
-            column.name,
-            asked(column.class),
-            query_text(&query)
-        )
+    let fields = columns.iter().map(|(field, column)| {
+        let kind = column_type(column);
+        format!("        /// {}\n        pub {field}: {kind},\n", column.note)
     });
     format!(
-        "\n    /// A row of the table `{of}`, as far as the contract names it.\n    \
+        "\n    /// {}\n    \
          #[derive(Debug, Clone, PartialEq)]\n    \
-         pub struct {name} {{\n{fields}    }}\n\
-         \n    \
+         pub struct {name} {{\n{}    }}\n",
+        table.says(),
+        fields.collect::<String>()
+    )
+}
+
+fn queries(table: &Table, name: &str, columns: &[(String, &Column)]) -> String {
+    let Some((first, column)) = columns.first() else { return String::new() };
+    let reads = columns.iter().enumerate();
+    let reads = reads.map(|(at, (field, _))| format!("                {field}: row.get({at})?,\n"));
+    let between = "\n            ";
+    format!(
+        "\n    \
          impl {name} {{\n        \
+             const ALL: &str = {all};\n        \
+             const BY_FIRST: &str = {by_first};\n\
+             \n        \
              /// Returns all rows.\n        \
              pub fn all(connection: &Connection) -> Result<Vec<Self>> {{\n            \
-                 Self::rows(connection, {all}, [])\n        \
+                 Self::rows(connection, Self::ALL, [])\n        \
              }}\n\
-             {find}\n        \
+             \n        \
+             /// Returns the rows with one value in `{column_name}`.\n        \
+             pub fn find_by_{first}(connection: &Connection, value: {asked}) -> Result<Vec<Self>> {{\n            \
+                 Self::rows(connection, Self::BY_FIRST, [value])\n        \
+             }}\n\
+             \n        \
              fn rows(connection: &Connection, query: &str, values: impl Params) -> Result<Vec<Self>> {{\n            \
                  let mut statement = connection.prepare_cached(query)?;\n            \
                  statement.query_map(values, Self::read)?.collect()\n        \
@@ -308,9 +302,11 @@ fn row(table: &Table, name: &str, columns: &[(String, &Column)]) -> String {
                  Ok(Self {{\n{reads}            }})\n        \
              }}\n    \
          }}\n",
-        of = table.name,
-        all = query_text(&table.query()),
-        find = find.unwrap_or_default(),
+        all = query_text(&table.query(between)),
+        by_first = query_text(&table.query_by_first(between)),
+        column_name = column.name,
+        asked = asked(column.class),
+        reads = reads.collect::<String>(),
     )
 }
 
@@ -319,12 +315,12 @@ fn query_text(query: &str) -> String {
     let longest =
         query.split('"').skip(1).map(|rest| rest.len() - rest.trim_start_matches('#').len());
     let hashes = "#".repeat(1 + longest.max().unwrap_or_default());
-    format!("r{hashes}\"{query}\"{hashes}")
+    format!("r{hashes}\"\n            {query}\n        \"{hashes}")
 }
 
 fn column_type(column: &Column) -> String {
     let kind = match column.class {
-        None => return VALUE.to_owned(),
+        None => return "Value".to_owned(),
         Some(StorageClass::Text) => "String",
         Some(StorageClass::Integer) => "i64",
         Some(StorageClass::Real | StorageClass::Number) => "f64",
@@ -338,7 +334,7 @@ fn column_type(column: &Column) -> String {
 
 fn asked(class: Option<StorageClass>) -> &'static str {
     match class {
-        None => VALUE,
+        None => "Value",
         Some(StorageClass::Text) => "&str",
         Some(StorageClass::Integer) => "i64",
         Some(StorageClass::Real | StorageClass::Number) => "f64",
@@ -346,8 +342,6 @@ fn asked(class: Option<StorageClass>) -> &'static str {
     }
 }
 
-/// A value of any type.
-const VALUE: &str = "freshlayer_reader::rusqlite::types::Value";
 const NO_CONTRACT: &str = "; a contract in the definition gives it types";
 
 const BYTES: &str = "
