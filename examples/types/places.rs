@@ -27,7 +27,7 @@ pub struct City {
 }
 
 impl City {
-    /// Opens it: a memory map, no copy.
+    /// Opens it, without a copy.
     pub fn open(layer: &Layer) -> Result<Self, Error> {
         layer.mmdb("city").map(|reader| Self { reader })
     }
@@ -160,7 +160,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// Opens it: a memory map, no copy.
+    /// Opens it, without a copy.
     pub fn open(layer: &Layer) -> Result<Self, Error> {
         layer.mmdb("network").map(|reader| Self { reader })
     }
@@ -216,7 +216,7 @@ pub struct Zones {
 }
 
 impl Zones {
-    /// Opens it: a memory map, no copy.
+    /// Opens it, without a copy.
     pub fn open(layer: &Layer) -> Result<Self, Error> {
         layer.sqlite("zones").map(|connection| Self { connection })
     }
@@ -229,6 +229,7 @@ impl Zones {
 
 /// What the tables of `zones` hold.
 pub mod zones {
+    use freshlayer_reader::rusqlite::types::Value;
     use freshlayer_reader::rusqlite::{Connection, Params, Result, Row};
 
     /// A row of the table `zones`, as far as the contract names it.
@@ -241,18 +242,28 @@ pub mod zones {
         /// `zones.class`; it may be absent.
         pub class: Option<String>,
         /// `zones.note`; it may be absent.
-        pub note: freshlayer_reader::rusqlite::types::Value,
+        pub note: Value,
     }
 
     impl Zones {
+        const ALL: &str = r#"
+            SELECT "name", NULLIF("offset_secs", '') AS "offset_secs", "class", "note"
+            FROM "zones"
+        "#;
+        const BY_FIRST: &str = r#"
+            SELECT "name", NULLIF("offset_secs", '') AS "offset_secs", "class", "note"
+            FROM "zones"
+            WHERE "name" = ?1
+        "#;
+
         /// Returns all rows.
         pub fn all(connection: &Connection) -> Result<Vec<Self>> {
-            Self::rows(connection, r#"SELECT "name", NULLIF("offset_secs", ''), "class", "note" FROM "zones""#, [])
+            Self::rows(connection, Self::ALL, [])
         }
 
         /// Returns the rows with one value in `name`.
         pub fn find_by_name(connection: &Connection, value: &str) -> Result<Vec<Self>> {
-            Self::rows(connection, r#"SELECT "name", NULLIF("offset_secs", ''), "class", "note" FROM "zones" WHERE "name" = ?1"#, [value])
+            Self::rows(connection, Self::BY_FIRST, [value])
         }
 
         fn rows(connection: &Connection, query: &str, values: impl Params) -> Result<Vec<Self>> {
@@ -278,7 +289,7 @@ pub struct Plain {
 }
 
 impl Plain {
-    /// Opens it: a memory map, no copy.
+    /// Opens it, without a copy.
     pub fn open(layer: &Layer) -> Result<Self, Error> {
         layer.mmdb("plain").map(|reader| Self { reader })
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::model::Record;
 use super::{CodegenError, Language};
 
 /// How a language writes a name of several words.
@@ -43,6 +44,24 @@ impl Scope {
                 Err(CodegenError::Clash { language, place, first, second, identifier })
             }
             _ => Ok(identifier),
+        }
+    }
+}
+
+impl Scope {
+    /// Makes the name of an object's type, where all types of a layer stand in one place.
+    ///
+    /// # Errors
+    /// As [`Scope::name`].
+    pub(super) fn object(
+        &mut self,
+        dataset: &str,
+        record: &Record,
+    ) -> Result<String, CodegenError> {
+        match &record.path[..] {
+            // The record itself has no name in the data: a space keeps it apart from a field of that name.
+            [] => self.name(&format!("{dataset} record")),
+            path => self.name(&format!("{dataset}.{}", path.join("."))),
         }
     }
 }
@@ -138,22 +157,26 @@ const TYPESCRIPT: &str = "arguments await break case catch class const continue 
     enum eval export extends false finally for function if implements import in instanceof interface let new null \
     package private protected public return static super switch this throw true try typeof var void while with \
     yield";
-const TYPESCRIPT_TYPES: &str =
-    "Array Buffer DatabaseSync Layer Number Object Promise Reader String Uint8Array";
+const TYPESCRIPT_TYPES: &str = "Array Buffer DatabaseSync Date Error JSON Layer Listed Math Number Object Promise \
+    Reader Response String Uint8Array";
 const JAVA: &str = "abstract assert boolean break byte case catch char class clone const continue default do double \
     else enum extends false final finalize finally float for getClass goto hashCode if implements import \
     instanceof int interface long native new notify notifyAll null package private protected public record return short \
     static strictfp super switch synchronized this throw throws toString transient true try void volatile wait \
     while yield";
-const JAVA_TYPES: &str = "BigInteger Boolean Connection Double DriverManager Float InetAddress Integer JsonNode \
-    Layer List Long Map Object ObjectMapper Override Path Reader Record ResultSet String";
+const JAVA_TYPES: &str = "ArrayList BigInteger Boolean Connection Double DriverManager Float InetAddress Integer \
+    JsonNode List Long Map Math MaxMindDbConstructor MaxMindDbParameter Number \
+    Object ObjectMapper Override Path PreparedStatement Reader Record ResultSet \
+    String System";
 const CSHARP: &str = "abstract as base bool break byte case catch char checked class const continue decimal \
     default delegate do double else enum event explicit extern false finally fixed float for foreach goto if \
     implicit in int interface internal is lock long namespace new null object operator out override params \
     private protected public readonly ref return sbyte sealed short sizeof stackalloc static string struct switch \
     this throw true try typeof uint ulong unchecked unsafe ushort using virtual void volatile while";
-const CSHARP_TYPES: &str = "BigInteger Clone Dictionary Equals Find GetHashCode GetType IPAddress Layer List \
-    MapKey MemberwiseClone Path Reader ReferenceEquals SqliteConnection ToString";
+const CSHARP_TYPES: &str = "BigInteger Boolean Clone DateTimeOffset Dictionary Environment Equals File Find \
+    GetHashCode GetType InvalidDataException JsonDocument JsonElement Layer List \
+    MapKey Math MemberwiseClone Path Reader ReferenceEquals SqliteConnection \
+    SqliteConnectionStringBuilder SqliteDataReader SqliteOpenMode String ToString Uri";
 
 #[cfg(test)]
 mod tests {

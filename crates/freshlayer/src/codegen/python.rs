@@ -20,7 +20,7 @@ pub(super) fn write(layer: &LayerModel<'_>) -> Result<String, CodegenError> {
             Content::Mmdb(None) => text += &fill(MMDB, &handle),
             Content::Mmdb(Some(record)) => {
                 text += &objects(dataset.name, record, &mut types)?;
-                let record = record_name(dataset.name, record, &mut types)?;
+                let record = types.object(dataset.name, record)?;
                 text += &fill(MMDB, &handle);
                 text += &fill(LOOKUP, &[("record", &record)]);
             }
@@ -78,18 +78,10 @@ fn head(layer: &LayerModel<'_>) -> String {
     )
 }
 
-/// The name of an object's type. The record itself has none of its own in the data.
-fn record_name(dataset: &str, record: &Record, types: &mut Scope) -> Result<String, CodegenError> {
-    match &record.path[..] {
-        [] => types.name(&format!("{dataset} record")),
-        path => types.name(&format!("{dataset}.{}", path.join("."))),
-    }
-}
-
 fn objects(dataset: &str, record: &Record, types: &mut Scope) -> Result<String, CodegenError> {
     let mut text = String::new();
     for object in record.all() {
-        let name = record_name(dataset, object, types)?;
+        let name = types.object(dataset, object)?;
         let mut fields = String::new();
         for field in &object.fields {
             let kind = value_type(dataset, &field.value, types)?;
@@ -112,7 +104,7 @@ fn value_type(dataset: &str, value: &Value, types: &mut Scope) -> Result<String,
     Ok(match value {
         Value::Typed(kind) => scalar(*kind).to_owned(),
         Value::Any => "Any".to_owned(),
-        Value::Record(record) => record_name(dataset, record, types)?,
+        Value::Record(record) => types.object(dataset, record)?,
         Value::List(item) => format!("list[{}]", value_type(dataset, item, types)?),
     })
 }
@@ -193,12 +185,12 @@ class Layer:
 
     def path(self, dataset: str) -> Path:
         """Returns the path of a dataset: its file, or an archive's folder."""
-        return self.root / self._datasets[dataset]["path"]
+        return self.root / str(self._datasets[dataset]["path"])
 
     def age_secs(self) -> float:
         """Returns the age of the oldest dataset now, by its build time where the upstream states one."""
         times = [each.get("built_unix_secs", each["fetched_unix_secs"]) for each in self._datasets.values()]
-        return max(0.0, time.time() - min(times))
+        return max(0.0, time.time() - float(min(times)))
 "#;
 
 const MMDB: &str = r#"

@@ -22,7 +22,7 @@ pub(super) fn write(layer: &LayerModel<'_>) -> Result<String, CodegenError> {
             Content::Mmdb(None) => text += &handle("", MMDB),
             Content::Mmdb(Some(record)) => {
                 text += &interfaces(dataset.name, record, &mut types)?;
-                let record = record_name(dataset.name, record, &mut types)?;
+                let record = types.object(dataset.name, record)?;
                 text += &handle(&fill(LOOKUP, &[("record", &record)]), MMDB);
             }
             Content::Sqlite(tables) => {
@@ -65,18 +65,10 @@ fn head(layer: &LayerModel<'_>) -> String {
     )
 }
 
-/// The name of an object's type. The record itself has none of its own in the data.
-fn record_name(dataset: &str, record: &Record, types: &mut Scope) -> Result<String, CodegenError> {
-    match &record.path[..] {
-        [] => types.name(&format!("{dataset} record")),
-        path => types.name(&format!("{dataset}.{}", path.join("."))),
-    }
-}
-
 fn interfaces(dataset: &str, record: &Record, types: &mut Scope) -> Result<String, CodegenError> {
     let mut text = String::new();
     for object in record.all() {
-        let name = record_name(dataset, object, types)?;
+        let name = types.object(dataset, object)?;
         text += &format!("\n/** {} */\nexport interface {name} {{\n", object.says());
         for field in &object.fields {
             let kind = value_type(dataset, &field.value, types)?;
@@ -100,7 +92,7 @@ fn value_type(dataset: &str, value: &Value, types: &mut Scope) -> Result<String,
     Ok(match value {
         Value::Typed(kind) => scalar(*kind).to_owned(),
         Value::Any => "unknown".to_owned(),
-        Value::Record(record) => record_name(dataset, record, types)?,
+        Value::Record(record) => types.object(dataset, record)?,
         Value::List(item) => format!("readonly ({})[]", value_type(dataset, item, types)?),
     })
 }
