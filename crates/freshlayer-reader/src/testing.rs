@@ -58,7 +58,7 @@ impl LayerFolder {
     /// Adds an mmdb with the records of some networks; what is `None` or `null` is left out.
     ///
     /// A value gets the type that it has in Rust, and the reader takes no other: a `u16` is read as `u16` only. The whole
-    /// numbers of a [`serde_json::Value`] are `uint64`, so records of the types that `freshlayer codegen` writes are the
+    /// numbers of a [`serde_json::Value`] are `uint64`, and it has no negative ones, so records of the types that `freshlayer codegen` writes are the
     /// better ones.
     ///
     /// # Panics
