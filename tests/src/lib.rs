@@ -8,6 +8,7 @@
 //! simulated  AWS in memory, with the rules that no emulator has, in virtual time
 //! al2023     the functions, built as they are deployed
 //! rie        AWS's own emulator of the runtime interface
+//! consumer_python  the Python packages of a consumer
 //! clock      virtual time as the engine's clock
 //! sandbox    a local host in a temporary folder, and the real binary run on it
 //! validator  the libraries of CycloneDX and in-toto, which judge what lies beside a release
@@ -16,6 +17,8 @@
 #[cfg(feature = "aws")]
 pub mod al2023;
 pub mod clock;
+#[cfg(feature = "aws")]
+pub mod consumer_python;
 pub mod contracts;
 pub mod damage;
 pub mod databases;

@@ -9,9 +9,9 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use freshlayer::report::Exit;
 
 use crate::commands::{
-    accept, break_lease, can_roll, check, completions, contract, diff, doctor, exec, freeze,
-    functions, history, init, inspect, pin, provenance, prune, pull, refresh, rollback, schema,
-    status, unfreeze, unpin, verify,
+    accept, break_lease, can_roll, check, codegen, completions, contract, diff, doctor, exec,
+    freeze, functions, history, init, inspect, pin, provenance, prune, pull, refresh, rollback,
+    schema, status, unfreeze, unpin, verify,
 };
 use crate::environment;
 
@@ -143,6 +143,7 @@ pub(crate) enum Command {
     Rollback(rollback::Args),
     Inspect(inspect::Args),
     Contract(contract::Args),
+    Codegen(codegen::Args),
     Diff(diff::Args),
     CanRoll(can_roll::Args),
     Accept(accept::Args),

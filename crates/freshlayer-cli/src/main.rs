@@ -40,9 +40,9 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<Done, Stopped> {
     use commands::{
-        accept, break_lease, can_roll, check, completions, contract, diff, doctor, exec, freeze,
-        functions, history, init, inspect, pin, provenance, prune, pull, refresh, rollback, schema,
-        status, unfreeze, unpin, verify,
+        accept, break_lease, can_roll, check, codegen, completions, contract, diff, doctor, exec,
+        freeze, functions, history, init, inspect, pin, provenance, prune, pull, refresh, rollback,
+        schema, status, unfreeze, unpin, verify,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -52,6 +52,7 @@ fn run(arguments: Arguments) -> Result<Done, Stopped> {
     match arguments.command {
         Command::Init(args) => init::run(&host, &args),
         Command::Check(_) => check::run(&host),
+        Command::Codegen(args) => codegen::run(&host, &args),
         Command::Schema(args) => Ok(schema::run(&args)),
         Command::Refresh(args) => runtime.block_on(refresh::run(&host, args)),
         Command::Status(args) => runtime.block_on(status::run(&host, args)),

@@ -26,6 +26,8 @@ mod map;
 mod mmdb;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(feature = "testing")]
+pub mod testing;
 #[cfg(feature = "verify")]
 mod verify;
 

@@ -39,6 +39,7 @@ mod release;
 pub mod rollout;
 
 // What is asked for.
+pub mod codegen;
 mod operations;
 
 #[cfg(feature = "faults")]

@@ -47,6 +47,8 @@ fn the_schema_takes_every_document_of_every_command() {
         &["inspect", "layers/geo.toml"],
         &["inspect", "layers/geo.toml", "--layer", "geo", "--dataset", "country"],
         &["contract", "suggest", "geo.mmdb"],
+        &["codegen", "geo"],
+        &["codegen", "geo", "--out", "geo.rs"],
         &["diff", "geo", "geo"],
         &["diff", "geo.mmdb", "later.mmdb", "--traffic", "traffic"],
         &["diff", "zones.db", "later.db"],

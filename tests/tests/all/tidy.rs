@@ -73,7 +73,7 @@ const WINGS: [(&str, &[&str]); 5] = [
     ("intake", &["intake"]),
     ("release", &["release"]),
     ("rollout", &["rollout"]),
-    ("operations", &["operations"]),
+    ("operations", &["codegen", "operations"]),
 ];
 
 const FILE_LINES_MAX: usize = 600;

@@ -4,6 +4,7 @@ pub(crate) mod accept;
 pub(crate) mod break_lease;
 pub(crate) mod can_roll;
 pub(crate) mod check;
+pub(crate) mod codegen;
 pub(crate) mod completions;
 pub(crate) mod contract;
 pub(crate) mod diff;

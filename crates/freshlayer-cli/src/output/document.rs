@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use crate::commands::break_lease::BrokenLease;
 use crate::commands::check::Checked;
+use crate::commands::codegen::WrittenCode;
 use crate::commands::freeze::LayerFreeze;
 use crate::commands::functions::FunctionLine;
 use crate::commands::init::Written;
@@ -78,6 +79,8 @@ pub(crate) enum Answer {
     Diff(Box<Diff>),
     /// `contract suggest`: what each field keeps.
     Contract(Contract),
+    /// `codegen --out`: the code that was written.
+    WrittenCode(WrittenCode),
     /// `accept`: the build that a person let pass.
     Accepted(Acceptance),
     /// `pin`, `unpin`: the release that the layer is pinned to now.
@@ -88,7 +91,7 @@ pub(crate) enum Answer {
     Pruned(Vec<Pruned>),
     /// `pull`: one per layer.
     Pulled(Vec<PulledLayer>),
-    /// `schema`, `completions`: the text itself.
+    /// `schema`, `completions`, `codegen`: the text itself.
     Text(String),
     /// What stopped the command before its end.
     Error(String),

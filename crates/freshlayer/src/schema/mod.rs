@@ -13,7 +13,7 @@ use std::fmt;
 pub use compare::{Change, compare};
 pub use contract::{Contract, FieldContract, contract_toml};
 pub(crate) use contract::{PromiseChange, mmdb_class, percent, promises, sqlite_class};
-pub(crate) use editions::{FAMILIES, built_in};
+pub(crate) use editions::{FAMILIES, built_in, documented};
 
 pub use crate::formats::mmdb::Kind;
 
