@@ -63,14 +63,10 @@ fn example() -> LayerFolder {
         .archive("tools", [("bin/run", &b"#!/bin/sh"[..])])
 }
 
-fn text(text: &str) -> Option<String> {
-    Some(text.to_owned())
-}
-
 fn aachen() -> city::Record {
     let country = city::Country {
         iso_code: "DE".to_owned(),
-        names: Some(city::CountryNames { zh_cn: text("德国") }),
+        names: Some(city::CountryNames { zh_cn: Some("德国".to_owned()) }),
         ..city::Country::default()
     };
     let location = city::Location {
@@ -78,9 +74,10 @@ fn aachen() -> city::Record {
         latitude: Some(50.77),
         ..city::Location::default()
     };
-    let names = city::CityNames { en: text("Aachen") };
+    let names = city::CityNames { en: Some("Aachen".to_owned()) };
     let city = city::City { geoname_id: Some(3_247_449), names: Some(names) };
-    let subdivisions = ["NW", "EU"].map(|code| city::Subdivisions { iso_code: text(code) });
+    let subdivisions =
+        ["NW", "EU"].map(|code| city::Subdivisions { iso_code: Some(code.to_owned()) });
     city::Record {
         city: Some(city),
         country,
@@ -98,7 +95,7 @@ fn business() -> network::Record {
         routes: Some(vec![network::Routes { asn: Some(64_500), peers }]),
         score: Some(json!(0.5)),
         tags: Some(vec![json!("a"), json!(1)]),
-        type_: text("business"),
+        type_: Some("business".to_owned()),
     }
 }
 

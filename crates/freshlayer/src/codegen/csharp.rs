@@ -1,5 +1,7 @@
 //! C#, on `MaxMind.Db` and `Microsoft.Data.Sqlite`.
 
+use std::fmt::Write;
+
 use super::model::{Column, Content, Field, LayerModel, Presence, Record, Table, Value};
 use super::names::{Case, Scope, identifier, literal, place};
 use super::template::fill;
@@ -68,8 +70,8 @@ fn classes(dataset: &str, record: &Record, types: &mut Scope) -> Result<String, 
         let name = types.object(dataset, object)?;
         let path = object.path.join(".");
         let mut names = Scope::new(LANGUAGE, Case::Pascal, place(dataset, &path));
-        text += &format!("\n/// <summary>{}</summary>\n", object.says());
-        text += &format!("public sealed class {name}\n{{\n");
+        let _ = write!(text, "\n/// <summary>{}</summary>\n", object.says());
+        let _ = write!(text, "public sealed class {name}\n{{\n");
         for field in &object.fields {
             text += &property(dataset, &name, field, &mut names, types)?;
         }
@@ -154,8 +156,8 @@ fn tables_text(
             parts.push(format!("    // {}\n    {kind} {field}", column.note));
             reads.push(read(column, at));
         }
-        rows += &format!("\n/// <summary>{}</summary>\n", table.says());
-        rows += &format!("public sealed record {row}(\n{});\n", parts.join(",\n"));
+        let _ = write!(rows, "\n/// <summary>{}</summary>\n", table.says());
+        let _ = write!(rows, "public sealed record {row}(\n{});\n", parts.join(",\n"));
         let name = names.name(&table.name)?;
         methods += &queries(table, &row, &name, &reads.join(", "));
     }

@@ -1,5 +1,7 @@
 //! Python, on `maxminddb` and `sqlite3`.
 
+use std::fmt::Write;
+
 use super::model::{Column, Content, LayerModel, Presence, Record, Table, Value};
 use super::names::{Case, Scope, literal, place};
 use super::template::fill;
@@ -90,10 +92,11 @@ fn objects(dataset: &str, record: &Record, types: &mut Scope) -> Result<String, 
                 Presence::WhenTrue | Presence::Sometimes => kind,
             };
             let (key, note) = (literal(&field.key), &field.note);
-            fields += &format!("        # {note}\n        {key}: {kind},\n");
+            let _ = write!(fields, "        # {note}\n        {key}: {kind},\n");
         }
         let says = object.says();
-        text += &format!(
+        let _ = write!(
+            text,
             "\n\n# {says}\n{name} = TypedDict(\n    \"{name}\",\n    {{\n{fields}    }},\n    total=False,\n)\n"
         );
     }
@@ -131,10 +134,10 @@ fn tables_text(
     for table in tables {
         let row = types.name(&format!("{dataset}.{}", table.name))?;
         let mut fields = Scope::new(LANGUAGE, Case::Snake, place(dataset, &table.name));
-        rows += &format!("\n\n# {}\nclass {row}(NamedTuple):\n", table.says());
+        let _ = write!(rows, "\n\n# {}\nclass {row}(NamedTuple):\n", table.says());
         for column in &table.columns {
             let (field, kind) = (fields.name(&column.name)?, column_type(column));
-            rows += &format!("    # {}\n    {field}: {kind}\n", column.note);
+            let _ = write!(rows, "    # {}\n    {field}: {kind}\n", column.note);
         }
         let Some(first) = table.columns.first() else { continue };
         let values = [
@@ -226,8 +229,8 @@ const TABLE: &str = r"
         return [«row»(*row) for row in self.connection.execute(«by_first», (value,))]
 ";
 
-const PATH: &str = r#"
+const PATH: &str = "
 
 def «function»_path(layer: Layer) -> Path:
     return layer.path(«dataset»)
-"#;
+";

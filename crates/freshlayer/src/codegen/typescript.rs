@@ -1,5 +1,7 @@
 //! TypeScript for Node.js, on `maxmind` and `node:sqlite`.
 
+use std::fmt::Write;
+
 use super::model::{Column, Content, LayerModel, Presence, Record, Table, Value};
 use super::names::{Case, Scope, literal, place};
 use super::template::fill;
@@ -69,12 +71,12 @@ fn interfaces(dataset: &str, record: &Record, types: &mut Scope) -> Result<Strin
     let mut text = String::new();
     for object in record.all() {
         let name = types.object(dataset, object)?;
-        text += &format!("\n/** {} */\nexport interface {name} {{\n", object.says());
+        let _ = write!(text, "\n/** {} */\nexport interface {name} {{\n", object.says());
         for field in &object.fields {
             let kind = value_type(dataset, &field.value, types)?;
             let mark = if field.presence == Presence::Always { "" } else { "?" };
             let (key, note) = (property(&field.key), &field.note);
-            text += &format!("  /** {note} */\n  readonly {key}{mark}: {kind};\n");
+            let _ = write!(text, "  /** {note} */\n  readonly {key}{mark}: {kind};\n");
         }
         text += "}\n";
     }
@@ -118,10 +120,10 @@ fn tables_text(
     let (mut rows, mut methods) = (String::new(), String::new());
     for table in tables {
         let row = types.name(&format!("{dataset}.{}", table.name))?;
-        rows += &format!("\n/** {} */\nexport interface {row} {{\n", table.says());
+        let _ = write!(rows, "\n/** {} */\nexport interface {row} {{\n", table.says());
         for column in &table.columns {
             let (key, kind) = (property(&column.name), column_type(column));
-            rows += &format!("  /** {} */\n  readonly {key}: {kind};\n", column.note);
+            let _ = write!(rows, "  /** {} */\n  readonly {key}: {kind};\n", column.note);
         }
         rows += "}\n";
         let Some(first) = table.columns.first() else { continue };
