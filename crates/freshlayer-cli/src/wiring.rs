@@ -172,7 +172,7 @@ impl Host {
     }
 
     #[cfg(not(feature = "aws"))]
-    #[expect(clippy::unused_async, clippy::unused_self, reason = "as in a build with AWS")]
+    #[expect(clippy::unused_async, reason = "as in a build with AWS")]
     async fn notary(&self) -> Result<Arc<dyn Notary>, Stopped> {
         Ok(Arc::new(Unsigned))
     }
