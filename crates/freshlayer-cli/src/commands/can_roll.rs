@@ -61,9 +61,13 @@ fn lines(found: &CanRoll, ahead: &Ahead) -> String {
         let _ = writeln!(text, "  functions could not be listed in {unknown}");
     }
     let (all, stopped) = (found.consumers.len(), found.stopped().count());
+    let is_known = found.unknown.is_empty();
     let _ = match (all, stopped) {
-        (0, _) => writeln!(text, "  no function uses the layer"),
-        (_, 0) => writeln!(text, "  nothing would stop {}", count(all, "function")),
+        (0, _) if is_known => writeln!(text, "  no function uses the layer"),
+        (_, 0) if is_known && found.orders.is_empty() => {
+            writeln!(text, "  nothing would stop {}", count(all, "function"))
+        }
+        (_, 0) => Ok(()),
         _ => writeln!(text, "  {stopped} of {} would not follow", count(all, "function")),
     };
     text
