@@ -100,7 +100,12 @@ fn named_zips(state: &Path) -> io::Result<BTreeSet<Digest>> {
             continue;
         }
         for record in fs::read_dir(releases)? {
-            let record = fs::read(record?.path())?;
+            let path = record?.path();
+            // A folder holds what lies beside a record.
+            if path.is_dir() {
+                continue;
+            }
+            let record = fs::read(path)?;
             let record: ZipOfRecord = serde_json::from_slice(&record)?;
             named.insert(record.zip_sha256);
         }

@@ -9,6 +9,7 @@ const ZONES: &str = "
 name = 'zones'
 format = 'sqlite'
 source.https = 'UPSTREAM/files/zones.sqlite'
+expect.objects = ['trap']
 ";
 
 /// A file of foreign origin may not call what the consumer registered, and cannot be damaged through the connection.
