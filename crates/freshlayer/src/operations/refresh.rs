@@ -132,7 +132,10 @@ async fn refresh_layer(
     }
     let ledger = &mut outset.ledger;
     match heed(&run, session, &release, live.as_ref(), said, ledger).await? {
-        Heard::Go => publish_and_promote(&run, session, &release, &zip, &mut outset).await?,
+        Heard::Go => {
+            let made = Judged { release: &release, against: live.as_ref().map(|live| live.seq) };
+            publish_and_promote(&run, session, made, &zip, &mut outset).await?;
+        }
         Heard::Stay => outset.accepted = Accepted::Yes,
     }
     Converge { run, session, outset }.converge().await
@@ -182,15 +185,22 @@ async fn attested_and_published(
     publish(run, head, release, zip).await
 }
 
+/// A release with the one that served when it was judged. A rollback may come between: then it waits for the next run.
+struct Judged<'a> {
+    release: &'a Release,
+    against: Option<u64>,
+}
+
 /// Publishes a release, and makes it the one that consumers shall be on. Where no Region takes it the head remembers
 /// that it is stored, so that the next run publishes it without a download.
 async fn publish_and_promote(
     run: &Run<'_>,
     session: &mut Session<'_>,
-    release: &Release,
+    made: Judged<'_>,
     zip: &LayerZip,
     outset: &mut Outset,
 ) -> Result<(), Error> {
+    let Judged { release, against: judged_against } = made;
     let (lessons, now) = (&outset.ledger.lessons, run.engine.ports.clock.now());
     let ports = &run.engine.ports;
     let published = match attested_and_published(run, session.head(), release, zip).await {
@@ -217,7 +227,7 @@ async fn publish_and_promote(
                 head.adopt(&order);
             }
             // A person may have ordered otherwise meanwhile.
-            if head.is_told_to_stay() {
+            if head.is_told_to_stay() || head.current() != judged_against {
                 head.not_published(release);
             } else if !head.carries_left_behind(release) {
                 head.promote(release, now);
