@@ -3,7 +3,7 @@
 //! `freshlayer codegen places` writes this file: change the definition instead.
 //! It needs the crates `freshlayer-reader`, `serde` (with `derive`) and `serde_json`.
 
-#![allow(dead_code, unreachable_pub, reason = "a consumer uses the part that it needs")]
+#![allow(clippy::pedantic, dead_code, unreachable_pub, reason = "generated, and used in part")]
 
 use std::net::IpAddr;
 use std::path::PathBuf;

@@ -11,7 +11,7 @@
 //! consumer_python  the Python packages of a consumer
 //! clock      virtual time as the engine's clock
 //! sandbox    a local host in a temporary folder, and the real binary run on it
-//! validator  the libraries of CycloneDX and in-toto, which judge what lies beside a release
+//! validator  the libraries of CycloneDX and in-toto, which judge provenance documents
 //! ```
 
 #[cfg(feature = "aws")]

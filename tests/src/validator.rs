@@ -1,4 +1,4 @@
-//! The validators of what lies beside a release: Python packages of CycloneDX and in-toto, in a place of their own.
+//! The validators of provenance documents: Python packages of CycloneDX and in-toto, in a place of their own.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -56,8 +56,13 @@ impl AwsScanner {
         match status {
             Some("NO_THREATS_FOUND") => Ok(Opinion::Proceed),
             Some("THREATS_FOUND") => Ok(Opinion::Abort("THREATS_FOUND".to_owned())),
-            Some(other) => Err(format!("it could not scan the zip: {other}").into()),
-            None => Ok(Opinion::Wait(format!("the zip has no tag {STATUS_TAG} yet"))),
+            Some(other) => {
+                Err(format!("it could not scan the zip ({other}); its page of the bucket says why")
+                    .into())
+            }
+            None => {
+                Ok(Opinion::Wait(format!("GuardDuty has not tagged the zip with {STATUS_TAG} yet")))
+            }
         }
     }
 }
@@ -70,7 +75,7 @@ impl Scanner for AwsScanner {
             ScanHook::GuardDuty => self.ask_guardduty(scanned).await,
             ScanHook::Command(_) => Err(Box::new(Fault::odd(
                 "scan",
-                "a command runs where the `freshlayer` command runs; name a function in `scan.lambda`, or write \
+                "`scan.command` works on this machine only; on AWS, name a function in `scan.lambda`, or write \
                  `scan.guardduty = true`",
             ))),
         }

@@ -36,7 +36,7 @@ pub(crate) const BUCKET: Variable = Variable {
 pub(crate) const SIGNING_KEY: Variable = Variable {
     name: "FRESHLAYER_SIGNING_KEY",
     default: "none",
-    meaning: "key of KMS (ECC_NIST_P256, by id, alias or ARN) that signs what lies beside each release, for `--target aws`",
+    meaning: "key of KMS (ECC_NIST_P256, by id, alias or ARN) that signs the provenance documents of each release, for `--target aws`",
 };
 pub(crate) const REGION: Variable = Variable {
     name: "AWS_REGION",

@@ -213,7 +213,7 @@ async fn judge(
     Err(Fault::Final(Failed { error: refused(ask, reason), way_on }))
 }
 
-/// A part that nobody asked for, or a success without the file, would pass for the whole file.
+/// A part that was not asked for, or a success without the file, would pass for the whole file.
 fn is_answer(ask: &Ask<'_>, status: StatusCode) -> bool {
     match status {
         StatusCode::OK | StatusCode::NOT_MODIFIED => true,

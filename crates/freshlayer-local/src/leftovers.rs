@@ -101,7 +101,7 @@ fn named_zips(state: &Path) -> io::Result<BTreeSet<Digest>> {
         }
         for record in fs::read_dir(releases)? {
             let path = record?.path();
-            // A folder holds what lies beside a record.
+            // A folder holds the provenance documents of a release.
             if path.is_dir() {
                 continue;
             }

@@ -74,7 +74,9 @@ pub enum Error {
         layer: LayerName,
     },
     /// A scanner gave no clear answer about a zip.
-    #[error("ask {scanner} about release {release}; nothing is published")]
+    #[error(
+        "{scanner} gave no verdict on release {release}, which stays unpublished; the next refresh asks again"
+    )]
     Scan {
         /// The scanner.
         scanner: String,
@@ -83,8 +85,10 @@ pub enum Error {
         /// What happened.
         source: PortError,
     },
-    /// What lies beside a release could not be signed.
-    #[error("sign {document} of release {release}")]
+    /// A provenance document could not be signed.
+    #[error(
+        "sign {document} of release {release}, which goes no further until the key of `FRESHLAYER_SIGNING_KEY` signs it"
+    )]
     Sign {
         /// The document.
         document: &'static str,

@@ -20,7 +20,7 @@ pub(crate) const VARIABLES: [(&str, &str); 8] = [
         "role that the Scheduler assumes to call the publisher again, where a rollout needs more than one run",
     ),
     ("FRESHLAYER_DEAD_LETTERS", "ARN of the queue for calls that the Scheduler could not deliver"),
-    ("FRESHLAYER_SIGNING_KEY", "key of KMS that signs what lies beside each release"),
+    ("FRESHLAYER_SIGNING_KEY", "key of KMS that signs the provenance documents of each release"),
 ];
 
 /// How this publisher is set up.

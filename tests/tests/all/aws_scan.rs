@@ -75,7 +75,10 @@ fn a_function_has_the_last_word() {
         let cloud = scanned("scan.lambda = 'scanner'").await;
         let ran = cloud.run(&["refresh"]);
         assert_eq!(ran.code, 1, "there is no such function: {ran:?}");
-        assert!(ran.stdout.contains("ask the function scanner about release 1"), "{ran:?}");
+        assert!(
+            ran.stdout.contains("the function scanner gave no verdict on release 1"),
+            "{ran:?}"
+        );
         let abort = answering(r#"{"verdict": "abort", "reason": "Eicar-Signature"}"#);
         cloud.account.function_of(abort, "scanner", &[], &[], &[]).await;
         let ran = cloud.run(&["refresh"]);
@@ -101,7 +104,11 @@ fn a_zip_waits_for_the_tag_of_guardduty() {
         let cloud = scanned("scan.guardduty = true").await;
         let ran = cloud.run(&["refresh"]);
         assert_eq!(ran.code, 4, "{ran:?}");
-        assert!(ran.stdout.contains("no tag GuardDutyMalwareScanStatus yet"), "{ran:?}");
+        assert!(
+            ran.stdout
+                .contains("GuardDuty has not tagged the zip with GuardDutyMalwareScanStatus yet"),
+            "{ran:?}"
+        );
         let [first] = &zips(&cloud).await[..] else { panic!("one zip is stored") };
         tag(&cloud, first, "NO_THREATS_FOUND").await;
         let ran = cloud.run(&["refresh"]);
@@ -114,7 +121,7 @@ fn a_zip_waits_for_the_tag_of_guardduty() {
         tag(&cloud, &second, "UNSUPPORTED").await;
         let ran = cloud.run(&["refresh"]);
         assert_eq!(ran.code, 1, "{ran:?}");
-        assert!(ran.stdout.contains("it could not scan the zip: UNSUPPORTED"), "{ran:?}");
+        assert!(ran.stdout.contains("it could not scan the zip (UNSUPPORTED)"), "{ran:?}");
         tag(&cloud, &second, "THREATS_FOUND").await;
         let ran = cloud.run(&["refresh"]);
         assert_eq!(ran.code, 3, "{ran:?}");

@@ -68,7 +68,7 @@ fn without_a_key_nothing_is_signed_and_a_missing_key_publishes_nothing() {
         assert_eq!(cloud.run(&["refresh"]).code, 0);
         let ran = cloud.run(&["provenance", "geo", "--signed"]);
         assert_eq!(ran.code, 2, "{ran:?}");
-        assert!(ran.stderr.contains("no key was set up"), "{ran:?}");
+        assert!(ran.stderr.contains("no key was set in `FRESHLAYER_SIGNING_KEY`"), "{ran:?}");
     });
 }
 

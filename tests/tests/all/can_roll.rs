@@ -70,7 +70,10 @@ fn a_file_tells_which_functions_would_follow_it() {
     ");
     let ran = ask("empty.db", &zones("name", 1)[..2_000]);
     assert_eq!(ran.code, 3, "{ran:?}");
-    assert!(ran.stdout.contains("geo: refused: this data would become no release"), "{ran:?}");
+    assert!(
+        ran.stdout.contains("geo: the checks refuse this data, so it would never be released"),
+        "{ran:?}"
+    );
     assert!(ran.stdout.contains("what to do about "), "{ran:?}");
     let ran = ask("same.db", &zones("name", 100));
     assert_eq!(ran.code, 0, "{ran:?}");

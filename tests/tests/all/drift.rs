@@ -84,10 +84,40 @@ fn a_country_that_gains_too_much_is_refused_and_named() {
     let text: String = report.problems.iter().map(ToString::to_string).collect();
     assert!(
         text.contains(
-            "at most 1 % of the live addresses to be gained or lost by one country, found 1.50 %, which FR gained"
+            "expected no country to gain or lose over 1 % of the live addresses, found FR gained 1.50 %"
         ),
         "{text}"
     );
+}
+
+/// Nine ordinary weeks, then one with eight times their change, which no fixed bound minds.
+#[test]
+fn a_change_that_no_release_ever_brought_is_released_with_a_warning() {
+    let sandbox = Sandbox::new();
+    sandbox.layer("geo", PLACES);
+    let moved_for_week = |week: u32| match week {
+        0..=9 => 1 + week % 2,
+        _ => 15,
+    };
+    for week in 0..=10 {
+        let place = changed(moved_for_week(week), |place| place.postal = Some("75001".to_owned()));
+        let content = build(7 * u64::from(week), place);
+        sandbox.upstream.publish("city.mmdb", &content);
+        let report = sandbox.refresh("geo");
+        assert_eq!(report.exit(), Exit::Done, "week {week}: {report:#?}");
+        let mut problems = report.problems.iter();
+        if week < 10 {
+            assert_eq!(problems.next(), None, "week {week}");
+            continue;
+        }
+        let is_it = |problem: &freshlayer::Problem| {
+            let at = problem.location.as_deref();
+            (problem.code, problem.level, at)
+                == (Code::Unusual, Level::Warn, Some("values-changed"))
+        };
+        assert!(problems.any(is_it), "{report:#?}");
+        assert!(report.problems.iter().all(|p| p.code == Code::Unusual), "{report:#?}");
+    }
 }
 
 #[test]

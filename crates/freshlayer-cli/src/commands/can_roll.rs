@@ -10,7 +10,7 @@ use crate::wiring::Host;
 
 /// Ask which functions would follow a release, and what would stop each, before anything moves.
 ///
-/// Exit 0: every function would. Exit 4: some would not. Exit 3: the data is refused.
+/// Exit 0: every function would. Exit 3: the checks refuse the data. Exit 4: some function would not, or could not be asked.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The layer.
@@ -39,7 +39,9 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
 fn lines(found: &CanRoll, ahead: &Ahead) -> String {
     let layer = &found.layer;
     let mut text = match (&found.version, ahead) {
-        (None, _) => format!("{layer}: refused: this data would become no release\n"),
+        (None, _) => {
+            format!("{layer}: the checks refuse this data, so it would never be released\n")
+        }
         (Some(version), Ahead::Current) => format!("{layer}: version {version}\n"),
         (Some(version), Ahead::Data { .. }) => {
             let reasons = first_reasons(&found.version_reasons);

@@ -53,8 +53,23 @@ pub(crate) fn problem_lines<'a>(problems: impl IntoIterator<Item = &'a Problem> 
 /// Writes what to do about the problems that keep data out, once per check.
 pub(crate) fn advice<'a>(problems: impl IntoIterator<Item = &'a Problem>) -> String {
     let failed = problems.into_iter().filter(|problem| problem.level == Level::Fail);
-    let codes: BTreeSet<Code> = failed.map(|problem| problem.code).collect();
-    codes.iter().map(|code| format!("  what to do about {code}: {}\n", code.advice())).collect()
+    let (last, first): (Vec<&Problem>, _) =
+        failed.partition(|problem| !problem.is_beyond_acceptance());
+    let codes: BTreeSet<Code> = first.iter().map(|problem| problem.code).collect();
+    let line = |code: &Code| format!("  what to do about {code}: {}\n", code.advice());
+    let mut text: String = codes.iter().map(line).collect();
+    let codes: BTreeSet<Code> = last.iter().map(|problem| problem.code).collect();
+    for code in &codes {
+        text += &if first.is_empty() { line(code) } else { mend_first(*code) };
+    }
+    text
+}
+
+/// An acceptance lets no build pass that has another problem as well.
+fn mend_first(code: Code) -> String {
+    format!(
+        "  what to do about {code}: first the other problems of this build, which `freshlayer accept` does not let pass\n"
+    )
 }
 
 fn dataset_word(state: DatasetState) -> &'static str {

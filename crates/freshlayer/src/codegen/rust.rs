@@ -63,7 +63,7 @@ fn head(layer: &LayerModel<'_>) -> String {
          //! `freshlayer codegen {name}` writes this file: change the definition instead.\n\
          //! It needs the {needs}.\n\
          \n\
-         #![allow(dead_code, unreachable_pub, reason = \"a consumer uses the part that it needs\")]\n\
+         #![allow(clippy::pedantic, dead_code, unreachable_pub, reason = \"generated, and used in part\")]\n\
          \n\
          {imports}\
          /// The layer's name.\n\

@@ -97,7 +97,7 @@ pub struct Expectations {
     pub drift_percent_max: u32,
     /// What to do with an older build than the live one.
     pub older_build: OlderBuild,
-    /// From which age on a build is told of, in days. It refuses nothing, and is no part of a verdict.
+    /// The age, in days, from which on a build gives a warning. It refuses nothing, and is no part of a verdict.
     #[serde(skip)]
     pub build_age_days_warn: Option<u32>,
     /// Oldest build that is taken, in days.

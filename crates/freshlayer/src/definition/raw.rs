@@ -252,14 +252,15 @@ pub(super) struct RawExpect {
     /// Largest size after unpacking, in bytes. Default: `limits.unpacked_bytes_max`.
     pub(super) size_bytes_max: Option<u64>,
     /// Largest change against the live release, in percent: of the size, and of the number of nodes and
-    /// records (mmdb), of rows in all tables together (sqlite) or of entries (archive). A change of more than half of it is told of.
+    /// records (mmdb), of rows in all tables together (sqlite) or of entries (archive). A larger change is
+    /// refused; one of more than half of it gives a warning.
     pub(super) drift_percent_max: u32,
     /// What to do with an older upstream build than the live one: `reject` or `accept`.
     pub(super) older_build: OlderBuild,
-    /// From which age on an upstream build is told of, in days before now. Default: 8 for GeoLite2 from MaxMind's own host,
-    /// else none.
+    /// Age of an upstream build, in days before now, from which on it gives a warning; the build is still taken. Default:
+    /// 8 for GeoLite2 from MaxMind's own host, else none.
     pub(super) build_age_days_warn: Option<u32>,
-    /// Oldest upstream build that is taken, in days before now. Default: 15 for GeoLite2 from MaxMind's own host, else any.
+    /// Age of an upstream build, in days before now, beyond which it is refused. Default: 15 for GeoLite2 from MaxMind's own host, else any.
     pub(super) build_age_days_max: Option<u32>,
     /// How old a build has to be before it is released, in hours by its own build time, else by `Last-Modified`, else
     /// since it was first seen; `refresh --now` does not wait. Default: 24 for GeoLite2-City and GeoLite2-Country from
@@ -276,7 +277,7 @@ pub(super) struct RawExpect {
     /// sqlite: the smallest number of rows per table.
     pub(super) rows_min: BTreeMap<String, u64>,
     /// sqlite: the triggers, views and virtual tables that may be there, by name; `*` stands for any letters. Others are
-    /// refused: they run statements or code that nobody asked for.
+    /// refused: they run statements or code of the upstream's choice.
     pub(super) objects: Vec<String>,
     /// file: the first bytes, as hex digits.
     #[schemars(regex(pattern = "^( *[0-9A-Fa-f] *[0-9A-Fa-f])+ *$"))]

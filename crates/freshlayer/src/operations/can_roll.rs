@@ -67,8 +67,8 @@ impl CanRoll {
     }
 }
 
-/// Tells which functions would follow the current release, or the one that new data would become, and what would stop
-/// each. Changes nothing.
+/// Tells which functions would follow the current release, or the release that new data would become, and what would
+/// stop each. Changes nothing.
 ///
 /// # Errors
 /// [`Error::NotPossible`] where the layer has no release; [`Error::Source`] where the data cannot be had; the store's

@@ -7,8 +7,9 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::names::LayerName;
 use crate::release::provenance::{Evidence, Wrapping, read};
+use crate::state::read_release;
 
-/// What is stored beside a release, for machines that know nothing of freshlayer.
+/// The provenance documents of a release, in formats that other tools read.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Proof {
     /// The layer.
@@ -19,11 +20,10 @@ pub struct Proof {
     pub documents: Vec<Value>,
 }
 
-/// Reads what is stored beside a release: some kinds of evidence, or all.
+/// Reads the provenance documents of a release: some kinds, or all.
 ///
 /// # Errors
-/// [`Error::NotPossible`] where there is no such release, or an earlier version of freshlayer made it and stored nothing
-/// of this kind; the store's errors.
+/// [`Error::NotPossible`] where there is no such release or no such document, with the reason; the store's errors.
 pub async fn provenance(
     engine: &Engine,
     definition: &Definition,
@@ -40,10 +40,25 @@ pub async fn provenance(
         documents.extend(read(engine.ports.store.as_ref(), layer, seq, *kind, wrapping).await?);
     }
     if documents.is_empty() {
-        return Err(Error::NotPossible(format!(
-            "nothing of this kind is stored beside release {seq} of layer `{layer}`: there is no such release, it was \
-             never promoted, an earlier version of freshlayer made it, or no key was set up to sign it"
-        )));
+        let release = read_release(engine.ports.store.as_ref(), layer, seq).await?;
+        let reason = missing(kinds, wrapping, release.is_some());
+        return Err(Error::NotPossible(format!("release {seq} of layer `{layer}` {reason}")));
     }
     Ok(Proof { layer: layer.clone(), seq, documents })
+}
+
+/// Says why there is no document.
+fn missing(kinds: &[Evidence], wrapping: Wrapping, exists: bool) -> &'static str {
+    match (wrapping, kinds) {
+        _ if !exists => "does not exist; `freshlayer status LAYER` names the current one",
+        (Wrapping::Plain, [Evidence::Promotion]) => {
+            "was never promoted, so it has no promotion document"
+        }
+        (Wrapping::Plain, _) => {
+            "has no provenance documents: an earlier version of freshlayer made it"
+        }
+        (Wrapping::Signed, _) => {
+            "has no signed documents: no key was set in `FRESHLAYER_SIGNING_KEY` when it was made"
+        }
+    }
 }

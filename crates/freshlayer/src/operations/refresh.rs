@@ -174,7 +174,7 @@ async fn base(
     Ok((session.current_release().await?, stored))
 }
 
-/// What lies beside a release is there before any Region has it.
+/// The provenance documents are stored before any Region has the release.
 async fn attested_and_published(
     run: &Run<'_>,
     head: &crate::state::Head,

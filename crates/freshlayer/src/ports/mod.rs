@@ -42,7 +42,7 @@ pub struct Ports {
     pub source: Arc<dyn Source>,
     /// Who looks at zips before they are published.
     pub scanner: Arc<dyn Scanner>,
-    /// Who signs what lies beside a release.
+    /// Who signs provenance documents.
     pub notary: Arc<dyn Notary>,
     /// Durable state.
     pub store: Arc<dyn Store>,

@@ -3,7 +3,7 @@ use serde_json::Value;
 
 use super::PortError;
 
-/// Signs what lies beside a release, so that others can trust it more than the store that keeps it.
+/// Signs provenance documents, so that others can trust it more than the store that keeps it.
 ///
 /// # Contract
 /// - An envelope is one of DSSE (<https://github.com/secure-systems-lab/dsse>): the payload as it was handed in, its type, and

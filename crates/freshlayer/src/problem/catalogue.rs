@@ -84,8 +84,7 @@ impl Code {
                  `limits.unpacked_bytes_max`."
             }
             Self::SqliteObject => {
-                "Look at what they do. Where your functions need them, or ask nothing of them, name them in `expect.objects`, one by \
-                 one or by patterns such as `*_view`."
+                "Read their SQL. Where it is harmless, name them in `expect.objects`, one by one or by patterns such as `*_view`."
             }
             Self::MmdbNodes => "Look at the data. Where it is right, lower `expect.nodes_min`.",
             Self::SqliteRows => "Look at the data. Where it is right, lower `expect.rows_min`.",
@@ -107,16 +106,15 @@ impl Code {
                 "Leave a dataset out, or split the layer in two: Lambda takes no more."
             }
             Self::Scan => {
-                "Look at what the scanner found. Where it is wrong, correct the scanner, and run \
-                 `freshlayer refresh LAYER --retry-rejected`."
+                "Read what the scanner says. Where the data is bad, wait for another build: this one is not asked about again. Where \
+                 the scanner is wrong, mend it and run `freshlayer refresh LAYER --retry-rejected`."
             }
             Self::RolledBack => {
                 "Wait for another build. To release this one again, run `freshlayer refresh LAYER --retry-rejected`."
             }
             Self::SqliteWal | Self::MmdbMetadataCosmetic => "Do nothing.",
             Self::Unusual => {
-                "Look at `freshlayer diff` of this release and the one before. Where the upstream changed much on purpose, do \
-                 nothing."
+                "Run `freshlayer diff` on this release and the one before. Where the upstream meant the change, do nothing."
             }
             Self::LiveUnread => {
                 "Run `freshlayer verify`: it says what is wrong with the live release. The new build was not compared \

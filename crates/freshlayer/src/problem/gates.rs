@@ -76,7 +76,7 @@ impl GateReport {
         self.0.iter().filter_map(|check| Some((check.id, check.ppm?)))
     }
 
-    /// A person accepted what differs: it is told of, and keeps nothing out.
+    /// A person accepted what differs: it gives a warning, and keeps nothing out.
     pub(crate) fn accept_differences(&mut self) {
         for check in self.0.iter_mut().filter(|check| check.id.is_difference()) {
             check.verdict = check.verdict.min(Verdict::Warned);

@@ -118,7 +118,7 @@ async fn keep(session: &mut Session<'_>, release: &Release, ledger: &Ledger) -> 
     session.change(keep).await
 }
 
-/// The verdict is on all data of the release that does not serve already: no one knows which part it is.
+/// The verdict is on all data of the release that does not serve already, because a scanner judges the whole zip.
 fn rejections(
     run: &Run<'_>,
     release: &Release,

@@ -221,7 +221,10 @@ impl Exit {
         ),
         (Self::Usage, "mistake in the command or in a definition"),
         (Self::Rejected, "data rejected: the last good release keeps serving"),
-        (Self::Held, "held (pin, another publisher, unreleased code), or only partly done"),
+        (
+            Self::Held,
+            "held, or only partly done: an order (pin, freeze), a scanner that wants to wait, another publisher, unreleased code",
+        ),
     ];
 
     /// Returns the exit code.

@@ -45,7 +45,7 @@ impl fmt::Display for Why {
             }
             Self::ScanWaits { release, words } => write!(
                 f,
-                "release {release} waits for its scanner, which says: {words}; the next refresh asks it again"
+                "release {release} is not published yet: its scanner wants to wait ({words}); the next refresh asks again"
             ),
             Self::Busy { owner, until } => {
                 write!(

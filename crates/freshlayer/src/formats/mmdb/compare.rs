@@ -12,8 +12,8 @@ use rustc_hash::FxHashMap;
 
 use super::comparison::{Comparison, FieldChange, Moved};
 use super::decode::{Kind, Resolved, Value, behind, broken, resolved};
+use super::paths::{Branch, Paths};
 use super::texts::{TEXTS_MAX, shape_of};
-use super::tree::{Branch, Tree};
 use super::{ANY_KEY, DEPTH_MAX, FIELDS_MAX, Fault, ITEM_KEY, KEYS_BY_PLACE_MAX};
 
 /// Parts of records whose differences are kept for the next record that shares them. A power of two.
@@ -39,20 +39,20 @@ pub(crate) enum Extent {
 
 /// Compares two builds, on all cores. The bound on decoded values holds per core.
 pub(crate) fn compare(
-    before: &Tree<'_>,
-    after: &Tree<'_>,
+    before: Paths<'_>,
+    after: Paths<'_>,
     extent: Extent,
     values_max: u64,
 ) -> Result<Comparison, Fault> {
     let (bits, roots) = match (before.ipv4(), after.ipv4()) {
-        (Branch::Nothing, _) | (_, Branch::Nothing) => (64, (Tree::ROOT, Tree::ROOT)),
+        (Branch::Nothing, _) | (_, Branch::Nothing) => (64, (Paths::ROOT, Paths::ROOT)),
         roots => (32, roots),
     };
     let mut parts = vec![roots];
     for _ in 0..CUT_BITS {
         parts = parts.into_iter().flat_map(|pair| halves(before, after, pair)).collect();
     }
-    let is_large = bits == 32 && after.nodes_count() > SAMPLED_NODES_MIN;
+    let is_large = bits == 32 && after.nodes.count > SAMPLED_NODES_MIN;
     // Neighbours of each row of 256 blocks differ, so that no stride of an allocation is left out.
     let is_taken = |at: u64| (at / 256 + at).is_multiple_of(SAMPLE);
     let all = (0_u64..).zip(parts);
@@ -83,8 +83,8 @@ pub(crate) fn compare(
 
 /// Compares two builds at some addresses only, each as heavy as its number says.
 pub(crate) fn compare_at(
-    before: &Tree<'_>,
-    after: &Tree<'_>,
+    before: Paths<'_>,
+    after: Paths<'_>,
     addresses: &[(IpAddr, u64)],
     values_max: u64,
 ) -> Result<Comparison, Fault> {
@@ -104,7 +104,7 @@ pub(crate) fn compare_at(
     Ok(walk.into_comparison())
 }
 
-fn halves(before: &Tree<'_>, after: &Tree<'_>, pair: (Branch, Branch)) -> [(Branch, Branch); 2] {
+fn halves(before: Paths<'_>, after: Paths<'_>, pair: (Branch, Branch)) -> [(Branch, Branch); 2] {
     let ([a, b], [c, d]) = (before.below(pair.0), after.below(pair.1));
     [(a, c), (b, d)]
 }
@@ -185,8 +185,8 @@ struct Field<'a> {
 
 /// The walk over a part of the addresses.
 struct Walk<'a> {
-    before: &'a Tree<'a>,
-    after: &'a Tree<'a>,
+    before: Paths<'a>,
+    after: Paths<'a>,
     fields: Vec<Field<'a>>,
     known: Vec<Option<Known>>,
     values_left: u64,
@@ -194,7 +194,7 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(before: &'a Tree<'a>, after: &'a Tree<'a>, values_max: u64) -> Self {
+    fn new(before: Paths<'a>, after: Paths<'a>, values_max: u64) -> Self {
         let fields = vec![Field { keeps_texts: true, ..Field::default() }];
         let known = vec![None; KNOWN_PARTS];
         let (values_left, whole) = (values_max, Comparison::default());
@@ -214,13 +214,28 @@ impl<'a> Walk<'a> {
         if !is_node(pair.0) && !is_node(pair.1) {
             return self.network(pair, 1 << network.left, Some(network));
         }
-        let [left, right] = halves(self.before, self.after, pair);
         if network.left == 0 {
-            return self.part(left, network);
+            let first = self.first_below(pair)?;
+            return self.network(first, 1, Some(network));
         }
+        let [left, right] = halves(self.before, self.after, pair);
         let [low, high] = network.halves();
         self.part(left, low)?;
         self.part(right, high)
+    }
+
+    /// Finds the first network below a place of both trees.
+    fn first_below(&self, mut pair: (Branch, Branch)) -> Result<(Branch, Branch), Fault> {
+        for _ in 0..=self.after.depth_max {
+            match pair {
+                (Branch::Node(_), _) | (_, Branch::Node(_)) => {
+                    pair = halves(self.before, self.after, pair)[0];
+                }
+                _ => return Ok(pair),
+            }
+        }
+        let expected = format!("at most {} bits to a record", self.after.depth_max);
+        Err(Fault::Tree { node: None, expected, found: "more".to_owned() })
     }
 
     fn network(

@@ -60,7 +60,7 @@ pub(crate) fn shape(tree: &Tree<'_>, watch: &Watch, values_max: u64) -> Result<S
     std::thread::scope(|scope| {
         let parts = tree.records(cores).map(|records| {
             scope.spawn(move || {
-                let mut walk = ShapeWalk::new(tree.data, watch, values_max);
+                let mut walk = ShapeWalk::new(tree.paths.data, watch, values_max);
                 for offset in records {
                     walk.record(offset)?;
                 }

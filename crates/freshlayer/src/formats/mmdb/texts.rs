@@ -27,7 +27,7 @@ pub(crate) fn shapes(tree: &Tree<'_>, path: &str) -> Result<Option<BTreeSet<Stri
     let mut found = BTreeSet::new();
     each_value(tree, path, |value| {
         if let Value::Scalar { kind: Kind::Text, start, next } = value {
-            found.insert(shape_of(&String::from_utf8_lossy(&tree.data[start..next])));
+            found.insert(shape_of(&String::from_utf8_lossy(&tree.paths.data[start..next])));
         }
         if found.len() > TEXTS_MAX { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
@@ -67,7 +67,7 @@ pub(crate) fn facts(tree: &Tree<'_>, path: &str) -> Result<FieldFacts, Fault> {
     let mut facts = FieldFacts::default();
     each_value(tree, path, |value| {
         if let Value::Scalar { kind, start, next } = value {
-            match datum(tree.data, kind, start, next) {
+            match datum(tree.paths.data, kind, start, next) {
                 Some(Datum::Text(text)) => facts.text(text),
                 Some(Datum::Number(number)) => facts.number(number),
                 None => {}
@@ -86,7 +86,7 @@ fn each_value(
 ) -> Result<(), Fault> {
     let keys: Vec<&[u8]> = keys(path).map(str::as_bytes).collect();
     for offset in tree.records(1).flatten() {
-        if follow(tree.data, offset, &keys, &mut visit)?.is_break() {
+        if follow(tree.paths.data, offset, &keys, &mut visit)?.is_break() {
             break;
         }
     }

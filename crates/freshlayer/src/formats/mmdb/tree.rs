@@ -8,18 +8,11 @@ use freshlayer_reader::maxminddb::Metadata;
 
 use super::Fault;
 use super::layout::{self, Marks};
-
-/// Sixteen zero bytes stand between tree and data. Source: the format specification.
-const SEPARATOR_BYTES: usize = 16;
-/// IPv4 addresses stand below `::/96` in a tree of IPv6 addresses. Source: the same.
-const IPV4_PREFIX_BITS: usize = 96;
+use super::paths::{Nodes, Paths, SEPARATOR_BYTES};
 
 /// A tree whose pointers all lead somewhere.
 pub(crate) struct Tree<'a> {
-    /// The data section.
-    pub(crate) data: &'a [u8],
-    nodes: Nodes<'a>,
-    depth_max: usize,
+    pub(crate) paths: Paths<'a>,
     /// Where records begin in the data section.
     starts: Marks,
     order: Topology,
@@ -100,16 +93,9 @@ pub(crate) fn read<'a>(
     metadata: &Metadata,
     data_end: usize,
 ) -> Result<Tree<'a>, Fault> {
-    let count = metadata.node_count as usize;
-    let node_bytes = usize::from(metadata.record_size) / 4;
-    let data_start = count * node_bytes + SEPARATOR_BYTES;
-    if data_start > data_end || count == 0 {
-        let expected = "a tree with nodes, and data behind it";
-        let found = format!("{count} nodes in {data_end} bytes");
-        return Err(Fault::Tree { node: None, expected: expected.to_owned(), found });
-    }
-    let data = &bytes[data_start..data_end];
-    let nodes = Nodes { bytes: &bytes[..count * node_bytes], node_bytes, count };
+    let paths = Paths::of(bytes, metadata, data_end)?;
+    let Paths { data, nodes, .. } = paths;
+    let count = nodes.count;
     let mut starts = Marks::new(data.len());
     let mut order = Topology::new(count);
     for node in 0..count {
@@ -126,57 +112,10 @@ pub(crate) fn read<'a>(
             starts.set(offset);
         }
     }
-    let (depth_max, ipv4_root) = match metadata.ip_version {
-        4 => (32, None),
-        _ => (128, nodes.below_zeroes(IPV4_PREFIX_BITS)),
-    };
-    Ok(Tree { data, nodes, depth_max, starts, order, ipv4_root })
-}
-
-/// What one bit of an address leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Branch {
-    /// A node: the next bit decides.
-    Node(usize),
-    /// A record, by its offset in the data section.
-    Record(usize),
-    /// No record.
-    Nothing,
+    Ok(Tree { paths, starts, order, ipv4_root: paths.ipv4_root() })
 }
 
 impl Tree<'_> {
-    pub(super) fn nodes_count(&self) -> usize {
-        self.nodes.count
-    }
-
-    pub(super) const ROOT: Branch = Branch::Node(0);
-
-    /// Returns what the two values of the next bit lead to. Where no bit is left to decide both lead to the same.
-    pub(super) fn below(&self, branch: Branch) -> [Branch; 2] {
-        let Branch::Node(node) = branch else { return [branch; 2] };
-        self.nodes.records(node).map(|record| match record.checked_sub(self.nodes.count) {
-            None => Branch::Node(record),
-            Some(0) => Branch::Nothing,
-            Some(behind) => Branch::Record(behind - SEPARATOR_BYTES),
-        })
-    }
-
-    /// Returns where the IPv4 addresses are.
-    pub(super) fn ipv4(&self) -> Branch {
-        let bits = if self.depth_max == 32 { 0 } else { IPV4_PREFIX_BITS };
-        (0..bits).fold(Self::ROOT, |branch, _| self.below(branch)[0])
-    }
-
-    /// Tells whether there are IPv4 addresses.
-    pub(crate) fn has_ipv4(&self) -> bool {
-        self.ipv4() != Branch::Nothing
-    }
-
-    /// Returns where the IPv6 addresses are; nowhere in a tree of IPv4.
-    pub(super) fn ipv6(&self) -> Branch {
-        if self.depth_max == 32 { Branch::Nothing } else { Self::ROOT }
-    }
-
     /// Cuts the records into parts; each lists the offset of each of its records once, in order.
     pub(crate) fn records(
         &self,
@@ -196,9 +135,9 @@ impl Tree<'_> {
     /// Visits every network, and says which record it has, by the record's number in the order of the offsets.
     pub(super) fn each_network(&self, mut visit: impl FnMut(usize)) {
         let ranks = self.starts.ranks();
-        for node in 0..self.nodes.count {
-            for record in self.nodes.records(node) {
-                if let Some(offset) = record.checked_sub(self.nodes.count + SEPARATOR_BYTES) {
+        for node in 0..self.paths.nodes.count {
+            for record in self.paths.nodes.records(node) {
+                if let Some(offset) = record.checked_sub(self.paths.nodes.count + SEPARATOR_BYTES) {
                     visit(self.starts.rank(&ranks, offset));
                 }
             }
@@ -207,8 +146,8 @@ impl Tree<'_> {
 
     /// Finds circles, paths with more bits than an address has, and nodes that are reached twice or never.
     pub(crate) fn check_paths(&self) -> Result<(), Fault> {
-        if !self.order.is_sound(self.depth_max) {
-            TreeWalk::new(self.nodes, self.depth_max).run()?;
+        if !self.order.is_sound(self.paths.depth_max) {
+            TreeWalk::new(self.paths.nodes, self.paths.depth_max).run()?;
         }
         self.order.check_edges(self.ipv4_root)
     }
@@ -222,7 +161,7 @@ impl Tree<'_> {
 
     /// Finds what does not lie as it should in the data section.
     pub(crate) fn check_layout(&self) -> Result<(), Fault> {
-        layout::check(self.data, &self.starts)
+        layout::check(self.paths.data, &self.starts)
     }
 }
 
@@ -245,38 +184,6 @@ const ALONE: &str = "one that the root does not lead to";
 
 fn alone(node: usize, count: usize) -> Fault {
     broken(node, count, ONE_EDGE, ALONE)
-}
-
-/// The nodes as they lie in the file: two records each, of 24, 28 or 32 bits.
-#[derive(Clone, Copy)]
-struct Nodes<'a> {
-    bytes: &'a [u8],
-    node_bytes: usize,
-    count: usize,
-}
-
-impl Nodes<'_> {
-    /// Returns the node below so many bits of zero.
-    fn below_zeroes(self, bits: usize) -> Option<usize> {
-        let below = |node: usize, _| Some(self.records(node)[0]).filter(|next| *next < self.count);
-        (0..bits).try_fold(0, below)
-    }
-
-    #[inline]
-    #[expect(
-        clippy::many_single_char_names,
-        reason = "the bytes of a node, as the format names them"
-    )]
-    fn records(self, node: usize) -> [usize; 2] {
-        let b = &self.bytes[node * self.node_bytes..][..self.node_bytes];
-        let number = |bytes: [u8; 4]| u32::from_be_bytes(bytes) as usize;
-        match *b {
-            [a, b, c, d, e, f] => [number([0, a, b, c]), number([0, d, e, f])],
-            [a, b, c, mid, d, e, f] => [number([mid >> 4, a, b, c]), number([mid & 15, d, e, f])],
-            [a, b, c, d, e, f, g, h] => [number([a, b, c, d]), number([e, f, g, h])],
-            _ => [0, 0],
-        }
-    }
 }
 
 const UNSEEN: u8 = 0;

@@ -6,7 +6,7 @@
 //! - a name that leaves its folder, takes another file's place or folds onto it: [`Names`];
 //! - a link, a device, a pipe: refused by type, never created;
 //! - a body cut short: every container is read to its end, checksums included;
-//! - an executable bit nobody asked for: modes become 0644 or 0755, nothing else survives.
+//! - an executable bit that the definition does not ask for: modes become 0644 or 0755, nothing else survives.
 //!
 //! What is wrong with the data comes back as problems, all of one pass; what is wrong with this machine
 //! comes back as an error.

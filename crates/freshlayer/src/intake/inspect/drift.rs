@@ -4,7 +4,7 @@ use crate::state::Profile;
 /// Counts below this on both sides are too small for a percentage to mean anything.
 const COUNT_MIN: u64 = 100;
 
-/// Compares the counts of new data with those of the live release. Half of what fails is told of.
+/// Compares the counts of new data with those of the live release. Half of what fails gives a warning.
 pub(super) fn drift(live: &Profile, new: &Profile, percent_max: u32) -> Vec<Problem> {
     let compared = live.counts.iter().filter_map(|(name, &before)| {
         let after = *new.counts.get(name)?;

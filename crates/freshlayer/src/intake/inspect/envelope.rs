@@ -1,4 +1,4 @@
-//! A change far beyond all that the last releases brought is told of. It keeps nothing out: real releases pulse, and
+//! A change far beyond all that the last releases brought gives a warning. It keeps nothing out: real releases pulse, and
 //! fixed bounds judge.
 
 use std::collections::BTreeMap;

@@ -78,14 +78,15 @@ pub(super) fn compare(
     let new = opened(&new_map).map_err(|problem| after.fault(problem))?;
     let values_max = Limits::default().decoded_values_max;
     let words = |fault: Fault| after.fault(fault.to_string());
-    let found = crate::formats::mmdb::compare(&old.tree, &new.tree, Extent::Whole, values_max)
-        .map_err(words)?;
+    let found =
+        crate::formats::mmdb::compare(old.tree.paths, new.tree.paths, Extent::Whole, values_max)
+            .map_err(words)?;
     let unit = if old.has_ipv4 && new.has_ipv4 { "addresses" } else { "/64 networks" };
     diff.mmdb = Some(of(found, unit));
     let changes = schema::compare(&old.schema, &new.schema);
     diff.schema = changes.iter().map(ToString::to_string).collect();
     if let Some(traffic) = traffic {
-        let found = compare_at(&old.tree, &new.tree, traffic.addresses(), values_max);
+        let found = compare_at(old.tree.paths, new.tree.paths, traffic.addresses(), values_max);
         diff.traffic = Some(of(found.map_err(words)?, "requests"));
     }
     Ok(())
@@ -111,7 +112,7 @@ fn opened(bytes: &[u8]) -> Result<Opened<'_>, String> {
         Element::IpVersion(metadata.ip_version),
     ];
     let schema = whole.into_iter().chain(fields).collect();
-    let has_ipv4 = tree.has_ipv4();
+    let has_ipv4 = tree.paths.has_ipv4();
     Ok(Opened { tree, schema, has_ipv4 })
 }
 

@@ -1,4 +1,4 @@
-//! What is stored beside a release, for machines that know nothing of freshlayer: in-toto statements of its checks, of
+//! The provenance documents of a release, in formats that other tools read: in-toto statements of its checks, of
 //! what it is, and of the decision to promote it; and a bill of materials in CycloneDX. All follow from the record.
 
 mod bom;

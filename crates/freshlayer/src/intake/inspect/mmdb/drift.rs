@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use freshlayer_reader::maxminddb::Metadata;
 
-use crate::formats::mmdb::{Comparison, Extent, Fault, FieldChange, Tree, compare, shapes};
+use crate::formats::mmdb::{Comparison, Extent, Fault, FieldChange, Paths, Tree, compare, shapes};
 use crate::problem::{Code, GateReport, Level, Problem};
 
 /// From which share of the addresses on, in percent, a change warns and fails.
@@ -44,24 +44,38 @@ impl Bounds {
         }
     }
 
+    fn bound(self, level: Level) -> f64 {
+        match level {
+            Level::Warn => self.warn,
+            Level::Fail => self.fail,
+        }
+    }
+
     /// Makes a problem of a share that is beyond the bounds.
     fn judge(self, code: Code, percent: f64, of: &str, most: &str) -> Option<Problem> {
         let level = self.level(percent)?;
-        let bound = if level == Level::Fail { self.fail } else { self.warn };
+        let bound = self.bound(level);
         let expected = format!("at most {bound} % of the live addresses {of}");
         let found = format!("{}{most}", shown(percent));
         Some(Problem { level, ..Problem::fail(code, expected, found) })
     }
 }
 
+/// What serves.
+pub(super) struct LiveData<'a> {
+    pub(super) paths: Paths<'a>,
+    /// Reads all of its tree.
+    pub(super) whole: &'a dyn Fn() -> Result<Tree<'a>, Fault>,
+}
+
 /// Compares two builds and judges what differs.
 pub(super) fn judge(
-    live: &Tree<'_>,
-    new: &Tree<'_>,
+    live: &LiveData<'_>,
+    new: Paths<'_>,
     values_max: u64,
     gates: &mut GateReport,
 ) -> Result<(), Fault> {
-    let found = compare(live, new, Extent::Sample, values_max)?;
+    let found = compare(live.paths, new, Extent::Sample, values_max)?;
     let percent = |weight: u64| share(weight, found.before);
     gates.measured_share(Code::CoverageLost, percent(found.removed), "");
     let gone = COVERAGE.judge(Code::CoverageLost, percent(found.removed), "without a record", "");
@@ -120,10 +134,12 @@ fn judge_shares(found: &Comparison, gates: &mut GateReport) {
         let percent = share(gained.abs_diff(lost), found.before);
         let word = if gained > lost { "gained" } else { "lost" };
         worst = f64::max(worst, percent);
-        let words = format!(", which {country} {word}");
-        let of = "to be gained or lost by one country";
-        let problem = SHARES.judge(Code::CountryShares, percent, of, &words);
-        problems.extend(problem.map(|problem| problem.at(format!("field {path}"))));
+        let Some(level) = SHARES.level(percent) else { continue };
+        let bound = SHARES.bound(level);
+        let expected = format!("no country to gain or lose over {bound} % of the live addresses");
+        let found = format!("{country} {word} {}", shown(percent));
+        let problem = Problem::fail(Code::CountryShares, expected, found);
+        problems.push(Problem { level, ..problem }.at(format!("field {path}")));
     }
     gates.measured_share(Code::CountryShares, worst, "");
     gates.judge(Code::CountryShares, problems);
@@ -175,7 +191,7 @@ fn movements(field: &FieldChange, before: u64) -> String {
 /// Judges how many addresses have a text of a shape that the field never had. Shapes of the live build are read only
 /// where enough of the texts are other ones.
 fn new_shapes(
-    live: &Tree<'_>,
+    live: &LiveData<'_>,
     path: &str,
     field: &FieldChange,
     before: u64,
@@ -184,7 +200,7 @@ fn new_shapes(
     if SHAPE.level(share(texts, before)).is_none() {
         return Ok(None);
     }
-    let Some(known) = shapes(live, path)?.filter(|known| !known.is_empty()) else {
+    let Some(known) = shapes(&(live.whole)()?, path)?.filter(|known| !known.is_empty()) else {
         return Ok(None);
     };
     let unlike = field.shapes.iter().filter(|(shape, _)| !known.contains(*shape));

@@ -20,7 +20,7 @@ use super::contract::{self, Named};
 use crate::definition::MmdbProbe;
 use crate::error::Error;
 use crate::formats::first_bytes;
-use crate::formats::mmdb::{Fault, Shape, Tree, Watch, data_end, read_tree, shape};
+use crate::formats::mmdb::{Fault, Paths, Shape, Tree, Watch, data_end, read_tree, shape};
 use crate::intake::extract::StagedFile;
 use crate::limits::Limits;
 use crate::problem::{Code, GateReport, Problem};
@@ -153,7 +153,7 @@ fn judge_data<'a>(
     is_sound.then_some((tree, shape))
 }
 
-/// Compares new data with what serves. Where that cannot be read, a person is told of it.
+/// Compares new data with what serves. Where that cannot be read, a warning says so.
 fn compared(
     live: &Result<PathBuf, String>,
     metadata: &Metadata,
@@ -173,9 +173,12 @@ fn compared(
         }
         let end = data_end(&map).ok_or("it has no metadata")?;
         let words = |fault: Fault| problem_of(&fault, limits).to_string();
-        let live = read_tree(&map, reader.metadata(), end);
-        let live = live.and_then(Tree::with_sound_paths).map_err(words)?;
-        match drift::judge(&live, tree, limits.decoded_values_max, gates) {
+        // It was proved when it was released. Only the part that is compared is read again.
+        let live = drift::LiveData {
+            paths: Paths::of(&map, reader.metadata(), end).map_err(words)?,
+            whole: &|| read_tree(&map, reader.metadata(), end),
+        };
+        match drift::judge(&live, tree.paths, limits.decoded_values_max, gates) {
             Err(fault @ Fault::Work) => {
                 gates.judge(Code::MmdbWork, [problem_of(&fault, limits)]);
                 Ok(())

@@ -1,4 +1,4 @@
-//! What a schema holds beside tables: triggers and views run statements that nobody asked for, and a virtual table runs
+//! What a schema holds beside tables: triggers and views run statements of the upstream's choice, and a virtual table runs
 //! a module's code. Each is refused, unless the definition names it.
 
 use freshlayer_reader::rusqlite;
