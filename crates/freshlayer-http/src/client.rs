@@ -107,20 +107,42 @@ impl Client {
         let mut tries = 0;
         loop {
             tries += 1;
-            let fault = match self.send_once(ask).await {
+            match self.send_once(ask).await {
                 Ok(answer) => return Ok(answer),
+                Err(fault) => self.wait_or_fail(ask, tries, fault).await?,
+            }
+        }
+    }
+
+    /// Fetches a small file whole. One that breaks off is asked for again, and a larger one is refused.
+    pub(crate) async fn small(&self, ask: &Ask<'_>, bytes_max: usize) -> Result<Vec<u8>, Failed> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let fault = match self.send_once(ask).await {
                 Err(fault) => fault,
+                Ok(answer) => match read_bounded(answer.response, bytes_max).await {
+                    Ok(bytes) => return Ok(bytes),
+                    Err(Unread::TooLarge(reason)) => return Err(refused(ask, reason).into()),
+                    Err(Unread::BrokenOff(reason)) => Fault::passing(reason),
+                },
             };
-            match fault {
-                Fault::Final(failed) => return Err(failed),
-                Fault::Passing { reason, .. } if tries >= ask.limits.tries_max => {
-                    let url = ask.shown.to_owned();
-                    let error = SourceError::Unreachable { url, tries, reason, source: None };
-                    return Err(Failed { error, way_on: WayOn::OtherAddress });
-                }
-                Fault::Passing { after, .. } => {
-                    tokio::time::sleep(after.unwrap_or_else(|| self.pause_before(tries))).await;
-                }
+            self.wait_or_fail(ask, tries, fault).await?;
+        }
+    }
+
+    /// Waits until the next try, where there is one.
+    async fn wait_or_fail(&self, ask: &Ask<'_>, tries: u32, fault: Fault) -> Result<(), Failed> {
+        match fault {
+            Fault::Final(failed) => Err(failed),
+            Fault::Passing { reason, .. } if tries >= ask.limits.tries_max => {
+                let url = ask.shown.to_owned();
+                let error = SourceError::Unreachable { url, tries, reason, source: None };
+                Err(Failed { error, way_on: WayOn::OtherAddress })
+            }
+            Fault::Passing { after, .. } => {
+                tokio::time::sleep(after.unwrap_or_else(|| self.pause_before(tries))).await;
+                Ok(())
             }
         }
     }
@@ -259,16 +281,22 @@ fn message(body: &str) -> String {
     text.chars().filter(|c| !c.is_control()).collect()
 }
 
-/// Reads a small body whole; a larger one is an error.
-pub(crate) async fn read_bounded(
-    mut response: Response,
-    bytes_max: usize,
-) -> Result<Vec<u8>, String> {
+/// Why a small body was not read.
+enum Unread {
+    TooLarge(String),
+    BrokenOff(String),
+}
+
+async fn read_bounded(mut response: Response, bytes_max: usize) -> Result<Vec<u8>, Unread> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(cause)? {
+    while let Some(chunk) =
+        response.chunk().await.map_err(|error| Unread::BrokenOff(cause(error)))?
+    {
         body.extend_from_slice(&chunk);
         if body.len() > bytes_max {
-            return Err(format!("expected at most {bytes_max} bytes, found more"));
+            return Err(Unread::TooLarge(format!(
+                "expected at most {bytes_max} bytes, found more"
+            )));
         }
     }
     Ok(body)

@@ -6,7 +6,7 @@ use reqwest::header::{
     DATE, ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
 };
 
-use crate::client::{Answer, Ask, Client, Failed, TooMany, WayOn, read_bounded};
+use crate::client::{Answer, Ask, Client, Failed, TooMany, WayOn};
 use crate::keyring::{Keyring, Sent};
 use crate::transfer::{Heading, body, header};
 
@@ -167,9 +167,7 @@ async fn signed(
     });
     let shown = beside.to_string();
     let ask = Ask { url: beside.expose(), shown: &shown, headers: HeaderMap::new(), ..*data };
-    let response = client.send(&ask).await?.response;
-    let text = read_bounded(response, SIGNATURE_BYTES_MAX).await;
-    let text = text.map_err(|reason| SourceError::Refused { url: shown, reason })?;
+    let text = client.small(&ask, SIGNATURE_BYTES_MAX).await?;
     let signature = String::from_utf8_lossy(&text).into_owned();
     Ok(ExpectedChecksum::Minisign { key: wanted.key.clone(), signature })
 }
@@ -183,9 +181,7 @@ async fn expected(
 ) -> Result<ExpectedChecksum, SourceError> {
     let shown = sidecar.to_string();
     let ask = Ask { url: sidecar.expose(), shown: &shown, headers: HeaderMap::new(), ..*data };
-    let response = client.send(&ask).await?.response;
-    let fault = |reason: String| SourceError::Refused { url: shown.clone(), reason };
-    let text = read_bounded(response, SIDECAR_BYTES_MAX).await.map_err(fault)?;
+    let text = client.small(&ask, SIDECAR_BYTES_MAX).await?;
     let name = |url: &url::Url| {
         url.path_segments().and_then(|mut parts| parts.next_back().map(str::to_owned))
     };
@@ -196,7 +192,8 @@ async fn expected(
             Some(sent) => sent.discreet(reason),
             None => Some(reason),
         };
-        fault(reason.unwrap_or_else(|| "expected a SHA-256, found none".to_owned()))
+        let reason = reason.unwrap_or_else(|| "expected a SHA-256, found none".to_owned());
+        SourceError::Refused { url: shown, reason }
     })
 }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::MaxmindAccount;
-use crate::client::{Ask, Client, Failed, TooMany, WayOn, read_bounded};
+use crate::client::{Ask, Client, Failed, TooMany, WayOn};
 use crate::keyring::{Keyring, Sent};
 use crate::transfer::{Heading, body};
 
@@ -98,8 +98,7 @@ impl Service<'_> {
 
 async fn newest(client: &Client, ask: &Ask<'_>, edition: &str) -> Result<Database, Failed> {
     let fault = |reason: String| SourceError::Refused { url: ask.shown.to_owned(), reason };
-    let response = client.send(ask).await?.response;
-    let bytes = read_bounded(response, METADATA_BYTES_MAX).await.map_err(fault)?;
+    let bytes = client.small(ask, METADATA_BYTES_MAX).await?;
     let metadata: Metadata =
         serde_json::from_slice(&bytes).map_err(|error| fault(unreadable(&error)))?;
     let mut databases = metadata.databases.into_iter();

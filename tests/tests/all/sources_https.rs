@@ -85,6 +85,23 @@ fn the_rest_of_a_broken_transfer_is_asked_for_with_the_same_headers() {
 }
 
 #[test]
+fn a_checksum_file_that_breaks_off_is_asked_for_again() {
+    let sandbox = Sandbox::new();
+    let checksum = sandbox.upstream.url("data.sha256");
+    sandbox.layer("data", &data(&format!("source.sha256_url = '{checksum}'")));
+    sandbox.upstream.publish("data", b"some bytes");
+    let digest = "1c3ae2c3d4bb3bd7a0ab2a5b8cdbd3a6dc9ed6b8f0f6a0a16d3e1ec0a5ed2a20";
+    sandbox.upstream.publish("data.sha256", digest.as_bytes());
+    sandbox.upstream.misbehave("data.sha256", Fault::Cut(20), 2);
+    let report = sandbox.refresh("data");
+    assert_eq!(report.exit(), Exit::Rejected, "the whole checksum was read: {report:#?}");
+    assert_eq!(sandbox.upstream.seen().len(), 4);
+    sandbox.upstream.misbehave("data.sha256", Fault::Cut(20), 9);
+    let report = sandbox.refresh("data");
+    assert!(reason(&report).contains("4 tries"), "{report:#?}");
+}
+
+#[test]
 fn a_redirect_takes_no_header_to_another_host() {
     let sandbox = sandbox("source.headers = { 'X-Api-Key' = '${KEY}' }\nsource.bearer = '${KEY}'");
     let elsewhere = Upstream::start(&sandbox.path("elsewhere"));
