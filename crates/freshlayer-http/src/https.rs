@@ -80,7 +80,7 @@ impl Site<'_> {
                 Err(SourceError::Refused { url: shown, reason }.into())
             };
         }
-        let validators = Validators { address, ..validators(&answer, sent) };
+        let validators = Validators { address, ..validators(&answer, sent, url) };
         let mut checksums = match &request.source.checksum {
             None => Vec::new(),
             Some(ChecksumSpec::Sha256(digest)) => {
@@ -119,9 +119,12 @@ fn said(mirrors: &[SourceError]) -> String {
 }
 
 /// What is remembered of an answer: an upstream may repeat there what it was asked with.
-fn validators(answer: &Answer, sent: &Sent) -> Validators {
+fn validators(answer: &Answer, sent: &Sent, url: &SourceUrl) -> Validators {
     let answered = header(&answer.response, DATE);
-    let told = |name| header(&answer.response, name).and_then(|text| sent.discreet(text));
+    let told = |name| {
+        let text = header(&answer.response, name).filter(|text| !url.is_repeated_in(text))?;
+        sent.discreet(text)
+    };
     let last_modified = told(LAST_MODIFIED);
     Validators {
         etag: told(ETAG),

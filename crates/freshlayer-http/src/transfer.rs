@@ -44,14 +44,9 @@ pub(crate) fn body(
     let Answer { response, url } = answer;
     let etag = header(&response, ETAG);
     let last_modified = header(&response, LAST_MODIFIED);
-    let sent = heading.sent.as_ref();
-    let discreet = |text: String| match sent {
-        Some(sent) => sent.discreet(text),
-        None => Some(text),
-    };
     let facts = UpstreamFacts {
         url: heading.shown.clone(),
-        etag: etag.clone().and_then(discreet),
+        etag: heading.validators.etag.clone(),
         last_modified: last_modified.as_deref().and_then(timestamp),
     };
     let length_bytes = response.content_length();

@@ -97,6 +97,7 @@ fn converse(mut stream: TcpStream, echo: Echo) -> Option<String> {
         let (name, value) = line.split_once(": ")?;
         ["authorization", "x-api-key"].contains(&&*name.to_lowercase()).then(|| value.to_owned())
     });
+    let secret = secret.or_else(|| path.contains(SECRET).then(|| SECRET.to_owned()));
     let said = secret.clone().unwrap_or_default();
     let _gone = stream.write_all(answer(echo, &path, &said).as_bytes());
     secret.map(|_| path)
@@ -184,6 +185,7 @@ fn nothing_that_an_upstream_repeats_is_said_or_kept() {
             "source.https = 'PARROT/bearer'\nsource.bearer = '${KEY}'\n\
              source.sha256_url = 'PARROT/bearer.sha256'",
         ),
+        ("address", "source.https = 'PARROT/address?key=${KEY}'"),
         ("maxmind", "source.maxmind = 'E'\nsource.host = 'PARROT'"),
     ] {
         parrot.layer(&sandbox, name, source);
@@ -198,11 +200,12 @@ fn nothing_that_an_upstream_repeats_is_said_or_kept() {
         }
     }
     let heard = parrot.heard.lock().expect("no panic");
-    for path in ["/header", "/basic", "/bearer", "/geoip/updates/metadata?edition_id=E"] {
+    let address = format!("/address?key={SECRET}");
+    for path in ["/header", "/basic", "/bearer", &address, "/geoip/updates/metadata?edition_id=E"] {
         assert!(heard.iter().any(|heard| heard == path), "{path} was asked for with no secret");
     }
     let released = std::fs::read_dir(sandbox.path("host/state/layers")).expect("readable").count();
-    assert!(released >= 3, "what may be remembered is remembered: {released} layers");
+    assert!(released >= 4, "what may be remembered is remembered: {released} layers");
 }
 
 fn assert_kept_nowhere(sandbox: &Sandbox, hidden: &str, echo: Echo) {

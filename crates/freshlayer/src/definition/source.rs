@@ -198,6 +198,9 @@ pub struct SourceUrl {
     url: Url,
 }
 
+/// Shorter words are no secrets, and stand in any text.
+const HIDDEN_BYTES_MIN: usize = 6;
+
 impl SourceUrl {
     /// Makes an address that people see as the template.
     pub fn new(template: &str, url: Url) -> Self {
@@ -207,6 +210,15 @@ impl SourceUrl {
     /// Returns the address to request. It may hold a secret: it goes to the client and nowhere else.
     pub fn expose(&self) -> &Url {
         &self.url
+    }
+
+    /// Tells whether a text repeats a part of the address that people do not see.
+    pub fn is_repeated_in(&self, text: &str) -> bool {
+        let is_word = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
+        let words = self.url.as_str().split(|letter| !is_word(letter));
+        let mut hidden =
+            words.filter(|word| word.len() >= HIDDEN_BYTES_MIN && !self.template.contains(word));
+        hidden.any(|word| text.contains(word))
     }
 }
 
