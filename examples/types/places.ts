@@ -25,7 +25,7 @@ export class Layer {
   readonly version: string;
   private readonly datasets: readonly Listed[];
 
-  constructor(root: string = process.env.FRESHLAYER_ROOT || "/opt") {
+  constructor(root: string = process.env["FRESHLAYER_ROOT"] || "/opt") {
     const manifest = join(root, "freshlayer", "places" + ".json");
     const listed = JSON.parse(readFileSync(manifest, "utf8"));
     if (listed.format !== 1) {
@@ -230,7 +230,7 @@ export class Zones {
   }
 
   findZonesByName(value: string): ZonesZones[] {
-    return this.database.prepare("SELECT \"name\", NULLIF(\"offset_secs\", '') AS \"offset_secs\", \"class\", \"note\" FROM \"zones\" WHERE \"name\" = ?1").all(value) as unknown as ZonesZones[];
+    return this.database.prepare("SELECT \"name\", NULLIF(\"offset_secs\", '') AS \"offset_secs\", \"class\", \"note\" FROM \"zones\" WHERE \"name\" = ?").all(value) as unknown as ZonesZones[];
   }
 }
 

@@ -174,7 +174,7 @@ fn queries(table: &Table, row: &str, name: &str, reads: &str) -> String {
         ("kind", class_type(first.class)),
         ("reads", reads),
         ("query", &*literal(&table.query(" "))),
-        ("by_first", &*literal(&table.query_by_first(" "))),
+        ("by_first", &*literal(&table.query_by_first(" ", "?1"))),
     ];
     fill(TABLE, &values)
 }

@@ -207,10 +207,10 @@ impl Table {
         format!("SELECT {}{between}FROM {}", columns.join(", "), quoted(&self.name))
     }
 
-    /// Writes the query for the rows with one value in the first column.
-    pub(super) fn query_by_first(&self, between: &str) -> String {
+    /// Writes the query for the rows with one value in the first column; `parameter` is what the language binds it to.
+    pub(super) fn query_by_first(&self, between: &str, parameter: &str) -> String {
         let first = self.columns.first().map(|first| quoted(&first.name)).unwrap_or_default();
-        format!("{}{between}WHERE {first} = ?1", self.query(between))
+        format!("{}{between}WHERE {first} = {parameter}", self.query(between))
     }
 }
 

@@ -146,7 +146,7 @@ fn tables_text(
             ("row", &*row),
             ("kind", class_type(first.class)),
             ("query", &*literal(&table.query(" "))),
-            ("by_first", &*literal(&table.query_by_first(" "))),
+            ("by_first", &*literal(&table.query_by_first(" ", "?1"))),
         ];
         methods += &fill(TABLE, &values);
     }

@@ -303,7 +303,7 @@ fn queries(table: &Table, name: &str, columns: &[(String, &Column)]) -> String {
              }}\n    \
          }}\n",
         all = query_text(&table.query(between)),
-        by_first = query_text(&table.query_by_first(between)),
+        by_first = query_text(&table.query_by_first(between, "?1")),
         column_name = column.name,
         asked = asked(column.class),
         reads = reads.collect::<String>(),

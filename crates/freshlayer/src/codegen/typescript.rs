@@ -128,13 +128,15 @@ fn tables_text(
         rows += "}\n";
         let Some(first) = table.columns.first() else { continue };
         let mut columns = Scope::new(LANGUAGE, Case::Pascal, place(dataset, &table.name));
+        // To Node.js 22.15, `?1` is a parameter with a name, which a value alone is not bound to.
+        let by_first = table.query_by_first(" ", "?");
         let values = [
             ("table", &*names.name(&table.name)?),
             ("column", &*columns.name(&first.name)?),
             ("row", &*row),
             ("kind", class_type(first.class)),
             ("query", &*literal(&table.query(" "))),
-            ("by_first", &*literal(&table.query_by_first(" "))),
+            ("by_first", &*literal(&by_first)),
         ];
         methods += &fill(TABLE, &values);
     }
@@ -173,7 +175,7 @@ export class Layer {
   readonly version: string;
   private readonly datasets: readonly Listed[];
 
-  constructor(root: string = process.env.FRESHLAYER_ROOT || "/opt") {
+  constructor(root: string = process.env["FRESHLAYER_ROOT"] || "/opt") {
     const manifest = join(root, "freshlayer", «layer» + ".json");
     const listed = JSON.parse(readFileSync(manifest, "utf8"));
     if (listed.format !== 1) {
