@@ -1,7 +1,7 @@
 //! The functions of the fuzz targets, on seeded mutations of small valid inputs. Each target runs in a process of its
 //! own, so that a stack that overflows, an abort or too much memory is one target's failure and names the input.
 //!
-//! `FUZZ_ONE=mmdb:1234` runs one input alone, in this process.
+//! `FUZZ_ONE=mmdb:1234` runs one input alone, in this process. `FUZZ_SEEDS=fuzz/corpus` writes the valid inputs there.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -251,6 +251,17 @@ fn child(target: &Target, folder: &Path) -> Option<String> {
     (!output.status.success()).then(|| format!("FUZZ_ONE={}:{at}: {}", target.name, said()))
 }
 
+/// Writes the valid inputs where `cargo fuzz` begins with them.
+fn write_seeds(corpus: &Path) {
+    for target in &TARGETS {
+        let folder = corpus.join(target.name);
+        std::fs::create_dir_all(&folder).expect("writable");
+        for (number, seed) in (target.seeds)().iter().enumerate() {
+            std::fs::write(folder.join(format!("seed-{number}")), seed).expect("writable");
+        }
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "a person or the parent process chooses the inputs")]
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
@@ -260,6 +271,9 @@ fn variable(name: &str) -> Option<String> {
 fn foreign_bytes_are_taken_or_refused_and_nothing_else() {
     if let (Some(name), Some(note)) = (variable(CHILD), variable(NOTE)) {
         return alone(&name, Path::new(&note));
+    }
+    if let Some(corpus) = variable("FUZZ_SEEDS") {
+        return write_seeds(Path::new(&corpus));
     }
     if let Some(one) = variable("FUZZ_ONE") {
         let (name, number) = one.split_once(':').expect("a target and a number");
