@@ -11,7 +11,7 @@ use freshlayer::report::Exit;
 use crate::commands::{
     accept, break_lease, can_roll, check, codegen, completions, contract, diff, doctor, exec,
     freeze, functions, history, init, inspect, pin, provenance, prune, pull, refresh, rollback,
-    schema, status, unfreeze, unpin, verify,
+    rollout, schema, status, unfreeze, unpin, verify,
 };
 use crate::environment;
 
@@ -141,6 +141,7 @@ pub(crate) enum Command {
     Status(status::Args),
     History(history::Args),
     Rollback(rollback::Args),
+    Rollout(rollout::Args),
     Inspect(inspect::Args),
     Contract(contract::Args),
     Codegen(codegen::Args),

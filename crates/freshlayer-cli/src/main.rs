@@ -42,7 +42,7 @@ fn run(arguments: Arguments) -> Result<Done, Stopped> {
     use commands::{
         accept, break_lease, can_roll, check, codegen, completions, contract, diff, doctor, exec,
         freeze, functions, history, init, inspect, pin, provenance, prune, pull, refresh, rollback,
-        schema, status, unfreeze, unpin, verify,
+        rollout, schema, status, unfreeze, unpin, verify,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -58,6 +58,7 @@ fn run(arguments: Arguments) -> Result<Done, Stopped> {
         Command::Status(args) => runtime.block_on(status::run(&host, args)),
         Command::History(args) => runtime.block_on(history::run(&host, args)),
         Command::Rollback(args) => runtime.block_on(rollback::run(&host, args)),
+        Command::Rollout(args) => runtime.block_on(rollout::run(&host, args)),
         Command::Inspect(args) => runtime.block_on(inspect::run(&host, args)),
         Command::Diff(args) => runtime.block_on(diff::run(&host, args)),
         Command::Contract(args) => runtime.block_on(contract::run(&host, args)),

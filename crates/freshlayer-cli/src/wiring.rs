@@ -23,7 +23,7 @@ use freshlayer::{Attention, Digest, Engine};
 use freshlayer_http::{HttpSource, MaxmindAccount, Settings};
 use freshlayer_local::{
     CommandScanner, FileSource, FolderFleet, FolderRegions, FolderRegistry, FolderStore,
-    HostFolders, LocalSecrets, ProcessPeers, SystemClock, clear, sweep,
+    HostFolders, LocalSecrets, ProcessPeers, Runner, SystemClock, clear, sweep,
 };
 use nix::unistd::{User, getuid};
 
@@ -75,7 +75,10 @@ impl Host {
     }
 
     pub(crate) fn fleet(&self) -> FolderFleet {
-        FolderFleet::new(self.root.join("functions"), self.registry())
+        let fleet = FolderFleet::new(self.root.join("functions"), self.registry());
+        let Ok(freshlayer) = std::env::current_exe() else { return fleet };
+        let (host, variables) = (self.root.clone(), environment::read);
+        fleet.with_runner(Runner { freshlayer, host, variables })
     }
 
     /// Where layers are merged to one `/opt`.

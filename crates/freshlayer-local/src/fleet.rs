@@ -4,12 +4,14 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use freshlayer::ports::{
-    CodeStorage, Consumer, Fleet, FleetError, FunctionName, Glimpse, PortError, Step, User,
+    Answer, Call, CodeStorage, Consumer, Fleet, FleetError, FunctionName, Glimpse, PortError, Step,
+    User,
 };
 use freshlayer::{LAYER_BYTES_MAX, LayerVersionArn};
 
 use crate::durable;
 use crate::function::{Function, NewFunction};
+use crate::program::Runner;
 use crate::registry::FolderRegistry;
 
 /// Lambda's limit of layers per function. Source: AWS Lambda quotas.
@@ -20,6 +22,7 @@ const LAYERS_MAX: usize = 5;
 pub struct FolderFleet {
     root: PathBuf,
     registry: FolderRegistry,
+    runner: Option<Runner>,
 }
 
 /// Why the host does not do what was asked.
@@ -51,7 +54,13 @@ pub enum HostError {
 impl FolderFleet {
     /// Uses a folder for functions and a registry for their layers.
     pub fn new(root: impl Into<PathBuf>, registry: FolderRegistry) -> Self {
-        Self { root: root.into(), registry }
+        Self { root: root.into(), registry, runner: None }
+    }
+
+    /// Lets functions that have a program be called.
+    #[must_use]
+    pub fn with_runner(self, runner: Runner) -> Self {
+        Self { runner: Some(runner), ..self }
     }
 
     /// Makes a function.
@@ -211,7 +220,7 @@ impl FolderFleet {
 
     fn step(&self, function: &mut Function, step: &Step) -> Result<Done, HostError> {
         match step {
-            Step::Look { .. } => Ok(Done::Yes),
+            Step::Look { .. } | Step::Probe { .. } => Ok(Done::Yes),
             Step::SetLayers { layers, revision_id, .. } => {
                 self.set_layers(function, layers, revision_id)
             }
@@ -322,6 +331,15 @@ impl Fleet for FolderFleet {
 
     async fn storage(&self) -> Result<Option<CodeStorage>, PortError> {
         Ok(None)
+    }
+
+    async fn call(&self, call: Call<'_>) -> Result<Answer, PortError> {
+        let function = self.function(call.function)?;
+        let Some(runner) = self.runner.as_ref().filter(|_| !function.program.is_empty()) else {
+            return Ok(Answer::NotCallable);
+        };
+        let layers = function.layers(call.version).ok_or("it has no such version")?;
+        runner.call(&function.program, layers, call.payload).await
     }
 
     async fn apply(&self, step: &Step) -> Result<Consumer, FleetError> {

@@ -29,6 +29,9 @@ pub struct Function {
     pub aliases: Vec<Alias>,
     /// The tags.
     pub tags: BTreeMap<String, String>,
+    /// What runs where the function is called, with its arguments; empty where it cannot be called.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub program: Vec<String>,
 }
 
 /// What a new function is made of.
@@ -42,6 +45,8 @@ pub struct NewFunction {
     pub aliases: Vec<String>,
     /// Tags.
     pub tags: BTreeMap<String, String>,
+    /// What runs where the function is called, with its arguments.
+    pub program: Vec<String>,
 }
 
 impl NewFunction {
@@ -104,6 +109,7 @@ impl Function {
             versions: Vec::new(),
             aliases: Vec::new(),
             tags: new.tags,
+            program: new.program,
         };
         if !new.aliases.is_empty() {
             function.publish("");
@@ -122,6 +128,13 @@ impl Function {
     /// Returns `$LATEST`'s revision id.
     pub fn revision_id(&self) -> String {
         format!("latest-{}", self.revision)
+    }
+
+    /// Returns the layers of a published version, or of `$LATEST`.
+    pub(crate) fn layers(&self, version: Option<u64>) -> Option<&[LayerVersionArn]> {
+        let Some(number) = version else { return Some(&self.latest.layers) };
+        let version = self.versions.iter().find(|version| version.number == number)?;
+        Some(&version.configuration.layers)
     }
 
     /// Changes `$LATEST` as a deployment of other code does.

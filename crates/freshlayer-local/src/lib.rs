@@ -8,6 +8,7 @@
 //! <host>/work        temporary files, removed after each run
 //! ```
 
+mod child;
 mod clock;
 mod durable;
 mod fleet;
@@ -15,6 +16,7 @@ mod function;
 mod leftovers;
 mod opt;
 mod peers;
+mod program;
 mod regions;
 mod registry;
 mod scanner;
@@ -29,6 +31,7 @@ pub use function::{Function, NewFunction};
 pub use leftovers::{HostFolders, clear};
 pub use opt::{OptError, merged_opt, merged_zips};
 pub use peers::ProcessPeers;
+pub use program::Runner;
 pub use regions::FolderRegions;
 pub use registry::{ACCOUNT, FolderRegistry, REGION};
 pub use scanner::CommandScanner;

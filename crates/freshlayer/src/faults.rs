@@ -14,9 +14,9 @@ use serde_json::Value;
 use crate::definition::{Destinations, ScanHook};
 use crate::names::{LayerName, LayerVersionArn, RegionName};
 use crate::ports::{
-    CodeStorage, Consumer, Created, Etag, Event, Events, Fetch, Fleet, FleetError, Glimpse, Key,
-    LayerVersion, ListedVersion, Located, Notary, Opinion, Payload, PortError, Ports, Promotion,
-    Publication, Region, Regions, Registry, Replaced, Request, Scanned, Scanner, Source,
+    Answer, Call, CodeStorage, Consumer, Created, Etag, Event, Events, Fetch, Fleet, FleetError,
+    Glimpse, Key, LayerVersion, ListedVersion, Located, Notary, Opinion, Payload, PortError, Ports,
+    Promotion, Publication, Region, Regions, Registry, Replaced, Request, Scanned, Scanner, Source,
     SourceError, Step, Store, Stored, User,
 };
 
@@ -243,6 +243,10 @@ impl Fleet for Struck<dyn Fleet> {
 
     async fn storage(&self) -> Result<Option<CodeStorage>, PortError> {
         struck!(self, "fleet.storage", |e| e, self.inner.storage())
+    }
+
+    async fn call(&self, call: Call<'_>) -> Result<Answer, PortError> {
+        struck!(self, "fleet.call", |e| e, self.inner.call(call))
     }
 
     async fn apply(&self, step: &Step) -> Result<Consumer, FleetError> {

@@ -57,11 +57,12 @@ pub use names::{AccountId, DatasetName, Digest, LayerName, LayerVersionArn, Plac
 pub use operations::{
     Against, Ahead, Back, CanRoll, Check, ColumnDiff, Compared, DatasetChange, DatasetDiff,
     DatasetGates, Diff, EntryChange, EntryDiff, Examined, FieldDiff, Finding, FindingKind, History,
-    HistoryLine, Inspection, Kept, LayerStatus, Mend, MmdbDiff, MovementDiff, Pinned, Proof, Prune,
-    Pruned, PrunedRelease, Pulled, RolloutLine, RolloutState, Stays, TableDiff, Traffic, Verified,
-    WayBack, Which, accept, adopt, advance, break_lease, can_roll, diff, doctor, freeze, gates,
-    give_lease_back, history, inspect, journal, pin, provenance, prune, pull, pull_version,
-    refresh, rollback, status, suggest_contract, unfreeze, unpin, verify, way_back,
+    HistoryLine, Inspection, Kept, LayerStatus, Mend, MmdbDiff, MovementDiff, Pinned, Progress,
+    Proof, Prune, Pruned, PrunedRelease, Pulled, RolloutLine, RolloutOrder, RolloutState,
+    RolloutStatus, Stays, TableDiff, Traffic, Verified, WayBack, Which, abort_rollout, accept,
+    adopt, advance, break_lease, can_roll, diff, doctor, freeze, gates, give_lease_back, history,
+    inspect, journal, order_rollout, pin, provenance, prune, pull, pull_version, refresh, rollback,
+    rollout_status, status, suggest_contract, unfreeze, unpin, verify, way_back,
 };
 pub use opt_path::OptPath;
 pub use problem::{Code, GateCheck, GateReport, Level, Problem, Verdict, check_table};

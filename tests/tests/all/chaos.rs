@@ -160,6 +160,7 @@ impl World {
             layers: vec![FolderRegistry::arn(&layer_name(LAYER), newest)],
             aliases: vec!["live".to_owned()],
             tags: [].into(),
+            program: Vec::new(),
         };
         self.fleet().add(new).expect("the function is new");
     }

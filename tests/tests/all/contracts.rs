@@ -101,6 +101,7 @@ impl FleetBench for LocalBench {
             layers: layers.to_vec(),
             aliases: aliases.iter().map(own).collect(),
             tags,
+            program: Vec::new(),
         };
         self.fleet.add(new).expect("the function is new");
     }

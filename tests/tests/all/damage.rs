@@ -73,6 +73,7 @@ fn run(folder: &Path) {
         layers: vec![FolderRegistry::arn(&layer_name("data"), 1)],
         aliases: vec!["live".to_owned()],
         tags: [].into(),
+        program: Vec::new(),
     };
     sandbox.fleet().add(new).expect("the function is new");
     let serving = [sandbox.path("host/functions"), sandbox.path("host/layers")];

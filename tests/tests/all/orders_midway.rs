@@ -200,6 +200,7 @@ fn add(sandbox: &Sandbox, name: &str, version: u64, tag: Option<&str>) {
         layers: vec![FolderRegistry::arn(&layer_name("geo"), version)],
         aliases: vec![],
         tags: tag.into_iter().collect(),
+        program: Vec::new(),
     };
     sandbox.fleet().add(new).expect("it is new");
 }

@@ -38,6 +38,9 @@ fn intent() -> Intent {
         foreign: Foreign::Held,
         ways_back: [2, 3].map(|seq| arn("geo", seq)).into(),
         frozen: None,
+        paused: None,
+        course: None,
+        probe: None,
     }
 }
 
@@ -47,6 +50,7 @@ fn world(consumer: &Consumer) -> World {
         version: Some(arn("geo", 3)),
         consumers: Ok(vec![consumer.clone()]),
         foreign: BTreeSet::new(),
+        probed: BTreeMap::new(),
     };
     World { places: vec![view] }
 }
@@ -104,12 +108,14 @@ fn word_of(intent: &Intent, consumer: &Consumer) -> String {
             format!("set {}", ours.expect("our layer is in the list").version())
         }
         Step::PublishVersion { .. } => "publish".to_owned(),
+        Step::Probe { version, .. } => format!("probe {version:?}"),
         Step::MoveAlias { version, .. } => format!("alias to {version}"),
         Step::RetireVersion { version, .. } => format!("retire {version}"),
     });
     step.unwrap_or_else(|| match standing(&plan, consumer) {
         Standing::Current => "current".to_owned(),
         Standing::Moving => "moving".to_owned(),
+        Standing::Later => "later".to_owned(),
         Standing::Waiting(_) => "waiting".to_owned(),
         Standing::Ordered(_) => "ordered".to_owned(),
         Standing::Held(_) => "held".to_owned(),
@@ -123,7 +129,7 @@ fn word(consumer: &Consumer) -> String {
 fn why(consumer: &Consumer) -> Option<Why> {
     match standing(&plan(&intent(), consumer), consumer) {
         Standing::Waiting(why) | Standing::Ordered(why) | Standing::Held(why) => Some(why.clone()),
-        Standing::Current | Standing::Moving => None,
+        Standing::Current | Standing::Moving | Standing::Later => None,
     }
 }
 
@@ -297,7 +303,7 @@ fn surplus_versions_of_our_own_making_are_retired_oldest_first() {
 /// Does a step the way Lambda does.
 fn apply(consumer: &mut Consumer, step: &Step) {
     match step {
-        Step::Look { .. } => {}
+        Step::Look { .. } | Step::Probe { .. } => {}
         Step::SetLayers { layers, .. } => consumer.latest.layers.clone_from(layers),
         Step::PublishVersion { description, .. } => {
             let number = consumer.versions.iter().map(|v| v.number).max().unwrap_or(0) + 1;
@@ -423,6 +429,7 @@ fn a_rollouts_notes_spare_a_second_look_for_a_day() {
         started,
         ended: None,
         tries: 0,
+        waves: Vec::new(),
         journal: BTreeMap::from([(place().to_string(), notes)]),
     };
     for (hours, looks) in [(1, false), (25, true)] {

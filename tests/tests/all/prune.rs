@@ -34,6 +34,7 @@ fn function(sandbox: &Sandbox, name: &str, version: u64, alias: Option<&str>, ta
         layers: vec![FolderRegistry::arn(&layer_name("geo"), version)],
         aliases: alias.into_iter().map(str::to_owned).collect(),
         tags: tag.into_iter().collect(),
+        program: Vec::new(),
     };
     sandbox.fleet().add(new).expect("the function is new");
 }

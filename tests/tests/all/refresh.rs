@@ -49,6 +49,7 @@ pub(crate) fn add_function(sandbox: &Sandbox, name: &str, aliases: &[&str]) {
         layers: vec![FolderRegistry::arn(&layer_name("geo"), 1)],
         aliases: aliases.iter().map(|alias| (*alias).to_owned()).collect(),
         tags: [].into(),
+        program: Vec::new(),
     };
     sandbox.fleet().add(new).expect("the function is new");
 }

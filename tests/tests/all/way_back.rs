@@ -171,7 +171,13 @@ pub(crate) fn brownfield() -> Sandbox {
     let arn = FolderRegistry::arn(&layer_name("geo"), 2);
     for (name, aliases) in [("plain", vec![]), ("aliased", vec!["live".to_owned()])] {
         let name = FunctionName::parse(name).expect("a function name");
-        let new = NewFunction { name, layers: vec![arn.clone()], aliases, tags: [].into() };
+        let new = NewFunction {
+            name,
+            layers: vec![arn.clone()],
+            aliases,
+            tags: [].into(),
+            program: vec![],
+        };
         sandbox.fleet().add(new).expect("it is new");
     }
     sandbox
@@ -257,7 +263,13 @@ fn a_function_on_a_version_of_other_hands_is_held_until_it_is_adopted() {
     let sandbox = released();
     let theirs = publish(&sandbox, "a hotfix by hand");
     let name = FunctionName::parse("fixed").expect("a function name");
-    let new = NewFunction { name, layers: vec![theirs], aliases: vec![], tags: [].into() };
+    let new = NewFunction {
+        name,
+        layers: vec![theirs],
+        aliases: vec![],
+        tags: [].into(),
+        program: vec![],
+    };
     sandbox.fleet().add(new).expect("it is new");
     next_build(&sandbox, 3);
     let report = sandbox.refresh("geo");

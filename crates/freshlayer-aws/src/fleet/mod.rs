@@ -3,6 +3,7 @@
 //! `observe` lists everything, in pages; `look` reads one function closely; `steps` does one change and reads that
 //! function again. Nothing is decided here.
 
+mod call;
 mod consumer;
 mod look;
 mod observe;
@@ -14,7 +15,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use freshlayer::LayerVersionArn;
 use freshlayer::ports::{
-    CodeStorage, Consumer, Fleet, FleetError, FunctionName, Glimpse, PortError, Step, User,
+    Answer, Call, CodeStorage, Consumer, Fleet, FleetError, FunctionName, Glimpse, PortError, Step,
+    User,
 };
 
 use crate::{Fault, Pace};
@@ -101,12 +103,17 @@ impl Fleet for LambdaFleet {
         Ok(self.code_storage().await?)
     }
 
+    async fn call(&self, call: Call<'_>) -> Result<Answer, PortError> {
+        Ok(self.invoke(call).await?)
+    }
+
     async fn apply(&self, step: &Step) -> Result<Consumer, FleetError> {
         let function = step.function();
         let known = self.cached(function);
         let known = known.ok_or_else(|| FleetError::Changed { function: function.clone() })?;
         let done = match step {
             Step::Look { .. } => self.look(known).await,
+            Step::Probe { .. } => Ok(known),
             Step::SetLayers { layers, revision_id, .. } => {
                 self.set_layers(known, layers, revision_id).await
             }

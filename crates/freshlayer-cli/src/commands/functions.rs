@@ -35,6 +35,10 @@ enum Action {
         /// A tag, such as `freshlayer:geo=hold`.
         #[arg(long = "tag", value_name = "KEY=VALUE")]
         tags: Vec<String>,
+        /// What runs where a probe calls the function, with its arguments: the layers lie at /opt, the payload comes on
+        /// standard input, and the last line that it prints is the answer.
+        #[arg(last = true, value_name = "PROGRAM")]
+        program: Vec<String>,
     },
     /// List the functions with their layers.
     List,
@@ -75,13 +79,14 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
         "on AWS deploy them as usual; `status` lists those that use a layer",
     )?;
     match args.action {
-        Action::Add { name, layers, aliases, tags } => {
+        Action::Add { name, layers, aliases, tags, program } => {
             let mut versions = Vec::new();
             for layer in LayerReference::parse_all(&layers)? {
                 versions.push(layer.layer_version(host).await?);
             }
             let tags = tags.iter().map(|tag| key_and_value(host, tag)).collect::<Result<_, _>>()?;
-            let new = NewFunction { name: function_name(&name)?, layers: versions, aliases, tags };
+            let (name, layers) = (function_name(&name)?, versions);
+            let new = NewFunction { name, layers, aliases, tags, program };
             host.fleet().add(new).map_err(|error| stopped(&error))?;
         }
         Action::Remove { name } => {

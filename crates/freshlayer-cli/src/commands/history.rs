@@ -103,6 +103,7 @@ fn cause(cause: Cause) -> &'static str {
         Cause::Rollback => "rollback",
         Cause::Pin => "pin",
         Cause::Unpin => "unpin",
+        Cause::Gate => "a gate failed",
         Cause::HandBack => "back to what was before freshlayer",
     }
 }

@@ -21,6 +21,7 @@ pub(crate) mod prune;
 pub(crate) mod pull;
 pub(crate) mod refresh;
 pub(crate) mod rollback;
+pub(crate) mod rollout;
 pub(crate) mod schema;
 pub(crate) mod status;
 pub(crate) mod unfreeze;

@@ -5,7 +5,8 @@ use freshlayer::report::Report;
 use freshlayer::schema::Contract;
 use freshlayer::state::{Acceptance, Rollout};
 use freshlayer::{
-    CanRoll, Diff, Examined, History, Inspection, LayerStatus, Proof, Pruned, Verified,
+    CanRoll, Diff, Examined, History, Inspection, LayerStatus, Proof, Pruned, RolloutStatus,
+    Verified,
 };
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -21,6 +22,7 @@ use crate::commands::functions::FunctionLine;
 use crate::commands::init::Written;
 use crate::commands::pin::Pinned;
 use crate::commands::pull::PulledLayer;
+use crate::commands::rollout::RolloutOrdered;
 
 /// Number of the document's format.
 const FORMAT: u32 = 1;
@@ -57,6 +59,10 @@ pub(crate) enum Answer {
     History(History),
     /// `history --rollout`: what became of each consumer.
     Rollout(Rollout),
+    /// `rollout status`.
+    RolloutStatus(RolloutStatus),
+    /// `rollout pause`, `resume`, `promote`.
+    RolloutOrdered(RolloutOrdered),
     /// `verify`.
     Verified(Verified),
     /// `check`: what was read without a problem.

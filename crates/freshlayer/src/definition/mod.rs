@@ -11,6 +11,7 @@ mod fingerprint;
 mod format;
 mod parse;
 mod raw;
+mod rollout;
 mod rules;
 mod scan;
 mod schema;
@@ -26,6 +27,7 @@ pub use destinations::{Architecture, Destinations, MemberAccount, Reader, Terms,
 pub use expand::Variables;
 pub use format::{FieldPath, FormatSpec, MmdbProbe, SqliteProbe};
 pub use raw::{OlderBuild, PlainHttp};
+pub use rollout::{Course, FunctionProbe, Preset, RolloutSpec};
 pub use scan::{Scan, ScanHook};
 pub use schema::{definition_schema, field_table};
 pub use secret::SecretRef;
@@ -54,6 +56,8 @@ pub struct Definition {
     pub terms: Terms,
     /// Who looks at each zip before it is published.
     pub scan: Option<Scan>,
+    /// How a new release reaches functions.
+    pub rollout: RolloutSpec,
     /// The bounds of its refresh.
     pub limits: Limits,
     /// Whether a layer is taken over that has versions which freshlayer did not make.

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::destinations::{Architecture, ZipStorage};
+use super::rollout::Preset;
 use crate::limits::Limits;
 use crate::schema::Contract;
 
@@ -30,6 +31,8 @@ pub(super) struct RawLayer {
     pub(super) adopt: bool,
     /// Who looks at each zip before it is published.
     pub(super) scan: Option<RawScan>,
+    /// How a new release reaches functions.
+    pub(super) rollout: Option<RawRollout>,
     /// AWS: the Regions that the layer is published in and functions are rolled in. Default: the publisher's.
     #[serde(default)]
     #[schemars(inner(regex(pattern = "^[a-z0-9-]{1,32}$")), extend("uniqueItems" = true))]
@@ -67,6 +70,45 @@ pub(super) struct RawScan {
 
 fn scan_timeout_secs() -> u32 {
     300
+}
+
+/// How a new release reaches functions: in waves, each watched for a while. A release that fails on the way is rolled back
+/// from all of them. A person's rollback, pin or unpin moves every function at once.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct RawRollout {
+    /// A course by its name; the other keys override parts of it. Default: `all-at-once`.
+    pub(super) preset: Option<Preset>,
+    /// How long a first wave of one function is watched, in minutes; 0 for no such wave.
+    #[schemars(range(max = 10_080))]
+    pub(super) one_box_bake_minutes: Option<u32>,
+    /// How much of all functions has the release once each wave is open, in percent: rising, the last one 100.
+    #[schemars(length(min = 1, max = 20), inner(range(min = 1, max = 100)))]
+    pub(super) waves: Option<Vec<u8>>,
+    /// How long each wave but the last is watched, in minutes.
+    #[schemars(range(max = 10_080))]
+    pub(super) bake_minutes: Option<u32>,
+    /// How long the last wave is watched before the release is stable, in minutes.
+    #[schemars(range(max = 10_080))]
+    pub(super) final_bake_minutes: Option<u32>,
+    /// What each function is asked with the new data: behind an alias before its callers get it, without an alias just
+    /// after. An answer that does not fit, or an error, rolls the release back.
+    pub(super) probe: Option<RawFunctionProbe>,
+}
+
+/// A question to a function, with its answer.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct RawFunctionProbe {
+    /// What the function is called with.
+    #[serde(default)]
+    pub(super) payload: serde_json::Value,
+    /// The part of the answer that counts, its keys joined by dots; numbers count list items from 0. Default: all of it.
+    #[serde(default)]
+    pub(super) path: String,
+    /// What that has to be. Default: anything but an error.
+    pub(super) equals: Option<serde_json::Value>,
 }
 
 /// Another account whose functions use the layer.

@@ -85,7 +85,8 @@ pub async fn can_roll(
             definition.layer
         )));
     };
-    let mut intent = target.intent(&session, definition).await?;
+    let intent = target.intent(&session, definition).await?;
+    let mut intent = Intent { course: None, paused: None, probe: None, ..intent };
     let mut said = CanRoll {
         layer: definition.layer.clone(),
         version: Some(target.outline.version.to_string()),

@@ -14,6 +14,7 @@ mod prune;
 mod pull;
 mod refresh;
 mod rollback;
+mod rollout;
 mod status;
 mod verify;
 
@@ -36,5 +37,8 @@ pub use prune::{Kept, Prune, Pruned, PrunedRelease, Stays, prune};
 pub use pull::{Pulled, Which, pull, pull_version};
 pub use refresh::{advance, refresh};
 pub use rollback::{Back, WayBack, rollback, way_back};
+pub use rollout::{
+    Progress, RolloutOrder, RolloutStatus, abort_rollout, order_rollout, rollout_status,
+};
 pub use status::{LayerStatus, status};
 pub use verify::{Check, DatasetGates, Verified, gates, verify};

@@ -113,7 +113,8 @@ pub async fn status(engine: &Engine, definition: &Definition) -> Result<LayerSta
     status.storage = storage.map(|(place, storage)| StorageLine { place, storage }).collect();
     let strays = places.look_closely(&mut world).await;
     let intent = target.intent(&session, definition).await?;
-    let (plan, moved) = (plan(&intent, &world, None, now), BTreeSet::new());
+    let rollout = session.rollout().await?;
+    let (plan, moved) = (plan(&intent, &world, rollout.as_ref(), now), BTreeSet::new());
     let known =
         Known { world: &world, plan: &plan, strays: &strays, moved: &moved, left: Why::NextRun };
     status.consumers = known.consumers();

@@ -4,6 +4,7 @@ use std::fmt;
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::PortError;
 use crate::definition::Architecture;
@@ -50,11 +51,40 @@ pub trait Fleet: Send + Sync {
     /// What the adapter says.
     async fn storage(&self) -> Result<Option<CodeStorage>, PortError>;
 
+    /// Calls a function once and waits for its answer, at most a minute. An error is that of the host: what the function
+    /// itself answers, fails with or exceeds is an [`Answer`].
+    ///
+    /// # Errors
+    /// What the adapter says.
+    async fn call(&self, call: Call<'_>) -> Result<Answer, PortError>;
+
     /// Does one step.
     ///
     /// # Errors
     /// [`FleetError`].
     async fn apply(&self, step: &Step) -> Result<Consumer, FleetError>;
+}
+
+/// One call of a function.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// The function.
+    pub function: &'a FunctionName,
+    /// Its published version; `None` for `$LATEST`.
+    pub version: Option<u64>,
+    /// What it is called with.
+    pub payload: &'a Value,
+}
+
+/// What a call brought.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// What the function returned.
+    Returned(Value),
+    /// The function failed, or took too long: its own words.
+    Failed(String),
+    /// There is nothing to call: the local host knows no program of the function.
+    NotCallable,
 }
 
 /// The alarm `FullCodeStorage` of the template begins here, too.
@@ -299,6 +329,14 @@ pub enum Step {
         /// What the version is described with.
         description: String,
     },
+    /// Asks the function with the definition's probe, at a published version or `$LATEST`. Changes nothing, and is done by
+    /// [`Fleet::call`].
+    Probe {
+        /// The function.
+        function: FunctionName,
+        /// The version.
+        version: Option<u64>,
+    },
     /// Points an alias to another version.
     MoveAlias {
         /// The function.
@@ -326,6 +364,7 @@ impl Step {
             Self::Look { function }
             | Self::SetLayers { function, .. }
             | Self::PublishVersion { function, .. }
+            | Self::Probe { function, .. }
             | Self::MoveAlias { function, .. }
             | Self::RetireVersion { function, .. } => function,
         }

@@ -17,8 +17,8 @@ use std::sync::Arc;
 pub use clock::{Clock, Peers};
 pub use events::{Event, Events, Stage};
 pub use fleet::{
-    Alias, CodeStorage, Configuration, Consumer, Fleet, FleetError, FunctionName, Glimpse, Look,
-    PublishedVersion, Routing, Step, Unqualified, Update, User,
+    Alias, Answer, Call, CodeStorage, Configuration, Consumer, Fleet, FleetError, FunctionName,
+    Glimpse, Look, PublishedVersion, Routing, Step, Unqualified, Update, User,
 };
 pub use notary::{Notary, Unsigned};
 pub use regions::{Region, Regions};

@@ -109,20 +109,26 @@ pub(crate) struct Facts<'a> {
     pub(crate) consumers: &'a [ConsumerReport],
     /// A person's order that keeps the layer where it is.
     pub(crate) order: Option<Why>,
+    /// The gate that failed in this run.
+    pub(crate) gate: Option<Why>,
+    /// What the open wave is watched for.
+    pub(crate) bake: Option<Why>,
 }
 
 type Rule = fn(&Facts<'_>) -> Option<Outcome>;
 
 /// The rules, in their rank.
-const RANKED: [Rule; 10] = [
+const RANKED: [Rule; 12] = [
     upstream_failed,
     place_failed,
+    gate_failed,
     frozen,
     still_rolled_back,
     bad_data,
     waits,
     unmoved,
     ordered,
+    bakes,
     changed,
     young,
 ];
@@ -175,9 +181,20 @@ fn place_failed(facts: &Facts<'_>) -> Option<Outcome> {
     }
 }
 
+fn gate_failed(facts: &Facts<'_>) -> Option<Outcome> {
+    facts.gate.clone().map(Outcome::rejected)
+}
+
+/// A wave that is watched is as it should be.
+fn bakes(facts: &Facts<'_>) -> Option<Outcome> {
+    let moved = facts.released.is_some() || facts.count(&[ConsumerState::Moved]) > 0;
+    let outcome = if moved { Outcome::refreshed } else { Outcome::unchanged };
+    facts.bake.clone().map(outcome)
+}
+
 fn frozen(facts: &Facts<'_>) -> Option<Outcome> {
     let order = facts.order.clone();
-    order.filter(|why| matches!(why, Why::Frozen { .. })).map(Outcome::held)
+    order.filter(|why| matches!(why, Why::Frozen { .. } | Why::Paused { .. })).map(Outcome::held)
 }
 
 fn still_rolled_back(facts: &Facts<'_>) -> Option<Outcome> {
@@ -198,7 +215,11 @@ fn waits(facts: &Facts<'_>) -> Option<Outcome> {
 
 fn unmoved(facts: &Facts<'_>) -> Option<Outcome> {
     use ConsumerState::{Behind, Failed, Held};
-    let waiting = facts.count(&[Behind, Failed, Held]);
+    let is_later = |one: &&ConsumerReport| {
+        one.reason.as_ref().is_some_and(|reason| reason.why == Why::LaterWave)
+    };
+    let later = facts.consumers.iter().filter(is_later).count();
+    let waiting = facts.count(&[Behind, Failed, Held]) - later;
     let why = Why::Unmoved { waiting, functions: facts.consumers.len() };
     (waiting > 0).then(|| Outcome::held(why))
 }

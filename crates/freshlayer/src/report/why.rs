@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::definition::Architecture;
 use crate::names::{DatasetName, LayerVersionArn};
+use crate::ports::FunctionName;
 
 /// A reason with its wording.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -112,6 +113,39 @@ pub enum Why {
         by: String,
         /// Why, in the person's words.
         reason: Option<String>,
+    },
+    /// A person paused the rollout.
+    Paused {
+        /// When.
+        #[schemars(with = "String")]
+        at: Timestamp,
+        /// Who said so.
+        by: String,
+        /// Why, in the person's words.
+        reason: Option<String>,
+    },
+    /// The functions of a wave have the release, and are watched.
+    Bakes {
+        /// The wave, counted from 1.
+        wave: usize,
+        /// How many functions have the release.
+        moved: usize,
+        /// How many functions use the layer and may have it.
+        functions: usize,
+        /// Until when.
+        #[schemars(with = "String")]
+        until: Timestamp,
+    },
+    /// A gate failed, and every function went back.
+    GateFailed {
+        /// The release.
+        release: u64,
+        /// The release that functions went back to.
+        to: u64,
+        /// The function that showed it.
+        function: FunctionName,
+        /// What was expected and found.
+        words: String,
     },
     /// The layer's scanner has not decided about a release yet.
     ScanWaits {
@@ -266,6 +300,18 @@ pub enum Why {
     },
     /// The function was changed by other hands at every attempt.
     Restless,
+    /// The function moves with a later wave.
+    LaterWave,
+    /// The function fails its probe, and there is no release to go back to.
+    ProbeFailed {
+        /// What was expected and found.
+        words: String,
+    },
+    /// The function could not be asked whether it works with the new data.
+    NotMeasured {
+        /// What happened.
+        words: String,
+    },
     /// The run ended before the function's turn.
     OutOfTime,
     /// The next refresh moves the function.

@@ -101,12 +101,40 @@ impl fmt::Display for Why {
                 write!(f, "{waiting} of {functions} functions were not moved")
             }
             Self::Error { error } => f.write_str(error),
-            of_a_function => of_a_function.write_function(f),
+            of_a_rollout => of_a_rollout.write_rollout(f),
         }
     }
 }
 
 impl Why {
+    /// Says why a rollout stands where it stands.
+    fn write_rollout(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Paused { at, by, reason } => write!(
+                f,
+                "the rollout is paused {}; `freshlayer rollout resume` lets it go on",
+                since(*at, by, reason.as_deref())
+            ),
+            Self::Bakes { wave, moved, functions, until } => {
+                let then = if moved == functions {
+                    "the release is stable then"
+                } else {
+                    "the next wave opens then"
+                };
+                write!(
+                    f,
+                    "wave {wave}: {moved} of {functions} functions have the release and are watched until {}; {then}",
+                    minute(*until)
+                )
+            }
+            Self::GateFailed { release, to, function, words } => write!(
+                f,
+                "release {release} failed its probe at function {function} ({words}); every function goes back to release {to}"
+            ),
+            of_a_function => of_a_function.write_function(f),
+        }
+    }
+
     /// Says why a function stands where it stands.
     fn write_function(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -159,6 +187,15 @@ impl Why {
             Self::Restless => {
                 f.write_str("another change of the function came between at every attempt; the next run tries again")
             }
+            Self::LaterWave => f.write_str("it moves with a later wave"),
+            Self::ProbeFailed { words } => write!(
+                f,
+                "it fails its probe ({words}), and there is no earlier release to go back to"
+            ),
+            Self::NotMeasured { words } => write!(
+                f,
+                "it could not be probed, so it stays where it is, and the next run asks again: {words}"
+            ),
             Self::OutOfTime => f.write_str("the run ended before the function had its turn; the next run moves it"),
             Self::NextRun => f.write_str("the next refresh moves it"),
             of_a_run => unreachable!("{of_a_run:?} is worded where runs are"),

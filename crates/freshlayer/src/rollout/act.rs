@@ -9,12 +9,14 @@ use futures_util::{StreamExt as _, stream};
 use jiff::SignedDuration;
 use tokio::time::{Instant, interval_at};
 
+use super::goal::paused;
+use super::judge::{self, Verdict};
 use super::observe::Places;
-use super::plan::{Here, Intent, PlaceView, Plan, World};
+use super::plan::{Here, Intent, PlaceView, Plan, Probed, Waves, World};
 use crate::engine::Engine;
 use crate::error::{Error, chain};
 use crate::names::Place;
-use crate::ports::{Consumer, Fleet, FleetError, FunctionName, Step};
+use crate::ports::{Call, Consumer, Fleet, FleetError, FunctionName, Step};
 use crate::report::Why;
 use crate::state::{Aim, Rollout, Session};
 
@@ -48,6 +50,19 @@ pub(crate) struct Acted {
     pub(crate) moved: BTreeSet<(Place, FunctionName)>,
     /// Whether the world has to be observed again.
     pub(crate) view: View,
+    /// What a gate found that failed: the new data goes no further.
+    pub(crate) failed: Option<Failed>,
+}
+
+/// A gate that failed.
+#[derive(Debug, Clone)]
+pub(crate) struct Failed {
+    /// Where.
+    pub(crate) place: Place,
+    /// The function that it was asked of.
+    pub(crate) function: FunctionName,
+    /// What was expected and found.
+    pub(crate) words: String,
 }
 
 /// Whether what was observed still holds.
@@ -65,6 +80,8 @@ pub(crate) struct Act<'a> {
     pub(crate) intent: &'a Intent,
     pub(crate) places: &'a Places,
     pub(crate) rollout: Option<&'a Rollout>,
+    /// Which functions may move by now.
+    pub(crate) waves: Waves<'a>,
     /// What the session's head said when the plan was made.
     pub(crate) aim: Option<Aim>,
 }
@@ -74,6 +91,7 @@ struct Journey {
     place: Place,
     steps: usize,
     moved: Moved,
+    probed: Probed,
 }
 
 #[derive(PartialEq, Eq)]
@@ -93,6 +111,8 @@ enum End {
     There,
     Changed,
     Stuck(Stuck),
+    /// A gate failed.
+    Failed(String),
     OutOfTime,
 }
 
@@ -106,7 +126,7 @@ impl Act<'_> {
         world: &mut World,
         strays: &mut Strays,
     ) -> Result<Acted, Error> {
-        let mut acted = Acted { steps: 0, moved: BTreeSet::new(), view: View::Fresh };
+        let mut acted = Acted { steps: 0, moved: BTreeSet::new(), view: View::Fresh, failed: None };
         let views: Vec<PlaceView> = world.places.iter().map(PlaceView::without_consumers).collect();
         let open: Vec<(&PlaceView, Consumer)> = plan
             .steps
@@ -127,7 +147,13 @@ impl Act<'_> {
         loop {
             tokio::select! {
                 walked = walks.next() => match walked {
-                    Some(walked) => take(walked, world, strays, &mut acted),
+                    Some(walked) => {
+                        take(walked, world, strays, &mut acted);
+                        if acted.failed.is_some() {
+                            acted.view = View::Stale;
+                            break;
+                        }
+                    }
                     None => break,
                 },
                 _ = seek.tick() => if self.is_called_off(session).await? {
@@ -142,7 +168,7 @@ impl Act<'_> {
     /// Tells whether the steps have to end: a person ordered otherwise, the lease is gone, or time is over.
     async fn is_called_off(&self, session: &mut Session<'_>) -> Result<bool, Error> {
         session.read_again().await?;
-        let frozen = session.head().frozen().is_some();
+        let frozen = session.head().frozen().is_some() || paused(session.head()).is_some();
         let ordered = session.head().aim() != self.aim || frozen || !session.holds_lease();
         let over = self.engine.deadline.is_some_and(|deadline| {
             let last = deadline.checked_add(LAST_STEPS).unwrap_or(deadline);
@@ -153,27 +179,56 @@ impl Act<'_> {
 
     /// Does step after step of one function until it has none left.
     async fn walk(&self, view: &PlaceView, mut consumer: Consumer) -> Walked {
-        let mut walked = Journey { place: view.place.clone(), steps: 0, moved: Moved::No };
+        let probed = view.probed.get(&consumer.function).cloned().unwrap_or_default();
+        let place = view.place.clone();
+        let mut walked = Journey { place, steps: 0, moved: Moved::No, probed };
         let Some(fleet) = self.places.fleet(&view.place) else {
             return walked.ended(consumer, End::There);
         };
         loop {
-            let here = Here { intent: self.intent, view, rollout: self.rollout };
-            let (Some(step), _) = here.next(&consumer) else {
+            let here = Here { intent: self.intent, view, rollout: self.rollout, waves: self.waves };
+            let (Some(step), _) = here.next(&consumer, &walked.probed) else {
                 return walked.ended(consumer, End::There);
             };
             let begun = walked.steps > 0;
             if walked.steps == STEPS_EACH_MAX || (begun && self.engine.is_out_of_time()) {
                 return walked.ended(consumer, End::OutOfTime);
             }
-            match apply(fleet, &step).await {
-                Ok(next) => consumer = next,
-                Err(end) => return walked.ended(consumer, end),
+            let done = match &step {
+                Step::Probe { version, .. } => self.probe(fleet, &consumer, *version).await,
+                step => apply(fleet, step).await.map(|next| consumer = next),
+            };
+            if let Err(end) = done {
+                return walked.ended(consumer, end);
             }
             walked.steps += 1;
+            if let Step::Probe { version, .. } = step {
+                walked.probed.insert(version);
+            }
             if matches!(step, Step::SetLayers { .. } | Step::MoveAlias { .. }) {
                 walked.moved = Moved::Yes;
             }
+        }
+    }
+}
+
+impl Act<'_> {
+    /// Asks a function with the new data. What cannot be measured says nothing against the data: the function stays where
+    /// it is, and is asked again.
+    async fn probe(
+        &self,
+        fleet: &Arc<dyn Fleet>,
+        consumer: &Consumer,
+        version: Option<u64>,
+    ) -> Result<(), End> {
+        let Some(probe) = &self.intent.probe else { return Ok(()) };
+        let call = Call { function: &consumer.function, version, payload: &probe.payload };
+        let answer = fleet.call(call).await.map_err(|error| {
+            End::Stuck(Stuck::ForNow(Why::NotMeasured { words: chain(error.as_ref()) }))
+        })?;
+        match judge::probe(probe, &answer) {
+            Verdict::Pass | Verdict::Unjudged => Ok(()),
+            Verdict::Fail(words) => Err(End::Failed(words)),
         }
     }
 }
@@ -187,6 +242,7 @@ impl Journey {
 fn take(walked: Walked, world: &mut World, strays: &mut Strays, acted: &mut Acted) {
     let Walked { walk, consumer, end } = walked;
     let key = (walk.place.clone(), consumer.function.clone());
+    world.note_probes(&walk.place, &consumer.function, walk.probed);
     acted.steps += walk.steps;
     if walk.moved == Moved::Yes {
         acted.moved.insert(key.clone());
@@ -194,6 +250,10 @@ fn take(walked: Walked, world: &mut World, strays: &mut Strays, acted: &mut Acte
     world.replace(&walk.place, consumer);
     match end {
         End::There | End::OutOfTime => {}
+        End::Failed(words) => {
+            let (place, function) = key;
+            acted.failed.get_or_insert(Failed { place, function, words });
+        }
         End::Changed => {
             acted.view = View::Stale;
             strays.insert(key, Stuck::ForNow(Why::Restless));

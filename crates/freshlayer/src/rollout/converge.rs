@@ -3,33 +3,28 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use super::act::{Act, Strays, Stuck, View};
+use super::came::Came;
 use super::end::{RolloutEnd, busy, note_all, order, outline_report};
-use super::goal::{Target, frozen};
+use super::goal::{Target, frozen, paused};
 use super::observe::Places;
-use super::plan::{Foreign, Intent, Next, Plan, World, plan, recent};
+use super::plan::{Foreign, Next, Plan, Waves, recent};
 use super::standing::{Known, places, serving};
 use super::tag::tag;
 use crate::engine::{Attention, Run};
 use crate::error::Error;
 use crate::intake::gather::{Accepted, Ledger};
 use crate::names::Place;
-use crate::ports::{CodeStorage, FunctionName, Region, Stage};
+use crate::ports::{Region, Stage};
 use crate::release::catch_up::{Assigned, Caught, catch_up};
 use crate::release::publish::Failures;
 use crate::report::{ConsumerReport, Facts, LastLook, PlaceReport, Report, Why, outcome};
 use crate::state::{
-    Aim, ConsumerNote, Head, Lease, Leased, Looked, Ordered, Outline, Rollout, Session, Work,
+    Aim, ConsumerNote, Head, Lease, Leased, Looked, Ordered, Outline, Session, Work,
 };
 
-/// How long after a run that ran out of time the next one begins.
-const BREATH: SignedDuration = SignedDuration::from_mins(1);
-/// How long after a failure that passes the next run begins; each later one waits twice as long.
-const AFTER_FAILURE: SignedDuration = SignedDuration::from_mins(5);
-/// How often failures that pass cause a run of their own; then they wait for the schedule.
-const FAILURE_RUNS_MAX: u32 = 6;
 /// How old a whole look may be before the schedule looks at everything again.
 const LOOK_AGE_MAX: SignedDuration = SignedDuration::from_hours(24);
 /// How often a run plans anew for one target. Most runs plan twice: for the steps, and for what is left.
@@ -46,6 +41,10 @@ pub(crate) struct Outset {
     pub(crate) released: Option<(u64, String)>,
     /// The Regions that did not take it, and why.
     pub(crate) unpublished: Failures,
+    /// The gate that failed in this run.
+    pub(crate) gate: Option<Why>,
+    /// What the open wave is watched for.
+    pub(super) bake: Option<Why>,
 }
 
 /// A run on its way to where consumers shall be.
@@ -53,19 +52,6 @@ pub(crate) struct Converge<'r, 's, 'p> {
     pub(crate) run: Run<'r>,
     pub(crate) session: &'s mut Session<'p>,
     pub(crate) outset: Outset,
-}
-
-/// How far the consumers came towards one target.
-struct Came {
-    intent: Intent,
-    world: World,
-    plan: Plan,
-    strays: Strays,
-    moved: BTreeSet<(Place, FunctionName)>,
-    rollout: Option<Rollout>,
-    steps: usize,
-    storage: BTreeMap<Place, CodeStorage>,
-    failures: Failures,
 }
 
 /// What a turn towards one target came to.
@@ -136,7 +122,7 @@ impl Converge<'_, '_, '_> {
         let mut running = None;
         for _ in 0..ROUNDS_MAX {
             let now = engine.ports.clock.now();
-            came.plan = plan(&came.intent, &came.world, came.rollout.as_ref(), now);
+            came.plan(now);
             // An update that runs is over in seconds.
             if came.plan.next == Next::Wait(Why::Updating)
                 && !engine.is_out_of_time()
@@ -148,11 +134,13 @@ impl Converge<'_, '_, '_> {
                     break;
                 }
                 came.intent.frozen = frozen(self.session.head());
-                came.world = here.observe(self.session.head(), release).await;
+                came.world.see_again(here.observe(self.session.head(), release).await);
                 continue;
             }
-            if came.plan.next != Next::Act || came.is_stuck() {
-                break;
+            match came.plan.next {
+                Next::Open(_) | Next::Reached => {}
+                Next::Act if !came.is_stuck() => {}
+                _ => break,
             }
             if let Leased::Theirs(lease) = self.session.lease(Work::Moving).await? {
                 return Ok(Turn::Busy(lease));
@@ -160,6 +148,9 @@ impl Converge<'_, '_, '_> {
             // Taking the lease may have brought a person's order with it.
             if self.is_ordered_otherwise(target) {
                 break;
+            }
+            if self.next_wave(&mut came).await? {
+                continue;
             }
             let layer = self.session.head().layer().to_string();
             running.get_or_insert_with(|| stages.start(Stage::Rollout, &layer, None));
@@ -171,18 +162,24 @@ impl Converge<'_, '_, '_> {
                 intent: &came.intent,
                 places: &here,
                 rollout: recent(came.rollout.as_ref(), now),
+                waves: Waves::of(&came.intent, came.rollout.as_ref()),
                 aim: Some(target.aim),
             };
             let acted =
                 act.act(self.session, &came.plan, &mut came.world, &mut came.strays).await?;
             came.steps += acted.steps;
             came.moved.extend(acted.moved);
+            if let Some(failed) = acted.failed {
+                self.retreat(&mut came, failed).await?;
+                break;
+            }
             // An order may have come while the last steps were done.
             self.session.read_again().await?;
             if !self.session.holds_lease() {
                 return Err(Error::LeaseLost { layer: came.intent.layer });
             }
             came.intent.frozen = frozen(self.session.head());
+            came.intent.paused = paused(self.session.head());
             if self.is_ordered_otherwise(target) || engine.is_out_of_time() {
                 break;
             }
@@ -192,10 +189,9 @@ impl Converge<'_, '_, '_> {
             let Some(pause) = pauses.next() else { break };
             tokio::time::sleep(*pause).await;
             came.strays.retain(|_, stuck| matches!(stuck, Stuck::Refused(_)));
-            came.world = here.observe(self.session.head(), release).await;
+            came.world.see_again(here.observe(self.session.head(), release).await);
         }
-        came.plan =
-            plan(&came.intent, &came.world, came.rollout.as_ref(), engine.ports.clock.now());
+        came.plan(engine.ports.clock.now());
         came.storage = here.storage().await;
         if let Some(running) = running {
             running.done(0);
@@ -341,7 +337,7 @@ impl Converge<'_, '_, '_> {
         let version = |place: &Place| head.version(target.outline.seq, &place.region).cloned();
         let failure = |place: &Place| came.failures.get(&place.region).cloned();
         let places = places(&came.world, version, failure, &came.storage);
-        let end = RolloutEnd::of(&places, &consumers);
+        let end = RolloutEnd::of(&places, &consumers, came.bakes_until());
         if came.is_worth_a_note(&end)
             && self.session.head().rollout().is_some()
             && let Leased::Theirs(lease) = self.session.lease(Work::Moving).await?
@@ -351,6 +347,10 @@ impl Converge<'_, '_, '_> {
         if self.has_another_aim(target) {
             return Ok(None);
         }
+        self.outset.bake = match &came.plan.next {
+            Next::Wait(why @ Why::Bakes { .. }) => Some(why.clone()),
+            _ => None,
+        };
         let wake_at = came.wake_at(&end, &self.outset, now);
         let looked = Looked {
             at: now,
@@ -452,7 +452,7 @@ impl Converge<'_, '_, '_> {
         consumers: Vec<ConsumerReport>,
         last_look: Option<LastLook>,
     ) -> Report {
-        let Outset { ledger, released, .. } = std::mem::take(&mut self.outset);
+        let Outset { ledger, released, gate, bake, .. } = std::mem::take(&mut self.outset);
         let head = self.session.head();
         let outcome = outcome(&Facts {
             serving: head.desired(),
@@ -464,6 +464,8 @@ impl Converge<'_, '_, '_> {
             places: &places,
             consumers: &consumers,
             order: order(head),
+            gate,
+            bake,
         });
         Report {
             layer: head.layer().clone(),
@@ -477,41 +479,5 @@ impl Converge<'_, '_, '_> {
             wake_at: None,
             stages: Vec::new(),
         }
-    }
-}
-
-impl Came {
-    /// Tells whether only functions are left that this run does not get any further with.
-    fn is_stuck(&self) -> bool {
-        let key = |placed: &super::Placed| (placed.place.clone(), placed.step.function().clone());
-        self.plan.steps.iter().all(|placed| self.strays.contains_key(&key(placed)))
-    }
-
-    fn fails_for_now(&self) -> bool {
-        self.strays.values().any(|stuck| match stuck {
-            Stuck::ForNow(why) => !matches!(why, Why::NotRetired { .. }),
-            Stuck::Refused(_) => false,
-        })
-    }
-
-    /// Tells whether an open rollout has to be written, also where no step was done.
-    fn is_worth_a_note(&self, end: &RolloutEnd) -> bool {
-        let tries = self.rollout.as_ref().map_or(0, |rollout| rollout.tries);
-        end.converged || (end.behind + end.failed_for_now > 0 && tries < FAILURE_RUNS_MAX)
-    }
-
-    /// Says when to go on before the next schedule. A run that made no progress is not repeated at once.
-    fn wake_at(&mut self, end: &RolloutEnd, outset: &Outset, now: Timestamp) -> Option<Timestamp> {
-        let progress = self.steps > 0 || outset.released.is_some();
-        if end.behind > 0 && progress {
-            return now.checked_add(BREATH).ok();
-        }
-        let rollout = self.rollout.as_mut().filter(|_| end.failed_for_now + end.behind > 0)?;
-        if rollout.tries >= FAILURE_RUNS_MAX || self.intent.frozen.is_some() {
-            return None;
-        }
-        let pause = AFTER_FAILURE * (1 << rollout.tries);
-        rollout.tries += 1;
-        now.checked_add(pause).ok()
     }
 }

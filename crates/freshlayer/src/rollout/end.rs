@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::goal::frozen;
+use super::goal::{frozen, paused};
 use crate::names::LayerName;
 use crate::report::{
     ConsumerReport, ConsumerState, Outcome, PlaceReport, Reason, ReleaseReport, Report, Why,
@@ -25,7 +25,12 @@ pub(super) struct RolloutEnd {
 }
 
 impl RolloutEnd {
-    pub(super) fn of(places: &[PlaceReport], consumers: &[ConsumerReport]) -> Self {
+    /// A rollout whose last wave is watched is not over.
+    pub(super) fn of(
+        places: &[PlaceReport],
+        consumers: &[ConsumerReport],
+        bakes_until: Option<Timestamp>,
+    ) -> Self {
         let count = |states: &[ConsumerState]| {
             consumers.iter().filter(|consumer| states.contains(&consumer.state)).count()
         };
@@ -39,8 +44,14 @@ impl RolloutEnd {
             there,
             behind,
             failed_for_now,
-            converged: well == places.len() && !consumers.iter().any(ConsumerReport::waits),
-            reached: well > 0 && behind == 0 && failed_for_now <= there && (nobody || there > 0),
+            converged: bakes_until.is_none()
+                && well == places.len()
+                && !consumers.iter().any(ConsumerReport::waits),
+            reached: bakes_until.is_none()
+                && well > 0
+                && behind == 0
+                && failed_for_now <= there
+                && (nobody || there > 0),
         }
     }
 }
@@ -76,6 +87,9 @@ pub(super) fn order(head: &Head) -> Option<Why> {
     }
     if let Some(Ordered { at, by, .. }) = head.is_handed_back().cloned() {
         return Some(Why::HandedBack { by, at });
+    }
+    if let Some(why) = paused(head) {
+        return Some(why);
     }
     let pin = head.pinned()?.clone();
     Some(Why::Pinned { release: pin.release, at: pin.at, by: pin.by, reason: pin.reason })

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::names::LayerVersionArn;
 use crate::ports::FunctionName;
 use crate::report::Why;
-use crate::state::{Aim, Head, Outline, Session};
+use crate::state::{Aim, Head, Ordered, Outline, Session};
 
 /// Where consumers shall be, with what a report says of the release.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,6 +48,9 @@ impl Target {
                 targets: head.versions().get(&release).cloned().unwrap_or_default(),
             },
         };
+        let spec = &definition.rollout;
+        let new_data = head.rollout().filter(|open| open.cause.brings_new_data());
+        let new_data = new_data.filter(|open| open.promoted.is_none());
         let ways_back = [Some(release), head.current(), head.stable(), head.fallback()];
         let ways_back = ways_back.into_iter().flatten().filter_map(|seq| head.versions().get(&seq));
         Ok(Intent {
@@ -59,8 +62,17 @@ impl Target {
             ways_back: ways_back.flat_map(|versions| versions.values().cloned()).collect(),
             left: head.left_behind().iter().map(|left| left.release).collect(),
             frozen: frozen(head),
+            paused: paused(head),
+            course: new_data.filter(|_| !spec.course.is_all_at_once()).map(|_| spec.course.clone()),
+            probe: new_data.and(spec.probe.clone()),
         })
     }
+}
+
+/// A person's order that the open rollout goes no further for now.
+pub(crate) fn paused(head: &Head) -> Option<Why> {
+    let Ordered { at, by, reason } = head.rollout()?.paused.clone()?;
+    Some(Why::Paused { at, by, reason })
 }
 
 /// Whether functions move off versions that freshlayer did not make.

@@ -1,18 +1,23 @@
 //! Moves consumers: observe, plan (pure), do the steps, until every function is where it belongs.
 
 mod act;
+mod came;
 mod converge;
 mod end;
 mod goal;
+mod judge;
 mod observe;
 mod plan;
 mod standing;
 mod tag;
+mod wave;
 
 pub(crate) use converge::{Converge, Outset};
 pub(crate) use end::{busy, outline_report};
 pub(crate) use goal::{Target, frozen};
 pub(crate) use observe::Places;
-pub use plan::{Foreign, Goal, Intent, Next, PlaceView, Placed, Plan, Standing, World, plan};
+pub use plan::{
+    Foreign, Goal, Intent, Next, PlaceView, Placed, Plan, Probed, Standing, World, plan,
+};
 pub(crate) use standing::Known;
 pub use tag::TagRule;

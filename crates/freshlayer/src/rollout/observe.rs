@@ -8,7 +8,7 @@ use futures_util::{StreamExt as _, stream};
 use sha2::{Digest as _, Sha256};
 
 use super::act::{Strays, Stuck};
-use super::plan::{PlaceView, World};
+use super::plan::{PlaceView, Probed, World};
 use crate::error::{Error, chain};
 use crate::names::{Digest, LayerName, LayerVersionArn, Place, RegionName};
 use crate::ports::{
@@ -68,7 +68,7 @@ impl Places {
                 Err(reason) => (Err(reason), BTreeSet::new()),
             };
             let (place, version) = (here.place.clone(), here.version.clone());
-            PlaceView { place, version, consumers, foreign }
+            PlaceView { place, version, consumers, foreign, probed: BTreeMap::new() }
         });
         World { places: join_all(views).await }
     }
@@ -222,6 +222,23 @@ impl World {
             elsewhere.count()
         });
         counts.sum()
+    }
+
+    /// Keeps which versions of a function were probed.
+    pub(crate) fn note_probes(&mut self, place: &Place, function: &FunctionName, probed: Probed) {
+        let view = self.places.iter_mut().find(|view| view.place == *place);
+        if let Some(view) = view.filter(|_| !probed.is_empty()) {
+            view.probed.insert(function.clone(), probed);
+        }
+    }
+
+    /// Takes what was observed anew, and keeps what was probed.
+    pub(crate) fn see_again(&mut self, mut world: Self) {
+        for view in &mut world.places {
+            let known = self.places.iter_mut().find(|known| known.place == view.place);
+            view.probed = known.map(|known| std::mem::take(&mut known.probed)).unwrap_or_default();
+        }
+        *self = world;
     }
 
     /// Takes the function as a step left it.

@@ -1,5 +1,7 @@
 //! A layer's head: its fields are private, and it changes by named transitions only.
 
+mod ordered;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
@@ -18,8 +20,6 @@ use crate::problem::Problem;
 
 /// How many verdicts a head remembers (I11). A person's orders are kept apart, and are not counted.
 const VERDICTS_MAX: usize = 100;
-/// How many accepted builds a head remembers.
-const ACCEPTED_MAX: usize = 100;
 /// How many stable releases a head remembers.
 const STABLE_MAX: usize = 100;
 
@@ -380,6 +380,8 @@ impl Head {
             cause,
             by: by.to_owned(),
             started: now,
+            paused: None,
+            promoted: None,
             journal: None,
         });
     }
@@ -468,110 +470,5 @@ impl Head {
     /// Takes the lease away, and returns it.
     pub(crate) fn end_lease(&mut self) -> Option<Lease> {
         self.lease.take()
-    }
-}
-
-/// What a person orders; no lease is needed.
-impl Head {
-    /// Goes to another release, and keeps the data of the one that is left from coming back.
-    pub(crate) fn roll_back(&mut self, target: &Release, order: &Ordered) {
-        let from = self.outline.take();
-        let snapshots = from.iter().flat_map(|from| from.snapshots.iter().map(|s| (from.seq, s)));
-        for (left, snapshot) in snapshots {
-            let kept = target.snapshot(&snapshot.dataset);
-            if kept.is_some_and(|kept| kept.digest == snapshot.digest) {
-                continue;
-            }
-            let left = LeftBehind::new(snapshot, left, target.seq, order);
-            self.left_behind.retain(|known| !known.is(&left.dataset, &left.digest));
-            self.left_behind.push(left);
-        }
-        // What a person goes to is what the person wants.
-        let wanted = |dataset: &DatasetName, digest: &Digest| {
-            target.snapshot(dataset).is_some_and(|snapshot| snapshot.digest == *digest)
-        };
-        self.left_behind.retain(|known| !wanted(&known.dataset, &known.digest));
-        self.rejected.retain(|known| !wanted(&known.dataset, &known.digest));
-        self.unpublished = None;
-        self.handed_back = None;
-        let left = self.desired();
-        self.go_to(target);
-        self.served.retain(|seq| *seq <= target.seq);
-        self.roll(left, target.seq, Cause::Rollback, &order.by, order.at);
-    }
-
-    /// Stays on a release until unpinned.
-    pub(crate) fn pin(&mut self, pin: Pin) {
-        let (from, release, by, at) = (self.desired(), pin.release, pin.by.clone(), pin.at);
-        self.handed_back = None;
-        self.pin = Some(pin);
-        self.roll(from, release, Cause::Pin, &by, at);
-    }
-
-    /// Takes back a pin and an order to hand the functions back.
-    pub(crate) fn unpin(&mut self, order: &Ordered) {
-        let from = self.desired();
-        self.pin = None;
-        self.handed_back = None;
-        if let Some(current) = self.current {
-            self.roll(from, current, Cause::Unpin, &order.by, order.at);
-        }
-    }
-
-    /// Lets nothing move until unfrozen.
-    pub(crate) fn freeze(&mut self, freeze: Freeze) {
-        self.freeze = Some(freeze);
-    }
-
-    /// Takes a freeze back. What the last look counted as standing elsewhere may move now.
-    pub(crate) fn unfreeze(&mut self) {
-        self.freeze = None;
-        self.looked = None;
-    }
-
-    /// Takes the layer over with the versions that freshlayer did not make.
-    pub(crate) fn adopt(&mut self, order: &Ordered) {
-        if self.adopted.is_none() {
-            let (at, by) = (order.at, order.by.clone());
-            self.adopted = Some(Adopted { at, by, rollouts: BTreeSet::new() });
-            self.looked = None;
-        }
-    }
-
-    /// Notes that a rollout moves functions off versions that freshlayer did not make: its journal is a way back.
-    pub(crate) fn takes_over(&mut self, rollout: u64) {
-        if let Some(adopted) = &mut self.adopted {
-            adopted.rollouts.insert(rollout);
-        }
-    }
-
-    /// Hands the functions back to what they used before the layer was adopted.
-    pub(crate) fn hand_back(&mut self, order: Ordered) {
-        let (by, at) = (order.by.clone(), order.at);
-        self.handed_back = Some(order);
-        if let Some(to) = self.desired() {
-            self.roll(None, to, Cause::HandBack, &by, at);
-        }
-    }
-
-    /// Forgets verdicts and rollbacks: what they kept away is tried again.
-    pub(crate) fn forget_rejections(&mut self) {
-        self.rejected.clear();
-        self.left_behind.clear();
-    }
-
-    /// Lets a build pass that was refused for what differs from the live release.
-    pub(crate) fn accept(&mut self, acceptance: Acceptance) {
-        self.rejected.retain(|known| known.digest != acceptance.digest);
-        self.accepted.push(acceptance);
-        let surplus = self.accepted.len().saturating_sub(ACCEPTED_MAX);
-        self.accepted.drain(..surplus);
-    }
-
-    /// Tells whether a release carries data that a person rolled back.
-    pub(crate) fn carries_left_behind(&self, release: &Release) -> bool {
-        release.snapshots.iter().any(|snapshot| {
-            self.left_behind.iter().any(|left| left.is(&snapshot.dataset, &snapshot.digest))
-        })
     }
 }

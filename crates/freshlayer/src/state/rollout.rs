@@ -1,12 +1,13 @@
 //! A rollout: the head names the open one, and its journal lies in an object of its own, kept after.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ROLLOUT_FORMAT;
+use super::orders::Ordered;
 use crate::names::{LayerName, LayerVersionArn, Place};
 use crate::ports::FunctionName;
 
@@ -26,6 +27,15 @@ pub enum Cause {
     Unpin,
     /// A person handed the functions back to what they used before the layer was adopted.
     HandBack,
+    /// A gate failed on the way to a release.
+    Gate,
+}
+
+impl Cause {
+    /// Tells whether functions come to data that none of them has had: it goes in waves, and is probed.
+    pub(crate) fn brings_new_data(self) -> bool {
+        matches!(self, Self::NewRelease | Self::Unpin)
+    }
 }
 
 /// The rollout that is not finished, as the head names it.
@@ -43,6 +53,12 @@ pub struct OpenRollout {
     pub by: String,
     /// When it began.
     pub started: Timestamp,
+    /// A person's order that it goes no further for now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Ordered>,
+    /// A person's order that every function moves now, unwatched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promoted: Option<Ordered>,
     /// A journal that format 1 kept in the head, until it lies in the rollout's object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub journal: Option<Journal>,
@@ -73,8 +89,40 @@ pub struct Rollout {
     pub ended: Option<Timestamp>,
     /// How often it was tried again for failures that pass.
     pub tries: u32,
+    /// The waves that are open, in their order; none where every function moves at once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub waves: Vec<Wave>,
     /// What became of each consumer so far, place by place.
     pub journal: Journal,
+}
+
+/// The functions of a wave, by place.
+pub type Members = BTreeMap<String, BTreeSet<FunctionName>>;
+
+/// Functions that move together and are watched together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Wave {
+    /// They are fixed when the wave opens.
+    pub members: Members,
+    /// When it opened.
+    #[schemars(with = "String")]
+    pub opened: Timestamp,
+    /// When every member that can be moved was there: from then on they are watched.
+    #[schemars(with = "Option<String>")]
+    pub reached: Option<Timestamp>,
+}
+
+impl Wave {
+    /// Tells whether a function is of this wave.
+    pub fn has(&self, place: &Place, function: &FunctionName) -> bool {
+        self.members.get(&place.to_string()).is_some_and(|members| members.contains(function))
+    }
+
+    /// Returns how many functions it has.
+    pub fn count(&self) -> usize {
+        self.members.values().map(BTreeSet::len).sum()
+    }
 }
 
 /// What became of each consumer, by place (`eu-west-1`, `eu-west-1 of 123456789012`) and function.
@@ -108,6 +156,7 @@ impl Rollout {
             started: open.started,
             ended: None,
             tries: 0,
+            waves: Vec::new(),
             journal: open.journal.clone().unwrap_or_default(),
         }
     }

@@ -5,6 +5,7 @@ mod contract;
 mod destinations;
 mod expect;
 mod https;
+mod rollout;
 mod scan;
 mod source;
 
@@ -90,6 +91,7 @@ impl Parser<'_> {
         let destinations = self.destinations(&raw.regions, &raw.account);
         let terms = self.terms(raw.publish, &destinations);
         let scan = self.scan(raw.scan);
+        let rollout = self.rollout(raw.rollout);
         if raw.dataset.is_empty() {
             self.problem(&["dataset"], "expected at least one");
         }
@@ -109,6 +111,7 @@ impl Parser<'_> {
                 destinations,
                 terms,
                 scan,
+                rollout,
                 limits: raw.limits,
                 adopt: raw.adopt,
             }),

@@ -62,7 +62,7 @@ impl FieldFacts {
     }
 }
 
-/// Looks at all values of a field.
+/// Looks at the values of a field, up to the first text too many.
 pub(crate) fn facts(tree: &Tree<'_>, path: &str) -> Result<FieldFacts, Fault> {
     let mut facts = FieldFacts::default();
     each_value(tree, path, |value| {
@@ -73,7 +73,7 @@ pub(crate) fn facts(tree: &Tree<'_>, path: &str) -> Result<FieldFacts, Fault> {
                 None => {}
             }
         }
-        ControlFlow::Continue(())
+        if facts.more_texts { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     Ok(facts)
 }

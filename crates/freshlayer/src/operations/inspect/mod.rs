@@ -52,7 +52,7 @@ pub struct Inspection {
     pub checks: GateReport,
     /// A definition that it passes; absent where a layer was named.
     pub definition: Option<String>,
-    /// A contract that it keeps; absent where it is no database, or cannot be read.
+    /// A contract that it keeps; absent where a layer was named, or where it is no database or cannot be read.
     pub contract: Option<Contract>,
 }
 
@@ -263,7 +263,7 @@ impl Look<'_> {
     async fn contract(&self, files: &[StagedFile]) -> Result<Option<Contract>, Error> {
         let (format, limits) =
             (self.run.definition.datasets[0].format(), self.run.definition.limits.clone());
-        let [file] = files else { return Ok(None) };
+        let ([file], None) = (files, &self.layer) else { return Ok(None) };
         let path = file.file.clone();
         let found = blocking(move || Ok::<_, Error>(suggest(format, &path, &limits))).await?;
         Ok(found.ok().filter(|contract| !contract.is_empty()))

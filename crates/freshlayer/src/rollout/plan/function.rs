@@ -1,7 +1,7 @@
 //! The next step of one function.
 
 use super::layers::{others, ours, positions, with};
-use super::{Foreign, Goal, Intent, PlaceView, Standing};
+use super::{Foreign, Goal, Intent, PlaceView, Probed, Standing, Waves, brings_data};
 use crate::names::LayerVersionArn;
 use crate::ports::{
     Alias, Configuration, Consumer, PublishedVersion, Routing, Step, Unqualified, Update,
@@ -22,17 +22,32 @@ pub(crate) struct Here<'a> {
     pub(crate) intent: &'a Intent,
     pub(crate) view: &'a PlaceView,
     pub(crate) rollout: Option<&'a Rollout>,
+    pub(crate) waves: Waves<'a>,
 }
 
 impl<'a> Here<'a> {
-    /// Plans the next step of one consumer.
-    pub(crate) fn next(&self, consumer: &'a Consumer) -> Decision {
+    /// Plans the next step of one consumer, if its wave is open.
+    pub(crate) fn next(&self, consumer: &'a Consumer, probed: &'a Probed) -> Decision {
+        match self.next_of(consumer, probed) {
+            (Some(step), _) if brings_data(&step) && !self.may_move(consumer) => {
+                (None, Standing::Later)
+            }
+            decision => decision,
+        }
+    }
+
+    fn may_move(&self, consumer: &Consumer) -> bool {
+        self.waves.admit(&self.view.place, &consumer.function)
+    }
+
+    fn next_of(&self, consumer: &'a Consumer, probed: &'a Probed) -> Decision {
         let target = match self.target(consumer) {
             Ok(target) => target,
             Err(standing) => return (None, standing),
         };
         let opted_in = TagRule::of(consumer, &self.intent.layer).is_some();
-        let (step, standing) = FunctionPlan { here: *self, consumer, target, opted_in }.next();
+        let (step, standing) =
+            FunctionPlan { here: *self, consumer, target, opted_in, probed }.next();
         match standing {
             Standing::Current if self.is_pinned_by_tag(consumer) => {
                 (step, Standing::Ordered(Why::TagPin { tag: tag(&self.intent.layer) }))
@@ -100,6 +115,7 @@ struct FunctionPlan<'a> {
     consumer: &'a Consumer,
     target: &'a LayerVersionArn,
     opted_in: bool,
+    probed: &'a Probed,
 }
 
 impl<'a> FunctionPlan<'a> {
@@ -120,17 +136,36 @@ impl<'a> FunctionPlan<'a> {
         self.aliases()
             .or_else(|| self.latest())
             .or_else(|| self.updating())
+            .or_else(|| self.asked_in_place())
             .unwrap_or_else(|| self.there())
     }
 
     /// A function that this rollout has brought there needs no second look in its next run.
     fn is_noted_done(&self) -> bool {
-        let note = self
-            .here
-            .rollout
+        self.was_brought_there()
+            && self.consumer.look.is_none()
+            && self.consumer.latest.layers.contains(self.target)
+    }
+
+    fn was_brought_there(&self) -> bool {
+        let rollout = self.here.rollout;
+        let note = rollout
             .and_then(|rollout| rollout.note(&self.here.view.place, &self.consumer.function));
-        let done = note.is_some_and(|note| note.done);
-        done && self.consumer.look.is_none() && self.consumer.latest.layers.contains(self.target)
+        note.is_some_and(|note| note.done)
+    }
+
+    /// The probe of a version that callers may get next; `None` where there is nothing to ask any more.
+    fn question(&self, version: Option<u64>) -> Option<Step> {
+        let open = self.here.intent.probe.is_some() && !self.probed.contains(&version);
+        let function = self.consumer.function.clone();
+        (open && !self.was_brought_there()).then_some(Step::Probe { function, version })
+    }
+
+    /// A function without an alias is asked in place: its callers have the new data already.
+    fn asked_in_place(&self) -> Option<Decision> {
+        let in_place = self.consumer.aliases().is_empty() && self.wants_layer();
+        let step = in_place.then(|| self.question(None)).flatten()?;
+        Some((Some(step), Standing::Moving))
     }
 
     /// Aliases lead to published versions only. How the last update ended matters where `$LATEST` lists the target:
@@ -295,6 +330,9 @@ impl<'a> FunctionPlan<'a> {
             version.configuration.layers.contains(self.target) && same(&version.configuration)
         });
         if let Some(version) = ready {
+            if let Some(question) = self.question(Some(version.number)) {
+                return Some(question);
+            }
             return Some(Step::MoveAlias {
                 function,
                 alias: alias.name.clone(),

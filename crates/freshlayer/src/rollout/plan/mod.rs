@@ -3,6 +3,7 @@
 
 mod function;
 mod layers;
+mod waves;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,12 +11,13 @@ use jiff::{SignedDuration, Timestamp};
 use semver::Version;
 
 pub(crate) use function::Here;
+pub(crate) use waves::Waves;
 
-use crate::definition::Architecture;
+use crate::definition::{Architecture, Course, FunctionProbe};
 use crate::names::{LayerName, LayerVersionArn, Place, RegionName};
 use crate::ports::{Consumer, FunctionName, Step};
 use crate::report::{Reason, Why};
-use crate::state::{Rollout, Versions};
+use crate::state::{Members, Rollout, Versions};
 
 /// What is intended.
 #[derive(Debug, Clone)]
@@ -36,6 +38,12 @@ pub struct Intent {
     pub left: BTreeSet<u64>,
     /// Why nothing may move.
     pub frozen: Option<Why>,
+    /// Why the open rollout goes no further for now.
+    pub paused: Option<Why>,
+    /// In which waves functions move; absent where all move at once.
+    pub course: Option<Course>,
+    /// What each function is asked with the new data.
+    pub probe: Option<FunctionProbe>,
 }
 
 /// Where consumers shall be.
@@ -81,6 +89,9 @@ impl World {
     }
 }
 
+/// The versions of a function that were probed; `None` is `$LATEST`.
+pub type Probed = BTreeSet<Option<u64>>;
+
 /// What was observed in one place.
 #[derive(Debug, Clone)]
 pub struct PlaceView {
@@ -92,6 +103,8 @@ pub struct PlaceView {
     pub consumers: Result<Vec<Consumer>, Reason>,
     /// The layer versions in use there that freshlayer did not make.
     pub foreign: BTreeSet<LayerVersionArn>,
+    /// The versions of functions that were probed in this run and did not fail; `None` is `$LATEST`.
+    pub probed: BTreeMap<FunctionName, Probed>,
 }
 
 impl PlaceView {
@@ -114,9 +127,13 @@ pub struct Plan {
 impl Plan {
     /// Tells whether any step changes what a function uses.
     pub(crate) fn moves(&self) -> bool {
-        let still = |step: &Step| matches!(step, Step::Look { .. } | Step::RetireVersion { .. });
-        self.steps.iter().any(|placed| !still(&placed.step))
+        self.steps.iter().any(|placed| brings_data(&placed.step))
     }
+}
+
+/// Tells whether a step is one of the way to new data.
+fn brings_data(step: &Step) -> bool {
+    !matches!(step, Step::Look { .. } | Step::RetireVersion { .. })
 }
 
 /// A step in a place.
@@ -133,6 +150,10 @@ pub struct Placed {
 pub enum Next {
     /// The steps are done.
     Act,
+    /// The next wave opens, with these functions.
+    Open(Members),
+    /// Every function of the open wave that can be moved is there: from now on the wave is watched.
+    Reached,
     /// The host works on something: look again later.
     Wait(Why),
     /// Someone has to do something first.
@@ -151,29 +172,38 @@ pub enum Standing {
     Moving,
     /// The host works on it.
     Waiting(Why),
+    /// It moves with a later wave.
+    Later,
     /// Where a person ordered it to stay.
     Ordered(Why),
     /// Not to be moved without a person.
     Held(Why),
 }
 
-/// Plans the next step of every consumer. Today's rollout is one wave: every consumer may move. The time decides
-/// nothing yet.
+/// Plans the next step of every consumer that may move by now, and says what comes then.
 pub fn plan(intent: &Intent, world: &World, rollout: Option<&Rollout>, now: Timestamp) -> Plan {
     let (mut steps, mut standings) = (Vec::new(), BTreeMap::new());
+    let (waves, never) = (Waves::of(intent, rollout), Probed::new());
     for view in &world.places {
-        let here = Here { intent, view, rollout: recent(rollout, now) };
+        let here = Here { intent, view, rollout: recent(rollout, now), waves };
         for consumer in view.consumers.iter().flatten() {
-            let (step, standing) = here.next(consumer);
+            let probed = view.probed.get(&consumer.function).unwrap_or(&never);
+            let (step, standing) = here.next(consumer, probed);
             let place = view.place.clone();
             steps.extend(step.map(|step| Placed { place: place.clone(), step }));
             standings.insert((place, consumer.function.clone()), standing);
         }
     }
-    if intent.frozen.is_some() {
+    if intent.frozen.is_some() || intent.paused.is_some() {
         steps.clear();
     }
-    let next = next(intent, &steps, &standings);
+    let next = match next(intent, &steps, &standings) {
+        Next::Done | Next::Hold(_) if intent.frozen.is_none() && intent.paused.is_none() => {
+            let waves = waves.next(world, &standings, now);
+            waves.unwrap_or_else(|| next(intent, &steps, &standings))
+        }
+        next => next,
+    };
     Plan { steps, standings, next }
 }
 
@@ -190,7 +220,7 @@ fn next(
     steps: &[Placed],
     standings: &BTreeMap<(Place, FunctionName), Standing>,
 ) -> Next {
-    if let Some(why) = &intent.frozen {
+    if let Some(why) = intent.frozen.as_ref().or(intent.paused.as_ref()) {
         return Next::Hold(why.clone());
     }
     if !steps.is_empty() {

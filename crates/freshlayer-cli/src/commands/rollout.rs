@@ -1,0 +1,130 @@
+use std::fmt::Write;
+
+use clap::Subcommand;
+use freshlayer::report::{Exit, minute};
+use freshlayer::{
+    Progress, RolloutOrder, RolloutStatus, abort_rollout, order_rollout, rollout_status,
+};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::output::{Answer, Done, Stopped};
+use crate::references::layer_name;
+use crate::wiring::Host;
+
+/// Look at a layer's open rollout, and pause, resume, abort or promote it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Tell its waves, and what comes next.
+    Status {
+        /// The layer.
+        layer: String,
+    },
+    /// Let it go no further until `resume`; functions stay where they are.
+    Pause {
+        /// The layer.
+        layer: String,
+        /// The reason; `status` and every refresh show it.
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Let it go on.
+    Resume {
+        /// The layer.
+        layer: String,
+    },
+    /// Move every function back to the release that it began from, at once.
+    Abort {
+        /// The layer.
+        layer: String,
+    },
+    /// Let the next refresh move every function, without further waves and probes.
+    Promote {
+        /// The layer.
+        layer: String,
+        /// The reason; the rollout keeps it.
+        #[arg(long)]
+        reason: Option<String>,
+    },
+}
+
+/// An order about an open rollout.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct RolloutOrdered {
+    /// The layer.
+    layer: String,
+    /// The release that functions go to.
+    release: u64,
+    /// `paused`, `resumed` or `promoted`.
+    order: &'static str,
+}
+
+pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
+    let engine = host.engine().await?;
+    let (layer, order, reason) = match args.action {
+        Action::Status { layer } => {
+            let status = rollout_status(&engine, &host.definition(&layer)?).await?;
+            return Ok(Done::new(Exit::Done, lines(&status), Answer::RolloutStatus(status)));
+        }
+        Action::Abort { layer } => {
+            let definition = host.definition(&layer)?;
+            let report = abort_rollout(&engine, &definition, &host.person()).await?;
+            return Ok(Done::reports(vec![report]));
+        }
+        Action::Pause { layer, reason } => (layer, RolloutOrder::Pause, reason),
+        Action::Resume { layer } => (layer, RolloutOrder::Resume, None),
+        Action::Promote { layer, reason } => (layer, RolloutOrder::Promote, reason),
+    };
+    let name = layer_name(&layer)?;
+    let release = order_rollout(&engine, &name, order, &host.person(), reason).await?;
+    let (order, next) = match order {
+        RolloutOrder::Pause => {
+            ("paused", "no function moves until `freshlayer rollout resume`".to_owned())
+        }
+        RolloutOrder::Resume => ("resumed", "the next refresh goes on".to_owned()),
+        RolloutOrder::Promote => {
+            ("promoted", format!("run `freshlayer refresh {layer}` to move every function now"))
+        }
+    };
+    let lines = format!("{layer}: the rollout to release {release} is {order}; {next}\n");
+    Ok(Done::new(
+        Exit::Done,
+        lines,
+        Answer::RolloutOrdered(RolloutOrdered { layer, release, order }),
+    ))
+}
+
+fn lines(status: &RolloutStatus) -> String {
+    let layer = &status.layer;
+    let Some(open) = &status.open else {
+        return format!("{layer}: no open rollout\n");
+    };
+    let Progress { number, to, started, waves, watched_until, later, next, .. } = open;
+    let began = minute(*started);
+    let mut text = format!("{layer}: rollout {number} to release {to}, begun {began}\n");
+    for (at, wave) in waves.iter().enumerate() {
+        let functions: Vec<&str> =
+            wave.members.values().flatten().map(|function| function.as_str()).collect();
+        let state = match (wave.reached, watched_until) {
+            (None, _) => "on its way".to_owned(),
+            (Some(_), Some(until)) if at + 1 == waves.len() => {
+                format!("watched until {}", minute(*until))
+            }
+            (Some(_), _) => "done".to_owned(),
+        };
+        let (number, opened) = (at + 1, minute(wave.opened));
+        let functions = functions.join(", ");
+        let _ = writeln!(text, "  wave {number}, opened {opened}: {state}: {functions}");
+    }
+    if *later > 0 {
+        let _ = writeln!(text, "  later: {later} more");
+    }
+    let _ = writeln!(text, "  next: {next}");
+    text
+}

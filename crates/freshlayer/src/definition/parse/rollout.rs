@@ -1,0 +1,49 @@
+use jiff::SignedDuration;
+
+use super::super::FieldPath;
+use super::super::raw::RawRollout;
+use super::super::rollout::{Course, FunctionProbe, Preset, RolloutSpec};
+use super::Parser;
+
+/// A week: an upstream's next build comes before.
+const MINUTES_MAX: u32 = 10_080;
+
+impl Parser<'_> {
+    pub(super) fn rollout(&mut self, raw: Option<RawRollout>) -> RolloutSpec {
+        let raw = raw.unwrap_or_default();
+        for (key, minutes) in [
+            ("one_box_bake_minutes", raw.one_box_bake_minutes),
+            ("bake_minutes", raw.bake_minutes),
+            ("final_bake_minutes", raw.final_bake_minutes),
+        ] {
+            if let Some(minutes) = minutes.filter(|minutes| *minutes > MINUTES_MAX) {
+                let message = format!("expected at most {MINUTES_MAX}, a week, found {minutes}");
+                self.problem(&["rollout", key], message);
+            }
+        }
+        if raw.waves.as_deref().is_some_and(|waves| !is_rising_to_100(waves)) {
+            self.problem(&["rollout", "waves"], "expected rising percentages, the last one 100");
+        }
+        let preset = raw.preset.unwrap_or(Preset::AllAtOnce).course();
+        let minutes = |minutes: u32| SignedDuration::from_mins(i64::from(minutes));
+        let one_box = raw
+            .one_box_bake_minutes
+            .map(|box_minutes| Some(minutes(box_minutes)).filter(|bake| !bake.is_zero()));
+        let course = Course {
+            one_box_bake: one_box.unwrap_or(preset.one_box_bake),
+            waves: raw.waves.unwrap_or(preset.waves),
+            bake: raw.bake_minutes.map_or(preset.bake, minutes),
+            final_bake: raw.final_bake_minutes.map_or(preset.final_bake, minutes),
+        };
+        let probe = raw.probe.map(|probe| FunctionProbe {
+            payload: probe.payload,
+            path: FieldPath::parse(&probe.path),
+            equals: probe.equals,
+        });
+        RolloutSpec { course, probe }
+    }
+}
+
+fn is_rising_to_100(waves: &[u8]) -> bool {
+    waves.is_sorted_by(|one, next| one < next) && waves.last() == Some(&100) && waves[0] > 0
+}

@@ -1,0 +1,129 @@
+//! How new data reaches functions: all at once, or in waves that are watched.
+
+use jiff::SignedDuration;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::FieldPath;
+
+/// How new data reaches functions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RolloutSpec {
+    /// In which waves.
+    pub course: Course,
+    /// What each function is asked with the new data, before its callers get it.
+    pub probe: Option<FunctionProbe>,
+}
+
+impl Default for RolloutSpec {
+    fn default() -> Self {
+        Self { course: Preset::AllAtOnce.course(), probe: None }
+    }
+}
+
+/// The waves of a rollout, and how long each is watched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Course {
+    /// How long the one box is watched: a first wave of one function. Absent where there is none.
+    pub one_box_bake: Option<SignedDuration>,
+    /// How much of all functions has the release once each wave is open, in percent: rising, the last one 100.
+    pub waves: Vec<u8>,
+    /// How long each wave but the last is watched.
+    pub bake: SignedDuration,
+    /// How long the last wave is watched before the release is stable.
+    pub final_bake: SignedDuration,
+}
+
+impl Course {
+    /// Tells whether every function moves at once and nothing is watched.
+    pub fn is_all_at_once(&self) -> bool {
+        self.one_box_bake.is_none() && self.waves == [100] && self.final_bake.is_zero()
+    }
+}
+
+/// A course with a name. Those of AWS carry their owner's name, because one name means another course elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Preset {
+    /// One function for 30 minutes, then 10, 50 and 100 %, 15 minutes apart, and 30 minutes at the end.
+    Standard,
+    /// One function for an hour, then 5, 20, 50 and 100 %, two hours apart, and 12 hours at the end.
+    Careful,
+    /// One function for 5 minutes, then all, and 10 minutes at the end.
+    Fast,
+    /// Every function at once.
+    AllAtOnce,
+    /// 10 %, and all after 5 minutes.
+    #[serde(rename = "codedeploy-canary-10-percent-5-minutes")]
+    CodedeployCanary5,
+    /// 10 %, and all after 10 minutes.
+    #[serde(rename = "codedeploy-canary-10-percent-10-minutes")]
+    CodedeployCanary10,
+    /// 10 %, and all after 15 minutes.
+    #[serde(rename = "codedeploy-canary-10-percent-15-minutes")]
+    CodedeployCanary15,
+    /// 10 %, and all after 30 minutes.
+    #[serde(rename = "codedeploy-canary-10-percent-30-minutes")]
+    CodedeployCanary30,
+    /// 10 % more every minute.
+    #[serde(rename = "codedeploy-linear-10-percent-every-1-minute")]
+    CodedeployLinear1,
+    /// 10 % more every 2 minutes.
+    #[serde(rename = "codedeploy-linear-10-percent-every-2-minutes")]
+    CodedeployLinear2,
+    /// 10 % more every 3 minutes.
+    #[serde(rename = "codedeploy-linear-10-percent-every-3-minutes")]
+    CodedeployLinear3,
+    /// 10 % more every 10 minutes.
+    #[serde(rename = "codedeploy-linear-10-percent-every-10-minutes")]
+    CodedeployLinear10,
+    /// 20 % more every 6 minutes, and 30 minutes at the end.
+    #[serde(rename = "appconfig-linear-20-percent-every-6-minutes")]
+    AppconfigLinear,
+    /// 10 %, and all after 20 minutes, and 10 minutes at the end.
+    #[serde(rename = "appconfig-canary-10-percent-20-minutes")]
+    AppconfigCanary,
+}
+
+impl Preset {
+    /// Returns its course. Source of AWS's: the deployment configurations of `CodeDeploy` for Lambda, and the predefined
+    /// strategies of `AppConfig`.
+    pub fn course(self) -> Course {
+        let minutes = SignedDuration::from_mins;
+        let tenths = || (1..=10).map(|tenth| tenth * 10).collect::<Vec<u8>>();
+        let (one_box, waves, bake, final_bake) = match self {
+            Self::Standard => (Some(30), vec![10, 50, 100], 15, 30),
+            Self::Careful => (Some(60), vec![5, 20, 50, 100], 120, 720),
+            Self::Fast => (Some(5), vec![100], 0, 10),
+            Self::AllAtOnce => (None, vec![100], 0, 0),
+            Self::CodedeployCanary5 => (None, vec![10, 100], 5, 0),
+            Self::CodedeployCanary10 => (None, vec![10, 100], 10, 0),
+            Self::CodedeployCanary15 => (None, vec![10, 100], 15, 0),
+            Self::CodedeployCanary30 => (None, vec![10, 100], 30, 0),
+            Self::CodedeployLinear1 => (None, tenths(), 1, 0),
+            Self::CodedeployLinear2 => (None, tenths(), 2, 0),
+            Self::CodedeployLinear3 => (None, tenths(), 3, 0),
+            Self::CodedeployLinear10 => (None, tenths(), 10, 0),
+            Self::AppconfigLinear => (None, vec![20, 40, 60, 80, 100], 6, 30),
+            Self::AppconfigCanary => (None, vec![10, 100], 20, 10),
+        };
+        Course {
+            one_box_bake: one_box.map(minutes),
+            waves,
+            bake: minutes(bake),
+            final_bake: minutes(final_bake),
+        }
+    }
+}
+
+/// A question to a function, with its answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FunctionProbe {
+    /// What it is called with.
+    pub payload: Value,
+    /// The part of the answer that counts; empty for all of it.
+    pub path: FieldPath,
+    /// What that has to be; absent where anything but an error will do.
+    pub equals: Option<Value>,
+}

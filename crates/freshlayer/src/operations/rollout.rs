@@ -1,0 +1,185 @@
+//! The open rollout of a layer: how it stands, and a person's orders about it. An order needs no lease, and a running
+//! publisher obeys within seconds.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::rollback::{Back, rollback};
+use crate::definition::Definition;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::names::LayerName;
+use crate::ports::FunctionName;
+use crate::report::{Report, Why};
+use crate::rollout::{Next, Places, Standing, Target, plan};
+use crate::state::{Cause, Head, Members, OpenRollout, Ordered, Wave};
+
+/// How the open rollout of a layer stands.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct RolloutStatus {
+    /// The layer.
+    pub layer: LayerName,
+    /// The open rollout; absent where every rollout has ended.
+    pub open: Option<Progress>,
+}
+
+/// How far a rollout is.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Progress {
+    /// Its number in the layer.
+    pub number: u64,
+    /// The release that functions come from.
+    pub from: Option<u64>,
+    /// The release that functions go to.
+    pub to: u64,
+    /// Why it began.
+    pub cause: Cause,
+    /// When it began.
+    #[schemars(with = "String")]
+    pub started: Timestamp,
+    /// A person's order that it goes no further for now.
+    pub paused: Option<Ordered>,
+    /// The waves that are open; none where every function moves at once.
+    pub waves: Vec<Wave>,
+    /// Until when the last one is watched.
+    #[schemars(with = "Option<String>")]
+    pub watched_until: Option<Timestamp>,
+    /// How many functions move with a later wave.
+    pub later: usize,
+    /// What comes next, in one sentence.
+    pub next: String,
+}
+
+/// Tells how the open rollout stands. Changes nothing.
+///
+/// # Errors
+/// The store's and the host's errors.
+pub async fn rollout_status(
+    engine: &Engine,
+    definition: &Definition,
+) -> Result<RolloutStatus, Error> {
+    let session = engine.session(&definition.layer).await?;
+    let layer = definition.layer.clone();
+    let (Some(open), Some(target)) =
+        (session.head().rollout().cloned(), Target::of(&session).await?)
+    else {
+        return Ok(RolloutStatus { layer, open: None });
+    };
+    let regions = engine.ports.regions.of(&definition.destinations).await;
+    let places = Places::of(session.head(), target.outline.seq, &regions);
+    let mut world = places.observe(session.head(), target.outline.seq).await;
+    places.look_closely(&mut world).await;
+    let intent = target.intent(&session, definition).await?;
+    let rollout = session.rollout().await?;
+    let plan = plan(&intent, &world, rollout.as_ref(), engine.ports.clock.now());
+    let waves = rollout.map(|rollout| rollout.waves).unwrap_or_default();
+    let waiting = plan.standings.values().filter(|standing| **standing == Standing::Later).count();
+    let watched_until = match &plan.next {
+        Next::Wait(Why::Bakes { until, .. }) => Some(*until),
+        _ => None,
+    };
+    let next = sentence(&plan.next, waves.len());
+    let OpenRollout { number, from, to, cause, started, paused, .. } = open;
+    let open = Progress {
+        number,
+        from,
+        to,
+        cause,
+        started,
+        paused,
+        waves,
+        watched_until,
+        later: waiting,
+        next,
+    };
+    Ok(RolloutStatus { layer, open: Some(open) })
+}
+
+fn sentence(next: &Next, waves: usize) -> String {
+    match next {
+        Next::Act => "the next refresh moves functions".to_owned(),
+        Next::Open(members) => {
+            format!("the next refresh opens wave {} with {}", waves + 1, names(members))
+        }
+        Next::Reached => format!("the next refresh begins to watch wave {waves}"),
+        Next::Wait(why) | Next::Hold(why) => why.to_string(),
+        Next::Done => {
+            "every function is where it belongs; the next refresh closes the rollout".to_owned()
+        }
+    }
+}
+
+/// Names the functions of a wave, the first few of many.
+fn names(members: &Members) -> String {
+    const NAMED_MAX: usize = 3;
+    let all: Vec<&str> = members.values().flatten().map(FunctionName::as_str).collect();
+    match all.len().saturating_sub(NAMED_MAX) {
+        0 => all.join(", "),
+        more => format!("{} and {more} more", all[..NAMED_MAX].join(", ")),
+    }
+}
+
+/// What a person orders about the open rollout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RolloutOrder {
+    /// It goes no further for now.
+    Pause,
+    /// It goes on.
+    Resume,
+    /// Every function moves with the next refresh: no more waves, no probes.
+    Promote,
+}
+
+/// Orders something about the open rollout; returns the release that functions go to.
+///
+/// # Errors
+/// [`Error::NotPossible`] where no rollout is open, and the store's errors.
+pub async fn order_rollout(
+    engine: &Engine,
+    layer: &LayerName,
+    what: RolloutOrder,
+    by: &str,
+    reason: Option<String>,
+) -> Result<u64, Error> {
+    let mut session = engine.session(layer).await?;
+    let order = Ordered { at: engine.ports.clock.now(), by: by.to_owned(), reason };
+    session
+        .order(|head| {
+            open(head)?;
+            match what {
+                RolloutOrder::Pause => head.pause_rollout(Some(order.clone())),
+                RolloutOrder::Resume => head.pause_rollout(None),
+                RolloutOrder::Promote => head.promote_rollout(order.clone()),
+            }
+            Ok(())
+        })
+        .await?;
+    open(session.head()).map(|open| open.to)
+}
+
+/// Moves every function back to where the open rollout began, as a rollback does.
+///
+/// # Errors
+/// [`Error::NotPossible`] where no rollout is open or it began nowhere, and the errors of [`rollback`].
+pub async fn abort_rollout(
+    engine: &Engine,
+    definition: &Definition,
+    by: &str,
+) -> Result<Report, Error> {
+    let layer = &definition.layer;
+    let session = engine.session(layer).await?;
+    let from = open(session.head())?.from;
+    drop(session);
+    let nowhere = || {
+        Error::NotPossible(format!(
+            "the rollout of layer `{layer}` began from no release: nothing to go back to"
+        ))
+    };
+    rollback(engine, definition, Back::Release(from.ok_or_else(nowhere)?), by).await
+}
+
+fn open(head: &Head) -> Result<&OpenRollout, Error> {
+    let none = || Error::NotPossible(format!("layer `{}` has no open rollout", head.layer()));
+    head.rollout().ok_or_else(none)
+}

@@ -1,0 +1,100 @@
+//! How far the consumers came towards one target, and what follows from it for the next run.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::act::{Strays, Stuck};
+use super::converge::Outset;
+use super::end::RolloutEnd;
+use super::plan::{Intent, Next, Plan, Waves, World, plan};
+use crate::names::Place;
+use crate::ports::{CodeStorage, FunctionName};
+use crate::release::publish::Failures;
+use crate::report::Why;
+use crate::state::Rollout;
+
+/// How long after a run that ran out of time the next one begins.
+const BREATH: SignedDuration = SignedDuration::from_mins(1);
+/// How long after a failure that passes the next run begins; each later one waits twice as long.
+const AFTER_FAILURE: SignedDuration = SignedDuration::from_mins(5);
+/// How often failures that pass cause a run of their own; then they wait for the schedule.
+const FAILURE_RUNS_MAX: u32 = 6;
+/// How far the consumers came towards one target.
+pub(super) struct Came {
+    pub(super) intent: Intent,
+    pub(super) world: World,
+    pub(super) plan: Plan,
+    pub(super) strays: Strays,
+    pub(super) moved: BTreeSet<(Place, FunctionName)>,
+    pub(super) rollout: Option<Rollout>,
+    pub(super) steps: usize,
+    pub(super) storage: BTreeMap<Place, CodeStorage>,
+    pub(super) failures: Failures,
+}
+
+impl Came {
+    /// Plans what comes next.
+    pub(super) fn plan(&mut self, now: Timestamp) {
+        self.plan = plan(&self.intent, &self.world, self.rollout.as_ref(), now);
+        // A function that this run does not get any further with holds its wave back no longer.
+        if self.plan.next == Next::Act && self.is_stuck() && self.intent.course.is_some() {
+            let waves = Waves::of(&self.intent, self.rollout.as_ref());
+            let next = waves.next(&self.world, &self.plan.standings, now);
+            self.plan.next = next.unwrap_or(Next::Done);
+        }
+    }
+
+    /// Until when the open wave is watched.
+    pub(super) fn bakes_until(&self) -> Option<Timestamp> {
+        match self.plan.next {
+            Next::Wait(Why::Bakes { until, .. }) => Some(until),
+            _ => None,
+        }
+    }
+
+    /// Tells whether only functions are left that this run does not get any further with.
+    pub(super) fn is_stuck(&self) -> bool {
+        let key = |placed: &super::Placed| (placed.place.clone(), placed.step.function().clone());
+        self.plan.steps.iter().all(|placed| self.strays.contains_key(&key(placed)))
+    }
+
+    pub(super) fn fails_for_now(&self) -> bool {
+        self.strays.values().any(|stuck| match stuck {
+            Stuck::ForNow(why) => !matches!(why, Why::NotRetired { .. }),
+            Stuck::Refused(_) => false,
+        })
+    }
+
+    /// Tells whether an open rollout has to be written, also where no step was done.
+    pub(super) fn is_worth_a_note(&self, end: &RolloutEnd) -> bool {
+        if self.bakes_until().is_some() {
+            return self.steps > 0;
+        }
+        let tries = self.rollout.as_ref().map_or(0, |rollout| rollout.tries);
+        end.converged || (end.behind + end.failed_for_now > 0 && tries < FAILURE_RUNS_MAX)
+    }
+
+    /// Says when to go on before the next schedule. A run that made no progress is not repeated at once.
+    pub(super) fn wake_at(
+        &mut self,
+        end: &RolloutEnd,
+        outset: &Outset,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        if let Some(until) = self.bakes_until() {
+            return Some(until);
+        }
+        let progress = self.steps > 0 || outset.released.is_some();
+        if end.behind > 0 && progress {
+            return now.checked_add(BREATH).ok();
+        }
+        let rollout = self.rollout.as_mut().filter(|_| end.failed_for_now + end.behind > 0)?;
+        if rollout.tries >= FAILURE_RUNS_MAX || self.intent.frozen.is_some() {
+            return None;
+        }
+        let pause = AFTER_FAILURE * (1 << rollout.tries);
+        rollout.tries += 1;
+        now.checked_add(pause).ok()
+    }
+}

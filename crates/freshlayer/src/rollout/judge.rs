@@ -1,0 +1,62 @@
+//! What an answer says about new data. Pure.
+
+use crate::definition::FunctionProbe;
+use crate::ports::Answer;
+
+/// What a probe says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The function works with the new data.
+    Pass,
+    /// It does not.
+    Fail(String),
+    /// It cannot be called, so it gives no evidence.
+    Unjudged,
+}
+
+/// Judges the answer of a function.
+pub(super) fn probe(probe: &FunctionProbe, answer: &Answer) -> Verdict {
+    let value = match answer {
+        Answer::Returned(value) => value,
+        Answer::Failed(words) => return Verdict::Fail(format!("it failed: {words}")),
+        Answer::NotCallable => return Verdict::Unjudged,
+    };
+    let place = if probe.path.is_empty() { String::new() } else { format!(" at {}", probe.path) };
+    match (&probe.equals, probe.path.follow(value)) {
+        (Some(wanted), Some(found)) if wanted != found => {
+            Verdict::Fail(format!("expected {wanted}{place}, found {found}"))
+        }
+        (Some(wanted), None) => Verdict::Fail(format!("expected {wanted}{place}, found nothing")),
+        (None, None) => Verdict::Fail(format!("expected an answer{place}, found nothing")),
+        (_, Some(_)) => Verdict::Pass,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::definition::FieldPath;
+
+    fn judged(path: &str, equals: Option<Value>, answer: &Answer) -> Verdict {
+        let path = FieldPath::parse(path);
+        probe(&FunctionProbe { payload: Value::Null, path, equals }, answer)
+    }
+
+    #[test]
+    fn an_answer_is_held_against_what_is_wanted() {
+        let answer = Answer::Returned(json!({ "country": { "iso_code": "US" } }));
+        assert_eq!(judged("country.iso_code", Some(json!("US")), &answer), Verdict::Pass);
+        assert_eq!(judged("country.iso_code", None, &answer), Verdict::Pass);
+        assert_eq!(judged("", None, &answer), Verdict::Pass);
+        let wrong = judged("country.iso_code", Some(json!("DE")), &answer);
+        let words = "expected \"DE\" at country.iso_code, found \"US\"";
+        assert_eq!(wrong, Verdict::Fail(words.to_owned()));
+        let words = "expected an answer at city, found nothing".to_owned();
+        assert_eq!(judged("city", None, &answer), Verdict::Fail(words));
+        let failed = Answer::Failed("exit code 1".to_owned());
+        assert_eq!(judged("", None, &failed), Verdict::Fail("it failed: exit code 1".to_owned()));
+        assert_eq!(judged("", None, &Answer::NotCallable), Verdict::Unjudged);
+    }
+}

@@ -1,0 +1,114 @@
+//! Waves: which functions may move now, and what comes when those of the open wave are there. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Intent, Next, Standing, World};
+use crate::definition::Course;
+use crate::names::Place;
+use crate::ports::FunctionName;
+use crate::report::Why;
+use crate::state::{Members, Rollout, Wave};
+
+/// A function's own say about its wave: `canary` in the first one, `last` in the last one.
+const WAVE_TAG: &str = "freshlayer:wave";
+const FIRST: &str = "canary";
+const LAST: &str = "last";
+
+/// The waves of a rollout so far.
+#[derive(Clone, Copy)]
+pub(crate) struct Waves<'a> {
+    /// Absent where every function may move at once.
+    course: Option<&'a Course>,
+    open: &'a [Wave],
+}
+
+/// A function by its place.
+type Key = (Place, FunctionName);
+
+impl<'a> Waves<'a> {
+    pub(crate) fn of(intent: &'a Intent, rollout: Option<&'a Rollout>) -> Self {
+        let open = rollout.map(|rollout| &rollout.waves[..]).unwrap_or_default();
+        Self { course: intent.course.as_ref(), open }
+    }
+
+    /// Tells whether a function may move by now.
+    pub(crate) fn admit(&self, place: &Place, function: &FunctionName) -> bool {
+        self.course.is_none() || self.open.iter().any(|wave| wave.has(place, function))
+    }
+
+    /// Says what comes once no function has a step left; `None` where waves have no say.
+    pub(crate) fn next(
+        &self,
+        world: &World,
+        standings: &BTreeMap<Key, Standing>,
+        now: Timestamp,
+    ) -> Option<Next> {
+        let course = self.course?;
+        let later: Vec<&Key> = standings
+            .iter()
+            .filter(|(_, standing)| **standing == Standing::Later)
+            .map(|(key, _)| key)
+            .collect();
+        let Some(wave) = self.open.last() else {
+            return (!later.is_empty()).then(|| self.opened(course, &later, world));
+        };
+        let Some(reached) = wave.reached else { return Some(Next::Reached) };
+        let until = reached.saturating_add(self.bake(course, later.is_empty())).unwrap_or(now);
+        if now < until {
+            let (wave, moved) = (self.open.len(), self.count());
+            let functions = moved + later.len();
+            return Some(Next::Wait(Why::Bakes { wave, moved, functions, until }));
+        }
+        (!later.is_empty()).then(|| self.opened(course, &later, world))
+    }
+
+    /// How long the open wave is watched.
+    fn bake(&self, course: &Course, is_last: bool) -> SignedDuration {
+        match course.one_box_bake {
+            _ if is_last => course.final_bake,
+            Some(bake) if self.open.len() == 1 => bake,
+            _ => course.bake,
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.open.iter().map(Wave::count).sum()
+    }
+
+    /// Opens the next wave: the canaries of the tag or one function, then as many as the course says. Functions that say
+    /// `last` come with the last wave.
+    fn opened(&self, course: &Course, later: &[&Key], world: &World) -> Next {
+        let says = |key: &Key, word: &str| {
+            let consumer = world.consumer(&key.0, &key.1);
+            consumer.and_then(|one| one.tags.get(WAVE_TAG)).is_some_and(|said| said == word)
+        };
+        let (last, early): (Vec<&Key>, Vec<&Key>) = later.iter().partition(|key| says(key, LAST));
+        let (first, rest): (Vec<&Key>, Vec<&Key>) = early.iter().partition(|key| says(key, FIRST));
+        if self.open.is_empty() && course.one_box_bake.is_some() {
+            let canaries = if first.is_empty() { &rest[..rest.len().min(1)] } else { &first[..] };
+            if !canaries.is_empty() {
+                return Next::Open(members(canaries));
+            }
+        }
+        let (there, all) = (self.count(), self.count() + later.len());
+        let boxes = usize::from(course.one_box_bake.is_some());
+        let turns = course.waves.iter().skip(self.open.len().saturating_sub(boxes));
+        let shares = turns.map(|percent| (all * usize::from(*percent)).div_ceil(100));
+        let many = shares.map(|share| share.saturating_sub(there)).find(|many| *many > 0);
+        let many = many.unwrap_or(later.len());
+        let early = first.len() + rest.len();
+        let ordered: Vec<&Key> = first.into_iter().chain(rest).chain(last).collect();
+        let many = if early > 0 && many < ordered.len() { many.min(early) } else { many };
+        Next::Open(members(&ordered[..many.min(ordered.len())]))
+    }
+}
+
+fn members(keys: &[&Key]) -> Members {
+    let mut members: BTreeMap<String, BTreeSet<FunctionName>> = BTreeMap::new();
+    for (place, function) in keys {
+        members.entry(place.to_string()).or_default().insert(function.clone());
+    }
+    members
+}
