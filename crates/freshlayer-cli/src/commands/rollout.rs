@@ -1,6 +1,7 @@
 use std::fmt::Write;
 
 use clap::Subcommand;
+use freshlayer::ports::FunctionName;
 use freshlayer::report::{Exit, minute};
 use freshlayer::{
     Progress, RolloutOrder, RolloutStatus, abort_rollout, order_rollout, rollout_status,
@@ -110,7 +111,7 @@ fn lines(status: &RolloutStatus) -> String {
     let mut text = format!("{layer}: rollout {number} to release {to}, begun {began}\n");
     for (at, wave) in waves.iter().enumerate() {
         let functions: Vec<&str> =
-            wave.members.values().flatten().map(|function| function.as_str()).collect();
+            wave.members.values().flatten().map(FunctionName::as_str).collect();
         let state = match (wave.reached, watched_until) {
             (None, _) => "on its way".to_owned(),
             (Some(_), Some(until)) if at + 1 == waves.len() => {
