@@ -32,7 +32,7 @@ impl LayerReference {
         };
         let number = version.parse::<u64>().ok().filter(|number| *number > 0);
         let number = number.ok_or_else(|| {
-            Stopped::usage(format!("expected NAME or NAME:VERSION, found {text:?}"))
+            Stopped::usage(format!("expected NAME or NAME:VERSION, where VERSION is the number of a layer version, found {text:?}"))
         })?;
         Ok(Self::Version(layer_name(name)?, number))
     }

@@ -43,6 +43,9 @@ fn lines(found: &CanRoll, ahead: &Ahead) -> String {
             format!("{layer}: the checks refuse this data, so it would never be released\n")
         }
         (Some(version), Ahead::Current) => format!("{layer}: version {version}\n"),
+        (Some(version), Ahead::Data { .. }) if !found.is_new => {
+            format!("{layer}: this data is what the current release has, version {version}\n")
+        }
         (Some(version), Ahead::Data { .. }) => {
             let reasons = first_reasons(&found.version_reasons);
             format!("{layer}: this data would become version {version} because {reasons}\n")

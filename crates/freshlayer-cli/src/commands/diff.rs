@@ -46,7 +46,7 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     {
         return Err(Stopped::usage("--traffic goes with an mmdb; there is none here"));
     }
-    Ok(Done::new(Exit::Done, lines(&diff), Answer::Diff(Box::new(diff))))
+    Ok(Done::new(exit(&diff), lines(&diff), Answer::Diff(Box::new(diff))))
 }
 
 fn read_traffic(path: &Path) -> Result<Traffic, Stopped> {
@@ -67,6 +67,12 @@ async fn side(host: &Host, text: &str) -> Result<Compared, Stopped> {
         None => text.to_owned(),
     };
     Ok(Compared::Zip { name, layer: pulled.layer, zip: pulled.zip })
+}
+
+/// Formats that cannot be compared are a mistake in what was asked for.
+fn exit(diff: &Diff) -> Exit {
+    let other = |dataset: &DatasetDiff| dataset.state == DatasetChange::OtherFormat;
+    if diff.datasets.iter().any(other) { Exit::Usage } else { Exit::Done }
 }
 
 fn lines(diff: &Diff) -> String {

@@ -2,6 +2,7 @@ use std::fmt::Write;
 
 use freshlayer::definition::Definition;
 use freshlayer::report::{Exit, minute};
+use freshlayer::state::Acceptance;
 use freshlayer::{Engine, LayerStatus, chain, gates, status};
 
 use crate::output::lines::{PlaceNames, advice, age, bytes, consumer_line};
@@ -99,11 +100,28 @@ fn lines(status: &LayerStatus) -> String {
     for dataset in &status.gates {
         gates::of_dataset(dataset, &mut text);
     }
+    waiting(status, &mut text);
     rejected(status, &mut text);
     if let Some(lease) = &status.lease {
         let _ = writeln!(text, "  lease: {lease}");
     }
     text
+}
+
+fn waiting(status: &LayerStatus, text: &mut String) {
+    if let Some(release) = status.stored {
+        let _ = writeln!(
+            text,
+            "  release {release} is stored and not published; the next refresh goes on with it"
+        );
+    }
+    for Acceptance { dataset, order, .. } in &status.accepted {
+        let (by, why) = (&order.by, order.reason.as_deref().unwrap_or("no reason given"));
+        let _ = writeln!(
+            text,
+            "  a build of {dataset} is accepted by {by} ({why}); the next refresh releases it"
+        );
+    }
 }
 
 fn rejected(status: &LayerStatus, text: &mut String) {

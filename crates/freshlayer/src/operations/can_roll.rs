@@ -37,6 +37,8 @@ pub struct CanRoll {
     pub layer: LayerName,
     /// The data version that functions would get; absent where the data is refused.
     pub version: Option<String>,
+    /// Whether the data is new: what was handed in may be what the current release has.
+    pub is_new: bool,
     /// Why it is that version.
     pub version_reasons: Vec<String>,
     /// Every check of the data, where data was handed in.
@@ -90,6 +92,7 @@ pub async fn can_roll(
     let mut said = CanRoll {
         layer: definition.layer.clone(),
         version: Some(target.outline.version.to_string()),
+        is_new: false,
         version_reasons: target.outline.version_reasons.clone(),
         checks: GateReport::default(),
         orders: orders(session.head()),
@@ -107,6 +110,7 @@ pub async fn can_roll(
             intent = would_be(intent, &decision.version);
             said.version = Some(decision.version.to_string());
             said.version_reasons = decision.reasons;
+            said.is_new = true;
         }
     }
     let regions = engine.ports.regions.of(&definition.destinations).await;

@@ -13,7 +13,7 @@ use crate::ports::CodeStorage;
 use crate::problem::Problem;
 use crate::report::{ConsumerReport, ReleaseReport, Why, minute};
 use crate::rollout::{Known, Places, Target, outline_report, plan};
-use crate::state::{Freeze, Head, LeftBehind, Ordered, Pin};
+use crate::state::{Acceptance, Freeze, Head, LeftBehind, Ordered, Pin};
 
 /// How a layer stands.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -48,6 +48,12 @@ pub struct LayerStatus {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default)]
     pub gates: Vec<DatasetGates>,
+    /// The release that is stored and not published yet: its scanner waits, or no Region took it.
+    pub stored: Option<u64>,
+    /// The builds that a person let pass and that are not released yet.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub accepted: Vec<Acceptance>,
     /// Who works on the layer, until when at the latest.
     pub lease: Option<String>,
 }
@@ -94,6 +100,8 @@ pub async fn status(engine: &Engine, definition: &Definition) -> Result<LayerSta
         rejected: refused(head),
         acceptable: acceptable(head),
         gates: Vec::new(),
+        stored: head.unpublished().map(|unpublished| unpublished.release),
+        accepted: accepted(head),
         lease: head.lease().map(|lease| format!("{} until {}", lease.owner, minute(lease.expires))),
     };
     let Some(target) = Target::of(&session).await? else {
@@ -151,6 +159,16 @@ fn acceptable(head: &Head) -> BTreeMap<DatasetName, Digest> {
             && !known.problems.iter().any(Problem::is_beyond_acceptance)
     });
     newest.map(|known| (known.dataset.clone(), known.digest.clone())).collect()
+}
+
+/// The newest data of each upstream, where a person let it pass and the next refresh releases it.
+fn accepted(head: &Head) -> Vec<Acceptance> {
+    let waits = |order: &&Acceptance| {
+        let newest = head.upstream(&order.dataset).is_some_and(|seen| seen.digest == order.digest);
+        let mut served = head.outline().into_iter().flat_map(|outline| &outline.snapshots);
+        newest && !served.any(|snapshot| snapshot.digest == order.digest)
+    };
+    head.accepted().iter().filter(waits).cloned().collect()
 }
 
 fn age_secs(now: Timestamp, then: Timestamp) -> i64 {

@@ -17,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 
 pub(crate) use proven::{LayerFile, Proven};
 
-use crate::definition::{FormatSpec, OlderBuild};
+use crate::definition::{FormatSpec, OlderBuild, Origin};
 use crate::error::Error;
 use crate::intake::download::Candidate;
 use crate::intake::extract::StagedFile;
@@ -81,11 +81,15 @@ pub(crate) fn inspect(
     }
     // A server's clock may be wrong; the data's own word counts more.
     let changed = candidate.upstream.last_modified.filter(|changed| *changed <= tomorrow);
+    let states_age = findings.built.is_some();
     findings.built = findings.built.or(changed);
     let live = live.map(|live| &live.snapshot);
     findings.profile.counts.insert("bytes".to_owned(), size_bytes);
     if let Some(built) = findings.built {
-        age(&candidate, built, live, now, &mut gates);
+        // When a file of this machine was written says nothing of the build that it holds.
+        let is_local = matches!(candidate.dataset.source.origin, Origin::File { .. });
+        let earlier = live.filter(|_| states_age || !is_local);
+        age(&candidate, built, earlier, now, &mut gates);
     }
     if let Some(live) = live {
         let most = candidate.dataset.expect.drift_percent_max;

@@ -39,8 +39,12 @@ pub(super) fn suggest(file: &Path, limits: &Limits) -> Result<Contract, String> 
     let facts = facts_of(&tree, fields.keys().copied()).map_err(words)?;
     let mut contract = Contract::new();
     for (((path, kind), count), facts) in fields.into_iter().zip(counts).zip(facts.into_values()) {
-        let sample =
-            Sample { kind: kind.to_string(), whole: networks, values: count.values, facts: &facts };
+        let sample = Sample {
+            kind: Some(kind.to_string()),
+            whole: networks,
+            values: count.values,
+            facts: &facts,
+        };
         let mut field = sample.contract();
         if kind == Kind::Boolean {
             field = FieldContract { null_share_max: None, absent: Some(false), ..field };

@@ -37,7 +37,8 @@ pub(crate) fn suggest(format: Format, file: &Path, limits: &Limits) -> Result<Co
 
 /// What is known of one field.
 struct Sample<'a> {
-    kind: String,
+    /// Absent where values have several types, or there are none.
+    kind: Option<String>,
     /// How many places there are: networks or rows.
     whole: u64,
     /// How many have a value.
@@ -51,12 +52,12 @@ impl Sample<'_> {
         let most = (share * SHARE_FACTOR + SHARE_MARGIN).min(1.0);
         let values = self.closed_list();
         let pattern = if values.is_empty() { pattern(self.facts) } else { None };
-        let degrees = self.facts.range.filter(|_| self.kind == "double");
+        let degrees = self.facts.range.filter(|_| self.kind.as_deref() == Some("double"));
         let bound = degrees.and_then(|(min, max)| {
             [90.0, 180.0].into_iter().find(|bound| -bound <= min && max <= *bound && min < 0.0)
         });
         FieldContract {
-            kind: Some(self.kind.clone()),
+            kind: self.kind.clone(),
             null_share_max: (most <= SHARE_WORTH_A_PROMISE_MAX)
                 .then(|| (most * 1000.0).ceil() / 1000.0),
             absent: None,
@@ -133,7 +134,8 @@ mod tests {
     #[test]
     fn a_proposal_holds_for_the_data_that_it_is_made_from() {
         let facts = facts(&["EU", "AS"]);
-        let sample = Sample { kind: "string".to_owned(), whole: 1000, values: 900, facts: &facts };
+        let sample =
+            Sample { kind: Some("string".to_owned()), whole: 1000, values: 900, facts: &facts };
         let contract = sample.contract();
         assert_eq!(contract.values, ["AS", "EU"]);
         let most = contract.null_share_max.expect("a tenth is worth a promise");

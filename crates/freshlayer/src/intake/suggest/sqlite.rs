@@ -11,9 +11,6 @@ use crate::formats::sqlite::{self, Table, quoted};
 use crate::limits::Limits;
 use crate::schema::Contract;
 
-/// A contract of more columns is no promise that a person reads.
-const COLUMNS_MAX: usize = 200;
-
 /// What is found in one column.
 #[derive(Default)]
 struct Column {
@@ -32,9 +29,7 @@ pub(super) fn suggest(file: &Path, limits: &Limits) -> Result<Contract, String> 
 fn columns(connection: &Connection) -> rusqlite::Result<Contract> {
     let mut contract = Contract::new();
     for table in sqlite::tables(connection)? {
-        if contract.len() < COLUMNS_MAX {
-            of_table(connection, &table, &mut contract)?;
-        }
+        of_table(connection, &table, &mut contract)?;
     }
     Ok(contract)
 }
@@ -57,8 +52,8 @@ fn of_table(
         }
     }
     for ((name, _), column) in table.columns.iter().zip(&found) {
-        let Some(kind) = column.kind() else { continue };
-        let sample = Sample { kind, whole, values: column.values, facts: &column.facts };
+        let sample =
+            Sample { kind: column.kind(), whole, values: column.values, facts: &column.facts };
         contract.insert(format!("{}.{name}", table.name), sample.contract());
     }
     Ok(())

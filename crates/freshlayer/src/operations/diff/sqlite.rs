@@ -62,10 +62,19 @@ pub(super) fn compare(
             Ok((schemas, sqlite::compare(old, new)?))
         })
     });
-    let ((was, is), found) = compared.map_err(|error| after.fault(error.to_string()))?;
+    let ((was, is), found) = compared.map_err(|error| {
+        let broken = if is_sound(&old) { after } else { before };
+        broken.fault(error.to_string())
+    })?;
     diff.schema = schema::compare(&was, &is).iter().map(ToString::to_string).collect();
     diff.tables = Some(found.into_iter().map(of).filter(differs).collect());
     Ok(())
+}
+
+/// Tells whether a database can be read as a whole.
+fn is_sound(database: &Connection) -> bool {
+    let said = database.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+    said.is_ok_and(|said| said == "ok")
 }
 
 fn schema_of(tables: &[Table]) -> Schema {

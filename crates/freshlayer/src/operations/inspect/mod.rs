@@ -50,7 +50,7 @@ pub struct Inspection {
     pub layer: Option<LayerName>,
     /// Every check that exists for such data, with its verdict.
     pub checks: GateReport,
-    /// A definition that it passes; absent where a layer was named.
+    /// A definition that it passes; absent where a layer was named or a check failed.
     pub definition: Option<String>,
     /// A contract that it keeps; absent where a layer was named, or where it is no database or cannot be read.
     pub contract: Option<Contract>,
@@ -157,6 +157,16 @@ fn whole(source: &str) -> Format {
     if Path::new(source).is_dir() { Format::Archive } else { Format::File }
 }
 
+/// What the name of bytes says that no format is recognised in: a database may be cut off.
+fn named(source: &str) -> Format {
+    let extension = Path::new(source).extension().unwrap_or_default().to_ascii_lowercase();
+    match extension.to_str() {
+        Some("mmdb") => Format::Mmdb,
+        Some("sqlite" | "sqlite3") => Format::Sqlite,
+        _ => Format::File,
+    }
+}
+
 /// Makes a definition of what was asked for.
 fn asked_for(source: &str, recognised: &Recognised) -> Result<Definition, Error> {
     defined(source, &proposal(source, recognised, &[]))
@@ -200,14 +210,17 @@ impl Look<'_> {
         let body = &fetched.body.file;
         let fault = |error| Error::io("read", body)(error);
         let plain = |format| Recognised { format, select: Vec::new() };
-        let whole = recognise_file(body).map_err(fault)?;
-        if whole != Format::File {
-            return Ok(plain(whole));
+        let as_it_is = recognise_file(body).map_err(fault)?;
+        if as_it_is != Format::File {
+            return Ok(plain(as_it_is));
         }
         let tree = self.as_format(Format::Archive);
         let files = unpack_alone(&self.run, &tree, fetched, &self.folder.join("tree")).await?;
         if let Ok(files) = files {
             return recognise_files(&files, tree.path.as_str()).map_err(fault);
+        }
+        if whole(self.source) == Format::Archive {
+            return Ok(plain(Format::Archive));
         }
         let copy = fetched.copied(&self.folder.join("copy")).map_err(fault)?;
         let one = self.as_format(Format::Mmdb);
@@ -215,7 +228,7 @@ impl Look<'_> {
             Ok([file]) if file.sha256 != fetched.body.sha256 => {
                 Ok(plain(recognise_file(&file.file).map_err(fault)?))
             }
-            _ => Ok(plain(Format::File)),
+            _ => Ok(plain(named(self.source))),
         }
     }
 
@@ -252,7 +265,7 @@ impl Look<'_> {
             format: Some(format.to_string()),
             size_bytes: files.iter().map(|file| file.size_bytes).sum(),
             digest: Some(digest),
-            definition: self.layer.is_none().then_some(text),
+            definition: (self.layer.is_none() && inspected.proven.is_some()).then_some(text),
             contract: self.contract(&files).await?,
             ..self.refused_by(inspected.gates)
         };

@@ -62,7 +62,8 @@ pub(super) fn expectations(format: Format, files: &[StagedFile]) -> Vec<String> 
         (Format::File, [file]) => {
             let start = std::fs::read(&file.file).unwrap_or_default();
             let start = &start[..start.len().min(MAGIC_BYTES)];
-            vec![format!("expect.magic = {}", quoted(&hex(start)))]
+            let line = format!("expect.magic = {}", quoted(&hex(start)));
+            if start.is_empty() { Vec::new() } else { vec![line] }
         }
         (Format::Archive, files) => {
             let can_run = files.iter().filter(|file| file.mode == Mode::Executable);

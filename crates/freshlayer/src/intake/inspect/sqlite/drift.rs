@@ -1,7 +1,7 @@
 //! How far a database may be from the live one, by rows.
 //!
 //! Values that are other values are not judged: a column of times changes in every row of every build. Nor are the rows
-//! of single tables: some of sound databases double or halve.
+//! of single tables, unless none is left: some of sound databases double or halve.
 
 use std::path::Path;
 use std::time::Duration;
@@ -37,7 +37,7 @@ pub(super) fn judge(
     let longest = Duration::from_secs(limits.sqlite_secs_max);
     let found = sqlite::within(&live, longest, |live| compare(live, connection)).map_err(words)?;
     gates.measured_share(Code::RowsRemoved, removed(&found), "");
-    gates.judge(Code::RowsRemoved, rows_removed(&found));
+    gates.judge(Code::RowsRemoved, rows_removed(&found).into_iter().chain(emptied(&found)));
     gates.judge(Code::ValuesLost, found.iter().flat_map(values_lost));
     Ok(())
 }
@@ -55,6 +55,19 @@ fn removed(found: &[TableComparison]) -> f64 {
 fn rows_removed(found: &[TableComparison]) -> Option<Problem> {
     let of = |bound: f64| format!("at most {bound} % of the live rows to be gone");
     REMOVED.judge(Code::RowsRemoved, removed(found), &of)
+}
+
+/// Tables that lost every row. One that shrinks is no news.
+fn emptied(found: &[TableComparison]) -> impl Iterator<Item = Problem> {
+    let empty = found.iter().filter(|table| {
+        table.after == Some(0) && table.before.is_some_and(|before| before >= ROWS_MIN)
+    });
+    empty.map(|table| {
+        let before = table.before.unwrap_or(0);
+        let expected = format!("some of the {before} live rows");
+        Problem::fail(Code::RowsRemoved, expected, "an empty table")
+            .at(format!("table {}", table.table))
+    })
 }
 
 fn values_lost(table: &TableComparison) -> Vec<Problem> {
