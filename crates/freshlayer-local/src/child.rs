@@ -39,7 +39,7 @@ impl Ended {
         let text = words.join(" ");
         let surplus = text.chars().count().saturating_sub(WORDS_CHARS_MAX);
         let end: String = text.chars().skip(surplus).collect();
-        if end.is_empty() { "it printed nothing".to_owned() } else { end }
+        if end.is_empty() { "it printed nothing".to_owned() } else { end.trim_start().to_owned() }
     }
 }
 

@@ -118,3 +118,15 @@ fn status_with_details_lists_what_the_data_went_through() {
     let json = sandbox.cli(&["status", "-v", "--json"]).json();
     assert_eq!(json["status"][0]["gates"][0]["name"], "zones");
 }
+
+#[test]
+fn data_that_serves_already_is_no_new_version() {
+    let sandbox = rolled();
+    let same = written(&sandbox, "same.db", &zones("name", 100));
+    let ran = sandbox.cli(&["can-roll", "geo", same.to_str().expect("UTF-8")]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(
+        ran.stdout.contains("geo: this data is what the current release has, version 1.0.0"),
+        "{ran:?}"
+    );
+}

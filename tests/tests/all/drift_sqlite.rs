@@ -91,7 +91,31 @@ fn a_person_accepts_the_build_once() {
     let digest = head["rejected"][0]["digest"].as_str().expect("it is remembered");
     let ran = sandbox.cli(&["accept", "data", &digest[..12], "--reason", "half was doubled"]);
     assert_eq!(ran.code, 0, "{ran:?}");
+    let status = sandbox.cli(&["status"]);
+    assert!(
+        status.stdout.contains("(half was doubled); the next refresh releases it"),
+        "{status:?}"
+    );
     let report = sandbox.refresh("data");
     assert_eq!(report.exit(), Exit::Done, "{report:#?}");
     assert_eq!(report.release.map(|release| release.seq), Some(2));
+    assert!(!sandbox.cli(&["status"]).stdout.contains("the next refresh releases it"));
+}
+
+#[test]
+fn a_table_that_lost_every_row_is_refused_and_named() {
+    let rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9000)
+        INSERT INTO big SELECT i FROM n";
+    let big = format!("CREATE TABLE big (id INTEGER PRIMARY KEY); {rows};");
+    let sandbox = Sandbox::new();
+    sandbox.layer("data", ZONES);
+    sandbox.upstream.publish("zones.db", &zones(&big));
+    assert_eq!(sandbox.refresh("data").exit(), Exit::Done);
+    sandbox
+        .upstream
+        .publish("zones.db", &zones(&format!("{big} DELETE FROM zones; DELETE FROM few")));
+    let report = sandbox.refresh("data");
+    assert_eq!(report.exit(), Exit::Rejected, "{report:#?}");
+    let text = "zones: rows-removed at table zones: expected some of the 1000 live rows, found an empty table";
+    assert_eq!(said(&report), [(Code::RowsRemoved, Level::Fail, text.to_owned())]);
 }

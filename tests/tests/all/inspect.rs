@@ -150,3 +150,23 @@ fn the_proposed_contract_is_kept_by_its_data_and_broken_by_damage() {
     let ran = sandbox.cli(&["refresh", "geo"]);
     assert!(ran.stdout.contains("contract-value at field country.iso_code"), "{ran:?}");
 }
+
+#[test]
+fn a_database_that_is_cut_off_is_not_taken_for_a_file() {
+    let sandbox = Sandbox::new();
+    let whole = places();
+    let path = written(&sandbox, "city.mmdb", &whole[..whole.len() / 2]);
+    let ran = sandbox.cli(&["inspect", path.to_str().expect("UTF-8")]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(ran.stdout.contains("failed wrong-type"), "{ran:?}");
+    assert!(!ran.stdout.contains("a definition that it passes"), "{ran:?}");
+    let path = written(&sandbox, "nothing.bin", b"");
+    let ran = sandbox.cli(&["inspect", path.to_str().expect("UTF-8")]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(ran.stdout.contains("failed empty"), "{ran:?}");
+    std::fs::create_dir(sandbox.path("tree")).expect("writable");
+    std::os::unix::fs::symlink("/etc/passwd", sandbox.path("tree/link")).expect("writable");
+    let ran = sandbox.cli(&["inspect", sandbox.path("tree").to_str().expect("UTF-8")]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(ran.stdout.contains("entry-link"), "{ran:?}");
+}

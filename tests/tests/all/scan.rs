@@ -116,6 +116,8 @@ fn a_zip_that_waits_is_kept_and_published_without_another_download() {
         "{ran:?}"
     );
     assert_eq!(versions(&sandbox), 0);
+    let status = sandbox.cli(&["status"]);
+    assert!(status.stdout.contains("release 1 is stored and not published"), "{status:?}");
     sandbox.upstream.seen();
     write_scanner(&sandbox, "exit 0");
     let ran = refresh(&sandbox);

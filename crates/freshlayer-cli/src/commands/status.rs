@@ -51,6 +51,7 @@ fn lines(status: &LayerStatus) -> String {
     let layer = &status.layer;
     let Some(release) = &status.release else {
         let _ = writeln!(text, "{layer}: no release yet");
+        waiting(status, &mut text);
         rejected(status, &mut text);
         return text;
     };
