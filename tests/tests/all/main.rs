@@ -33,6 +33,7 @@ mod drift_sqlite;
 mod fuzz;
 mod inspect;
 mod lambda;
+mod majors;
 mod orders;
 mod orders_midway;
 mod package;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use freshlayer::definition::Architecture;
+use freshlayer::definition::{Architecture, Roll};
 use freshlayer::ports::{
     Alias, Configuration, Consumer, FunctionName, Look, PublishedVersion, Routing, Step,
     Unqualified, Update,
@@ -41,6 +41,8 @@ fn intent() -> Intent {
         paused: None,
         course: None,
         probe: None,
+        roll: Roll::Functions,
+        major_since: None,
     }
 }
 

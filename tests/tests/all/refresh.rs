@@ -203,7 +203,8 @@ fn a_first_release_needs_every_dataset() {
 #[test]
 fn a_changed_definition_makes_a_release_without_a_download() {
     let sandbox = released();
-    sandbox.layer("geo", &GEO.replace("source.https", "path = 'elsewhere/c.mmdb'\nsource.https"));
+    let moved = GEO.replace("source.https", "path = 'elsewhere/c.mmdb'\nsource.https");
+    sandbox.layer("geo", &format!("rollout.roll_major = 'roll'\n{moved}"));
     let report = sandbox.refresh("geo");
     assert_refreshed(&report, 2);
     assert_eq!(report.release.as_ref().map(|release| release.version.as_str()), Some("2.0.0"));
@@ -267,7 +268,8 @@ fn a_new_dataset_that_is_bad_does_not_hold_back_the_others() {
 /// The definition of the sandbox, with its dataset under another name.
 fn renamed(path: &str) -> String {
     let renamed = GEO.replace("name = 'country'", "name = 'lands'");
-    renamed.replace("files/country.mmdb", path)
+    let renamed = renamed.replace("files/country.mmdb", path);
+    format!("rollout.roll_major = 'roll'\n{renamed}")
 }
 
 #[test]

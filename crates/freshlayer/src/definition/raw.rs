@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::destinations::{Architecture, ZipStorage};
-use super::rollout::Preset;
+use super::rollout::{Preset, Roll, RollMajor};
 use crate::limits::Limits;
 use crate::schema::Contract;
 
@@ -95,6 +95,12 @@ pub(super) struct RawRollout {
     /// What each function is asked with the new data: behind an alias before its callers get it, without an alias just
     /// after. An answer that does not fit, or an error, rolls the release back.
     pub(super) probe: Option<RawFunctionProbe>,
+    /// `functions`: freshlayer moves them. `propose`: it publishes, and sets the parameter that says which version to use;
+    /// your own deployments move the functions.
+    pub(super) roll: Roll,
+    /// What happens to a function on an older major data version whose tag does not ask for the new one: `hold`, it stays
+    /// until a person lets it go; `roll`, it moves.
+    pub(super) roll_major: RollMajor,
 }
 
 /// A question to a function, with its answer.

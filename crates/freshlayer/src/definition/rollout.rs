@@ -14,11 +14,38 @@ pub struct RolloutSpec {
     pub course: Course,
     /// What each function is asked with the new data, before its callers get it.
     pub probe: Option<FunctionProbe>,
+    /// Whose hands move functions.
+    pub roll: Roll,
+    /// What happens to functions that did not ask for a new major data version.
+    pub roll_major: RollMajor,
+}
+
+/// Whose hands move functions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Roll {
+    /// freshlayer's.
+    #[default]
+    Functions,
+    /// Those of people's own deployments: freshlayer publishes, and says which version to use.
+    Propose,
+}
+
+/// What happens to functions that did not ask for a new major data version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RollMajor {
+    /// They stay until a person lets them go.
+    #[default]
+    Hold,
+    /// They move as with any release.
+    Roll,
 }
 
 impl Default for RolloutSpec {
     fn default() -> Self {
-        Self { course: Preset::AllAtOnce.course(), probe: None }
+        let course = Preset::AllAtOnce.course();
+        Self { course, probe: None, roll: Roll::default(), roll_major: RollMajor::default() }
     }
 }
 

@@ -7,7 +7,7 @@ use semver::Version;
 use serde::Serialize;
 
 use super::inspect::{Against, Judged, judged};
-use crate::definition::Definition;
+use crate::definition::{Definition, RollMajor};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::names::{DatasetName, LayerName, LayerVersionArn};
@@ -107,7 +107,10 @@ pub async fn can_roll(
             return Ok(CanRoll { version: None, version_reasons: Vec::new(), ..said });
         };
         if let Some(decision) = next_version(engine, &session, snapshot).await? {
+            let hold = definition.rollout.roll_major == RollMajor::Hold;
+            let holds_major = hold && decision.version.major > target.outline.version.major;
             intent = would_be(intent, &decision.version);
+            intent.major_since = intent.release().filter(|_| holds_major);
             said.version = Some(decision.version.to_string());
             said.version_reasons = decision.reasons;
             said.is_new = true;

@@ -300,6 +300,15 @@ pub enum Why {
     },
     /// The function was changed by other hands at every attempt.
     Restless,
+    /// The data has a new major version, and the function uses an older one and did not ask for the new one.
+    NewMajor {
+        /// The data version.
+        version: String,
+        /// The key of the tag by which the function asks.
+        tag: String,
+    },
+    /// A deployment of the function's own moves it.
+    Proposed,
     /// The function moves with a later wave.
     LaterWave,
     /// The function fails its probe, and there is no release to go back to.

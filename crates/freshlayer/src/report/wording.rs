@@ -187,6 +187,17 @@ impl Why {
             Self::Restless => {
                 f.write_str("another change of the function came between at every attempt; the next run tries again")
             }
+            Self::NewMajor { version, tag } => {
+                let major = version.split('.').next().unwrap_or_default();
+                write!(
+                    f,
+                    "the data is {version}, a new major version, and it uses an older one; to let it go, give it the tag \
+                     {tag} = {major}, or all of them with `freshlayer rollout promote`"
+                )
+            }
+            Self::Proposed => {
+                f.write_str("its own deployment moves it (`rollout.roll = \"propose\"`)")
+            }
             Self::LaterWave => f.write_str("it moves with a later wave"),
             Self::ProbeFailed { words } => write!(
                 f,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::plan::{Foreign, Goal, Intent};
-use crate::definition::Definition;
+use crate::definition::{Definition, RollMajor};
 use crate::error::Error;
 use crate::names::LayerVersionArn;
 use crate::ports::FunctionName;
@@ -65,6 +65,10 @@ impl Target {
             paused: paused(head),
             course: new_data.filter(|_| !spec.course.is_all_at_once()).map(|_| spec.course.clone()),
             probe: new_data.and(spec.probe.clone()),
+            roll: spec.roll,
+            major_since: new_data
+                .filter(|_| spec.roll_major == RollMajor::Hold)
+                .and_then(|_| head.first_of_major(self.outline.version.major)),
         })
     }
 }

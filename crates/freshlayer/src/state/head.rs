@@ -37,6 +37,9 @@ pub struct Head {
     stable: Option<u64>,
     stable_before: Vec<u64>,
     served: BTreeSet<u64>,
+    /// The first release of each major data version, where one came behind another.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    majors: BTreeMap<u64, u64>,
     versions: BTreeMap<u64, Versions>,
     deleting: BTreeMap<u64, Versions>,
     lost: BTreeSet<LayerVersionArn>,
@@ -117,6 +120,7 @@ impl Head {
             stable: None,
             stable_before: Vec::new(),
             served: BTreeSet::new(),
+            majors: BTreeMap::new(),
             versions: BTreeMap::new(),
             deleting: BTreeMap::new(),
             lost: BTreeSet::new(),
@@ -175,6 +179,11 @@ impl Head {
             Some(_) => Some(Aim::Before),
             None => self.desired().map(Aim::Release),
         }
+    }
+
+    /// Returns the first release of a major data version, where an earlier one is known.
+    pub fn first_of_major(&self, major: u64) -> Option<u64> {
+        self.majors.get(&major).copied()
     }
 
     /// Returns the layer versions of each release.
@@ -344,6 +353,10 @@ impl Head {
     /// Makes a release the one that consumers shall be on, and opens its rollout.
     pub(crate) fn promote(&mut self, release: &Release, now: Timestamp) {
         let from = self.desired();
+        let before = self.outline.as_ref().map(|outline| outline.version.major);
+        if before.is_some_and(|before| before < release.version.major) {
+            self.majors.entry(release.version.major).or_insert(release.seq);
+        }
         self.go_to(release);
         self.unpublished = None;
         self.roll(from, release.seq, Cause::NewRelease, "", now);

@@ -40,7 +40,7 @@ impl Parser<'_> {
             path: FieldPath::parse(&probe.path),
             equals: probe.equals,
         });
-        RolloutSpec { course, probe }
+        RolloutSpec { course, probe, roll: raw.roll, roll_major: raw.roll_major }
     }
 }
 

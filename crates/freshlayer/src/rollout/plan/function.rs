@@ -2,6 +2,7 @@
 
 use super::layers::{others, ours, positions, with};
 use super::{Foreign, Goal, Intent, PlaceView, Probed, Standing, Waves, brings_data};
+use crate::definition::Roll;
 use crate::names::LayerVersionArn;
 use crate::ports::{
     Alias, Configuration, Consumer, PublishedVersion, Routing, Step, Unqualified, Update,
@@ -29,6 +30,9 @@ impl<'a> Here<'a> {
     /// Plans the next step of one consumer, if its wave is open.
     pub(crate) fn next(&self, consumer: &'a Consumer, probed: &'a Probed) -> Decision {
         match self.next_of(consumer, probed) {
+            (Some(step), _) if brings_data(&step) && self.intent.roll == Roll::Propose => {
+                (None, Standing::Ordered(Why::Proposed))
+            }
             (Some(step), _) if brings_data(&step) && !self.may_move(consumer) => {
                 (None, Standing::Later)
             }
@@ -71,6 +75,15 @@ impl<'a> Here<'a> {
         used.any(|layer| left.contains(&layer))
     }
 
+    fn is_on_an_earlier_major(&self, consumer: &Consumer) -> bool {
+        let Some(first) = self.intent.major_since else { return false };
+        let region = &self.view.place.region;
+        let earlier: Vec<_> = self.intent.releases.range(..first).collect();
+        let earlier: Vec<_> =
+            earlier.into_iter().filter_map(|(_, versions)| versions.get(region)).collect();
+        consumer.latest.layers.iter().any(|layer| earlier.contains(&layer))
+    }
+
     /// Returns the layer version that a consumer shall be on, or where it stands without one.
     fn target(&self, consumer: &Consumer) -> Result<&'a LayerVersionArn, Standing> {
         let region = &self.view.place.region;
@@ -100,6 +113,9 @@ impl<'a> Here<'a> {
                 let versions = self.intent.releases.get(&release);
                 let target = versions.and_then(|versions| versions.get(region));
                 target.ok_or(Standing::Held(Why::TagPinMissing { release }))
+            }
+            (None, Goal::Release { version, .. }) if self.is_on_an_earlier_major(consumer) => {
+                Err(Standing::Held(Why::NewMajor { version: version.to_string(), tag }))
             }
             (_, Goal::Release { release, targets, .. }) => {
                 let missing = Standing::Held(Why::NotPublished { release: *release });

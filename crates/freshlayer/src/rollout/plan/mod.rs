@@ -13,7 +13,7 @@ use semver::Version;
 pub(crate) use function::Here;
 pub(crate) use waves::Waves;
 
-use crate::definition::{Architecture, Course, FunctionProbe};
+use crate::definition::{Architecture, Course, FunctionProbe, Roll};
 use crate::names::{LayerName, LayerVersionArn, Place, RegionName};
 use crate::ports::{Consumer, FunctionName, Step};
 use crate::report::{Reason, Why};
@@ -44,6 +44,20 @@ pub struct Intent {
     pub course: Option<Course>,
     /// What each function is asked with the new data.
     pub probe: Option<FunctionProbe>,
+    /// Whose hands move functions.
+    pub roll: Roll,
+    /// The first release of the data's major version, where functions on an earlier one are held.
+    pub major_since: Option<u64>,
+}
+
+impl Intent {
+    /// Returns the release that consumers shall be on.
+    pub fn release(&self) -> Option<u64> {
+        match self.goal {
+            Goal::Release { release, .. } => Some(release),
+            Goal::Before(_) => None,
+        }
+    }
 }
 
 /// Where consumers shall be.
