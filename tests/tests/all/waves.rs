@@ -131,6 +131,22 @@ fn a_probe_that_fails_stops_the_release_before_any_caller_behind_an_alias_meets_
     });
 }
 
+/// A rollout that another one replaced was never watched to its end: its release is no way back.
+#[test]
+fn a_release_that_replaces_another_one_on_its_way_goes_back_to_the_stable_one() {
+    block_on(async {
+        let probe = "rollout.probe.payload = { ip = '192.0.2.1' }\n";
+        let world = ten_functions(&format!("{STANDARD}{probe}")).await;
+        world.refresh(&world.aws).await;
+        assert_eq!((on(&world.aws, 2), on(&world.aws, 1)), (1, 9));
+        world.build(6);
+        world.aws.break_layer(&version(3));
+        let report = world.refresh(&world.aws).await;
+        assert_eq!(report.exit(), Exit::Rejected, "{report:#?}");
+        assert_eq!(on(&world.aws, 1), 10, "{report:#?}");
+    });
+}
+
 #[test]
 fn a_probe_that_is_answered_rightly_lets_the_waves_go_on() {
     block_on(async {

@@ -40,7 +40,7 @@ enum Action {
         /// The layer.
         layer: String,
     },
-    /// Move every function back to the release that it began from, at once.
+    /// Move every function back to the last stable release, at once.
     Abort {
         /// The layer.
         layer: String,

@@ -158,10 +158,10 @@ pub async fn order_rollout(
     open(session.head()).map(|open| open.to)
 }
 
-/// Moves every function back to where the open rollout began, as a rollback does.
+/// Moves every function back to the last stable release, as a rollback does.
 ///
 /// # Errors
-/// [`Error::NotPossible`] where no rollout is open or it began nowhere, and the errors of [`rollback`].
+/// [`Error::NotPossible`] where no rollout is open or no release came before it, and the errors of [`rollback`].
 pub async fn abort_rollout(
     engine: &Engine,
     definition: &Definition,
@@ -169,11 +169,12 @@ pub async fn abort_rollout(
 ) -> Result<Report, Error> {
     let layer = &definition.layer;
     let session = engine.session(layer).await?;
-    let from = open(session.head())?.from;
+    open(session.head())?;
+    let from = session.head().before_rollout();
     drop(session);
     let nowhere = || {
         Error::NotPossible(format!(
-            "the rollout of layer `{layer}` began from no release: nothing to go back to"
+            "layer `{layer}` has no release before the rollout: nothing to go back to"
         ))
     };
     rollback(engine, definition, Back::Release(from.ok_or_else(nowhere)?), by).await

@@ -90,7 +90,8 @@ impl Came {
             return now.checked_add(BREATH).ok();
         }
         let rollout = self.rollout.as_mut().filter(|_| end.failed_for_now + end.behind > 0)?;
-        if rollout.tries >= FAILURE_RUNS_MAX || self.intent.frozen.is_some() {
+        let stopped = self.intent.frozen.is_some() || self.intent.paused.is_some();
+        if rollout.tries >= FAILURE_RUNS_MAX || stopped {
             return None;
         }
         let pause = AFTER_FAILURE * (1 << rollout.tries);

@@ -34,9 +34,8 @@ impl Converge<'_, '_, '_> {
     /// the function that failed is told of, and the rollout goes no further with it.
     pub(super) async fn retreat(&mut self, came: &mut Came, failed: Failed) -> Result<(), Error> {
         let Failed { place, function, words } = failed;
-        let back = came.rollout.as_ref().and_then(|rollout| rollout.from);
-        let back = back.filter(|release| self.session.head().versions().contains_key(release));
-        let (Some(to), Some(release)) = (back, self.session.head().desired()) else {
+        let head = self.session.head();
+        let (Some(to), Some(release)) = (head.before_rollout(), head.desired()) else {
             let why = Why::ProbeFailed { words };
             came.strays.insert((place, function), Stuck::Refused(why));
             return Ok(());
@@ -55,7 +54,7 @@ impl Converge<'_, '_, '_> {
                 Ok(())
             })
             .await?;
-        self.outset.gate = Some(why);
+        self.outset.gate = (self.session.head().desired() == Some(to)).then_some(why);
         Ok(())
     }
 }

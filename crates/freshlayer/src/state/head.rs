@@ -273,6 +273,14 @@ impl Head {
         self.rollout.as_ref()
     }
 
+    /// Returns the release that functions go back to from the open rollout: the last stable one, or else the one that the
+    /// rollout began from. A rollout may begin in the middle of another one, from data that was never watched to the end.
+    pub fn before_rollout(&self) -> Option<u64> {
+        let open = self.rollout.as_ref()?;
+        let known = |release: &u64| *release < open.to && self.versions.contains_key(release);
+        self.stable.filter(known).or(open.from.filter(known))
+    }
+
     /// Returns how many rollouts there were.
     pub fn rollouts(&self) -> u64 {
         self.rollouts
