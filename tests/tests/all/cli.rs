@@ -238,7 +238,8 @@ fn a_damaged_blob_is_found_and_never_carried_on() {
     std::fs::write(&blob, &bad).expect("writable");
     let ran = sandbox.cli(&["verify", "geo"]);
     assert!(ran.code == 3 && ran.stdout.contains("WRONG  the stored zip"), "{ran:?}");
-    sandbox.layer("geo", &GEO.replace("source.https", "path = 'elsewhere/c.mmdb'\nsource.https"));
+    let moved = GEO.replace("source.https", "path = 'elsewhere/c.mmdb'\nsource.https");
+    sandbox.layer("geo", &format!("rollout.roll_major = 'roll'\n{moved}"));
     assert_eq!(sandbox.cli(&["refresh"]).code, 1, "a damaged snapshot is not carried");
     std::fs::write(&blob, &good).expect("writable");
     assert_eq!(sandbox.cli(&["refresh"]).code, 0);

@@ -32,13 +32,13 @@ fn functions_that_did_not_ask_for_a_new_major_version_stay_and_are_told_how_to_g
     let expected = [("aliased", held), ("plain", held), ("ready", ConsumerState::Moved)];
     assert_eq!(states(&report), expected.map(|(name, state)| (name.to_owned(), state)));
     let status = sandbox.cli(&["status"]);
-    let says = "function plain: held, on layer version 1: the data is 2.0.0, a new major version, and it uses an older one; \
-                to let it go, give it the tag freshlayer:geo = 2, or all of them with `freshlayer rollout promote`";
+    let says = "function plain: held, on layer version 1: it uses an older major version than 2.0.0; to move it, give it \
+                the tag freshlayer:geo = 2; to move every function without waves and probes, run `freshlayer rollout promote`";
     assert!(status.stdout.contains(says), "{status:?}");
     // The next release is of the same major version, and they still did not ask for it.
     sandbox.upstream.publish("country.mmdb", &Mmdb::later(3).bytes());
     assert_eq!(sandbox.refresh("geo").exit(), Exit::Held);
-    assert!(sandbox.cli(&["status"]).stdout.contains("the data is 2.0.1, a new major version"));
+    assert!(sandbox.cli(&["status"]).stdout.contains("it uses an older major version than 2.0.1"));
     assert_eq!(sandbox.cli(&["rollout", "promote", "geo"]).code, 0);
     let report = sandbox.refresh("geo");
     assert_eq!(report.exit(), Exit::Done, "{report:#?}");

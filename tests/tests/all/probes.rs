@@ -88,8 +88,8 @@ fn a_program_that_cannot_be_started_says_nothing_against_the_data() {
     sandbox.upstream.publish("note", b"{\"state\": \"good\", \"more\": 1}");
     let ran = sandbox.cli(&["refresh"]);
     assert_eq!(ran.code, 4, "{ran:?}");
-    let says = "function lost: failed, on layer version 1: it could not be probed, so it stays where it is, and the next \
-                run asks again: freshlayer: failed to start no-such-program";
+    let says = "function lost: failed, on layer version 1: the probe could not call it (freshlayer: failed to start \
+                no-such-program: No such file or directory (os error 2)); the next run probes it again";
     assert!(ran.stdout.contains(says), "{ran:?}");
     assert_eq!(serving(&sandbox), ["\"lost\" 1", "\"reads\" 3"]);
 }
@@ -97,9 +97,11 @@ fn a_program_that_cannot_be_started_says_nothing_against_the_data() {
 #[test]
 fn the_open_rollout_is_told_and_ordered_about() {
     let sandbox = sandbox("{}");
-    for name in ["a", "b", "c"] {
-        add(&sandbox, name, &[]);
-    }
+    add(&sandbox, "a", &[]);
+    add(&sandbox, "b", &["--tag", "freshlayer:wave=last"]);
+    add(&sandbox, "c", &[]);
+    let unclear = ["functions", "add", "d", "--layer", "geo", "--tag", "freshlayer:wave=first"];
+    assert_eq!(sandbox.cli(&unclear).code, 2);
     let toml = std::fs::read_to_string(sandbox.path("layers/geo.toml")).expect("readable");
     let toml = toml.replace("all-at-once", "standard");
     std::fs::write(sandbox.path("layers/geo.toml"), toml).expect("writable");
@@ -107,13 +109,14 @@ fn the_open_rollout_is_told_and_ordered_about() {
     let ran = publish(&sandbox, "new");
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(
-        ran.stdout.contains("wave 1: 1 of 3 functions have the release and are watched until"),
+        ran.stdout.contains("wave 1 is open for 1 of 3 functions and is watched until"),
         "{ran:?}"
     );
     let told = sandbox.cli(&["rollout", "status", "geo"]);
     assert!(told.stdout.contains("wave 1, opened") && told.stdout.contains(": a\n"), "{told:?}");
     assert!(told.stdout.contains("  later: 2 more\n"), "{told:?}");
     assert_eq!(sandbox.cli(&["rollout", "pause", "geo", "--reason", "a demo"]).code, 0);
+    assert!(sandbox.cli(&["status"]).stdout.contains("the rollout is paused since"));
     let ran = sandbox.cli(&["refresh"]);
     assert_eq!(ran.code, 4, "{ran:?}");
     assert!(ran.stdout.contains("(a demo); `freshlayer rollout resume` lets it go on"), "{ran:?}");

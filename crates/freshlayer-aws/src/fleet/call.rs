@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use aws_sdk_lambda::config::retry::RetryConfig;
 use aws_sdk_lambda::config::timeout::TimeoutConfig;
+use aws_sdk_lambda::error::SdkError;
 use aws_sdk_lambda::primitives::Blob;
 use freshlayer::ports::{Answer, Call};
 use serde_json::Value;
@@ -27,8 +28,14 @@ impl LambdaFleet {
             .customize()
             .config_override(once)
             .send()
-            .await
-            .map_err(Fault::of("Invoke"))?;
+            .await;
+        let answer = match answer {
+            Err(SdkError::TimeoutError(_)) => {
+                let secs = LONGEST.as_secs();
+                return Ok(Answer::Failed(format!("it gave no answer within {secs} s")));
+            }
+            answer => answer.map_err(Fault::of("Invoke"))?,
+        };
         let payload = answer.payload().map(Blob::as_ref).unwrap_or_default();
         let value: Value = serde_json::from_slice(payload).unwrap_or_default();
         match answer.function_error() {

@@ -3,7 +3,7 @@ use std::fmt::Write;
 
 use clap::Subcommand;
 use freshlayer::report::Exit;
-use freshlayer::rollout::TagRule;
+use freshlayer::rollout::{TagRule, WAVE_TAG};
 use freshlayer::{LayerName, LayerVersionArn};
 use freshlayer_local::{Function, HostError, NewFunction};
 use schemars::JsonSchema;
@@ -108,6 +108,14 @@ fn key_and_value(host: &Host, tag: &str) -> Result<(String, String), Stopped> {
     let (key, value) = tag
         .split_once('=')
         .ok_or_else(|| Stopped::usage(format!("tag: expected KEY=VALUE, found {tag:?}")))?;
+    if key == WAVE_TAG {
+        return match value {
+            "canary" | "last" => Ok((key.to_owned(), value.to_owned())),
+            _ => {
+                Err(Stopped::usage(format!("tag {key}: expected canary or last, found {value:?}")))
+            }
+        };
+    }
     let Some(layer) = key.strip_prefix("freshlayer:") else {
         return Ok((key.to_owned(), value.to_owned()));
     };

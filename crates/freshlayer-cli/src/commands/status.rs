@@ -87,6 +87,11 @@ fn lines(status: &LayerStatus) -> String {
         let (at, by) = (minute(freeze.at), &freeze.by);
         let _ = writeln!(text, "  frozen since {at} by {by}{why}");
     }
+    if let Some(pause) = &status.paused {
+        let why = pause.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        let (at, by) = (minute(pause.at), &pause.by);
+        let _ = writeln!(text, "  the rollout is paused since {at} by {by}{why}");
+    }
     if let Some(order) = &status.handed_back {
         let (at, by) = (minute(order.at), &order.by);
         let _ =
@@ -95,7 +100,7 @@ fn lines(status: &LayerStatus) -> String {
     if let Some(seq) = status.rolling_to {
         let _ = writeln!(
             text,
-            "  the rollout to release {seq} is not finished; the next refresh continues it"
+            "  the rollout to release {seq} is open; `freshlayer rollout status {layer}` shows it"
         );
     }
     for dataset in &status.gates {

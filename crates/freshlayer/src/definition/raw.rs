@@ -72,18 +72,18 @@ fn scan_timeout_secs() -> u32 {
     300
 }
 
-/// How a new release reaches functions: in waves, each watched for a while. A release that fails on the way is rolled back
-/// from all of them. A person's rollback, pin or unpin moves every function at once.
+/// How a new release reaches functions: in waves, each watched for a while. Where a probe fails, every function goes back.
+/// A rollback and a pin move every function at once.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct RawRollout {
-    /// A course by its name; the other keys override parts of it. Default: `all-at-once`.
+    /// A named set of waves and bake times; the other keys override parts of it. Default: `all-at-once`.
     pub(super) preset: Option<Preset>,
-    /// How long a first wave of one function is watched, in minutes; 0 for no such wave.
+    /// How long the one box is watched, in minutes. 0: no one box.
     #[schemars(range(max = 10_080))]
     pub(super) one_box_bake_minutes: Option<u32>,
-    /// How much of all functions has the release once each wave is open, in percent: rising, the last one 100.
+    /// The share of all functions that may move after each wave opens, cumulative, in percent. Rising; the last value is 100.
     #[schemars(length(min = 1, max = 20), inner(range(min = 1, max = 100)))]
     pub(super) waves: Option<Vec<u8>>,
     /// How long each wave but the last is watched, in minutes.
@@ -113,7 +113,7 @@ pub(super) struct RawFunctionProbe {
     /// The part of the answer that counts, its keys joined by dots; numbers count list items from 0. Default: all of it.
     #[serde(default)]
     pub(super) path: String,
-    /// What that has to be. Default: anything but an error.
+    /// The value that the answer must have at `path`. Default: any value.
     pub(super) equals: Option<serde_json::Value>,
 }
 

@@ -54,7 +54,7 @@ impl Default for RolloutSpec {
 pub struct Course {
     /// How long the one box is watched: a first wave of one function. Absent where there is none.
     pub one_box_bake: Option<SignedDuration>,
-    /// How much of all functions has the release once each wave is open, in percent: rising, the last one 100.
+    /// The share of all functions that may move after each wave opens, cumulative, in percent. Rising; the last one is 100.
     pub waves: Vec<u8>,
     /// How long each wave but the last is watched.
     pub bake: SignedDuration,

@@ -38,6 +38,8 @@ pub struct LayerStatus {
     pub frozen: Option<Freeze>,
     /// A person's order to go back to what functions used before the layer was adopted.
     pub handed_back: Option<Ordered>,
+    /// A person's order that the open rollout goes no further for now.
+    pub paused: Option<Ordered>,
     /// The release of a rollout that is not finished.
     pub rolling_to: Option<u64>,
     /// Why the upstream's newest data is not released.
@@ -96,6 +98,7 @@ pub async fn status(engine: &Engine, definition: &Definition) -> Result<LayerSta
         pinned: head.pinned().cloned(),
         frozen: head.frozen().cloned(),
         handed_back: head.is_handed_back().cloned(),
+        paused: head.rollout().and_then(|rollout| rollout.paused.clone()),
         rolling_to: head.rollout().map(|rollout| rollout.to),
         rejected: refused(head),
         acceptable: acceptable(head),

@@ -106,7 +106,7 @@ impl Code {
                 "Leave a dataset out, or split the layer in two: Lambda takes no more."
             }
             Self::Scan => {
-                "Read what the scanner says. Where the data is bad, wait for another build: this one is not asked about again. Where \
+                "Read what the scanner says. Where the data is bad, wait for another build: freshlayer does not scan this one again. Where \
                  the scanner is wrong, mend it and run `freshlayer refresh LAYER --retry-rejected`."
             }
             Self::RolledBack => {

@@ -220,10 +220,13 @@ impl Exit {
             "operational error: the last good release keeps serving, the next run goes on",
         ),
         (Self::Usage, "mistake in the command or in a definition"),
-        (Self::Rejected, "data rejected: the last good release keeps serving"),
+        (
+            Self::Rejected,
+            "data rejected by a check or by a probe: functions are on the last good release",
+        ),
         (
             Self::Held,
-            "held, or only partly done: an order (pin, freeze), a scanner that wants to wait, another publisher, unreleased code",
+            "held, or only partly done: an order (pin, freeze, pause), a scanner that asks to wait, another publisher, unreleased code, a new major version, data that was rolled back",
         ),
     ];
 

@@ -124,11 +124,11 @@ pub enum Why {
         /// Why, in the person's words.
         reason: Option<String>,
     },
-    /// The functions of a wave have the release, and are watched.
+    /// A wave is open, and is watched.
     Bakes {
         /// The wave, counted from 1.
         wave: usize,
-        /// How many functions have the release.
+        /// How many functions are of the open waves.
         moved: usize,
         /// How many functions use the layer and may have it.
         functions: usize,

@@ -72,7 +72,7 @@ impl fmt::Display for Why {
             Self::StillRolledBack { serving } => {
                 write!(
                     f,
-                    "the upstream still has the data that a person rolled back (`freshlayer refresh --retry-rejected` releases it \
+                    "the upstream still has the data that was rolled back (`freshlayer refresh --retry-rejected` releases it \
                      again); {}",
                     keeps_serving(*serving)
                 )
@@ -117,13 +117,13 @@ impl Why {
             ),
             Self::Bakes { wave, moved, functions, until } => {
                 let then = if moved == functions {
-                    "the release is stable then"
+                    "the release is stable"
                 } else {
-                    "the next wave opens then"
+                    "the next wave opens"
                 };
                 write!(
                     f,
-                    "wave {wave}: {moved} of {functions} functions have the release and are watched until {}; {then}",
+                    "wave {wave} is open for {moved} of {functions} functions and is watched until {}; then {then}",
                     minute(*until)
                 )
             }
@@ -191,8 +191,8 @@ impl Why {
                 let major = version.split('.').next().unwrap_or_default();
                 write!(
                     f,
-                    "the data is {version}, a new major version, and it uses an older one; to let it go, give it the tag \
-                     {tag} = {major}, or all of them with `freshlayer rollout promote`"
+                    "it uses an older major version than {version}; to move it, give it the tag {tag} = {major}; to move \
+                     every function without waves and probes, run `freshlayer rollout promote`"
                 )
             }
             Self::Proposed => {
@@ -203,10 +203,9 @@ impl Why {
                 f,
                 "it fails its probe ({words}), and there is no earlier release to go back to"
             ),
-            Self::NotMeasured { words } => write!(
-                f,
-                "it could not be probed, so it stays where it is, and the next run asks again: {words}"
-            ),
+            Self::NotMeasured { words } => {
+                write!(f, "the probe could not call it ({words}); the next run probes it again")
+            }
             Self::OutOfTime => f.write_str("the run ended before the function had its turn; the next run moves it"),
             Self::NextRun => f.write_str("the next refresh moves it"),
             of_a_run => unreachable!("{of_a_run:?} is worded where runs are"),

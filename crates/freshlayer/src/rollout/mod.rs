@@ -17,7 +17,7 @@ pub(crate) use end::{busy, outline_report};
 pub(crate) use goal::{Target, frozen};
 pub(crate) use observe::Places;
 pub use plan::{
-    Foreign, Goal, Intent, Next, PlaceView, Placed, Plan, Probed, Standing, World, plan,
+    Foreign, Goal, Intent, Next, PlaceView, Placed, Plan, Probed, Standing, WAVE_TAG, World, plan,
 };
 pub(crate) use standing::Known;
 pub use tag::TagRule;

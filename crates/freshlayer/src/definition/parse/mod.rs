@@ -87,6 +87,9 @@ impl Parser<'_> {
         let stem = self.file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let layer = LayerName::parse(&stem).map_err(|e| format!("the file's name: {e}"));
         let layer = self.noted(&[], layer);
+        if layer.as_ref().is_some_and(|layer| layer.as_str() == "wave") {
+            self.problem(&[], "the file's name: `wave` is taken by the tag `freshlayer:wave`");
+        }
         self.limits(&raw.limits);
         let destinations = self.destinations(&raw.regions, &raw.account);
         let terms = self.terms(raw.publish, &destinations);

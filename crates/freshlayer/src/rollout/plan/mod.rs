@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use semver::Version;
 
 pub(crate) use function::Here;
+pub use waves::WAVE_TAG;
 pub(crate) use waves::Waves;
 
 use crate::definition::{Architecture, Course, FunctionProbe, Roll};
@@ -34,7 +35,7 @@ pub struct Intent {
     pub foreign: Foreign,
     /// Layer versions that a way back needs: published versions of functions that carry them are kept.
     pub ways_back: BTreeSet<LayerVersionArn>,
-    /// The releases that a person rolled back.
+    /// The releases that were rolled back.
     pub left: BTreeSet<u64>,
     /// Why nothing may move.
     pub frozen: Option<Why>,

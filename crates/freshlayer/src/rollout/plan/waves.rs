@@ -12,7 +12,7 @@ use crate::report::Why;
 use crate::state::{Members, Rollout, Wave};
 
 /// A function's own say about its wave: `canary` in the first one, `last` in the last one.
-const WAVE_TAG: &str = "freshlayer:wave";
+pub const WAVE_TAG: &str = "freshlayer:wave";
 const FIRST: &str = "canary";
 const LAST: &str = "last";
 
