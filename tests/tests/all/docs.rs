@@ -39,6 +39,25 @@ fn every_check() {
 }
 
 #[test]
+fn every_promise() {
+    let promises = std::fs::read_to_string(workspace().join("PROMISES.md")).expect("readable");
+    let rows = promises.lines().filter(|line| line.starts_with("| ")).skip(2);
+    for row in rows {
+        let tests = row.rsplit('|').nth(1).expect("a column of tests");
+        let named: Vec<&str> = tests.split('`').filter(|name| name.contains("::")).collect();
+        assert!(!named.is_empty(), "{row}: no test");
+        for name in named {
+            let (module, test) = name.split_once("::").expect("a module and a test");
+            let file = workspace().join(format!("tests/tests/all/{module}.rs"));
+            let code = std::fs::read_to_string(file).unwrap_or_default();
+            let is_there = code.contains(&format!("#[test]\nfn {test}("))
+                || code.contains(&format!("    #[test]\n    fn {test}("));
+            assert!(is_there, "{name} is no test");
+        }
+    }
+}
+
+#[test]
 fn every_exit_code() {
     let rows = Exit::ALL.iter().map(|(exit, meaning)| format!("| {} | {meaning} |\n", exit.code()));
     hold("README.md", "exits", &rows.collect::<String>());
