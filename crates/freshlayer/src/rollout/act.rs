@@ -213,8 +213,8 @@ impl Act<'_> {
 }
 
 impl Act<'_> {
-    /// Asks a function with the new data. What cannot be measured says nothing against the data: the function stays where
-    /// it is, and is asked again.
+    /// Calls a function with the new data. A call that could not be made does not fail the probe: the next run makes it
+    /// again.
     async fn probe(
         &self,
         fleet: &Arc<dyn Fleet>,

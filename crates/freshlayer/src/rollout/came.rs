@@ -20,6 +20,7 @@ const BREATH: SignedDuration = SignedDuration::from_mins(1);
 const AFTER_FAILURE: SignedDuration = SignedDuration::from_mins(5);
 /// How often failures that pass cause a run of their own; then they wait for the schedule.
 const FAILURE_RUNS_MAX: u32 = 6;
+
 /// How far the consumers came towards one target.
 pub(super) struct Came {
     pub(super) intent: Intent,

@@ -30,8 +30,8 @@ impl Converge<'_, '_, '_> {
         Ok(true)
     }
 
-    /// Sends every function back to where the rollout began, and keeps the data that failed away. Where it began nowhere,
-    /// the function that failed is told of, and the rollout goes no further with it.
+    /// Sends every function back to the last stable release, and keeps the data that failed away. Where no release came
+    /// before, the report names the function that failed.
     pub(super) async fn retreat(&mut self, came: &mut Came, failed: Failed) -> Result<(), Error> {
         let Failed { place, function, words } = failed;
         let head = self.session.head();

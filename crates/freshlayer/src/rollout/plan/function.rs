@@ -78,10 +78,9 @@ impl<'a> Here<'a> {
     fn is_on_an_earlier_major(&self, consumer: &Consumer) -> bool {
         let Some(first) = self.intent.major_since else { return false };
         let region = &self.view.place.region;
-        let earlier: Vec<_> = self.intent.releases.range(..first).collect();
-        let earlier: Vec<_> =
-            earlier.into_iter().filter_map(|(_, versions)| versions.get(region)).collect();
-        consumer.latest.layers.iter().any(|layer| earlier.contains(&layer))
+        let earlier = self.intent.releases.range(..first);
+        let mut earlier = earlier.filter_map(|(_, versions)| versions.get(region));
+        earlier.any(|version| consumer.latest.layers.contains(version))
     }
 
     /// Returns the layer version that a consumer shall be on, or where it stands without one.

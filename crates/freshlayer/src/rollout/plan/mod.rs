@@ -212,13 +212,13 @@ pub fn plan(intent: &Intent, world: &World, rollout: Option<&Rollout>, now: Time
     if intent.frozen.is_some() || intent.paused.is_some() {
         steps.clear();
     }
-    let next = match next(intent, &steps, &standings) {
-        Next::Done | Next::Hold(_) if intent.frozen.is_none() && intent.paused.is_none() => {
-            let waves = waves.next(world, &standings, now);
-            waves.unwrap_or_else(|| next(intent, &steps, &standings))
-        }
-        next => next,
+    let next = next(intent, &steps, &standings);
+    let is_stopped = intent.frozen.is_some() || intent.paused.is_some();
+    let of_waves = match next {
+        Next::Done | Next::Hold(_) if !is_stopped => waves.next(world, &standings, now),
+        _ => None,
     };
+    let next = of_waves.unwrap_or(next);
     Plan { steps, standings, next }
 }
 
