@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io::{Cursor, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -416,9 +417,24 @@ fn send(port: u16, method: &str, path: &str, headers: &str, body: &str) -> Optio
     head.starts_with("HTTP/1.1 200").then(|| body.to_owned())
 }
 
+/// Returns a port that a server started in a moment can have: each one once in this process, and below those that the
+/// kernel gives to outgoing connections, which would take it meanwhile.
+///
+/// # Panics
+/// Where all of them are taken.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-    listener.local_addr().expect("it is bound").port()
+    const PORTS: RangeInclusive<u16> = 12_000..=29_999;
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let first = u64::from(std::process::id()) * 97;
+    let count = PORTS.len() as u64;
+    for _ in PORTS {
+        let turn = (first + NEXT.fetch_add(1, Ordering::Relaxed)) % count;
+        let port = PORTS.start() + u16::try_from(turn).expect("the count is one of u16");
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("every port of {PORTS:?} is taken")
 }
 
 /// Installs the emulator into the project's own virtual environment, once; returns its Python.

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use freshlayer::definition::{Definition, Origin, SecretRef, read_file};
-use freshlayer::ports::{Event, Events, Fetch, Ports, Request, Source, SourceError, Unsigned};
+use freshlayer::ports::{
+    Event, Events, Fetch, News, Ports, Request, Source, SourceError, Unsigned,
+};
 use freshlayer::report::Report;
 use freshlayer::state::Owner;
 use freshlayer::{Attention, Engine, LayerName, Retry};
@@ -231,6 +233,13 @@ impl Source for Sources {
             _ => self.http.fetch(request).await,
         }
     }
+
+    async fn news(&self, request: Request<'_>) -> Result<News, SourceError> {
+        match request.source.origin {
+            Origin::File { .. } => FileSource.news(request).await,
+            _ => self.http.news(request).await,
+        }
+    }
 }
 
 /// Takes no note of events.
@@ -250,7 +259,12 @@ pub fn binary(name: &str) -> PathBuf {
 }
 
 fn build() -> PathBuf {
-    let status = Command::new(env!("CARGO"))
+    let mut cargo = Command::new(env!("CARGO"));
+    // What cargo tells this test of its package: build scripts would take it for a change, and run again each time.
+    for (name, _) in std::env::vars().filter(|(name, _)| is_of_package(name)) {
+        cargo.env_remove(name);
+    }
+    let status = cargo
         .args(["build", "--quiet", "--workspace", "--bins", "--examples"])
         .current_dir(workspace())
         .env("CARGO_TARGET_DIR", target())
@@ -258,6 +272,10 @@ fn build() -> PathBuf {
         .expect("cargo starts");
     assert!(status.success(), "the binaries can be built");
     profile()
+}
+
+fn is_of_package(name: &str) -> bool {
+    ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// Returns the folder that this test was built in: `target/<profile>`.

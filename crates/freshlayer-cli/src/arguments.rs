@@ -10,8 +10,8 @@ use freshlayer::report::Exit;
 
 use crate::commands::{
     accept, break_lease, can_roll, check, codegen, completions, contract, diff, doctor, exec,
-    freeze, functions, history, init, inspect, pin, provenance, prune, pull, refresh, rollback,
-    rollout, schema, status, unfreeze, unpin, verify,
+    freeze, functions, history, init, inspect, pin, plan, provenance, prune, pull, refresh,
+    rollback, rollout, schema, status, unfreeze, unpin, verify,
 };
 use crate::environment;
 
@@ -137,6 +137,7 @@ pub(crate) enum Command {
     Init(init::Args),
     Check(check::Args),
     Schema(schema::Args),
+    Plan(plan::Args),
     Refresh(refresh::Args),
     Status(status::Args),
     History(history::Args),

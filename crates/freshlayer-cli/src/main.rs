@@ -41,8 +41,8 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<Done, Stopped> {
     use commands::{
         accept, break_lease, can_roll, check, codegen, completions, contract, diff, doctor, exec,
-        freeze, functions, history, init, inspect, pin, provenance, prune, pull, refresh, rollback,
-        rollout, schema, status, unfreeze, unpin, verify,
+        freeze, functions, history, init, inspect, pin, plan, provenance, prune, pull, refresh,
+        rollback, rollout, schema, status, unfreeze, unpin, verify,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -54,6 +54,7 @@ fn run(arguments: Arguments) -> Result<Done, Stopped> {
         Command::Check(_) => check::run(&host),
         Command::Codegen(args) => codegen::run(&host, &args),
         Command::Schema(args) => Ok(schema::run(&args)),
+        Command::Plan(args) => runtime.block_on(plan::run(&host, args)),
         Command::Refresh(args) => runtime.block_on(refresh::run(&host, args)),
         Command::Status(args) => runtime.block_on(status::run(&host, args)),
         Command::History(args) => runtime.block_on(history::run(&host, args)),

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use freshlayer::definition::Origin;
-use freshlayer::ports::{Fetch, Request, Source, SourceError};
+use freshlayer::ports::{Fetch, News, Request, Source, SourceError};
 use freshlayer_http::HttpSource;
 use freshlayer_local::FileSource;
 
@@ -22,17 +22,25 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
+    async fn of(&self, origin: &Origin) -> Result<Arc<dyn Source>, SourceError> {
+        match origin {
+            Origin::Https(_) | Origin::Maxmind { .. } => Ok(Arc::new(self.http.clone())),
+            Origin::S3 { .. } | Origin::Layer { .. } => self.of_account(origin).await,
+            Origin::File { .. } => Ok(Arc::new(self.file)),
+        }
+    }
+
     #[cfg(feature = "aws")]
-    async fn of_account(&self, request: Request<'_>) -> Result<Fetch, SourceError> {
+    async fn of_account(&self, _origin: &Origin) -> Result<Arc<dyn Source>, SourceError> {
         let aws = self.account.connected().await;
         let aws = aws.map_err(|fault| SourceError::Setup(fault.to_string()))?;
-        aws.source(Arc::new(self.http.clone())).fetch(request).await
+        Ok(Arc::new(aws.source(Arc::new(self.http.clone()))))
     }
 
     #[cfg(not(feature = "aws"))]
     #[expect(clippy::unused_async, reason = "as in a build with AWS")]
-    async fn of_account(&self, request: Request<'_>) -> Result<Fetch, SourceError> {
-        Err(SourceError::Setup(format!("{}: {NO_AWS}", request.source.origin)))
+    async fn of_account(&self, origin: &Origin) -> Result<Arc<dyn Source>, SourceError> {
+        Err(SourceError::Setup(format!("{origin}: {NO_AWS}")))
     }
 }
 
@@ -40,10 +48,11 @@ impl Sources {
 impl Source for Sources {
     async fn fetch(&self, request: Request<'_>) -> Result<Fetch, SourceError> {
         let _asking = self.progress.ask(&request.source.origin);
-        match request.source.origin {
-            Origin::Https(_) | Origin::Maxmind { .. } => self.http.fetch(request).await,
-            Origin::S3 { .. } | Origin::Layer { .. } => self.of_account(request).await,
-            Origin::File { .. } => self.file.fetch(request).await,
-        }
+        self.of(&request.source.origin).await?.fetch(request).await
+    }
+
+    async fn news(&self, request: Request<'_>) -> Result<News, SourceError> {
+        let _asking = self.progress.ask(&request.source.origin);
+        self.of(&request.source.origin).await?.news(request).await
     }
 }

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use freshlayer::definition::{Origin, SecretRef};
-use freshlayer::ports::{Fetch, Request, Secrets, Source, SourceError};
+use freshlayer::ports::{Fetch, News, Request, Secrets, Source, SourceError};
 
 pub use client::BuildError;
 
@@ -73,18 +73,43 @@ impl HttpSource {
     }
 }
 
-#[async_trait]
-impl Source for HttpSource {
-    async fn fetch(&self, request: Request<'_>) -> Result<Fetch, SourceError> {
-        let (client, keyring, request) = (&self.client, &*self.keyring, &request);
+/// What answers a request.
+enum Reached<'a> {
+    Site(https::Site<'a>),
+    Service(maxmind::Service<'a>),
+}
+
+impl HttpSource {
+    fn of<'a>(&'a self, request: &'a Request<'a>) -> Result<Reached<'a>, SourceError> {
+        let (client, keyring) = (&self.client, &*self.keyring);
         match &request.source.origin {
-            Origin::Https(source) => https::Site { client, keyring, request, source }.fetch().await,
+            Origin::Https(source) => {
+                Ok(Reached::Site(https::Site { client, keyring, request, source }))
+            }
             Origin::Maxmind { edition, host } => {
                 let account = self.maxmind.as_ref();
                 let account = account.map_err(|problem| SourceError::Setup(problem.clone()))?;
-                maxmind::Service { client, keyring, request, edition, host, account }.fetch().await
+                let service = maxmind::Service { client, keyring, request, edition, host, account };
+                Ok(Reached::Service(service))
             }
             origin => Err(SourceError::Setup(format!("{origin}: no source over HTTP"))),
+        }
+    }
+}
+
+#[async_trait]
+impl Source for HttpSource {
+    async fn fetch(&self, request: Request<'_>) -> Result<Fetch, SourceError> {
+        match self.of(&request)? {
+            Reached::Site(site) => site.fetch().await,
+            Reached::Service(service) => service.fetch().await,
+        }
+    }
+
+    async fn news(&self, request: Request<'_>) -> Result<News, SourceError> {
+        match self.of(&request)? {
+            Reached::Site(site) => Ok(site.fetch().await?.news()),
+            Reached::Service(service) => service.news().await,
         }
     }
 }

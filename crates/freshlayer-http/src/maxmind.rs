@@ -3,7 +3,9 @@
 //! the account.
 
 use freshlayer::definition::{Authorization, HeaderText, PlainHttp, RequestHeaders, SourceUrl};
-use freshlayer::ports::{ExpectedChecksum, Fetch, Request, SourceError, Validators};
+use freshlayer::ports::{ExpectedChecksum, Fetch, News, Request, SourceError, Validators};
+use jiff::civil::{Date, Time};
+use jiff::tz::TimeZone;
 use reqwest::header::HeaderMap;
 use serde::Deserialize;
 use url::Url;
@@ -38,18 +40,44 @@ pub(crate) struct Service<'a> {
 }
 
 impl Service<'_> {
-    /// Asks for what is new. A licence key that is refused is read again once.
+    /// Brings the newest build, where the caller does not have it.
     pub(crate) async fn fetch(&self) -> Result<Fetch, SourceError> {
+        let (sent, newest) = self.newest().await?;
+        if self.is_known(&newest) {
+            return Ok(Fetch::Unchanged);
+        }
+        Ok(self.download(&sent, &newest).await?)
+    }
+
+    /// Tells what the newest build is.
+    pub(crate) async fn news(&self) -> Result<News, SourceError> {
+        let (_, newest) = self.newest().await?;
+        if self.is_known(&newest) {
+            return Ok(News::Unchanged);
+        }
+        let day: Option<Date> = newest.date.parse().ok();
+        let changed =
+            day.and_then(|day| TimeZone::UTC.to_timestamp(day.to_datetime(Time::midnight())).ok());
+        Ok(News::Newer { length_bytes: None, changed })
+    }
+
+    /// Asks for the newest build. A licence key that is refused is read again once.
+    async fn newest(&self) -> Result<(Sent, Database), SourceError> {
         let sent = self.sent().await?;
-        let answer = match self.ask(&sent).await {
+        match self.metadata(&sent).await {
             Err(Failed { way_on: WayOn::OtherSecrets, .. })
                 if self.keyring.read_again(&sent).await? =>
             {
-                self.ask(&self.sent().await?).await
+                let sent = self.sent().await?;
+                let newest = self.metadata(&sent).await?;
+                Ok((sent, newest))
             }
-            answer => answer,
-        };
-        Ok(answer?)
+            answer => Ok((sent, answer?)),
+        }
+    }
+
+    fn is_known(&self, newest: &Database) -> bool {
+        self.request.known.and_then(|known| known.build.as_ref()) == Some(&newest.build())
     }
 
     async fn sent(&self) -> Result<Sent, SourceError> {
@@ -61,38 +89,49 @@ impl Service<'_> {
         self.keyring.sent(&headers, self.host.expose()).await
     }
 
-    async fn ask(&self, sent: &Sent) -> Result<Fetch, Failed> {
-        let Self { client, request, edition, host, .. } = *self;
-        let shown = format!("{host} {edition}");
-        let fault = || {
-            let reason = "an address that takes no path".to_owned();
-            SourceError::Refused { url: shown.clone(), reason }
-        };
-        let metadata = address(host, &["geoip", "updates", "metadata"], &[("edition_id", edition)]);
-        let metadata = metadata.ok_or_else(fault)?;
-        let ask = Ask {
-            url: &metadata,
-            shown: &shown,
+    async fn metadata(&self, sent: &Sent) -> Result<Database, Failed> {
+        let edition = self.edition;
+        let path = ["geoip", "updates", "metadata"];
+        let url = self.address(&path, &[("edition_id", edition)])?;
+        let shown = self.shown();
+        newest(self.client, &self.ask(&url, &shown, sent), edition).await
+    }
+
+    async fn download(&self, sent: &Sent, newest: &Database) -> Result<Fetch, Failed> {
+        let date: String = newest.date.chars().filter(char::is_ascii_digit).collect();
+        let path = ["geoip", "databases", self.edition, "download"];
+        let url = self.address(&path, &[("date", &date), ("suffix", "tar.gz")])?;
+        let shown = self.shown();
+        let answer = self.client.send(&self.ask(&url, &shown, sent)).await?;
+        let validators = Validators { build: Some(newest.build()), ..Validators::default() };
+        let checksums = vec![ExpectedChecksum::ExtractedMd5(newest.md5.to_ascii_lowercase())];
+        let heading = Heading { validators, checksums, shown, sent: None };
+        let limits = self.request.limits;
+        Ok(Fetch::Body(body(self.client, answer, heading, PlainHttp::Loopback, limits)))
+    }
+
+    fn ask<'a>(&'a self, url: &'a Url, shown: &'a str, sent: &'a Sent) -> Ask<'a> {
+        Ask {
+            url,
+            shown,
             headers: HeaderMap::new(),
             sent: Some(sent),
             too_many: TooMany::ForTheDay,
             plain_http: PlainHttp::Loopback,
-            limits: request.limits,
-        };
-        let newest = newest(client, &ask, edition).await?;
-        let build = format!("{} {}", newest.date, newest.md5);
-        if request.known.and_then(|known| known.build.as_ref()) == Some(&build) {
-            return Ok(Fetch::Unchanged);
+            limits: self.request.limits,
         }
-        let date: String = newest.date.chars().filter(char::is_ascii_digit).collect();
-        let path = ["geoip", "databases", edition, "download"];
-        let download = address(host, &path, &[("date", &date), ("suffix", "tar.gz")]);
-        let download = download.ok_or_else(fault)?;
-        let answer = client.send(&Ask { url: &download, headers: HeaderMap::new(), ..ask }).await?;
-        let validators = Validators { build: Some(build), ..Validators::default() };
-        let checksums = vec![ExpectedChecksum::ExtractedMd5(newest.md5.to_ascii_lowercase())];
-        let heading = Heading { validators, checksums, shown, sent: None };
-        Ok(Fetch::Body(body(client, answer, heading, PlainHttp::Loopback, request.limits)))
+    }
+
+    fn shown(&self) -> String {
+        format!("{} {}", self.host, self.edition)
+    }
+
+    fn address(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Url, SourceError> {
+        let found = address(self.host, path, query);
+        found.ok_or_else(|| {
+            let reason = "an address that takes no path".to_owned();
+            SourceError::Refused { url: self.shown(), reason }
+        })
     }
 }
 
@@ -117,6 +156,11 @@ fn unreadable(error: &serde_json::Error) -> String {
 }
 
 impl Database {
+    /// Names the build: its date and its MD5.
+    fn build(&self) -> String {
+        format!("{} {}", self.date, self.md5)
+    }
+
     fn is_sound(&self) -> bool {
         let is_date = |text: &str| text.chars().all(|c| c.is_ascii_digit() || c == '-');
         let is_md5 = self.md5.len() == 32 && self.md5.chars().all(|c| c.is_ascii_hexdigit());

@@ -15,9 +15,9 @@ use crate::definition::{Destinations, ScanHook};
 use crate::names::{LayerName, LayerVersionArn, RegionName};
 use crate::ports::{
     Answer, Call, CodeStorage, Consumer, Created, Etag, Event, Events, Fetch, Fleet, FleetError,
-    Glimpse, Key, LayerVersion, ListedVersion, Located, Notary, Opinion, Payload, PortError, Ports,
-    Promotion, Publication, Region, Regions, Registry, Replaced, Request, Scanned, Scanner, Source,
-    SourceError, Step, Store, Stored, User,
+    Glimpse, Key, LayerVersion, ListedVersion, Located, News, Notary, Opinion, Payload, PortError,
+    Ports, Promotion, Publication, Region, Regions, Registry, Replaced, Request, Scanned, Scanner,
+    Source, SourceError, Step, Store, Stored, User,
 };
 
 /// What happens at a call.
@@ -145,6 +145,11 @@ impl Source for Struck<dyn Source> {
     async fn fetch(&self, request: Request<'_>) -> Result<Fetch, SourceError> {
         let error = |error: PortError| SourceError::Setup(error.to_string());
         struck!(self, "source.fetch", error, self.inner.fetch(request))
+    }
+
+    async fn news(&self, request: Request<'_>) -> Result<News, SourceError> {
+        let error = |error: PortError| SourceError::Setup(error.to_string());
+        struck!(self, "source.news", error, self.inner.news(request))
     }
 }
 

@@ -55,13 +55,14 @@ pub use freshlayer_reader::manifest_path;
 pub use limits::{LAYER_BYTES_MAX, Limits};
 pub use names::{AccountId, DatasetName, Digest, LayerName, LayerVersionArn, Place, RegionName};
 pub use operations::{
-    Against, Ahead, Back, CanRoll, Check, ColumnDiff, Compared, DatasetChange, DatasetDiff,
-    DatasetGates, Diff, EntryChange, EntryDiff, Examined, FieldDiff, Finding, FindingKind, History,
-    HistoryLine, Inspection, Kept, LayerStatus, Mend, MmdbDiff, MovementDiff, Pinned, Progress,
-    Proof, Prune, Pruned, PrunedRelease, Pulled, RolloutLine, RolloutOrder, RolloutState,
-    RolloutStatus, Stays, TableDiff, Traffic, Verified, WayBack, Which, abort_rollout, accept,
-    adopt, advance, break_lease, can_roll, diff, doctor, freeze, gates, give_lease_back, history,
-    inspect, journal, order_rollout, pin, provenance, prune, pull, pull_version, refresh, rollback,
+    Against, Ahead, Back, Because, CanRoll, Check, ColumnDiff, Compared, DatasetChange,
+    DatasetDiff, DatasetGates, DatasetPlan, Diff, EntryChange, EntryDiff, Examined, FieldDiff,
+    Finding, FindingKind, History, HistoryLine, Inspection, Kept, LayerPlan, LayerStatus, Mend,
+    MmdbDiff, MovementDiff, NextRelease, Pinned, Progress, Proof, Prune, Pruned, PrunedRelease,
+    Pulled, RolloutLine, RolloutOrder, RolloutState, RolloutStatus, Stays, TableDiff, Traffic,
+    UpstreamState, Verified, WayBack, Which, abort_rollout, accept, adopt, advance, break_lease,
+    can_roll, diff, doctor, freeze, gates, give_lease_back, history, inspect, journal,
+    order_rollout, pin, plan, provenance, prune, pull, pull_version, refresh, rollback,
     rollout_status, status, suggest_contract, unfreeze, unpin, verify, way_back,
 };
 pub use opt_path::OptPath;

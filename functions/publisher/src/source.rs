@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use freshlayer::definition::{Origin, SecretRef};
-use freshlayer::ports::{Fetch, Request, Secret, SecretError, Secrets, Source, SourceError};
+use freshlayer::ports::{Fetch, News, Request, Secret, SecretError, Secrets, Source, SourceError};
 use freshlayer_aws::{Aws, AwsSecrets, AwsSource};
 use freshlayer_http::{HttpSource, MaxmindAccount};
 use freshlayer_local::LocalSecrets;
@@ -13,15 +13,23 @@ pub(crate) struct Upstreams {
     pub(crate) aws: AwsSource,
 }
 
+impl Upstreams {
+    fn of(&self, origin: &Origin) -> &dyn Source {
+        match origin {
+            Origin::S3 { .. } | Origin::Layer { .. } => &self.aws,
+            Origin::Https(_) | Origin::Maxmind { .. } | Origin::File { .. } => &self.http,
+        }
+    }
+}
+
 #[async_trait]
 impl Source for Upstreams {
     async fn fetch(&self, request: Request<'_>) -> Result<Fetch, SourceError> {
-        match &request.source.origin {
-            Origin::S3 { .. } | Origin::Layer { .. } => self.aws.fetch(request).await,
-            Origin::Https(_) | Origin::Maxmind { .. } | Origin::File { .. } => {
-                self.http.fetch(request).await
-            }
-        }
+        self.of(&request.source.origin).fetch(request).await
+    }
+
+    async fn news(&self, request: Request<'_>) -> Result<News, SourceError> {
+        self.of(&request.source.origin).news(request).await
     }
 }
 

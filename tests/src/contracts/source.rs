@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use freshlayer::Limits;
 use freshlayer::definition::SourceSpec;
-use freshlayer::ports::{Body, Fetch, Request, Source, SourceError, Validators};
+use freshlayer::ports::{Body, Fetch, News, Request, Source, SourceError, Validators};
 use futures_util::TryStreamExt;
 
 /// Holds a source to its contract. `change` puts another build upstream, and returns what a body holds then.
@@ -28,10 +28,14 @@ pub async fn source(
 
     let unchanged = source.fetch(ask(Some(&validators))).await.expect("reachable");
     assert!(matches!(unchanged, Fetch::Unchanged));
+    let news = source.news(ask(Some(&validators))).await.expect("reachable");
+    assert_eq!(news, News::Unchanged);
     let again = self::body(source.fetch(ask(None)).await);
     assert_eq!(read(again).await, bytes, "without validators it always answers with a body");
 
     let second = change();
+    let news = source.news(ask(Some(&validators))).await.expect("reachable");
+    assert!(matches!(news, News::Newer { .. }), "it is told without a download");
     let changed = self::body(source.fetch(ask(Some(&validators))).await);
     assert_ne!(changed.validators, validators);
     assert_eq!(whole(&read(changed).await), second);

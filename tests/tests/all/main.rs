@@ -38,6 +38,7 @@ mod orders;
 mod orders_midway;
 mod package;
 mod plan;
+mod planned;
 mod probes;
 mod properties;
 mod provenance;

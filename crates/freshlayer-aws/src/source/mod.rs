@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use freshlayer::definition::Origin;
-use freshlayer::ports::{Fetch, Request, Source, SourceError};
+use freshlayer::ports::{Fetch, News, Request, Source, SourceError};
 
 use crate::{Aws, Fault};
 
@@ -35,6 +35,10 @@ impl Source for AwsSource {
             Origin::Layer { layer, version } => self.layer(&request, layer, *version).await,
             origin => Err(SourceError::Setup(format!("{origin}: no source in AWS"))),
         }
+    }
+
+    async fn news(&self, request: Request<'_>) -> Result<News, SourceError> {
+        Ok(self.fetch(request).await?.news())
     }
 }
 

@@ -16,6 +16,7 @@ pub(crate) mod history;
 pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod pin;
+pub(crate) mod plan;
 pub(crate) mod provenance;
 pub(crate) mod prune;
 pub(crate) mod pull;

@@ -1,5 +1,7 @@
 use freshlayer::{Retry, adopt, refresh};
 
+use super::plan::planned;
+
 #[cfg(feature = "aws")]
 use crate::arguments::Target;
 use crate::output::{Done, Stopped};
@@ -25,6 +27,9 @@ pub(crate) struct Args {
     /// before` is the way back.
     #[arg(long)]
     adopt: bool,
+    /// Tell what it would do, and change nothing; see `freshlayer plan`.
+    #[arg(long, conflicts_with = "adopt")]
+    dry_run: bool,
 }
 
 pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
@@ -32,6 +37,11 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     if let Some(publisher) = &args.remote {
         if host.target == Target::Local {
             return Err(Stopped::usage("--remote needs --target aws"));
+        }
+        if args.dry_run {
+            return Err(Stopped::usage(
+                "--remote takes no --dry-run: without --remote it tells what this account's next refresh does",
+            ));
         }
         if args.adopt {
             return Err(Stopped::usage(
@@ -41,12 +51,15 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
         return Ok(Done::reports(crate::remote::refresh(host, publisher, &args).await?));
     }
     let definitions = host.definitions(&args.layers)?;
-    let engine = host.engine().await?;
     let retry = match args {
         Args { retry_rejected: true, .. } => Retry::Now,
         Args { now: true, .. } => Retry::Young,
         _ => Retry::OnChange,
     };
+    if args.dry_run {
+        return planned(host, definitions, retry).await;
+    }
+    let engine = host.engine().await?;
     let mut reports = Vec::new();
     for definition in &definitions.good {
         if args.adopt {

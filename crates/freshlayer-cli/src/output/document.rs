@@ -5,8 +5,8 @@ use freshlayer::report::Report;
 use freshlayer::schema::Contract;
 use freshlayer::state::{Acceptance, Rollout};
 use freshlayer::{
-    CanRoll, Diff, Examined, History, Inspection, LayerStatus, Proof, Pruned, RolloutStatus,
-    Verified,
+    CanRoll, Diff, Examined, History, Inspection, LayerPlan, LayerStatus, Proof, Pruned,
+    RolloutStatus, Verified,
 };
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -53,6 +53,8 @@ pub(crate) struct Document<'a> {
 pub(crate) enum Answer {
     /// `refresh`, `rollback`: one report per layer.
     Layers(Vec<Report>),
+    /// `plan`, `refresh --dry-run`: one per layer.
+    Plans(Vec<LayerPlan>),
     /// `status`: one per layer.
     Status(Vec<LayerStatus>),
     /// `history`: releases and rollouts, newest first.

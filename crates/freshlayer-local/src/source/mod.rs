@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use freshlayer::definition::{ChecksumSpec, Origin};
 use freshlayer::ports::{
-    Body, ExpectedChecksum, Fetch, Request, Source, SourceError, UpstreamFacts, Validators,
+    Body, ExpectedChecksum, Fetch, News, Request, Source, SourceError, UpstreamFacts, Validators,
 };
 use futures_util::stream;
 use jiff::Timestamp;
@@ -37,6 +37,10 @@ impl Source for FileSource {
             let problem = format!("read {}: it is neither a file nor a folder", path.display());
             Err(SourceError::Setup(problem))
         }
+    }
+
+    async fn news(&self, request: Request<'_>) -> Result<News, SourceError> {
+        Ok(self.fetch(request).await?.news())
     }
 }
 

@@ -150,7 +150,7 @@ async fn next_version(
 }
 
 /// What would be intended, were there one more release: its layer versions have numbers that none has yet.
-fn would_be(intent: Intent, version: &Version) -> Intent {
+pub(super) fn would_be(intent: Intent, version: &Version) -> Intent {
     let release = intent.releases.keys().next_back().map_or(1, |newest| newest + 1);
     let known = intent.releases.values().flatten();
     let targets = known.filter_map(|(region, arn)| {
@@ -162,7 +162,7 @@ fn would_be(intent: Intent, version: &Version) -> Intent {
 }
 
 /// What a person ordered for the whole layer.
-fn orders(head: &Head) -> Vec<Reason> {
+pub(super) fn orders(head: &Head) -> Vec<Reason> {
     let pinned = head.pinned().map(|pin| Why::Pinned {
         release: pin.release,
         at: pin.at,

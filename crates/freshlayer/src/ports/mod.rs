@@ -28,7 +28,7 @@ pub use registry::{
 pub use scanner::{Opinion, Scanned, Scanner};
 pub use secrets::{Secret, SecretError, Secrets};
 pub use source::{
-    Body, ExpectedChecksum, Fetch, Request, Source, SourceError, UpstreamFacts, Validators,
+    Body, ExpectedChecksum, Fetch, News, Request, Source, SourceError, UpstreamFacts, Validators,
 };
 pub use store::{Created, Etag, Key, Payload, Replaced, Store, Stored};
 

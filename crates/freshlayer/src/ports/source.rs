@@ -21,6 +21,7 @@ use crate::names::Digest;
 ///   the upstream proves by a strong validator that it is the same file; otherwise the stream fails.
 /// - A stream that ends without an error is complete by the upstream's own word (length).
 /// - Reading is free of effects; calling again is safe. Tries, redirects and waiting are bounded by `limits`.
+/// - `news` reads no body, and causes no download that the upstream counts.
 /// - No error, fact or log holds a secret.
 #[async_trait]
 pub trait Source: Send + Sync {
@@ -29,6 +30,12 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// [`SourceError`], each variant a decision of the caller.
     async fn fetch(&self, request: Request<'_>) -> Result<Fetch, SourceError>;
+
+    /// Tells whether something is new.
+    ///
+    /// # Errors
+    /// As [`Source::fetch`].
+    async fn news(&self, request: Request<'_>) -> Result<News, SourceError>;
 }
 
 /// What is asked of a source.
@@ -40,6 +47,20 @@ pub struct Request<'a> {
     pub known: Option<&'a Validators>,
     /// The bounds.
     pub limits: &'a Limits,
+}
+
+/// Whether an upstream has something new.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// It still has what the validators name.
+    Unchanged,
+    /// It has something else, or cannot tell.
+    Newer {
+        /// Length of the body in bytes, where the upstream says.
+        length_bytes: Option<u64>,
+        /// When the upstream says that it last changed the file.
+        changed: Option<Timestamp>,
+    },
 }
 
 /// What names a state of an upstream file, in the upstream's words.
@@ -87,6 +108,18 @@ pub enum Fetch {
     Unchanged,
     /// The upstream has something; its body follows.
     Body(Body),
+}
+
+impl Fetch {
+    /// Returns what the answer tells without its body.
+    pub fn news(self) -> News {
+        match self {
+            Self::Unchanged => News::Unchanged,
+            Self::Body(Body { length_bytes, facts, .. }) => {
+                News::Newer { length_bytes, changed: facts.last_modified }
+            }
+        }
+    }
 }
 
 /// A body that is about to be read.

@@ -38,12 +38,22 @@ impl Came {
     /// Plans what comes next.
     pub(super) fn plan(&mut self, now: Timestamp) {
         self.plan = plan(&self.intent, &self.world, self.rollout.as_ref(), now);
-        // A function that this run does not get any further with holds its wave back no longer.
+        // A function that this run does not get any further with holds its wave back no longer, unless it could not be
+        // probed: then it is not known whether the data is good.
         if self.plan.next == Next::Act && self.is_stuck() && self.intent.course.is_some() {
             let waves = Waves::of(&self.intent, self.rollout.as_ref());
-            let next = waves.next(&self.world, &self.plan.standings, now);
-            self.plan.next = next.unwrap_or(Next::Done);
+            let next = || waves.next(&self.world, &self.plan.standings, now);
+            let unmeasured = self.unmeasured().map(Next::Hold);
+            self.plan.next = unmeasured.or_else(next).unwrap_or(Next::Done);
         }
+    }
+
+    /// Why a probe brought no answer, for one function that it was to ask.
+    fn unmeasured(&self) -> Option<Why> {
+        self.strays.values().find_map(|stuck| match stuck {
+            Stuck::ForNow(why @ Why::NotMeasured { .. }) => Some(why.clone()),
+            _ => None,
+        })
     }
 
     /// Until when the open wave is watched.

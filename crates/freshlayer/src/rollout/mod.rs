@@ -4,6 +4,7 @@ mod act;
 mod came;
 mod converge;
 mod end;
+mod foresee;
 mod goal;
 mod judge;
 mod observe;
@@ -14,6 +15,8 @@ mod wave;
 
 pub(crate) use converge::{Converge, Outset};
 pub(crate) use end::{busy, outline_report};
+pub(crate) use foresee::foresee;
+pub use foresee::{Foreseen, ForeseenWave};
 pub(crate) use goal::{Target, frozen};
 pub(crate) use observe::Places;
 pub use plan::{

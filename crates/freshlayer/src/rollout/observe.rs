@@ -232,6 +232,12 @@ impl World {
         }
     }
 
+    /// Returns which versions of a function were probed.
+    pub(crate) fn probed(&self, place: &Place, function: &FunctionName) -> Probed {
+        let view = self.places.iter().find(|view| view.place == *place);
+        view.and_then(|view| view.probed.get(function)).cloned().unwrap_or_default()
+    }
+
     /// Takes what was observed anew, and keeps what was probed.
     pub(crate) fn see_again(&mut self, mut world: Self) {
         for view in &mut world.places {

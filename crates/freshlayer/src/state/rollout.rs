@@ -161,6 +161,24 @@ impl Rollout {
         }
     }
 
+    /// A rollout that has not begun.
+    pub(crate) fn imagined(layer: &LayerName, to: u64, now: Timestamp) -> Self {
+        Self::of(
+            layer,
+            &OpenRollout {
+                number: 0,
+                from: None,
+                to,
+                cause: Cause::NewRelease,
+                by: String::new(),
+                started: now,
+                paused: None,
+                promoted: None,
+                journal: None,
+            },
+        )
+    }
+
     /// Returns what was noted of a consumer.
     pub fn note(&self, place: &Place, function: &FunctionName) -> Option<&ConsumerNote> {
         self.journal.get(&place.to_string())?.get(function)

@@ -2,6 +2,7 @@
 
 mod alone;
 mod body;
+mod news;
 mod signature;
 
 use std::path::Path;
@@ -16,6 +17,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 pub(crate) use alone::{Asked, Fetched, candidate, fetch_alone, unpack_alone};
+pub(crate) use news::{UpstreamNews, news};
 use signature::unsigned;
 
 use crate::definition::{Dataset, Origin};

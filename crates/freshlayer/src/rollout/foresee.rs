@@ -1,0 +1,168 @@
+//! What a rollout would do, wave by wave: the planner's own steps, taken on a copy of what was observed. Pure.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::plan::{Intent, Next, Placed, Probed, Standing, World, plan};
+use crate::names::Place;
+use crate::ports::{Consumer, FunctionName, Look, PublishedVersion, Routing, Step, Update};
+use crate::report::Why;
+use crate::state::{Members, Rollout, Wave};
+
+/// How often the play plans anew: far more than any course has waves and any function has steps.
+const ROUNDS_MAX: usize = 10_000;
+
+/// What a rollout would do.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
+pub struct Foreseen {
+    /// The functions that move, in their order; one entry where all move at once.
+    pub waves: Vec<ForeseenWave>,
+    /// When the release would be stable; absent where something holds the rollout.
+    #[schemars(with = "Option<String>")]
+    pub stable_at: Option<Timestamp>,
+    /// How many calls change functions.
+    pub changes: usize,
+    /// How many calls ask functions whether they work with the data.
+    pub probes: usize,
+}
+
+/// Functions that would move together.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct ForeseenWave {
+    /// When they would begin at the earliest.
+    #[schemars(with = "String")]
+    pub opens: Timestamp,
+    /// Until when they would be watched; absent where nothing is watched.
+    #[schemars(with = "Option<String>")]
+    pub watched_until: Option<Timestamp>,
+    /// The functions, by place.
+    pub members: Members,
+}
+
+/// Plays a rollout to its end, as if every step went well and took no time. Returns where every function stands then.
+pub(crate) fn foresee(
+    intent: &Intent,
+    world: &World,
+    rollout: Rollout,
+    now: Timestamp,
+) -> (Foreseen, BTreeMap<(Place, FunctionName), Standing>) {
+    let (mut world, mut rollout, mut at) = (world.clone(), rollout, now);
+    let mut foreseen = Foreseen::default();
+    for _ in 0..ROUNDS_MAX {
+        let plan = plan(intent, &world, Some(&rollout), at);
+        match plan.next {
+            Next::Act => foreseen.act(&mut world, &plan.steps, at),
+            Next::Open(members) => {
+                foreseen.opens(members.clone(), at);
+                rollout.waves.push(Wave { members, opened: at, reached: None });
+            }
+            Next::Reached => {
+                if let Some(wave) = rollout.waves.last_mut() {
+                    wave.reached = Some(at);
+                }
+            }
+            Next::Wait(Why::Bakes { until, .. }) => {
+                foreseen.watches(&rollout, until);
+                at = until;
+            }
+            Next::Wait(_) => return (foreseen, plan.standings),
+            Next::Hold(_) | Next::Done => {
+                let stopped = intent.frozen.is_some() || intent.paused.is_some();
+                foreseen.stable_at = (!stopped).then_some(at);
+                return (foreseen, plan.standings);
+            }
+        }
+    }
+    (foreseen, BTreeMap::new())
+}
+
+impl Foreseen {
+    fn act(&mut self, world: &mut World, steps: &[Placed], at: Timestamp) {
+        for Placed { place, step } in steps {
+            match step {
+                Step::Probe { .. } => self.probes += 1,
+                Step::Look { .. } => {}
+                Step::SetLayers { .. }
+                | Step::PublishVersion { .. }
+                | Step::MoveAlias { .. }
+                | Step::RetireVersion { .. } => self.changes += 1,
+            }
+            if matches!(step, Step::SetLayers { .. } | Step::MoveAlias { .. }) {
+                self.moves(place, step.function(), at);
+            }
+            imagine(world, place, step);
+        }
+    }
+
+    /// Notes a function that moves without a wave of its own.
+    fn moves(&mut self, place: &Place, function: &FunctionName, at: Timestamp) {
+        let has = |wave: &ForeseenWave| {
+            wave.members.get(&place.to_string()).is_some_and(|members| members.contains(function))
+        };
+        if self.waves.iter().any(has) {
+            return;
+        }
+        if self.waves.is_empty() {
+            self.opens(Members::new(), at);
+        }
+        if let Some(wave) = self.waves.last_mut() {
+            wave.members.entry(place.to_string()).or_default().insert(function.clone());
+        }
+    }
+
+    fn opens(&mut self, members: Members, opens: Timestamp) {
+        self.waves.push(ForeseenWave { opens, watched_until: None, members });
+    }
+
+    /// A wave that was open before is told of, too, while it is watched.
+    fn watches(&mut self, rollout: &Rollout, until: Timestamp) {
+        if self.waves.is_empty()
+            && let Some(wave) = rollout.waves.last()
+        {
+            self.opens(wave.members.clone(), wave.opened);
+        }
+        if let Some(wave) = self.waves.last_mut() {
+            wave.watched_until = Some(until);
+        }
+    }
+}
+
+/// Takes a step on a copy of what was observed, as the host would answer it.
+fn imagine(world: &mut World, place: &Place, step: &Step) {
+    let function = step.function();
+    if let Step::Probe { version, .. } = step {
+        let known = world.probed(place, function);
+        let probed: Probed = known.into_iter().chain([*version]).collect();
+        world.note_probes(place, function, probed);
+        return;
+    }
+    let Some(mut consumer) = world.consumer(place, function).cloned() else { return };
+    match step {
+        Step::Look { .. } => drop(consumer.look.get_or_insert_with(Look::default)),
+        Step::SetLayers { layers, .. } => {
+            consumer.latest.layers.clone_from(layers);
+            consumer.look.iter_mut().for_each(|look| look.update = Update::Done);
+        }
+        Step::PublishVersion { description, .. } => publish(&mut consumer, description),
+        Step::MoveAlias { alias, version, .. } => {
+            let aliases = consumer.look.iter_mut().flat_map(|look| &mut look.aliases);
+            for known in aliases.filter(|known| known.name == *alias) {
+                (known.version, known.routing) = (*version, Routing::Whole);
+            }
+        }
+        Step::RetireVersion { version, .. } => {
+            consumer.versions.retain(|known| known.number != *version);
+        }
+        Step::Probe { .. } => {}
+    }
+    world.replace(place, consumer);
+}
+
+fn publish(consumer: &mut Consumer, description: &str) {
+    let number = consumer.versions.iter().map(|version| version.number).max().unwrap_or(0) + 1;
+    let (configuration, description) = (consumer.latest.clone(), description.to_owned());
+    consumer.versions.push(PublishedVersion { number, configuration, description });
+}
