@@ -21,7 +21,7 @@ fn count(world: &World, names: &[&str]) -> usize {
     names.iter().filter_map(|name| counts.get(*name)).sum()
 }
 
-async fn functions(world: &World) {
+fn functions(world: &World) {
     for number in 0..10 {
         let aliases: &[&str] = if number % 2 == 0 { &["live"] } else { &[] };
         let new = NewFunction { layers: &[version(1)], aliases, ..NewFunction::default() };
@@ -40,7 +40,7 @@ fn what_is_foreseen_is_what_happens() {
             let probe = "rollout.probe.payload = { ip = '192.0.2.1' }\n";
             let world = World::of(&format!("rollout.preset = '{preset}'\n{probe}"));
             assert_eq!(world.refresh(&world.aws).await.exit(), Exit::Done);
-            functions(&world).await;
+            functions(&world);
             world.build(3);
             let engine = world.engine(&world.aws, "a person", pace());
             world.aws.called();
@@ -87,7 +87,7 @@ fn an_open_rollout_is_foreseen_from_where_it_stands() {
     block_on(async {
         let world = World::of("rollout.preset = 'standard'\n");
         assert_eq!(world.refresh(&world.aws).await.exit(), Exit::Done);
-        functions(&world).await;
+        functions(&world);
         world.build(3);
         let engine = world.engine(&world.aws, "a person", pace());
         let before = plan(&engine, &world.definition, Retry::OnChange).await.expect("planned");

@@ -5,7 +5,9 @@ use freshlayer::ports::FunctionName;
 use freshlayer::report::{Exit, minute};
 use freshlayer::rollout::{Foreseen, ForeseenWave};
 use freshlayer::state::Members;
-use freshlayer::{Because, DatasetPlan, LayerPlan, NextRelease, Retry, UpstreamState, plan};
+use freshlayer::{
+    Because, DatasetPlan, LayerPlan, NextRelease, RegionName, Retry, UpstreamState, plan,
+};
 
 use crate::definitions::Definitions;
 use crate::output::lines::{PlaceNames, bytes, consumer_line, count, problem_lines};
@@ -73,7 +75,7 @@ fn headline(plan: &LayerPlan) -> String {
     let moved = plan.rollout.as_ref().map_or(0, |foreseen| foreseen.waves.len());
     match &plan.release {
         Some(NextRelease { release, because, regions }) => {
-            let regions: Vec<&str> = regions.iter().map(|region| region.as_str()).collect();
+            let regions: Vec<&str> = regions.iter().map(RegionName::as_str).collect();
             let regions = regions.join(", ");
             match because {
                 Because::Data => {

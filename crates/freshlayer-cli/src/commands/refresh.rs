@@ -9,6 +9,7 @@ use crate::wiring::Host;
 
 /// Download new data, check it, publish it, and move the functions to it.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct Args {
     /// With --target aws: invoke the deployed publisher, which uses its own role and definitions; of several
     /// layers it reports the first and hands the others on.

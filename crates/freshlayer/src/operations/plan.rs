@@ -150,17 +150,13 @@ pub async fn plan(
     let mut world = places.observe(head, target.outline.seq).await;
     let strays = places.look_closely(&mut world).await;
     let now = engine.ports.clock.now();
-    let (intent, rollout) = match &planned.release {
-        Some(next) => (
-            intent_with(&session, definition, &target).await?,
-            Rollout::imagined(&definition.layer, next.release, now),
-        ),
-        None => {
-            let known = session.rollout().await?;
-            let imagined = || Rollout::imagined(&definition.layer, target.outline.seq, now);
-            let intent = target.intent(&session, definition).await?;
-            (intent, known.unwrap_or_else(imagined))
-        }
+    let imagined = |release| Rollout::imagined(&definition.layer, release, now);
+    let (intent, rollout) = if let Some(next) = &planned.release {
+        (intent_with(&session, definition, &target).await?, imagined(next.release))
+    } else {
+        let known = session.rollout().await?;
+        let intent = target.intent(&session, definition).await?;
+        (intent, known.unwrap_or_else(|| imagined(target.outline.seq)))
     };
     let (foreseen, standings) = foresee(&intent, &world, rollout, now);
     let (plan, moved) = (Plan { standings, ..Plan::default() }, BTreeSet::new());
