@@ -35,7 +35,9 @@ real_resource = iam_actions.extract_resource_arn
 
 
 def resource(service, method, path, headers, body, query_params, region, account):
-    """Names the version that a DeleteFunction with a qualifier is about, as Lambda does."""
+    """Names the version that a DeleteFunction with a qualifier is about, as Lambda does, and everything for what CloudWatch is asked."""
+    if service == "monitoring":
+        return "*"
     found = real_resource(service, method, path, headers, body, query_params, region, account)
     qualifier = query_params.get("Qualifier")
     if service == "lambda" and method == "DELETE" and qualifier and ":function:" in found:
@@ -44,6 +46,18 @@ def resource(service, method, path, headers, body, query_params, region, account
 
 
 iam_actions.extract_resource_arn = resource
+
+real_action = iam_actions.extract_iam_action
+
+
+def action(service, method, path, headers, body, query_params):
+    """Names the action of a request to CloudWatch by rpc-v2-cbor, which stands at the end of its path."""
+    if service == "monitoring" and "/operation/" in path:
+        return f"cloudwatch:{path.rsplit('/', 1)[1]}"
+    return real_action(service, method, path, headers, body, query_params)
+
+
+iam_actions.extract_iam_action = action
 
 real_list = lambda_service._list_functions
 

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use crate::emulator::{python, run};
-use crate::sandbox::{target, workspace};
+use crate::sandbox::{outside_of_a_package, target, workspace};
 
 /// They bring a compiler and linker for any C library; the `Makefile` needs the same two.
 const PACKAGES: [&str; 2] = ["cargo-lambda==1.9.2", "ziglang==0.17.1"];
@@ -26,7 +26,7 @@ fn build() -> PathBuf {
     let tools = tools();
     let folder = target().join("lambda");
     let platform = format!("{}-unknown-linux-gnu.{GLIBC}", std::env::consts::ARCH);
-    run(Command::new("sh")
+    run(outside_of_a_package(&mut Command::new("sh"))
         .args(["-c", r#"PATH="$0:$PATH" exec cargo-lambda "$@""#])
         .arg(&tools)
         .args(["lambda", "build", "--quiet", "--target", &platform])

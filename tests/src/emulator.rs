@@ -13,11 +13,16 @@ use std::time::Duration;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_cloudwatch::types::{
+    ComparisonOperator, Dimension, MetricDatum, StateValue, Statistic,
+};
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{FunctionCode, Runtime};
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use freshlayer::LayerVersionArn;
+use freshlayer::ports::{AlarmState, Calls, FunctionName};
 use freshlayer_aws::{Aws, Pace};
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::sandbox::workspace;
@@ -211,6 +216,59 @@ impl Account {
     /// Returns a client, to look at the account and to set its scene.
     pub fn s3(&self) -> aws_sdk_s3::Client {
         aws_sdk_s3::Client::new(&self.sdk())
+    }
+
+    /// Returns a client, to set its scene.
+    pub fn cloudwatch(&self) -> aws_sdk_cloudwatch::Client {
+        aws_sdk_cloudwatch::Client::new(&self.sdk())
+    }
+
+    /// Counts calls of a function in a minute, as Lambda itself does.
+    ///
+    /// # Panics
+    /// Where they cannot be counted.
+    pub async fn count_calls(&self, function: &FunctionName, minute: Timestamp, calls: Calls) {
+        let dimension = Dimension::builder().name("FunctionName").value(function.as_str()).build();
+        let data = [("Invocations", calls.calls), ("Errors", calls.errors)];
+        let data = data.map(|(name, count)| {
+            MetricDatum::builder()
+                .metric_name(name)
+                .dimensions(dimension.clone())
+                .timestamp(aws_sdk_cloudwatch::primitives::DateTime::from_secs(minute.as_second()))
+                .value(count as f64)
+                .build()
+        });
+        let put = self.cloudwatch().put_metric_data().namespace("AWS/Lambda");
+        put.set_metric_data(Some(data.to_vec())).send().await.expect("counted");
+    }
+
+    /// Makes an alarm, or changes its state.
+    ///
+    /// # Panics
+    /// Where that is not possible.
+    pub async fn alarm(&self, name: &str, state: AlarmState) {
+        let client = self.cloudwatch();
+        let known = client.describe_alarms().alarm_names(name).send().await.expect("readable");
+        if known.metric_alarms().is_empty() {
+            let made = client
+                .put_metric_alarm()
+                .alarm_name(name)
+                .namespace("AWS/Lambda")
+                .metric_name("Errors")
+                .statistic(Statistic::Sum)
+                .period(60)
+                .evaluation_periods(1)
+                .threshold(1.0)
+                .comparison_operator(ComparisonOperator::GreaterThanThreshold);
+            made.send().await.expect("the alarm is made");
+        }
+        let state = match state {
+            AlarmState::Quiet => StateValue::Ok,
+            AlarmState::Rings => StateValue::Alarm,
+            AlarmState::Unknown => StateValue::InsufficientData,
+        };
+        let set = client.set_alarm_state().alarm_name(name).state_value(state);
+        set.state_reason("a test").send().await.expect("the state is set");
     }
 
     /// Makes a function as a person deploys one; each alias points to a first published version.

@@ -259,12 +259,7 @@ pub fn binary(name: &str) -> PathBuf {
 }
 
 fn build() -> PathBuf {
-    let mut cargo = Command::new(env!("CARGO"));
-    // What cargo tells this test of its package: build scripts would take it for a change, and run again each time.
-    for (name, _) in std::env::vars().filter(|(name, _)| is_of_package(name)) {
-        cargo.env_remove(name);
-    }
-    let status = cargo
+    let status = outside_of_a_package(&mut Command::new(env!("CARGO")))
         .args(["build", "--quiet", "--workspace", "--bins", "--examples"])
         .current_dir(workspace())
         .env("CARGO_TARGET_DIR", target())
@@ -274,8 +269,14 @@ fn build() -> PathBuf {
     profile()
 }
 
-fn is_of_package(name: &str) -> bool {
-    ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| name.starts_with(prefix))
+/// Takes away what cargo told this test of its package. Build scripts would take it for a change, and run again each time.
+pub(crate) fn outside_of_a_package(cargo: &mut Command) -> &mut Command {
+    let is_told =
+        |name: &String| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for name in std::env::vars().map(|(name, _)| name).filter(is_told) {
+        cargo.env_remove(name);
+    }
+    cargo
 }
 
 /// Returns the folder that this test was built in: `target/<profile>`.

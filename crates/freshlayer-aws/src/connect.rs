@@ -15,8 +15,8 @@ use freshlayer::ports::Source;
 use crate::registry::Zips;
 use crate::sign::Signer;
 use crate::{
-    AwsRegions, AwsScanner, AwsSecrets, AwsSource, CALLS_PER_SEC_DEFAULT, Fault, KmsNotary,
-    LambdaFleet, LambdaRegistry, Pace, S3Store,
+    AwsRegions, AwsScanner, AwsSecrets, AwsSource, CALLS_PER_SEC_DEFAULT, CloudWatchHealth, Fault,
+    KmsNotary, LambdaFleet, LambdaRegistry, Pace, S3Store,
 };
 
 /// Tries per call. The SDK waits longer from try to try, and as long as a throttle asks for.
@@ -144,6 +144,11 @@ impl Aws {
     pub fn fleet(&self) -> LambdaFleet {
         let tagging = aws_sdk_resourcegroupstagging::Client::new(&self.bounded());
         LambdaFleet::new(self.lambda(), tagging, self.pace.clone())
+    }
+
+    /// Returns what callers of the functions meet.
+    pub fn health(&self) -> CloudWatchHealth {
+        CloudWatchHealth::new(aws_sdk_cloudwatch::Client::new(&self.bounded()))
     }
 
     /// Returns the objects and layers that this account may read. The zip of a layer is fetched by another source.

@@ -3,7 +3,8 @@
 //! ```text
 //! Settings ── connect ── Aws ─┬─ store()     S3        conditional writes
 //!                             ├─ regions() ── of each Region ─┬─ registry  Lambda   layer versions, from S3
-//!                             │                               └─ fleets    Lambda   one per account, by its role
+//!                             │                               ├─ fleets    Lambda   one per account, by its role
+//!                             │                               └─ health    CloudWatch  alarms, calls; the same accounts
 //!                             ├─ notary()    KMS
 //!                             ├─ scanner()   Lambda, GuardDuty
 //!                             ├─ secrets()   Secrets Manager, Systems Manager
@@ -18,6 +19,7 @@ mod announce;
 mod connect;
 mod fault;
 mod fleet;
+mod health;
 mod notary;
 mod pace;
 mod policy;
@@ -33,6 +35,7 @@ mod wake;
 pub use connect::{Aws, Settings, http_client};
 pub use fault::Fault;
 pub use fleet::LambdaFleet;
+pub use health::CloudWatchHealth;
 pub use notary::KmsNotary;
 pub use pace::{CALLS_PER_SEC_DEFAULT, Pace};
 pub use regions::AwsRegions;

@@ -5,12 +5,12 @@ use async_trait::async_trait;
 use aws_config::Region as SdkRegion;
 use aws_config::sts::AssumeRoleProvider;
 use aws_sdk_lambda::config::SharedCredentialsProvider;
+use freshlayer::RegionName;
 use freshlayer::definition::{Destinations, MemberAccount};
-use freshlayer::ports::{Fleet, Region, Regions};
-use freshlayer::{AccountId, RegionName};
+use freshlayer::ports::{Region, Regions};
 use tokio::sync::Mutex;
 
-use crate::{Aws, LambdaFleet, LambdaRegistry};
+use crate::{Aws, CloudWatchHealth, LambdaFleet, LambdaRegistry};
 
 /// How the assumed roles' sessions are called in the other accounts' audit logs.
 const SESSION: &str = "freshlayer";
@@ -25,8 +25,21 @@ pub struct AwsRegions {
 struct Connected {
     aws: Aws,
     registry: Arc<LambdaRegistry>,
+    functions: Functions,
+    members: HashMap<MemberAccount, Functions>,
+}
+
+/// The functions of one account in one Region, and what their callers meet.
+#[derive(Clone)]
+struct Functions {
     fleet: Arc<LambdaFleet>,
-    members: HashMap<MemberAccount, Arc<LambdaFleet>>,
+    health: Arc<CloudWatchHealth>,
+}
+
+impl Functions {
+    fn of(aws: &Aws) -> Self {
+        Self { fleet: Arc::new(aws.fleet()), health: Arc::new(aws.health()) }
+    }
 }
 
 impl AwsRegions {
@@ -38,7 +51,7 @@ impl AwsRegions {
         let aws = self.home.in_region(region);
         Connected {
             registry: Arc::new(aws.registry()),
-            fleet: Arc::new(aws.fleet()),
+            functions: Functions::of(&aws),
             members: HashMap::new(),
             aws,
         }
@@ -46,13 +59,13 @@ impl AwsRegions {
 }
 
 impl Connected {
-    async fn member(&mut self, account: &MemberAccount) -> Arc<LambdaFleet> {
+    async fn member(&mut self, account: &MemberAccount) -> Functions {
         if let Some(known) = self.members.get(account) {
-            return Arc::clone(known);
+            return known.clone();
         }
-        let fleet = Arc::new(self.aws.assuming(&account.role_arn).await.fleet());
-        self.members.insert(account.clone(), Arc::clone(&fleet));
-        fleet
+        let functions = Functions::of(&self.aws.assuming(&account.role_arn).await);
+        self.members.insert(account.clone(), functions.clone());
+        functions
     }
 }
 
@@ -68,13 +81,17 @@ impl Regions for AwsRegions {
         let mut regions = Vec::new();
         for name in names {
             let here = known.entry(name.clone()).or_insert_with(|| self.connect(name));
-            let mut fleets: Vec<(Option<AccountId>, Arc<dyn Fleet>)> =
-                vec![(None, here.fleet.clone())];
+            let mut all = vec![(None, here.functions.clone())];
             for account in &destinations.accounts {
-                let fleet = here.member(account).await;
-                fleets.push((Some(account.id.clone()), fleet));
+                all.push((Some(account.id.clone()), here.member(account).await));
             }
-            regions.push(Region { registry: here.registry.clone(), fleets });
+            let mut region =
+                Region { registry: here.registry.clone(), fleets: Vec::new(), health: Vec::new() };
+            for (account, Functions { fleet, health }) in all {
+                region.fleets.push((account.clone(), fleet));
+                region.health.push((account, health));
+            }
+            regions.push(region);
         }
         regions
     }

@@ -22,6 +22,7 @@ impl FolderRegions {
 #[async_trait]
 impl Regions for FolderRegions {
     async fn of(&self, _destinations: &Destinations) -> Vec<Region> {
-        vec![Region { registry: self.registry.clone(), fleets: vec![(None, self.fleet.clone())] }]
+        let (registry, fleet) = (self.registry.clone(), self.fleet.clone());
+        vec![Region { registry, fleets: vec![(None, fleet)], health: Vec::new() }]
     }
 }

@@ -14,10 +14,11 @@ use serde_json::Value;
 use crate::definition::{Destinations, ScanHook};
 use crate::names::{LayerName, LayerVersionArn, RegionName};
 use crate::ports::{
-    Answer, Call, CodeStorage, Consumer, Created, Etag, Event, Events, Fetch, Fleet, FleetError,
-    Glimpse, Key, LayerVersion, ListedVersion, Located, News, Notary, Opinion, Payload, PortError,
-    Ports, Promotion, Publication, Region, Regions, Registry, Replaced, Request, Scanned, Scanner,
-    Source, SourceError, Step, Store, Stored, User,
+    Alarm, AlarmPattern, Answer, Call, CodeStorage, Consumer, Created, Etag, Event, Events, Fetch,
+    Fleet, FleetError, FunctionName, Glimpse, Health, Key, LayerVersion, ListedVersion, Located,
+    Minutes, News, Notary, Opinion, Payload, PortError, Ports, Promotion, Publication, Region,
+    Regions, Registry, Replaced, Request, Scanned, Scanner, Source, SourceError, Step, Store,
+    Stored, User, Window,
 };
 
 /// What happens at a call.
@@ -262,6 +263,21 @@ impl Fleet for Struck<dyn Fleet> {
 }
 
 #[async_trait]
+impl Health for Struck<dyn Health> {
+    async fn alarms(&self, patterns: &[AlarmPattern]) -> Result<Vec<Alarm>, PortError> {
+        struck!(self, "health.alarms", |e| e, self.inner.alarms(patterns))
+    }
+
+    async fn minutes(
+        &self,
+        functions: &[FunctionName],
+        window: Window,
+    ) -> Result<BTreeMap<FunctionName, Minutes>, PortError> {
+        struck!(self, "health.minutes", |e| e, self.inner.minutes(functions, window))
+    }
+}
+
+#[async_trait]
 impl Regions for Struck<dyn Regions> {
     async fn of(&self, destinations: &Destinations) -> Vec<Region> {
         let regions = self.inner.of(destinations).await.into_iter();
@@ -273,6 +289,14 @@ impl Regions for Struck<dyn Regions> {
                 .map(|(account, fleet)| {
                     let fleet: Arc<dyn Fleet> = self.faults.struck(fleet);
                     (account.clone(), fleet)
+                })
+                .collect(),
+            health: region
+                .health
+                .iter()
+                .map(|(account, health)| {
+                    let health: Arc<dyn Health> = self.faults.struck(health);
+                    (account.clone(), health)
                 })
                 .collect(),
         });

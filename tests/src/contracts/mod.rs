@@ -1,12 +1,14 @@
 //! One contract suite per port. Each implementation is held to what the port's documentation says.
 
 mod fleet;
+mod health;
 mod registry;
 mod scanner;
 mod source;
 mod store;
 
 pub use fleet::{FleetBench, Strictness, fleet};
+pub use health::{HealthBench, health};
 pub use registry::{Hosts, registry};
 pub use scanner::{Hooks, scanner};
 pub use source::source;

@@ -89,6 +89,19 @@ impl Simulated {
         lines.collect()
     }
 
+    /// Returns the layers that callers of each function get: behind its first alias, or else of `$LATEST`.
+    pub fn callers_get(&self) -> BTreeMap<String, Vec<String>> {
+        let (mut world, now) = (self.world(), Instant::now());
+        let functions = world.places.entry(self.place.clone()).or_default().all.iter_mut();
+        let layers = functions.map(|(name, function)| {
+            let alias = function.aliases.values().next();
+            let behind = alias.map(|alias| function.layers_of(&alias.version).unwrap_or_default());
+            let behind = behind.map(<[String]>::to_vec);
+            (name.clone(), behind.unwrap_or_else(|| function.shape().served(now).to_vec()))
+        });
+        layers.collect()
+    }
+
     /// Returns the share of an alias's calls that each version gets.
     ///
     /// # Panics

@@ -8,12 +8,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use freshlayer::definition::Terms;
-use freshlayer::ports::{Fleet, Publication, Registry};
+use freshlayer::ports::{
+    AlarmState, Calls, Clock as _, Fleet, FunctionName, Health, Publication, Registry,
+};
 use freshlayer::{Digest, LayerVersionArn};
-use freshlayer_aws::{LambdaFleet, LambdaRegistry};
-use freshlayer_tests::contracts::{self, FleetBench, Hosts, Strictness};
+use freshlayer_aws::{CloudWatchHealth, LambdaFleet, LambdaRegistry};
+use freshlayer_local::SystemClock;
+use freshlayer_tests::contracts::{self, FleetBench, HealthBench, Hosts, Strictness};
 use freshlayer_tests::emulator::{Account, a_zip, emulator};
 use freshlayer_tests::sandbox::{block_on, layer_name};
+use jiff::Timestamp;
 use tempfile::NamedTempFile;
 
 #[test]
@@ -38,6 +42,40 @@ fn lambda_fleet() {
         let bench = EmulatorBench::new(emulator().account().await);
         contracts::fleet(&bench).await;
     });
+}
+
+#[test]
+fn cloudwatch_health() {
+    block_on(async {
+        let account = emulator().account().await;
+        let health = account.aws().health();
+        contracts::health(&Measured { account, health }).await;
+    });
+}
+
+/// An account with what its CloudWatch says.
+struct Measured {
+    account: Account,
+    health: CloudWatchHealth,
+}
+
+#[async_trait]
+impl HealthBench for Measured {
+    fn health(&self) -> &dyn Health {
+        &self.health
+    }
+
+    async fn call(&self, function: &FunctionName, minute: Timestamp, calls: Calls) {
+        self.account.count_calls(function, minute, calls).await;
+    }
+
+    async fn alarm(&self, name: &str, state: AlarmState) {
+        self.account.alarm(name, state).await;
+    }
+
+    fn now(&self) -> Timestamp {
+        SystemClock::start().now()
+    }
 }
 
 /// A fleet in an account of its own.

@@ -36,10 +36,10 @@ fn function_zip(bootstrap: &Path, beside: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 /// A stack of the shipped template over an upstream of our own.
-struct Deployed {
-    sandbox: Sandbox,
-    account: Account,
-    publisher: String,
+pub(crate) struct Deployed {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) account: Account,
+    pub(crate) publisher: String,
     bucket: String,
 }
 
@@ -63,9 +63,10 @@ impl Deployed {
         deployed
     }
 
-    fn of(account: Account, parameters: &[&str], destinations: &str) -> Self {
+    /// `terms` stand at the begin of its layers' definitions.
+    pub(crate) fn of(account: Account, parameters: &[&str], terms: &str) -> Self {
         let sandbox = Sandbox::new();
-        sandbox.layer("geo", &format!("{destinations}{GEO}"));
+        sandbox.layer("geo", &format!("{terms}{GEO}"));
         sandbox.upstream.publish("country.mmdb", &Mmdb::default().bytes());
         let definition = std::fs::read(sandbox.path("layers/geo.toml")).expect("it was written");
         let code = sandbox.path("publisher.zip");
@@ -83,7 +84,7 @@ impl Deployed {
     }
 
     /// The emulator speaks plain http, which the shipped bucket policy forbids.
-    async fn without_tls(self) -> Self {
+    pub(crate) async fn without_tls(self) -> Self {
         let s3 = self.account.s3();
         let removed = s3.delete_bucket_policy().bucket(&self.bucket).send().await;
         removed.expect("the bucket has a policy");
@@ -91,7 +92,7 @@ impl Deployed {
     }
 
     /// Takes statements out of the publisher's policy, or puts the whole one back; returns all their names.
-    async fn permit_all_but(&self, removed: &[&str]) -> Vec<String> {
+    pub(crate) async fn permit_all_but(&self, removed: &[&str]) -> Vec<String> {
         let kept = self.sandbox.path("policy.json");
         let (role, kept) = (self.role().await, kept.to_string_lossy().into_owned());
         self.ask_boto("policy.py", &[&[role.as_str(), kept.as_str()], removed].concat())
@@ -105,7 +106,7 @@ impl Deployed {
     }
 
     /// Runs one of the scripts beside the emulator; returns the lines that it prints.
-    fn ask_boto(&self, script: &str, arguments: &[&str]) -> Vec<String> {
+    pub(crate) fn ask_boto(&self, script: &str, arguments: &[&str]) -> Vec<String> {
         let done = Command::new(python())
             .arg(workspace().join("tests/emulator").join(script))
             .args(arguments)
@@ -176,7 +177,7 @@ impl Deployed {
         }
     }
 
-    async fn invoke(&self, function: &str, event: &Value) -> Value {
+    pub(crate) async fn invoke(&self, function: &str, event: &Value) -> Value {
         self.account.invoke(function, event).await
     }
 
@@ -207,7 +208,7 @@ impl Deployed {
     }
 
     /// Deploys the example consumer on a layer.
-    async fn consumer(&self, name: &str, layer: &str) {
+    pub(crate) async fn consumer(&self, name: &str, layer: &str) {
         let code = function_zip(&bootstrap("geo-lookup"), &[]);
         let code = FunctionCode::builder().zip_file(Blob::new(code)).build();
         let made = self
@@ -231,7 +232,7 @@ fn is_busy(answer: &Value) -> bool {
 }
 
 /// Asks for one layer, as the schedule's invocation does for each.
-fn geo() -> Value {
+pub(crate) fn geo() -> Value {
     json!({"command": "refresh", "layers": ["geo"], "asked_by": "schedule"})
 }
 

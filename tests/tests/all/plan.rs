@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use freshlayer::definition::{Architecture, Roll};
+use freshlayer::definition::{Architecture, Gates, Roll};
 use freshlayer::ports::{
     Alias, Configuration, Consumer, FunctionName, Look, PublishedVersion, Routing, Step,
     Unqualified, Update,
@@ -40,6 +40,7 @@ fn intent() -> Intent {
         frozen: None,
         paused: None,
         course: None,
+        gates: Gates::default(),
         probe: None,
         roll: Roll::Functions,
         major_since: None,

@@ -29,8 +29,9 @@ const OWNED: [(&str, &[&str]); 4] = [
 /// What a consumer pays for the reader with no feature.
 const READER_DEPENDENCIES: [&str; 4] = ["memmap2", "serde", "serde_json", "thiserror"];
 
-const LICENCES: [&str; 9] = [
+const LICENCES: [&str; 10] = [
     "Apache-2.0",
+    "BlueOak-1.0.0",
     "BSD-3-Clause",
     "CDLA-Permissive-2.0",
     "ISC",
@@ -42,10 +43,15 @@ const LICENCES: [&str; 9] = [
 ];
 
 /// Crates that others still need in two versions on Linux, and who holds them back.
-const DOUBLED: [(&str, &str); 5] = [
+const DOUBLED: [(&str, &str); 7] = [
     ("base64", "lambda_runtime uses 0.22, hyper-util 0.23"),
     ("crypto-common", "with digest"),
     ("digest", "crc-fast of the AWS SDK uses 0.10, sha2 0.11"),
+    (
+        "http",
+        "types only: aws-sdk-cloudwatch can compress what it sends, by a crate that takes both",
+    ),
+    ("http-body", "with http"),
     ("getrandom", "ring uses 0.2, tempfile 0.4"),
     ("syn", "procedural macros on their way from 2 to 3; nothing at run time"),
 ];

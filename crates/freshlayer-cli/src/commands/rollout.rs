@@ -122,6 +122,9 @@ fn lines(status: &RolloutStatus) -> String {
         let (number, opened) = (at + 1, minute(wave.opened));
         let functions = functions.join(", ");
         let _ = writeln!(text, "  wave {number}, opened {opened}: {state}: {functions}");
+        for sentence in wave.evidence.iter().flat_map(|evidence| &evidence.sentences) {
+            let _ = writeln!(text, "    {sentence}");
+        }
     }
     if *later > 0 {
         let _ = writeln!(text, "  later: {later} more");

@@ -27,7 +27,10 @@ pub use destinations::{Architecture, Destinations, MemberAccount, Reader, Terms,
 pub use expand::Variables;
 pub use format::{FieldPath, FormatSpec, MmdbProbe, SqliteProbe};
 pub use raw::{OlderBuild, PlainHttp};
-pub use rollout::{Course, FunctionProbe, Preset, Roll, RollMajor, RolloutSpec};
+pub use rollout::{
+    Binding, Course, FunctionProbe, Gates, MetricsGate, OnInconclusive, Preset, Roll, RollMajor,
+    RolloutSpec,
+};
 pub use scan::{Scan, ScanHook};
 pub use schema::{definition_schema, field_table};
 pub use secret::SecretRef;

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::destinations::{Architecture, ZipStorage};
-use super::rollout::{Preset, Roll, RollMajor};
+use super::rollout::{OnInconclusive, Preset, Roll, RollMajor};
 use crate::limits::Limits;
 use crate::schema::Contract;
 
@@ -95,12 +95,41 @@ pub(super) struct RawRollout {
     /// What each function is asked with the new data: behind an alias before its callers get it, without an alias just
     /// after. An answer that does not fit, or an error, rolls the release back.
     pub(super) probe: Option<RawFunctionProbe>,
+    /// Alarms in CloudWatch that are watched while a wave bakes, by name or by the beginning of the name with `*` behind it. One
+    /// that begins to ring rolls the release back; one that does not exist holds it.
+    #[schemars(length(max = 50), inner(length(min = 1, max = 256)))]
+    pub(super) alarms: Vec<String>,
+    /// Watches the calls of a wave's functions while it bakes: where more of them fail than before, the release is rolled back.
+    pub(super) metrics: Option<RawMetrics>,
+    /// What happens where gates cannot tell, after `wait_minutes`: `proceed`, on if not one call failed, and otherwise as `hold`; `hold`,
+    /// the rollout waits for a person; `rollback`, every function goes back.
+    pub(super) on_inconclusive: OnInconclusive,
+    /// How long after its bake a wave waits at most until the gates can tell, in minutes. Default: 120.
+    #[schemars(range(max = 10_080))]
+    pub(super) wait_minutes: Option<u32>,
     /// `functions`: freshlayer moves them. `propose`: it publishes, and sets the parameter that says which version to use;
     /// your own deployments move the functions.
     pub(super) roll: Roll,
     /// What happens to a function on an older major data version whose tag does not ask for the new one: `hold`, it stays
     /// until a person lets it go; `roll`, it moves.
     pub(super) roll_major: RollMajor,
+}
+
+/// How the calls of a wave's functions are watched.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct RawMetrics {
+    /// How many calls of a wave's functions are needed to judge it.
+    pub(super) calls_min: u64,
+    /// `true`: what it finds is told, and decides nothing.
+    pub(super) observe: bool,
+}
+
+impl Default for RawMetrics {
+    fn default() -> Self {
+        Self { calls_min: 100, observe: false }
+    }
 }
 
 /// A question to a function, with its answer.

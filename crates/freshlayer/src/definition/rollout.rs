@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::FieldPath;
+use crate::ports::AlarmPattern;
 
 /// How new data reaches functions.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +15,8 @@ pub struct RolloutSpec {
     pub course: Course,
     /// What each function is asked with the new data, before its callers get it.
     pub probe: Option<FunctionProbe>,
+    /// What is watched while a wave bakes.
+    pub gates: Gates,
     /// Whose hands move functions.
     pub roll: Roll,
     /// What happens to functions that did not ask for a new major data version.
@@ -45,8 +48,65 @@ pub enum RollMajor {
 impl Default for RolloutSpec {
     fn default() -> Self {
         let course = Preset::AllAtOnce.course();
-        Self { course, probe: None, roll: Roll::default(), roll_major: RollMajor::default() }
+        Self {
+            course,
+            probe: None,
+            gates: Gates::default(),
+            roll: Roll::default(),
+            roll_major: RollMajor::default(),
+        }
     }
+}
+
+/// What is watched while a wave bakes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Gates {
+    /// Alarms that must not begin to ring.
+    pub alarms: Vec<AlarmPattern>,
+    /// Whether the share of calls that fail grows.
+    pub metrics: Option<MetricsGate>,
+    /// What happens where the gates cannot tell.
+    pub on_inconclusive: OnInconclusive,
+    /// How long after its bake a wave waits at most until the gates can tell.
+    pub wait: SignedDuration,
+}
+
+impl Gates {
+    /// Tells whether nothing is watched.
+    pub fn is_empty(&self) -> bool {
+        self.alarms.is_empty() && self.metrics.is_none()
+    }
+}
+
+/// Whether the share of calls that fail grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MetricsGate {
+    /// How many calls of a wave are needed to judge it.
+    pub calls_min: u64,
+    /// Whether its verdict counts.
+    pub binding: Binding,
+}
+
+/// Whether a gate's verdict counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Binding {
+    /// It decides.
+    Decides,
+    /// It is told, and decides nothing.
+    Observes,
+}
+
+/// What happens where gates cannot tell after their longest wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnInconclusive {
+    /// The rollout goes on if not one call failed, and waits for a person otherwise.
+    #[default]
+    Proceed,
+    /// The rollout waits for a person.
+    Hold,
+    /// Every function goes back.
+    Rollback,
 }
 
 /// The waves of a rollout, and how long each is watched.
@@ -66,6 +126,12 @@ impl Course {
     /// Tells whether every function moves at once and nothing is watched.
     pub fn is_all_at_once(&self) -> bool {
         self.one_box_bake.is_none() && self.waves == [100] && self.final_bake.is_zero()
+    }
+
+    /// Tells whether no wave bakes.
+    pub fn is_never_watched(&self) -> bool {
+        let between = self.waves.len() > 1 && !self.bake.is_zero();
+        self.one_box_bake.is_none() && !between && self.final_bake.is_zero()
     }
 }
 

@@ -76,7 +76,9 @@ pub async fn rollout_status(
     let waves = rollout.map(|rollout| rollout.waves).unwrap_or_default();
     let waiting = plan.standings.values().filter(|standing| **standing == Standing::Later).count();
     let watched_until = match &plan.next {
-        Next::Wait(Why::Bakes { until, .. }) => Some(*until),
+        Next::Wait(Why::Bakes { until, .. } | Why::Undecided { until: Some(until), .. }) => {
+            Some(*until)
+        }
         _ => None,
     };
     let next = sentence(&plan.next, waves.len());

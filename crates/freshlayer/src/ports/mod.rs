@@ -4,6 +4,7 @@
 mod clock;
 mod events;
 mod fleet;
+mod health;
 mod notary;
 mod regions;
 mod registry;
@@ -20,6 +21,7 @@ pub use fleet::{
     Alias, Answer, Call, CodeStorage, Configuration, Consumer, Fleet, FleetError, FunctionName,
     Glimpse, Look, PublishedVersion, Routing, Step, Unqualified, Update, User,
 };
+pub use health::{Alarm, AlarmPattern, AlarmState, Calls, Health, Minutes, Window};
 pub use notary::{Notary, Unsigned};
 pub use regions::{Region, Regions};
 pub use registry::{

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Fleet, Registry};
+use super::{Fleet, Health, Registry};
 use crate::definition::Destinations;
 use crate::names::{AccountId, Place};
 
@@ -24,6 +24,8 @@ pub struct Region {
     pub registry: Arc<dyn Registry>,
     /// Functions: of the publisher's account, then of the others.
     pub fleets: Vec<(Option<AccountId>, Arc<dyn Fleet>)>,
+    /// What the callers of those functions meet, account by account; empty where the host does not count calls.
+    pub health: Vec<(Option<AccountId>, Arc<dyn Health>)>,
 }
 
 impl Region {
@@ -34,5 +36,11 @@ impl Region {
             let place = Place { region: region.clone(), account: account.clone() };
             (place, Arc::clone(fleet))
         })
+    }
+
+    /// Returns what is measured in a place, where anything is.
+    pub(crate) fn health(&self, place: &Place) -> Option<&Arc<dyn Health>> {
+        let mut all = self.health.iter().filter(|_| self.registry.region() == &place.region);
+        all.find(|(account, _)| *account == place.account).map(|(_, health)| health)
     }
 }

@@ -111,7 +111,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) order: Option<Why>,
     /// The gate that failed in this run.
     pub(crate) gate: Option<Why>,
-    /// What the open wave is watched for.
+    /// What the open wave waits for.
     pub(crate) bake: Option<Why>,
 }
 
@@ -185,8 +185,11 @@ fn gate_failed(facts: &Facts<'_>) -> Option<Outcome> {
     facts.gate.clone().map(Outcome::rejected)
 }
 
-/// A wave that is watched is as it should be.
+/// A wave that is watched is as it should be, unless it waits for a person.
 fn bakes(facts: &Facts<'_>) -> Option<Outcome> {
+    if let Some(why @ Why::Undecided { until: None, .. }) = &facts.bake {
+        return Some(Outcome::held(why.clone()));
+    }
     let moved = facts.released.is_some() || facts.count(&[ConsumerState::Moved]) > 0;
     let outcome = if moved { Outcome::refreshed } else { Outcome::unchanged };
     facts.bake.clone().map(outcome)

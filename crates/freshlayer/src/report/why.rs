@@ -135,8 +135,33 @@ pub enum Why {
         /// Until when.
         #[schemars(with = "String")]
         until: Timestamp,
+        /// What the gates found so far.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[schemars(default)]
+        says: Vec<String>,
     },
-    /// A gate failed, and every function went back.
+    /// The gates of a wave cannot tell whether the release does harm.
+    Undecided {
+        /// The wave, counted from 1.
+        wave: usize,
+        /// What the gates found.
+        says: Vec<String>,
+        /// Until when the wave waits for more; absent where it waits for a person.
+        #[schemars(with = "Option<String>")]
+        until: Option<Timestamp>,
+    },
+    /// The gates of a wave say that the release does harm, and every function went back.
+    WaveFailed {
+        /// The release.
+        release: u64,
+        /// The release that functions went back to.
+        to: u64,
+        /// The wave, counted from 1.
+        wave: usize,
+        /// What the gates found.
+        says: Vec<String>,
+    },
+    /// A probe failed, and every function went back.
     GateFailed {
         /// The release.
         release: u64,

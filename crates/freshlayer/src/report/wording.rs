@@ -8,6 +8,11 @@ use super::Why;
 use crate::definition::Architecture;
 use crate::names::DatasetName;
 
+/// Adds what gates found to a sentence.
+fn so_far(says: &[String]) -> String {
+    if says.is_empty() { String::new() } else { format!(" ({})", says.join("; ")) }
+}
+
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -115,7 +120,7 @@ impl Why {
                 "the rollout is paused {}; `freshlayer rollout resume` lets it go on",
                 since(*at, by, reason.as_deref())
             ),
-            Self::Bakes { wave, moved, functions, until } => {
+            Self::Bakes { wave, moved, functions, until, says } => {
                 let then = if moved == functions {
                     "the release is stable"
                 } else {
@@ -123,10 +128,28 @@ impl Why {
                 };
                 write!(
                     f,
-                    "wave {wave} is open for {moved} of {functions} functions and is watched until {}; then {then}",
-                    minute(*until)
+                    "wave {wave} is open for {moved} of {functions} functions and is watched until {}; then {then}{}",
+                    minute(*until),
+                    so_far(says)
                 )
             }
+            Self::Undecided { wave, says, until: Some(until) } => write!(
+                f,
+                "wave {wave} was watched, and waits until {} at the latest for its gates to tell{}",
+                minute(*until),
+                so_far(says)
+            ),
+            Self::Undecided { wave, says, until: None } => write!(
+                f,
+                "the gates of wave {wave} cannot tell whether the release does harm{}; `freshlayer rollout promote` lets it go \
+                 on, `rollout abort` brings every function back",
+                so_far(says)
+            ),
+            Self::WaveFailed { release, to, wave, says } => write!(
+                f,
+                "release {release} failed in wave {wave}{}; every function goes back to release {to}",
+                so_far(says)
+            ),
             Self::GateFailed { release, to, function, words } => write!(
                 f,
                 "release {release} failed its probe at function {function} ({words}); every function goes back to release {to}"

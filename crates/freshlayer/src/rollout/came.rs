@@ -32,6 +32,15 @@ pub(super) struct Came {
     pub(super) steps: usize,
     pub(super) storage: BTreeMap<Place, CodeStorage>,
     pub(super) failures: Failures,
+    /// Whether this run has asked the gates of the open wave.
+    pub(super) gates: GatesAsked,
+}
+
+/// Whether a run has asked the gates of the open wave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum GatesAsked {
+    Yes,
+    No,
 }
 
 impl Came {
@@ -56,12 +65,27 @@ impl Came {
         })
     }
 
-    /// Until when the open wave is watched.
-    pub(super) fn bakes_until(&self) -> Option<Timestamp> {
-        match self.plan.next {
-            Next::Wait(Why::Bakes { until, .. }) => Some(until),
+    /// What the open wave waits for, where it is watched.
+    pub(super) fn watch(&self) -> Option<&Why> {
+        match &self.plan.next {
+            Next::Wait(why @ (Why::Bakes { .. } | Why::Undecided { .. }))
+            | Next::Hold(why @ Why::Undecided { .. }) => Some(why),
             _ => None,
         }
+    }
+
+    /// When to look at the open wave again.
+    fn look_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let (Why::Bakes { until, .. } | Why::Undecided { until: Some(until), .. }) =
+            self.watch()?
+        else {
+            return None;
+        };
+        if self.intent.gates.is_empty() {
+            return Some(*until);
+        }
+        let pause = Waves::of(&self.intent, self.rollout.as_ref()).pause_between_looks();
+        Some((*until).min(now.saturating_add(pause).unwrap_or(*until)))
     }
 
     /// Tells whether only functions are left that this run does not get any further with.
@@ -79,7 +103,7 @@ impl Came {
 
     /// Tells whether an open rollout has to be written, also where no step was done.
     pub(super) fn is_worth_a_note(&self, end: &RolloutEnd) -> bool {
-        if self.bakes_until().is_some() {
+        if self.watch().is_some() {
             return self.steps > 0;
         }
         let tries = self.rollout.as_ref().map_or(0, |rollout| rollout.tries);
@@ -93,8 +117,8 @@ impl Came {
         outset: &Outset,
         now: Timestamp,
     ) -> Option<Timestamp> {
-        if let Some(until) = self.bakes_until() {
-            return Some(until);
+        if self.watch().is_some() {
+            return self.look_at(now);
         }
         let progress = self.steps > 0 || outset.released.is_some();
         if end.behind > 0 && progress {

@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::SignedDuration;
 
 use super::act::{Act, Strays, Stuck, View};
-use super::came::Came;
+use super::came::{Came, GatesAsked};
 use super::end::{RolloutEnd, busy, note_all, order, outline_report};
 use super::goal::{Target, frozen, paused};
 use super::observe::Places;
 use super::plan::{Foreign, Next, Plan, Waves, recent};
 use super::standing::{Known, places, serving};
 use super::tag::tag;
+use super::wave::{Failure, Turned};
 use crate::engine::{Attention, Run};
 use crate::error::Error;
 use crate::intake::gather::{Accepted, Ledger};
@@ -43,7 +44,7 @@ pub(crate) struct Outset {
     pub(crate) unpublished: Failures,
     /// The gate that failed in this run.
     pub(crate) gate: Option<Why>,
-    /// What the open wave is watched for.
+    /// What the open wave waits for.
     pub(super) bake: Option<Why>,
 }
 
@@ -107,17 +108,7 @@ impl Converge<'_, '_, '_> {
         if let Some(look) = self.glance(&here).await {
             return Ok(Turn::Unchanged(look));
         }
-        let mut came = Came {
-            intent: target.intent(self.session, definition).await?,
-            world: here.observe(self.session.head(), release).await,
-            rollout: self.session.rollout().await?,
-            plan: Plan::default(),
-            strays: Strays::new(),
-            moved: BTreeSet::new(),
-            steps: 0,
-            storage: BTreeMap::new(),
-            failures,
-        };
+        let mut came = Came { failures, ..self.begin(target, &here).await? };
         let mut pauses = engine.retry_pauses.iter();
         let mut running = None;
         for _ in 0..ROUNDS_MAX {
@@ -140,6 +131,7 @@ impl Converge<'_, '_, '_> {
             match came.plan.next {
                 Next::Open(_) | Next::Reached => {}
                 Next::Act if !came.is_stuck() => {}
+                _ if came.is_to_judge() => {}
                 _ => break,
             }
             if let Leased::Theirs(lease) = self.session.lease(Work::Moving).await? {
@@ -149,8 +141,10 @@ impl Converge<'_, '_, '_> {
             if self.is_ordered_otherwise(target) {
                 break;
             }
-            if self.next_wave(&mut came).await? {
-                continue;
+            match self.turn_wave(&mut came, &regions).await? {
+                Turned::On => continue,
+                Turned::Back => break,
+                Turned::Not => {}
             }
             let layer = self.session.head().layer().to_string();
             running.get_or_insert_with(|| stages.start(Stage::Rollout, &layer, None));
@@ -170,7 +164,7 @@ impl Converge<'_, '_, '_> {
             came.steps += acted.steps;
             came.moved.extend(acted.moved);
             if let Some(failed) = acted.failed {
-                self.retreat(&mut came, failed).await?;
+                self.retreat(&mut came, Failure::Probe(failed)).await?;
                 break;
             }
             // An order may have come while the last steps were done.
@@ -197,6 +191,23 @@ impl Converge<'_, '_, '_> {
             running.done(0);
         }
         Ok(Turn::Came(Box::new(came)))
+    }
+
+    /// Observes where everyone stands.
+    async fn begin(&self, target: &Target, here: &Places) -> Result<Came, Error> {
+        let release = target.outline.seq;
+        Ok(Came {
+            intent: target.intent(self.session, self.run.definition).await?,
+            world: here.observe(self.session.head(), release).await,
+            rollout: self.session.rollout().await?,
+            plan: Plan::default(),
+            strays: Strays::new(),
+            moved: BTreeSet::new(),
+            steps: 0,
+            storage: BTreeMap::new(),
+            failures: Failures::new(),
+            gates: GatesAsked::No,
+        })
     }
 
     /// A layer version that other hands deleted is forgotten, so that the next turn publishes it again from its zip.
@@ -337,7 +348,7 @@ impl Converge<'_, '_, '_> {
         let version = |place: &Place| head.version(target.outline.seq, &place.region).cloned();
         let failure = |place: &Place| came.failures.get(&place.region).cloned();
         let places = places(&came.world, version, failure, &came.storage);
-        let end = RolloutEnd::of(&places, &consumers, came.bakes_until());
+        let end = RolloutEnd::of(&places, &consumers, came.watch());
         if came.is_worth_a_note(&end)
             && self.session.head().rollout().is_some()
             && let Leased::Theirs(lease) = self.session.lease(Work::Moving).await?
@@ -347,10 +358,7 @@ impl Converge<'_, '_, '_> {
         if self.has_another_aim(target) {
             return Ok(None);
         }
-        self.outset.bake = match &came.plan.next {
-            Next::Wait(why @ Why::Bakes { .. }) => Some(why.clone()),
-            _ => None,
-        };
+        self.outset.bake = came.watch().cloned();
         let wake_at = came.wake_at(&end, &self.outset, now);
         let looked = Looked {
             at: now,

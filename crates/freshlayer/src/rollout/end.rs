@@ -29,7 +29,7 @@ impl RolloutEnd {
     pub(super) fn of(
         places: &[PlaceReport],
         consumers: &[ConsumerReport],
-        bakes_until: Option<Timestamp>,
+        watch: Option<&Why>,
     ) -> Self {
         let count = |states: &[ConsumerState]| {
             consumers.iter().filter(|consumer| states.contains(&consumer.state)).count()
@@ -44,10 +44,10 @@ impl RolloutEnd {
             there,
             behind,
             failed_for_now,
-            converged: bakes_until.is_none()
+            converged: watch.is_none()
                 && well == places.len()
                 && !consumers.iter().any(ConsumerReport::waits),
-            reached: bakes_until.is_none()
+            reached: watch.is_none()
                 && well > 0
                 && behind == 0
                 && failed_for_now <= there

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::plan::{Intent, Next, Placed, Probed, Standing, World, plan};
+use crate::definition::Gates;
 use crate::names::Place;
 use crate::ports::{Consumer, FunctionName, Look, PublishedVersion, Routing, Step, Update};
 use crate::report::Why;
@@ -42,13 +43,14 @@ pub struct ForeseenWave {
     pub members: Members,
 }
 
-/// Plays a rollout to its end, as if every step went well and took no time. Returns where every function stands then.
+/// Plays a rollout to its end, as if every step went well and took no time, and every gate passed at the end of its bake. Returns where every function stands then.
 pub(crate) fn foresee(
     intent: &Intent,
     world: &World,
     rollout: Rollout,
     now: Timestamp,
 ) -> (Foreseen, BTreeMap<(Place, FunctionName), Standing>) {
+    let intent = &Intent { gates: Gates::default(), ..intent.clone() };
     let (mut world, mut rollout, mut at) = (world.clone(), rollout, now);
     let mut foreseen = Foreseen::default();
     for _ in 0..ROUNDS_MAX {
@@ -57,7 +59,7 @@ pub(crate) fn foresee(
             Next::Act => foreseen.act(&mut world, &plan.steps, at),
             Next::Open(members) => {
                 foreseen.opens(members.clone(), at);
-                rollout.waves.push(Wave { members, opened: at, reached: None });
+                rollout.waves.push(Wave::open(members, at));
             }
             Next::Reached => {
                 if let Some(wave) = rollout.waves.last_mut() {

@@ -64,6 +64,7 @@ impl Target {
             frozen: frozen(head),
             paused: paused(head),
             course: new_data.filter(|_| !spec.course.is_all_at_once()).map(|_| spec.course.clone()),
+            gates: new_data.map(|_| spec.gates.clone()).unwrap_or_default(),
             probe: new_data.and(spec.probe.clone()),
             roll: spec.roll,
             major_since: new_data

@@ -1,47 +1,134 @@
-//! From wave to wave, and back where a gate fails.
+//! From wave to wave: opened, watched, judged by its gates, and back where one fails.
+
+use futures_util::future::join_all;
+use jiff::Timestamp;
 
 use super::act::{Failed, Stuck};
-use super::came::Came;
+use super::came::{Came, GatesAsked};
 use super::converge::Converge;
-use super::plan::Next;
-use crate::error::Error;
+use super::judge::{self, Calls, Measured};
+use super::plan::{Next, Standing, Waves};
+use crate::definition::OnInconclusive;
+use crate::error::{Error, chain};
+use crate::names::Place;
+use crate::ports::{Alarm, FunctionName, PortError, Region, Window};
 use crate::report::Why;
-use crate::state::{Ordered, Wave};
+use crate::state::{Evidence, Ordered, Says, Wave};
+
+/// How many functions that have not moved are asked how they fare, where those of the wave fail.
+const OTHERS_MAX: usize = 50;
+
+/// A gate that failed.
+pub(super) enum Failure {
+    /// A function's answer.
+    Probe(Failed),
+    /// What was measured while a wave baked.
+    Wave { wave: usize, says: Vec<String> },
+}
+
+/// What became of the open wave.
+pub(super) enum Turned {
+    /// Something was written: plan anew.
+    On,
+    /// A gate failed, and every function goes back.
+    Back,
+    /// Nothing.
+    Not,
+}
+
+impl Came {
+    /// Tells whether the gates of the open wave are to be asked: once in a run, once all of it is there.
+    pub(super) fn is_to_judge(&self) -> bool {
+        let wave = self.rollout.as_ref().and_then(|rollout| rollout.waves.last());
+        let complete = wave.is_some_and(|wave| wave.reached.is_some());
+        let stopped = self.intent.frozen.is_some() || self.intent.paused.is_some();
+        complete
+            && !stopped
+            && !self.intent.gates.is_empty()
+            && self.intent.course.is_some()
+            && self.gates == GatesAsked::No
+            && !matches!(self.plan.next, Next::Act)
+    }
+
+    /// Tells whether what the gates say sends every function back.
+    fn sends_back(&self, evidence: &Evidence, now: Timestamp) -> bool {
+        let waves = Waves::of(&self.intent, self.rollout.as_ref());
+        let is_last = !self.plan.standings.values().any(|one| *one == Standing::Later);
+        let unclear = matches!(evidence.says, Says::TooFew | Says::Inconclusive);
+        let rolls_back = self.intent.gates.on_inconclusive == OnInconclusive::Rollback;
+        evidence.says == Says::Fail
+            || (unclear && rolls_back && waves.waits_no_longer(is_last, now))
+    }
+}
 
 impl Converge<'_, '_, '_> {
-    /// Opens a wave, or notes that the open one is where it should be; the journal comes before the act. Tells whether it
-    /// did either.
-    pub(super) async fn next_wave(&mut self, came: &mut Came) -> Result<bool, Error> {
+    /// Asks the gates of the open wave, opens the next one, or notes that the open one is where it should be; the journal
+    /// comes before the act.
+    pub(super) async fn turn_wave(
+        &mut self,
+        came: &mut Came,
+        regions: &[Region],
+    ) -> Result<Turned, Error> {
+        if came.is_to_judge() {
+            let Some(failure) = self.judge_wave(came, regions).await? else {
+                return Ok(Turned::On);
+            };
+            self.retreat(came, failure).await?;
+            return Ok(Turned::Back);
+        }
         let now = self.run.engine.ports.clock.now();
-        let Some(rollout) = &mut came.rollout else { return Ok(false) };
+        let Some(rollout) = &mut came.rollout else { return Ok(Turned::Not) };
         match &came.plan.next {
-            Next::Open(members) => {
-                let members = members.clone();
-                rollout.waves.push(Wave { members, opened: now, reached: None });
-            }
+            Next::Open(members) => rollout.waves.push(Wave::open(members.clone(), now)),
             Next::Reached => {
                 if let Some(wave) = rollout.waves.last_mut() {
                     wave.reached = Some(now);
                 }
             }
-            _ => return Ok(false),
+            _ => return Ok(Turned::Not),
         }
         self.session.write_rollout(rollout).await?;
-        Ok(true)
+        Ok(Turned::On)
+    }
+
+    /// Asks the gates about the open wave, and writes down what they say before anything follows from it.
+    async fn judge_wave(
+        &mut self,
+        came: &mut Came,
+        regions: &[Region],
+    ) -> Result<Option<Failure>, Error> {
+        came.gates = GatesAsked::Yes;
+        let now = self.run.engine.ports.clock.now();
+        let Some(evidence) = asked(came, regions, now).await else { return Ok(None) };
+        let failed = came.sends_back(&evidence, now);
+        let Some(rollout) = &mut came.rollout else { return Ok(None) };
+        let says = evidence.sentences.clone();
+        let wave = rollout.waves.len();
+        if let Some(wave) = rollout.waves.last_mut() {
+            wave.evidence = Some(evidence);
+        }
+        self.session.write_rollout(rollout).await?;
+        Ok(failed.then_some(Failure::Wave { wave, says }))
     }
 
     /// Sends every function back to the last stable release, and keeps the data that failed away. Where no release came
-    /// before, the report names the function that failed.
-    pub(super) async fn retreat(&mut self, came: &mut Came, failed: Failed) -> Result<(), Error> {
-        let Failed { place, function, words } = failed;
+    /// before, functions stay where they are, and the report says what failed.
+    pub(super) async fn retreat(&mut self, came: &mut Came, failure: Failure) -> Result<(), Error> {
         let head = self.session.head();
         let (Some(to), Some(release)) = (head.before_rollout(), head.desired()) else {
-            let why = Why::ProbeFailed { words };
-            came.strays.insert((place, function), Stuck::Refused(why));
+            if let Failure::Probe(Failed { place, function, words }) = failure {
+                let why = Why::ProbeFailed { words };
+                came.strays.insert((place, function), Stuck::Refused(why));
+            }
             return Ok(());
         };
         let target = self.session.release(to).await?;
-        let why = Why::GateFailed { release, to, function, words };
+        let why = match failure {
+            Failure::Probe(Failed { function, words, .. }) => {
+                Why::GateFailed { release, to, function, words }
+            }
+            Failure::Wave { wave, says } => Why::WaveFailed { release, to, wave, says },
+        };
         let at = self.run.engine.ports.clock.now();
         let by = self.run.engine.owner.name.clone();
         let order = Ordered { at, by, reason: Some(why.to_string()) };
@@ -57,4 +144,104 @@ impl Converge<'_, '_, '_> {
         self.outset.gate = (self.session.head().desired() == Some(to)).then_some(why);
         Ok(())
     }
+}
+
+/// Measures what the gates of the open wave need, and judges it.
+async fn asked(came: &Came, regions: &[Region], now: Timestamp) -> Option<Evidence> {
+    let wave = came.rollout.as_ref()?.waves.last()?;
+    let gates = &came.intent.gates;
+    let members = members_of(came, wave);
+    if members.iter().all(|(place, _)| health(regions, place).is_none()) {
+        let sentences = vec!["this host has no alarms and counts no calls".to_owned()];
+        return Some(Evidence { at: now, says: Says::Pass, unmeasured: 0, sentences });
+    }
+    let alarms = match &gates.alarms[..] {
+        [] => Ok(Vec::new()),
+        _ => alarms(came, regions, &members).await,
+    };
+    let window = judge::window(wave, now).filter(|_| gates.metrics.is_some());
+    let moved = match window {
+        None => Ok(Calls::new()),
+        Some(window) => calls(regions, &members, window).await,
+    };
+    let others: Vec<_> = later_than(came).take(OTHERS_MAX).collect();
+    let others = match (&moved, window) {
+        (Ok(moved), Some(window)) if judge::looks_bad(wave, moved) && !others.is_empty() => {
+            Some(calls(regions, &others, window).await)
+        }
+        _ => None,
+    };
+    Some(judge::wave(gates, wave, &Measured { alarms, moved, others }, now))
+}
+
+type Function = (Place, FunctionName);
+
+fn members_of(came: &Came, wave: &Wave) -> Vec<Function> {
+    let known = came.plan.standings.keys();
+    known.filter(|(place, function)| wave.has(place, function)).cloned().collect()
+}
+
+fn later_than(came: &Came) -> impl Iterator<Item = Function> {
+    let standings = came.plan.standings.iter();
+    standings.filter(|(_, one)| **one == Standing::Later).map(|(function, _)| function.clone())
+}
+
+fn health<'r>(
+    regions: &'r [Region],
+    place: &Place,
+) -> Option<&'r std::sync::Arc<dyn crate::ports::Health>> {
+    regions.iter().find_map(|region| region.health(place))
+}
+
+fn places_of(functions: &[Function]) -> Vec<Place> {
+    let mut places: Vec<Place> = functions.iter().map(|(place, _)| place.clone()).collect();
+    places.sort();
+    places.dedup();
+    places
+}
+
+/// Reads the alarms of every place where a function of the wave is.
+async fn alarms(
+    came: &Came,
+    regions: &[Region],
+    members: &[Function],
+) -> Result<Vec<(Place, Alarm)>, String> {
+    let patterns = &came.intent.gates.alarms;
+    let asked = places_of(members).into_iter().filter_map(|place| {
+        let health = health(regions, &place)?;
+        Some(async move {
+            let found = health.alarms(patterns).await.map_err(|error| words(&place, &error))?;
+            Ok(found.into_iter().map(|alarm| (place.clone(), alarm)).collect::<Vec<_>>())
+        })
+    });
+    let found: Result<Vec<_>, String> = join_all(asked).await.into_iter().collect();
+    Ok(found?.into_iter().flatten().collect())
+}
+
+/// Counts the calls of functions, place by place.
+async fn calls(
+    regions: &[Region],
+    functions: &[Function],
+    window: Window,
+) -> Result<Calls, String> {
+    let asked = places_of(functions).into_iter().filter_map(|place| {
+        let here = functions.iter().filter(|(known, _)| *known == place);
+        let names: Vec<FunctionName> = here.map(|(_, function)| function.clone()).collect();
+        let health = health(regions, &place)?;
+        Some(async move {
+            let found = health.minutes(&names, window).await;
+            let mut found = found.map_err(|error| words(&place, &error))?;
+            let all = names.into_iter().map(|function| {
+                let minutes = found.remove(&function).unwrap_or_default();
+                ((place.clone(), function), minutes)
+            });
+            Ok(all.collect::<Calls>())
+        })
+    });
+    let found: Result<Vec<Calls>, String> = join_all(asked).await.into_iter().collect();
+    Ok(found?.into_iter().flatten().collect())
+}
+
+fn words(place: &Place, error: &PortError) -> String {
+    format!("{place}: {}", chain(error.as_ref()))
 }

@@ -23,7 +23,9 @@ pub use lease::{Lease, Work};
 pub use orders::{Acceptance, Adopted, Freeze, LeftBehind, Ordered, Pin};
 pub use outline::{Outline, SnapshotOutline};
 pub use release::{Profile, Release, Snapshot, content_digest};
-pub use rollout::{Cause, ConsumerNote, Journal, Members, OpenRollout, Rollout, Wave};
+pub use rollout::{
+    Cause, ConsumerNote, Evidence, Journal, Members, OpenRollout, Rollout, Says, Wave,
+};
 pub use seen::{DailyDownloads, Rejection, SeenUpstream};
 pub(crate) use session::Leased;
 pub use session::{Owner, Session, read_release};

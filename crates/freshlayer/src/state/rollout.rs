@@ -111,9 +111,51 @@ pub struct Wave {
     /// When every member that can be moved was there: from then on they are watched.
     #[schemars(with = "Option<String>")]
     pub reached: Option<Timestamp>,
+    /// What the gates said at the last look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(default)]
+    pub evidence: Option<Evidence>,
+}
+
+/// What the gates said of a wave.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Evidence {
+    /// When they were asked.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// All in all.
+    pub says: Says,
+    /// How many looks in a row could not measure.
+    #[serde(default)]
+    pub unmeasured: u32,
+    /// What each gate found, with its numbers.
+    pub sentences: Vec<String>,
+}
+
+/// What gates say. The worst one of all gates counts, and the order is theirs.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Says {
+    /// Nothing speaks against the release.
+    Pass,
+    /// No call failed, and there were too few to judge.
+    TooFew,
+    /// What was measured can be read both ways.
+    Inconclusive,
+    /// Something could not be measured.
+    Unmeasured,
+    /// The release does harm.
+    Fail,
 }
 
 impl Wave {
+    /// A wave that opens.
+    pub(crate) fn open(members: Members, opened: Timestamp) -> Self {
+        Self { members, opened, reached: None, evidence: None }
+    }
+
     /// Tells whether a function is of this wave.
     pub fn has(&self, place: &Place, function: &FunctionName) -> bool {
         self.members.get(&place.to_string()).is_some_and(|members| members.contains(function))

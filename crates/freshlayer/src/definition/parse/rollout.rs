@@ -2,9 +2,14 @@ use jiff::SignedDuration;
 
 use super::super::FieldPath;
 use super::super::raw::RawRollout;
-use super::super::rollout::{Course, FunctionProbe, Preset, RolloutSpec};
+use super::super::rollout::{
+    Binding, Course, FunctionProbe, Gates, MetricsGate, Preset, RolloutSpec,
+};
 use super::Parser;
+use crate::ports::AlarmPattern;
 
+/// How long a wave waits at most for gates that cannot tell.
+const WAIT_MINUTES: u32 = 120;
 /// A week: an upstream's next build comes before.
 const MINUTES_MAX: u32 = 10_080;
 
@@ -31,16 +36,45 @@ impl Parser<'_> {
             .map(|box_minutes| Some(minutes(box_minutes)).filter(|bake| !bake.is_zero()));
         let course = Course {
             one_box_bake: one_box.unwrap_or(preset.one_box_bake),
-            waves: raw.waves.unwrap_or(preset.waves),
+            waves: raw.waves.clone().unwrap_or(preset.waves),
             bake: raw.bake_minutes.map_or(preset.bake, minutes),
             final_bake: raw.final_bake_minutes.map_or(preset.final_bake, minutes),
         };
+        let gates = self.gates(&raw, &course);
         let probe = raw.probe.map(|probe| FunctionProbe {
             payload: probe.payload,
             path: FieldPath::parse(&probe.path),
             equals: probe.equals,
         });
-        RolloutSpec { course, probe, roll: raw.roll, roll_major: raw.roll_major }
+        RolloutSpec { course, probe, gates, roll: raw.roll, roll_major: raw.roll_major }
+    }
+
+    fn gates(&mut self, raw: &RawRollout, course: &Course) -> Gates {
+        let mut alarms = Vec::new();
+        for text in &raw.alarms {
+            match AlarmPattern::parse(text) {
+                Ok(pattern) => alarms.push(pattern),
+                Err(message) => self.problem(&["rollout", "alarms"], message),
+            }
+        }
+        let wait = raw.wait_minutes.unwrap_or(WAIT_MINUTES);
+        if wait > MINUTES_MAX {
+            let message = format!("expected at most {MINUTES_MAX}, a week, found {wait}");
+            self.problem(&["rollout", "wait_minutes"], message);
+        }
+        let metrics = raw.metrics.as_ref().map(|metrics| MetricsGate {
+            calls_min: metrics.calls_min,
+            binding: if metrics.observe { Binding::Observes } else { Binding::Decides },
+        });
+        let wait = SignedDuration::from_mins(i64::from(wait));
+        let gates = Gates { alarms, metrics, on_inconclusive: raw.on_inconclusive, wait };
+        if !gates.is_empty() && course.is_never_watched() {
+            let key = if raw.metrics.is_some() { "metrics" } else { "alarms" };
+            let message =
+                "nothing is watched, because no wave bakes: set `preset` or `final_bake_minutes`";
+            self.problem(&["rollout", key], message);
+        }
+        gates
     }
 }
 

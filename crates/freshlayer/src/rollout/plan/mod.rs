@@ -14,7 +14,7 @@ pub(crate) use function::Here;
 pub use waves::WAVE_TAG;
 pub(crate) use waves::Waves;
 
-use crate::definition::{Architecture, Course, FunctionProbe, Roll};
+use crate::definition::{Architecture, Course, FunctionProbe, Gates, Roll};
 use crate::names::{LayerName, LayerVersionArn, Place, RegionName};
 use crate::ports::{Consumer, FunctionName, Step};
 use crate::report::{Reason, Why};
@@ -43,6 +43,8 @@ pub struct Intent {
     pub paused: Option<Why>,
     /// In which waves functions move; absent where all move at once.
     pub course: Option<Course>,
+    /// What is watched while a wave bakes.
+    pub gates: Gates,
     /// What each function is asked with the new data.
     pub probe: Option<FunctionProbe>,
     /// Whose hands move functions.

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Intent, Next, Standing, World};
-use crate::definition::Course;
+use crate::definition::{Course, Gates, OnInconclusive};
 use crate::names::Place;
 use crate::ports::FunctionName;
 use crate::report::Why;
-use crate::state::{Members, Rollout, Wave};
+use crate::state::{Members, Rollout, Says, Wave};
 
 /// A function's own say about its wave: `canary` in the first one, `last` in the last one.
 pub const WAVE_TAG: &str = "freshlayer:wave";
@@ -21,8 +21,14 @@ const LAST: &str = "last";
 pub(crate) struct Waves<'a> {
     /// Absent where every function may move at once.
     course: Option<&'a Course>,
+    gates: &'a Gates,
     open: &'a [Wave],
 }
+
+/// How long after its bake a wave waits for what the gates could not say.
+const LOOK_LATER: SignedDuration = SignedDuration::from_mins(5);
+/// After so many looks in a row that could not measure, a person has to look.
+const UNMEASURED_MAX: u32 = 4;
 
 /// A function by its place.
 type Key = (Place, FunctionName);
@@ -30,7 +36,7 @@ type Key = (Place, FunctionName);
 impl<'a> Waves<'a> {
     pub(crate) fn of(intent: &'a Intent, rollout: Option<&'a Rollout>) -> Self {
         let open = rollout.map(|rollout| &rollout.waves[..]).unwrap_or_default();
-        Self { course: intent.course.as_ref(), open }
+        Self { course: intent.course.as_ref(), gates: &intent.gates, open }
     }
 
     /// Tells whether a function may move by now.
@@ -58,10 +64,53 @@ impl<'a> Waves<'a> {
         let until = reached.saturating_add(self.bake(course, later.is_empty())).unwrap_or(now);
         if now < until {
             let (wave, moved) = (self.open.len(), self.count());
-            let functions = moved + later.len();
-            return Some(Next::Wait(Why::Bakes { wave, moved, functions, until }));
+            let (functions, says) = (moved + later.len(), said(self.open));
+            return Some(Next::Wait(Why::Bakes { wave, moved, functions, until, says }));
+        }
+        if let Some(next) = self.undecided(wave, until, now) {
+            return Some(next);
         }
         (!later.is_empty()).then(|| self.opened(course, &later, world))
+    }
+
+    /// What comes after the bake of a wave whose gates do not let it pass.
+    fn undecided(&self, wave: &Wave, until: Timestamp, now: Timestamp) -> Option<Next> {
+        if self.gates.is_empty() {
+            return None;
+        }
+        let why = |until| Why::Undecided { wave: self.open.len(), says: said(self.open), until };
+        let last = until.saturating_add(self.gates.wait).unwrap_or(Timestamp::MAX);
+        let wait = |until: Timestamp| Some(Next::Wait(why(Some(until))));
+        let Some(evidence) = wave.evidence.as_ref().filter(|evidence| evidence.at >= until) else {
+            return wait(now.saturating_add(LOOK_LATER).unwrap_or(now));
+        };
+        let proceeds = self.gates.on_inconclusive == OnInconclusive::Proceed;
+        match evidence.says {
+            Says::Pass => None,
+            Says::TooFew | Says::Inconclusive if now < last => wait(last),
+            Says::TooFew if proceeds => None,
+            Says::Unmeasured if evidence.unmeasured < UNMEASURED_MAX => {
+                wait(now.saturating_add(LOOK_LATER).unwrap_or(now))
+            }
+            Says::TooFew | Says::Inconclusive | Says::Unmeasured | Says::Fail => {
+                Some(Next::Hold(why(None)))
+            }
+        }
+    }
+
+    /// How long after a look at the open wave its gates are asked again: four times in a bake.
+    pub(crate) fn pause_between_looks(&self) -> SignedDuration {
+        let bake = self.course.map_or(LOOK_LATER, |course| self.bake(course, false));
+        (bake / 4).clamp(SignedDuration::from_mins(1), SignedDuration::from_mins(15))
+    }
+
+    /// When the inconclusive gates of the open wave have had their longest wait.
+    pub(crate) fn waits_no_longer(&self, is_last: bool, now: Timestamp) -> bool {
+        let reached = self.open.last().and_then(|wave| wave.reached);
+        self.course.zip(reached).is_some_and(|(course, reached)| {
+            let wait = self.bake(course, is_last).saturating_add(self.gates.wait);
+            now.duration_since(reached) >= wait
+        })
     }
 
     /// How long the open wave is watched.
@@ -103,6 +152,12 @@ impl<'a> Waves<'a> {
         let many = if early > 0 && many < ordered.len() { many.min(early) } else { many };
         Next::Open(members(&ordered[..many.min(ordered.len())]))
     }
+}
+
+/// What the gates said of the open wave.
+fn said(open: &[Wave]) -> Vec<String> {
+    let evidence = open.last().and_then(|wave| wave.evidence.as_ref());
+    evidence.map(|evidence| evidence.sentences.clone()).unwrap_or_default()
 }
 
 fn members(keys: &[&Key]) -> Members {

@@ -5,7 +5,7 @@ use crate::ports::Answer;
 
 /// What a probe says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(in crate::rollout) enum Verdict {
     /// The function works with the new data.
     Pass,
     /// It does not.
@@ -15,7 +15,7 @@ pub(super) enum Verdict {
 }
 
 /// Judges the answer of a function.
-pub(super) fn probe(probe: &FunctionProbe, answer: &Answer) -> Verdict {
+pub(in crate::rollout) fn probe(probe: &FunctionProbe, answer: &Answer) -> Verdict {
     let value = match answer {
         Answer::Returned(value) => value,
         Answer::Failed(words) => return Verdict::Fail(format!("it failed: {words}")),

@@ -1,0 +1,186 @@
+//! What callers of functions meet, as CloudWatch counts it.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use aws_sdk_cloudwatch::Client;
+use aws_sdk_cloudwatch::primitives::DateTime;
+use aws_sdk_cloudwatch::types::{
+    AlarmType, CompositeAlarm, Dimension, Metric, MetricAlarm, MetricDataQuery, MetricStat,
+    StateValue,
+};
+use freshlayer::ports::{
+    Alarm, AlarmPattern, AlarmState, Calls, FunctionName, Health, Minutes, PortError, Window,
+};
+use jiff::Timestamp;
+
+use crate::Fault;
+
+/// CloudWatch's limit of metrics in one question; a function has two.
+const METRICS_MAX: usize = 500;
+/// CloudWatch's limit of alarm names in one question.
+const NAMES_MAX: usize = 100;
+const MINUTE_SECS: i32 = 60;
+const CALLS: &str = "Invocations";
+const ERRORS: &str = "Errors";
+
+/// The alarms and the functions' metrics of one account and Region.
+pub struct CloudWatchHealth {
+    client: Client,
+}
+
+impl CloudWatchHealth {
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    async fn described(&self, names: &[&str], prefix: Option<&str>) -> Result<Vec<Alarm>, Fault> {
+        let mut found = Vec::new();
+        let mut next = None;
+        loop {
+            let page = self
+                .client
+                .describe_alarms()
+                .set_alarm_names(
+                    prefix.is_none().then(|| names.iter().map(ToString::to_string).collect()),
+                )
+                .set_alarm_name_prefix(prefix.map(str::to_owned))
+                .alarm_types(AlarmType::MetricAlarm)
+                .alarm_types(AlarmType::CompositeAlarm)
+                .set_next_token(next)
+                .send()
+                .await
+                .map_err(Fault::of("DescribeAlarms"))?;
+            found.extend(page.metric_alarms().iter().filter_map(of_metric));
+            found.extend(page.composite_alarms().iter().filter_map(of_others));
+            next = page.next_token().map(str::to_owned);
+            if next.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn counted(
+        &self,
+        functions: &[FunctionName],
+        window: Window,
+        found: &mut BTreeMap<FunctionName, Minutes>,
+    ) -> Result<(), Fault> {
+        let queries = functions.iter().enumerate().flat_map(|(number, function)| {
+            [CALLS, ERRORS].map(|metric| query(number, function, metric))
+        });
+        let queries: Vec<MetricDataQuery> = queries.collect();
+        let mut next = None;
+        loop {
+            let page = self
+                .client
+                .get_metric_data()
+                .set_metric_data_queries(Some(queries.clone()))
+                .start_time(DateTime::from_secs(window.from.as_second()))
+                .end_time(DateTime::from_secs(window.until.as_second()))
+                .set_next_token(next)
+                .send()
+                .await
+                .map_err(Fault::of("GetMetricData"))?;
+            for result in page.metric_data_results() {
+                let id = result.id().unwrap_or_default();
+                let (metric, number) = id.split_at(id.len().min(1));
+                let function = number.parse().ok().and_then(|number: usize| functions.get(number));
+                let function = function
+                    .ok_or_else(|| Fault::odd("GetMetricData", format!("an answer to {id:?}")))?;
+                let minutes = found.entry(function.clone()).or_default();
+                for (at, sum) in result.timestamps().iter().zip(result.values()) {
+                    let at = Timestamp::from_second(at.secs())
+                        .map_err(|error| Fault::odd("GetMetricData", error.to_string()))?;
+                    note(minutes.entry(at).or_default(), metric, *sum);
+                }
+            }
+            next = page.next_token().map(str::to_owned);
+            if next.is_none() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Health for CloudWatchHealth {
+    async fn alarms(&self, patterns: &[AlarmPattern]) -> Result<Vec<Alarm>, PortError> {
+        let mut found: BTreeMap<String, Alarm> = BTreeMap::new();
+        let names: Vec<&str> = patterns
+            .iter()
+            .filter_map(|pattern| match pattern {
+                AlarmPattern::Name(name) => Some(name.as_str()),
+                AlarmPattern::Prefix(_) => None,
+            })
+            .collect();
+        for names in names.chunks(NAMES_MAX) {
+            let alarms = self.described(names, None).await?.into_iter();
+            found.extend(alarms.map(|alarm| (alarm.name.clone(), alarm)));
+        }
+        for pattern in patterns {
+            if let AlarmPattern::Prefix(prefix) = pattern {
+                let alarms = self.described(&[], Some(prefix)).await?.into_iter();
+                found.extend(alarms.map(|alarm| (alarm.name.clone(), alarm)));
+            }
+        }
+        Ok(found.into_values().collect())
+    }
+
+    async fn minutes(
+        &self,
+        functions: &[FunctionName],
+        window: Window,
+    ) -> Result<BTreeMap<FunctionName, Minutes>, PortError> {
+        let mut found = BTreeMap::new();
+        for functions in functions.chunks(METRICS_MAX / 2) {
+            self.counted(functions, window, &mut found).await?;
+        }
+        Ok(found)
+    }
+}
+
+/// Asks for one metric of one function, minute by minute. Its id is the metric's first letter and the function's number.
+fn query(number: usize, function: &FunctionName, metric: &str) -> MetricDataQuery {
+    let dimension = Dimension::builder().name("FunctionName").value(function.as_str()).build();
+    let named =
+        Metric::builder().namespace("AWS/Lambda").metric_name(metric).dimensions(dimension).build();
+    let sum = MetricStat::builder().metric(named).period(MINUTE_SECS).stat("Sum").build();
+    let id = metric[..1].to_lowercase();
+    MetricDataQuery::builder().id(format!("{id}{number}")).metric_stat(sum).build()
+}
+
+/// Notes a sum of whole calls; one that comes twice is the same.
+fn note(minute: &mut Calls, metric: &str, sum: f64) {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is at least 0")]
+    let sum = sum.max(0.0).round() as u64;
+    if metric == "i" { minute.calls = sum } else { minute.errors = sum }
+}
+
+fn of_metric(alarm: &MetricAlarm) -> Option<Alarm> {
+    let since = alarm.state_transitioned_timestamp().or(alarm.state_updated_timestamp());
+    an_alarm(alarm.alarm_name(), alarm.state_value(), since, alarm.state_reason())
+}
+
+fn of_others(alarm: &CompositeAlarm) -> Option<Alarm> {
+    let since = alarm.state_transitioned_timestamp().or(alarm.state_updated_timestamp());
+    an_alarm(alarm.alarm_name(), alarm.state_value(), since, alarm.state_reason())
+}
+
+fn an_alarm(
+    name: Option<&str>,
+    state: Option<&StateValue>,
+    since: Option<&DateTime>,
+    reason: Option<&str>,
+) -> Option<Alarm> {
+    Some(Alarm {
+        name: name?.to_owned(),
+        state: match state? {
+            StateValue::Ok => AlarmState::Quiet,
+            StateValue::Alarm => AlarmState::Rings,
+            _ => AlarmState::Unknown,
+        },
+        since: since.and_then(|at| Timestamp::from_second(at.secs()).ok()),
+        reason: reason.unwrap_or("no reason given").to_owned(),
+    })
+}

@@ -1,0 +1,114 @@
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::{FunctionName, PortError};
+
+/// What callers of functions meet, in one Region of one account. It measures and never judges.
+///
+/// # Contract
+/// - `alarms` answers for every alarm that a pattern names. An alarm without an answer does not exist there.
+/// - `minutes` counts the calls of each function minute by minute, whichever version answered them. A minute without calls
+///   may be missing. The last minutes may still grow, and a minute may come late.
+/// - Both only read, so asking again is safe.
+#[async_trait]
+pub trait Health: Send + Sync {
+    /// Reads how alarms stand.
+    ///
+    /// # Errors
+    /// What the adapter says.
+    async fn alarms(&self, patterns: &[AlarmPattern]) -> Result<Vec<Alarm>, PortError>;
+
+    /// Counts the calls of functions.
+    ///
+    /// # Errors
+    /// What the adapter says.
+    async fn minutes(
+        &self,
+        functions: &[FunctionName],
+        window: Window,
+    ) -> Result<BTreeMap<FunctionName, Minutes>, PortError>;
+}
+
+/// Alarms by name: one, or all that begin alike (`checkout-*`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AlarmPattern {
+    /// The one of this name.
+    Name(String),
+    /// Every one whose name begins like this.
+    Prefix(String),
+}
+
+impl AlarmPattern {
+    /// Reads a name, or a beginning with `*` behind it.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (name, is_prefix) = match text.strip_suffix('*') {
+            Some(prefix) => (prefix, true),
+            None => (text, false),
+        };
+        if name.is_empty() || name.contains('*') || name.len() > 255 {
+            return Err(format!(
+                "expected an alarm's name, or its beginning and `*`, found {text:?}"
+            ));
+        }
+        let name = name.to_owned();
+        Ok(if is_prefix { Self::Prefix(name) } else { Self::Name(name) })
+    }
+
+    /// Tells whether it names an alarm.
+    pub fn names(&self, alarm: &str) -> bool {
+        match self {
+            Self::Name(name) => alarm == name,
+            Self::Prefix(prefix) => alarm.starts_with(prefix.as_str()),
+        }
+    }
+}
+
+/// How an alarm stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alarm {
+    /// Its name.
+    pub name: String,
+    /// Its state.
+    pub state: AlarmState,
+    /// Since when; absent where the host does not say.
+    pub since: Option<Timestamp>,
+    /// Why, in the host's words.
+    pub reason: String,
+}
+
+/// The state of an alarm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AlarmState {
+    /// All is well.
+    Quiet,
+    /// It rings.
+    Rings,
+    /// It has too little data.
+    Unknown,
+}
+
+/// A span of whole minutes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// The first minute.
+    pub from: Timestamp,
+    /// The minute behind the last one.
+    pub until: Timestamp,
+}
+
+/// The calls of a function, by the minute in which they began.
+pub type Minutes = BTreeMap<Timestamp, Calls>;
+
+/// The calls of one function in one minute.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Calls {
+    /// How many there were.
+    pub calls: u64,
+    /// How many ended with an error.
+    pub errors: u64,
+}

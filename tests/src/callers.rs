@@ -1,0 +1,159 @@
+//! Callers of the functions of a simulated AWS, and what is counted of them: a stateful fake of the port `Health`.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use freshlayer::definition::Destinations;
+use freshlayer::ports::{
+    Alarm, AlarmPattern, AlarmState, Calls, Clock, FunctionName, Health, Minutes, PortError,
+    Region, Regions, Window,
+};
+use jiff::Timestamp;
+
+use crate::simulated::Simulated;
+
+/// One call: the function, the layer versions that it had, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct Called<'a> {
+    /// The function.
+    pub function: &'a str,
+    /// The ARNs of its layers.
+    pub layers: &'a [String],
+    /// The number of the call, over all functions.
+    pub number: u64,
+}
+
+/// Callers that call every function so many times a minute, for ever.
+pub struct Callers {
+    aws: Simulated,
+    counted: Mutex<BTreeMap<FunctionName, Minutes>>,
+    alarms: Mutex<BTreeMap<String, Alarm>>,
+    deaf: Mutex<u32>,
+    asked: Mutex<u64>,
+}
+
+impl Callers {
+    /// Begins to call. `fails` says of each call whether it ends with an error.
+    ///
+    /// # Panics
+    /// Outside of a runtime.
+    pub fn begin(
+        aws: &Simulated,
+        per_minute: u64,
+        fails: impl Fn(Called<'_>) -> bool + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        let callers = Arc::new(Self {
+            aws: aws.clone(),
+            counted: Mutex::default(),
+            alarms: Mutex::default(),
+            deaf: Mutex::default(),
+            asked: Mutex::default(),
+        });
+        let them = Arc::downgrade(&callers);
+        tokio::spawn(async move {
+            let mut number = 0;
+            loop {
+                tokio::time::sleep(Duration::from_mins(1)).await;
+                let Some(callers) = them.upgrade() else { return };
+                callers.call_all(per_minute, &mut number, &fails);
+            }
+        });
+        callers
+    }
+
+    fn call_all(&self, per_minute: u64, number: &mut u64, fails: &impl Fn(Called<'_>) -> bool) {
+        let second = self.aws.clock().now().as_second();
+        let minute = Timestamp::from_second(second - second.rem_euclid(60)).expect("a time");
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        for (function, layers) in self.aws.callers_get() {
+            let name = FunctionName::parse(&function).expect("a function's name");
+            let calls = counted.entry(name).or_default().entry(minute).or_default();
+            for _ in 0..per_minute {
+                *number += 1;
+                calls.calls += 1;
+                let called = Called { function: &function, layers: &layers, number: *number };
+                calls.errors += u64::from(fails(called));
+            }
+        }
+    }
+
+    /// Counts calls of one function in one minute.
+    pub fn count(&self, function: &FunctionName, minute: Timestamp, calls: Calls) {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        counted.entry(function.clone()).or_default().insert(minute, calls);
+    }
+
+    /// Sets an alarm; one that is not set does not exist.
+    pub fn alarm(&self, name: &str, state: AlarmState) {
+        let since = Some(self.aws.clock().now());
+        let reason = "a threshold was crossed".to_owned();
+        let alarm = Alarm { name: name.to_owned(), state, since, reason };
+        let mut alarms = self.alarms.lock().unwrap_or_else(PoisonError::into_inner);
+        alarms.insert(name.to_owned(), alarm);
+    }
+
+    /// Answers so many next questions with an error.
+    pub fn be_deaf(&self, times: u32) {
+        *self.deaf.lock().unwrap_or_else(PoisonError::into_inner) = times;
+    }
+
+    /// Returns for how many functions minutes were asked so far, each question counted.
+    pub fn asked(&self) -> u64 {
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hears(&self) -> Result<(), PortError> {
+        let mut deaf = self.deaf.lock().unwrap_or_else(PoisonError::into_inner);
+        if *deaf == 0 {
+            return Ok(());
+        }
+        *deaf -= 1;
+        Err("the service does not answer".into())
+    }
+}
+
+#[async_trait]
+impl Health for Callers {
+    async fn alarms(&self, patterns: &[AlarmPattern]) -> Result<Vec<Alarm>, PortError> {
+        self.hears()?;
+        let alarms = self.alarms.lock().unwrap_or_else(PoisonError::into_inner);
+        let named = |alarm: &&Alarm| patterns.iter().any(|pattern| pattern.names(&alarm.name));
+        Ok(alarms.values().filter(named).cloned().collect())
+    }
+
+    async fn minutes(
+        &self,
+        functions: &[FunctionName],
+        window: Window,
+    ) -> Result<BTreeMap<FunctionName, Minutes>, PortError> {
+        self.hears()?;
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) += functions.len() as u64;
+        let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = functions.iter().filter_map(|function| {
+            let minutes = counted.get(function)?.range(window.from..window.until);
+            Some((function.clone(), minutes.map(|(at, calls)| (*at, *calls)).collect()))
+        });
+        Ok(found.collect())
+    }
+}
+
+/// Regions whose functions have callers.
+pub struct Watched {
+    /// The Regions.
+    pub regions: Arc<dyn Regions>,
+    /// The callers of the first one's functions.
+    pub callers: Arc<Callers>,
+}
+
+#[async_trait]
+impl Regions for Watched {
+    async fn of(&self, destinations: &Destinations) -> Vec<Region> {
+        let mut regions = self.regions.of(destinations).await;
+        for region in &mut regions {
+            region.health = vec![(None, self.callers.clone())];
+        }
+        regions
+    }
+}

@@ -1,0 +1,73 @@
+use async_trait::async_trait;
+use freshlayer::ports::{AlarmPattern, AlarmState, Calls, FunctionName, Health, Window};
+use jiff::{SignedDuration, Timestamp};
+
+/// A host of functions whose calls and alarms a test can make.
+#[async_trait]
+pub trait HealthBench: Send + Sync {
+    /// Returns what is held to the contract.
+    fn health(&self) -> &dyn Health;
+    /// Has a function called in a minute.
+    async fn call(&self, function: &FunctionName, minute: Timestamp, calls: Calls);
+    /// Makes an alarm, or changes its state.
+    async fn alarm(&self, name: &str, state: AlarmState);
+    /// Tells what the host's clock says.
+    fn now(&self) -> Timestamp;
+}
+
+/// Holds a host's measures to their contract.
+///
+/// # Panics
+/// Where it breaks the contract.
+pub async fn health(bench: &dyn HealthBench) {
+    minutes(bench).await;
+    alarms(bench).await;
+}
+
+async fn minutes(bench: &dyn HealthBench) {
+    let [busy, quiet, other] =
+        ["busy", "quiet", "other"].map(|name| FunctionName::parse(name).expect("a name"));
+    let now = bench.now().as_second();
+    let begin = Timestamp::from_second(now - now.rem_euclid(60) - 3_600).expect("a time");
+    let minute =
+        |number: i64| begin.saturating_add(SignedDuration::from_mins(number)).expect("a time");
+    for number in 0..10 {
+        let errors = u64::from(number == 7);
+        bench.call(&busy, minute(number), Calls { calls: 5, errors }).await;
+        bench.call(&other, minute(number), Calls { calls: 100, errors: 100 }).await;
+    }
+    let window = Window { from: minute(2), until: minute(9) };
+    let asked = [busy.clone(), quiet.clone()];
+    let found = bench.health().minutes(&asked, window).await.expect("readable");
+    assert!(!found.contains_key(&other), "it was not asked for");
+    assert!(found.get(&quiet).is_none_or(|minutes| minutes.values().all(|one| one.calls == 0)));
+    let busy: Vec<_> = found[&busy].iter().map(|(at, calls)| (*at, *calls)).collect();
+    let wanted: Vec<_> = (2..9)
+        .map(|number| (minute(number), Calls { calls: 5, errors: u64::from(number == 7) }))
+        .collect();
+    assert_eq!(busy, wanted, "each minute of the window, with its first and without its end");
+    let none = bench.health().minutes(&[], window).await.expect("readable");
+    assert!(none.is_empty());
+}
+
+async fn alarms(bench: &dyn HealthBench) {
+    let before = bench.now();
+    bench.alarm("geo-errors", AlarmState::Quiet).await;
+    bench.alarm("checkout-slow", AlarmState::Unknown).await;
+    bench.alarm("checkout-errors", AlarmState::Rings).await;
+    bench.alarm("another", AlarmState::Rings).await;
+    let patterns = ["geo-errors", "checkout-*", "checkout-slow", "no-such", "no-such-*"];
+    let patterns = patterns.map(|text| AlarmPattern::parse(text).expect("a pattern"));
+    let mut found = bench.health().alarms(&patterns).await.expect("readable");
+    found.sort_by(|one, other| one.name.cmp(&other.name));
+    let told: Vec<_> = found.iter().map(|alarm| (alarm.name.as_str(), alarm.state)).collect();
+    let wanted = [
+        ("checkout-errors", AlarmState::Rings),
+        ("checkout-slow", AlarmState::Unknown),
+        ("geo-errors", AlarmState::Quiet),
+    ];
+    assert_eq!(told, wanted, "each that is named, once");
+    let since = found[0].since.expect("since when it rings");
+    assert!(since.duration_since(before).as_secs().abs() < 60, "{since}, not {before}");
+    assert!(!found[0].reason.is_empty());
+}

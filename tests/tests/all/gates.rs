@@ -1,0 +1,311 @@
+//! What is watched while a wave bakes decides: alarms, and the calls that fail. On a strict simulation of AWS in virtual
+//! time, with callers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use freshlayer::ports::{AlarmState, Calls, FunctionName, Health};
+use freshlayer::report::{Exit, Report};
+use freshlayer::{Engine, Retry, refresh, rollout_status};
+use freshlayer_tests::callers::{Called, Callers, Watched};
+use freshlayer_tests::contracts::{self, HealthBench};
+use freshlayer_tests::sandbox::Sandbox;
+use freshlayer_tests::simulated::NewFunction;
+use jiff::Timestamp;
+
+use crate::simulated::{World, block_on, pace, version};
+
+const METRICS: &str = "rollout.preset = 'standard'\nrollout.metrics = {}\n";
+const ALARMS: &str = "rollout.preset = 'standard'\nrollout.alarms = ['geo-errors', 'checkout-*']\n";
+
+/// Twenty functions on release 1 that have been called for two hours, and a new build.
+struct Fleet {
+    world: World,
+    callers: Arc<Callers>,
+}
+
+impl Fleet {
+    async fn new(
+        terms: &str,
+        per_minute: u64,
+        fails: impl Fn(Called<'_>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let world = World::of(terms);
+        assert_eq!(world.refresh(&world.aws).await.exit(), Exit::Done);
+        for number in 0..20 {
+            let aliases: &[&str] = if number % 2 == 0 { &["live"] } else { &[] };
+            let new = NewFunction { layers: &[version(1)], aliases, ..NewFunction::default() };
+            world.aws.function(&format!("f{number:02}"), &new);
+        }
+        let callers = Callers::begin(&world.aws, per_minute, fails);
+        callers.alarm("geo-errors", AlarmState::Quiet);
+        callers.alarm("checkout-slow", AlarmState::Quiet);
+        tokio::time::sleep(Duration::from_hours(2)).await;
+        world.build(3);
+        Self { world, callers }
+    }
+
+    fn engine(&self) -> Engine {
+        let mut engine = self.world.engine(&self.world.aws, "tester", pace());
+        let (regions, callers) = (engine.ports.regions, self.callers.clone());
+        engine.ports.regions = Arc::new(Watched { regions, callers });
+        engine
+    }
+
+    async fn refresh(&self) -> Report {
+        refresh(&self.engine(), &self.world.definition, Retry::OnChange).await
+    }
+
+    /// How many functions give their callers the new data.
+    fn on_new(&self) -> usize {
+        let new = version(2).to_string();
+        self.world.aws.callers_get().values().filter(|layers| layers.contains(&new)).count()
+    }
+
+    /// Goes on as the deployed publisher does, whenever the last report says so, at most so many minutes. Returns the last
+    /// report, the minutes, and the most functions that had the new data.
+    async fn go_on(&self, minutes_max: i64) -> (Report, i64, usize) {
+        let now = || freshlayer::ports::Clock::now(&self.world.aws.clock());
+        let began = now();
+        let mut most = 0;
+        loop {
+            let report = self.refresh().await;
+            most = most.max(self.on_new());
+            let minutes = now().duration_since(began).as_mins();
+            let Some(wake_at) = report.wake_at.filter(|_| minutes < minutes_max) else {
+                return (report, minutes, most);
+            };
+            let pause = wake_at.duration_since(now()).max(jiff::SignedDuration::ZERO);
+            tokio::time::sleep(Duration::try_from(pause).expect("not past")).await;
+        }
+    }
+
+    async fn evidence(&self) -> Vec<String> {
+        let status =
+            rollout_status(&self.engine(), &self.world.definition).await.expect("readable");
+        let waves = status.open.map(|open| open.waves).unwrap_or_default();
+        let last = waves.last().and_then(|wave| wave.evidence.clone());
+        last.map(|evidence| evidence.sentences).unwrap_or_default()
+    }
+}
+
+#[test]
+fn callers_are_counted_as_the_contract_says() {
+    struct Counted {
+        world: World,
+        callers: Arc<Callers>,
+    }
+
+    #[async_trait]
+    impl HealthBench for Counted {
+        fn health(&self) -> &dyn Health {
+            &*self.callers
+        }
+
+        async fn call(&self, function: &FunctionName, minute: Timestamp, calls: Calls) {
+            self.callers.count(function, minute, calls);
+        }
+
+        async fn alarm(&self, name: &str, state: AlarmState) {
+            self.callers.alarm(name, state);
+        }
+
+        fn now(&self) -> Timestamp {
+            freshlayer::ports::Clock::now(&self.world.aws.clock())
+        }
+    }
+
+    block_on(async {
+        let world = World::of("");
+        let callers = Callers::begin(&world.aws, 0, |_| false);
+        contracts::health(&Counted { world, callers }).await;
+    });
+}
+
+fn is_new(called: Called<'_>) -> bool {
+    called.layers.contains(&version(2).to_string())
+}
+
+#[test]
+fn good_data_passes_at_the_pace_of_its_bakes() {
+    block_on(async {
+        let fleet = Fleet::new(METRICS, 10, |called| called.number.is_multiple_of(200)).await;
+        let first = fleet.refresh().await;
+        assert_eq!((first.exit(), fleet.on_new()), (Exit::Done, 1), "{first:#?}");
+        let (last, minutes, _) = fleet.go_on(600).await;
+        assert_eq!((last.exit(), fleet.on_new()), (Exit::Done, 20), "{last:#?}");
+        assert_eq!(fleet.world.status().await.stable, Some(2));
+        // 30 + 15 + 15 + 30, and what the gates take to count the last minutes.
+        assert!((90..=110).contains(&minutes), "{minutes}");
+        let each = fleet.callers.asked() / 20;
+        assert!(each <= 5, "{each} looks at each function, of two metrics each");
+    });
+}
+
+#[test]
+fn data_that_makes_calls_fail_comes_back_before_half_of_the_fleet_has_it() {
+    for (share, wave) in [(1, 1), (5, 1), (20, 3)] {
+        block_on(async {
+            let fails = move |called: Called<'_>| {
+                called.number.is_multiple_of(100)
+                    || (is_new(called) && called.number.is_multiple_of(share))
+            };
+            let fleet = Fleet::new(METRICS, 10, fails).await;
+            let (last, minutes, most) = fleet.go_on(600).await;
+            assert_eq!((last.exit(), fleet.on_new()), (Exit::Rejected, 0), "{share}: {last:#?}");
+            assert!(most <= 10, "1 in {share} fails: {most} functions had it");
+            let said = last.outcome.reason().to_string();
+            let begins = "release 2 failed in wave ";
+            assert!(said.starts_with(begins) && said.contains(" calls failed, "), "{said}");
+            assert!(said.ends_with("; every function goes back to release 1"), "{said}");
+            let number: usize = said[begins.len()..=begins.len()].parse().expect("a number");
+            assert!(number <= wave && minutes < 90, "{said} after {minutes} minutes");
+            let again = fleet.refresh().await;
+            assert_eq!((again.exit(), fleet.on_new()), (Exit::Held, 0), "{again:#?}");
+        });
+    }
+}
+
+/// Everything fails since the wave opened, with the old data as well: the data did not do that.
+#[test]
+fn a_failure_of_everything_is_no_verdict_about_the_data() {
+    block_on(async {
+        let fails =
+            |called: Called<'_>| called.number > 20 * 10 * 121 && called.number.is_multiple_of(2);
+        let fleet = Fleet::new(METRICS, 10, fails).await;
+        let (last, minutes, most) = fleet.go_on(600).await;
+        assert_eq!((last.exit(), fleet.on_new(), most), (Exit::Held, 1, 1), "{last:#?}");
+        let said = last.outcome.reason().to_string();
+        assert!(said.contains("functions that have not moved fail as well"), "{said}");
+        assert!(said.contains("`freshlayer rollout promote` lets it go on"), "{said}");
+        assert!((150..200).contains(&minutes), "it waits two hours for an answer: {minutes}");
+    });
+}
+
+#[test]
+fn too_few_calls_are_waited_for_and_then_the_definition_decides() {
+    for (decides, exit, there) in
+        [("proceed", Exit::Done, 20), ("hold", Exit::Held, 1), ("rollback", Exit::Rejected, 0)]
+    {
+        block_on(async {
+            let terms = format!(
+                "{METRICS}rollout.on_inconclusive = '{decides}'\nrollout.wait_minutes = 60\n"
+            );
+            let terms = terms.replace("{}", "{ calls_min = 100000 }");
+            let fleet = Fleet::new(&terms, 1, |_| false).await;
+            let (last, minutes, _) = fleet.go_on(900).await;
+            assert_eq!((last.exit(), fleet.on_new()), (exit, there), "{decides}: {last:#?}");
+            let waves = if decides == "proceed" { 4 } else { 1 };
+            assert!(minutes >= 60 * waves, "{decides}: {minutes}");
+        });
+    }
+}
+
+#[test]
+fn an_alarm_that_begins_to_ring_brings_every_function_back() {
+    for name in ["geo-errors", "checkout-slow"] {
+        block_on(async {
+            let fleet = Fleet::new(ALARMS, 1, |_| false).await;
+            fleet.refresh().await;
+            tokio::time::sleep(Duration::from_mins(10)).await;
+            let quiet = fleet.refresh().await;
+            assert_eq!((quiet.exit(), fleet.on_new()), (Exit::Done, 1), "{quiet:#?}");
+            assert_eq!(fleet.evidence().await, ["2 alarms are quiet"]);
+            fleet.callers.alarm(name, AlarmState::Rings);
+            let back = fleet.refresh().await;
+            assert_eq!((back.exit(), fleet.on_new()), (Exit::Rejected, 0), "{back:#?}");
+            let said = back.outcome.reason().to_string();
+            assert!(
+                said.contains(&format!("alarm {name} rings in eu-west-1: a threshold")),
+                "{said}"
+            );
+        });
+    }
+}
+
+#[test]
+fn an_alarm_that_rang_before_is_no_verdict_and_one_that_is_missing_holds() {
+    block_on(async {
+        let fleet = Fleet::new(ALARMS, 1, |_| false).await;
+        fleet.callers.alarm("geo-errors", AlarmState::Rings);
+        let (last, _, _) = fleet.go_on(600).await;
+        assert_eq!((last.exit(), fleet.on_new()), (Exit::Held, 1), "{last:#?}");
+        assert!(last.outcome.reason().to_string().contains("since before the wave opened"));
+        fleet.callers.alarm("geo-errors", AlarmState::Unknown);
+        let (last, _, _) = fleet.go_on(600).await;
+        assert_eq!((last.exit(), fleet.on_new()), (Exit::Done, 20), "{last:#?}");
+    });
+    block_on(async {
+        let terms = ALARMS.replace("geo-errors", "goe-errors");
+        let fleet = Fleet::new(&terms, 1, |_| false).await;
+        let (last, _, _) = fleet.go_on(600).await;
+        assert_eq!((last.exit(), fleet.on_new()), (Exit::Held, 1), "{last:#?}");
+        assert!(last.outcome.reason().to_string().contains("alarm goe-errors does not exist"));
+    });
+}
+
+#[test]
+fn what_cannot_be_measured_holds_after_four_looks_and_goes_on_once_it_can() {
+    block_on(async {
+        let fleet = Fleet::new(METRICS, 10, |_| false).await;
+        fleet.refresh().await;
+        fleet.callers.be_deaf(u32::MAX);
+        let (last, minutes, _) = fleet.go_on(600).await;
+        assert_eq!((last.exit(), fleet.on_new()), (Exit::Held, 1), "{last:#?}");
+        let said = last.outcome.reason().to_string();
+        assert!(
+            said.contains("calls cannot be counted: eu-west-1: the service does not answer"),
+            "{said}"
+        );
+        assert!((30..60).contains(&minutes), "{minutes}");
+        fleet.callers.be_deaf(2);
+        let (last, _, _) = fleet.go_on(600).await;
+        assert_eq!(
+            (last.exit(), fleet.on_new()),
+            (Exit::Held, 1),
+            "the next schedule looks again: {last:#?}"
+        );
+        fleet.callers.be_deaf(0);
+        let (last, _, _) = fleet.go_on(600).await;
+        assert_eq!((last.exit(), fleet.on_new()), (Exit::Done, 20), "{last:#?}");
+    });
+}
+
+#[test]
+fn what_is_only_observed_is_told_and_decides_nothing() {
+    block_on(async {
+        let terms = METRICS.replace("{}", "{ observe = true }");
+        let fleet = Fleet::new(&terms, 10, is_new).await;
+        fleet.refresh().await;
+        tokio::time::sleep(Duration::from_mins(20)).await;
+        fleet.refresh().await;
+        let said = fleet.evidence().await;
+        assert!(
+            said[0].ends_with(" (observed, decides nothing)") && said[0].contains("calls failed"),
+            "{said:?}"
+        );
+        let (last, _, _) = fleet.go_on(600).await;
+        assert_eq!((last.exit(), fleet.on_new()), (Exit::Done, 20), "{last:#?}");
+    });
+}
+
+#[test]
+fn gates_that_make_no_sense_are_mistakes_with_their_line() {
+    for (text, says) in [
+        ("rollout.alarms = ['geo']", "`rollout.alarms`: nothing is watched, because no wave bakes"),
+        ("rollout.metrics = {}", "`rollout.metrics`: nothing is watched, because no wave bakes"),
+        ("rollout.preset = 'fast'\nrollout.alarms = ['*']", "expected an alarm's name"),
+        ("rollout.preset = 'fast'\nrollout.alarms = ['a*b']", "expected an alarm's name"),
+        ("rollout.preset = 'fast'\nrollout.metrics = { calls = 3 }", "unknown key"),
+        ("rollout.wait_minutes = 20000", "10080"),
+        ("rollout.on_inconclusive = 'maybe'", "expected one of"),
+    ] {
+        let sandbox = Sandbox::new();
+        let dataset = "[[dataset]]\nname = 'a'\nformat = 'file'\nsource.file = 'a'\n";
+        sandbox.layer("geo", &format!("{text}\n{dataset}"));
+        let ran = sandbox.cli(&["check"]);
+        assert_eq!(ran.code, 2, "{text}: {ran:?}");
+        assert!(ran.stderr.contains(says) || ran.stdout.contains(says), "{text}: {ran:?}");
+    }
+}
