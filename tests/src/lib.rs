@@ -16,6 +16,7 @@
 
 #[cfg(feature = "aws")]
 pub mod al2023;
+#[cfg(feature = "aws")]
 pub mod callers;
 pub mod clock;
 #[cfg(feature = "aws")]

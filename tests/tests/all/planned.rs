@@ -154,7 +154,7 @@ fn a_person_reads_what_the_next_refresh_would_do() {
         ": 1 function, watched until ",
         ": a\n",
         ": b\n",
-        "  4 changes of functions and 0 probes; stable from ",
+        "  4 changes to functions, 0 probe calls; stable at ",
         "function c: stays, on layer version 1: ",
     ] {
         assert!(told.stdout.contains(says), "{says}: {}", told.stdout);

@@ -1,7 +1,6 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use freshlayer::ports::FunctionName;
 use freshlayer::report::{Exit, minute};
 use freshlayer::rollout::{Foreseen, ForeseenWave};
 use freshlayer::state::Members;
@@ -14,7 +13,7 @@ use crate::output::lines::{PlaceNames, bytes, consumer_line, count, problem_line
 use crate::output::{Answer, Done, Stopped};
 use crate::wiring::Host;
 
-/// Tell what the next refresh would do. It asks every upstream, downloads nothing and changes nothing.
+/// Tell what the next refresh would do. Downloads nothing and changes nothing.
 ///
 /// `refresh --dry-run` tells the same.
 #[derive(Debug, clap::Args)]
@@ -66,7 +65,8 @@ fn lines(plan: &LayerPlan) -> String {
         let _ = writeln!(text, "  {}", consumer_line(consumer, spread));
     }
     for unknown in &plan.unknown {
-        let _ = writeln!(text, "  functions could not be listed in {unknown}");
+        let (place, reason) = unknown.split_once(": ").unwrap_or((unknown, "no reason given"));
+        let _ = writeln!(text, "  functions in {place} could not be listed: {reason}");
     }
     text
 }
@@ -121,7 +121,7 @@ fn dataset_lines(dataset: &DatasetPlan) -> String {
         }
         UpstreamState::Refused { problems } => {
             format!(
-                "  dataset {name}: the upstream still has what was refused\n{}",
+                "  dataset {name}: the upstream still has the build that was refused; `refresh --retry-rejected` tries it again\n{}",
                 problem_lines(problems)
             )
         }
@@ -143,16 +143,23 @@ fn rollout_lines(foreseen: &Foreseen) -> String {
     if waves.is_empty() {
         return text;
     }
-    let stable = stable_at.map(|at| format!("; stable from {}", minute(at))).unwrap_or_default();
-    let (changes, probes) = (count(*changes, "change"), count(*probes, "probe"));
-    let _ = writeln!(text, "  {changes} of functions and {probes}{stable}");
+    let stable = stable_at.map(|at| format!("; stable at {} at the earliest", minute(at)));
+    let (changes, probes) = (count(*changes, "change"), count(*probes, "probe call"));
+    let stable = stable.unwrap_or_default();
+    let _ = writeln!(text, "  {changes} to functions, {probes}{stable}");
     text
 }
 
 /// Names the functions of a wave, the first few of many.
 fn names(members: &Members) -> String {
     const NAMED_MAX: usize = 5;
-    let all: Vec<&str> = members.values().flatten().map(FunctionName::as_str).collect();
+    let all = members.iter().flat_map(|(place, functions)| {
+        functions.iter().map(move |function| match members.len() {
+            1 => function.to_string(),
+            _ => format!("{function} in {place}"),
+        })
+    });
+    let all: Vec<String> = all.collect();
     match all.len().saturating_sub(NAMED_MAX) {
         0 => all.join(", "),
         more => format!("{} and {more} more", all[..NAMED_MAX].join(", ")),

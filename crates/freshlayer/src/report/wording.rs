@@ -8,6 +8,9 @@ use super::Why;
 use crate::definition::Architecture;
 use crate::names::DatasetName;
 
+/// What becomes of data that a gate sent back.
+const STAYS_AWAY: &str = "its data is not released again before the upstream changes, or by `freshlayer refresh --retry-rejected`";
+
 /// Adds what gates found to a sentence.
 fn so_far(says: &[String]) -> String {
     if says.is_empty() { String::new() } else { format!(" ({})", says.join("; ")) }
@@ -126,33 +129,36 @@ impl Why {
                 } else {
                     "the next wave opens"
                 };
+                let gates = if says.is_empty() { "" } else { " if its gates pass" };
                 write!(
                     f,
-                    "wave {wave} is open for {moved} of {functions} functions and is watched until {}; then {then}{}",
+                    "wave {wave} is open for {moved} of {functions} functions and is watched until {}; then {then}{gates}{}",
                     minute(*until),
                     so_far(says)
                 )
             }
             Self::Undecided { wave, says, until: Some(until) } => write!(
                 f,
-                "wave {wave} was watched, and waits until {} at the latest for its gates to tell{}",
+                "the bake of wave {wave} has ended, and its gates are asked again until {} at the latest{}",
                 minute(*until),
                 so_far(says)
             ),
             Self::Undecided { wave, says, until: None } => write!(
                 f,
-                "the gates of wave {wave} cannot tell whether the release does harm{}; `freshlayer rollout promote` lets it go \
-                 on, `rollout abort` brings every function back",
+                "the gates of wave {wave} cannot tell whether the release does harm{}; later refreshes ask them again, \
+                 `freshlayer rollout promote` moves every function without further waves, `freshlayer rollout abort` brings \
+                 every function back",
                 so_far(says)
             ),
             Self::WaveFailed { release, to, wave, says } => write!(
                 f,
-                "release {release} failed in wave {wave}{}; every function goes back to release {to}",
+                "release {release} failed in wave {wave}{}; every function goes back to release {to}; {STAYS_AWAY}",
                 so_far(says)
             ),
             Self::GateFailed { release, to, function, words } => write!(
                 f,
-                "release {release} failed its probe at function {function} ({words}); every function goes back to release {to}"
+                "release {release} failed its probe at function {function} ({words}); every function goes back to release \
+                 {to}; {STAYS_AWAY}"
             ),
             of_a_function => of_a_function.write_function(f),
         }

@@ -16,20 +16,18 @@ pub(super) fn judge(
         Ok(found) => found,
         Err(words) => return Said::of(Says::Unmeasured, format!("alarms cannot be read: {words}")),
     };
-    let missing = patterns.iter().find_map(|pattern| match pattern {
-        AlarmPattern::Name(name) if !found.iter().any(|(_, alarm)| alarm.name == *name) => {
-            Some(name)
-        }
-        _ => None,
-    });
-    if let Some(name) = missing {
-        return Said::of(Says::Unmeasured, format!("alarm {name} does not exist"));
-    }
     let mut rings = found.iter().filter(|(_, alarm)| alarm.state == AlarmState::Rings);
     let began = |alarm: &Alarm| alarm.since.is_none_or(|since| since >= opened);
     if let Some((place, Alarm { name, reason, .. })) = rings.clone().find(|(_, alarm)| began(alarm))
     {
         return Said::of(Says::Fail, format!("alarm {name} rings in {place}: {reason}"));
+    }
+    if let Some(pattern) = patterns.iter().find(|pattern| !is_there(pattern, found)) {
+        let words = match pattern {
+            AlarmPattern::Name(name) => format!("alarm {name} does not exist"),
+            AlarmPattern::Prefix(prefix) => format!("no alarm begins with {prefix}"),
+        };
+        return Said::of(Says::Unmeasured, words);
     }
     if let Some((place, Alarm { name, .. })) = rings.next() {
         let words = format!("alarm {name} rings in {place} since before the wave opened");
@@ -42,7 +40,13 @@ pub(super) fn judge(
     };
     let words = match unknown {
         0 => quiet,
-        unknown => format!("{quiet}, and {unknown} with too little data"),
+        1 => format!("{quiet}, 1 has too little data"),
+        unknown => format!("{quiet}, {unknown} have too little data"),
     };
     Said::of(Says::Pass, words)
+}
+
+/// One place that has the alarm is enough.
+fn is_there(pattern: &AlarmPattern, found: &[(Place, Alarm)]) -> bool {
+    found.iter().any(|(_, alarm)| pattern.names(&alarm.name))
 }

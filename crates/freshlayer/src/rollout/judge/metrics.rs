@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::evalue::{ENOUGH, Pair, evidence};
 use super::{Calls, Measured, Said};
 use crate::definition::{Binding, MetricsGate};
-use crate::ports::Window;
+use crate::ports::{Minutes, Window};
 use crate::state::{Says, Wave};
 
 /// How long a minute may take until its calls are counted.
@@ -33,7 +33,13 @@ pub(super) fn judge(gate: &MetricsGate, wave: &Wave, measured: &Measured) -> Sai
     match gate.binding {
         Binding::Decides => said,
         Binding::Observes => {
-            Said::of(Says::Pass, format!("{} (observed, decides nothing)", said.sentence))
+            let would = match said.says {
+                Says::Pass => "pass",
+                Says::TooFew | Says::Inconclusive => "be inconclusive",
+                Says::Unmeasured => "hold",
+                Says::Fail => "fail",
+            };
+            Said::of(Says::Pass, format!("{} (only observed: it would {would})", said.sentence))
         }
     }
 }
@@ -55,13 +61,14 @@ fn judged(gate: &MetricsGate, wave: &Wave, measured: &Measured) -> Said {
         if !others.is_worse() {
             return Said::of(Says::Fail, sentence);
         }
-        let words = format!("{sentence}; functions that have not moved fail as well");
+        let words =
+            format!("{sentence}; calls of functions that have not moved fail more often as well");
         return Said::of(Says::Inconclusive, words);
     }
     if moved.sum.new_calls >= gate.calls_min {
         return Said::of(Says::Pass, sentence);
     }
-    let words = format!("{sentence}; {} calls are needed to judge", gate.calls_min);
+    let words = format!("{sentence}; {} calls are needed to pass", gate.calls_min);
     let says = if moved.sum.new_errors == 0 { Says::TooFew } else { Says::Inconclusive };
     Said::of(says, words)
 }
@@ -76,7 +83,7 @@ struct Compared {
     /// Every minute with a pair for each function.
     minutes: Vec<Vec<Pair>>,
     sum: Pair,
-    /// How many functions had no call.
+    /// How many functions had no call since they moved.
     silent: usize,
 }
 
@@ -91,7 +98,7 @@ impl Compared {
         let at = |from: Timestamp, minutes: i64| {
             from.saturating_add(SignedDuration::from_mins(minutes)).unwrap_or(from)
         };
-        let pair = |number: i64, minutes: &crate::ports::Minutes| {
+        let pair = |number: i64, minutes: &Minutes| {
             let count = |minute: Timestamp| minutes.get(&minute).copied().unwrap_or_default();
             let new = count(at(reached.unwrap_or(opened), number));
             let old = count(at(opened, -1 - number));
@@ -111,8 +118,10 @@ impl Compared {
             old_calls: sum.old_calls + pair.old_calls,
             old_errors: sum.old_errors + pair.old_errors,
         });
-        let was_called =
-            |minutes: &crate::ports::Minutes| minutes.values().any(|one| one.calls > 0);
+        let was_called = |minutes: &Minutes| {
+            let mut since = minutes.range(reached.unwrap_or(opened)..);
+            since.any(|(_, one)| one.calls > 0)
+        };
         let silent = calls.values().filter(|minutes| !was_called(minutes)).count();
         Self { minutes, sum, silent }
     }
@@ -128,18 +137,19 @@ impl Compared {
         let Pair { new_calls, new_errors, old_calls, old_errors } = self.sum;
         let silent = match self.silent {
             0 => String::new(),
-            silent => format!("; {silent} of its functions had no call"),
+            1 => "; 1 function had no call".to_owned(),
+            silent => format!("; {silent} functions had no call"),
         };
         match (new_calls, new_errors) {
             (0, _) => format!("no call was counted{silent}"),
             (calls, 0) => {
                 let bound = 100.0 * (1.0 - 0.05_f64.powf(1.0 / calls as f64));
                 format!(
-                    "none of {calls} calls failed, so at most {bound:.1} % do (95 % sure){silent}"
+                    "none of {calls} calls failed, so at most {bound:.1} % of calls fail, with 95 % confidence{silent}"
                 )
             }
             (calls, errors) => format!(
-                "{errors} of {calls} calls failed, {old_errors} of {old_calls} in as many minutes before{silent}"
+                "{errors} of {calls} calls failed, and {old_errors} of {old_calls} in as many minutes before the wave opened{silent}"
             ),
         }
     }
