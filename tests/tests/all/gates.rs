@@ -10,10 +10,10 @@ use freshlayer::report::{Exit, Report};
 use freshlayer::{Engine, Retry, refresh, rollout_status};
 use freshlayer_tests::callers::{Called, Callers, Watched};
 use freshlayer_tests::contracts::{self, HealthBench};
-use freshlayer_tests::sandbox::Sandbox;
-use freshlayer_tests::simulated::NewFunction;
+use freshlayer_tests::simulated::{Hit, NewFunction, Simulated};
 use jiff::Timestamp;
 
+use crate::probes::assert_mistake;
 use crate::simulated::{World, block_on, pace, version};
 
 const METRICS: &str = "rollout.preset = 'standard'\nrollout.metrics = {}\n";
@@ -47,7 +47,11 @@ impl Fleet {
     }
 
     fn engine(&self) -> Engine {
-        let mut engine = self.world.engine(&self.world.aws, "tester", pace());
+        self.engine_on(&self.world.aws)
+    }
+
+    fn engine_on(&self, aws: &Simulated) -> Engine {
+        let mut engine = self.world.engine(aws, "tester", pace());
         let (regions, callers) = (engine.ports.regions, self.callers.clone());
         engine.ports.regions = Arc::new(Watched { regions, callers });
         engine
@@ -280,6 +284,80 @@ fn what_cannot_be_measured_holds_after_four_looks_and_goes_on_once_it_can() {
     });
 }
 
+/// I3: wherever the publisher dies while a gate fails, the next one brings every function back.
+#[test]
+fn killed_at_every_call_the_way_back_is_gone() {
+    block_on(async {
+        let fleet = Fleet::new(ALARMS, 1, |_| false).await;
+        fleet.refresh().await;
+        tokio::time::sleep(Duration::from_mins(5)).await;
+        fleet.callers.alarm("geo-errors", AlarmState::Rings);
+        let new = version(2).to_string();
+        let on_new = |aws: &Simulated| {
+            aws.callers_get().values().filter(|layers| layers.contains(&new)).count()
+        };
+        let mut killed = 0;
+        for hit in [Hit::SilentBefore, Hit::SilentAfter] {
+            for call in 0.. {
+                let aws = fleet.world.aws.copy();
+                let struck = aws.hit_by(move |number, _| (number == call).then_some(hit));
+                let engine = fleet.engine_on(&struck);
+                let run = refresh(&engine, &fleet.world.definition, Retry::OnChange);
+                let ended = tokio::time::timeout(Duration::from_mins(1), run).await;
+                let calls = struck.calls();
+                assert!(on_new(&aws) <= 1, "{hit:?} at call {call}");
+                let engine = fleet.engine_on(&aws);
+                let last = refresh(&engine, &fleet.world.definition, Retry::OnChange).await;
+                assert_eq!(on_new(&aws), 0, "{hit:?} at call {call}: {last:#?}");
+                if ended.is_ok() && calls <= call {
+                    break;
+                }
+                killed += 1;
+            }
+        }
+        assert!(killed > 20, "only {killed}");
+    });
+}
+
+/// Where its functions stand is not known: what is not seen does not count as good.
+#[test]
+fn a_wave_whose_functions_cannot_be_listed_is_not_judged() {
+    block_on(async {
+        let fleet = Fleet::new(METRICS, 10, |_| false).await;
+        fleet.refresh().await;
+        tokio::time::sleep(Duration::from_mins(20)).await;
+        let deaf = fleet.world.aws.hit_by(|_, name| (name == "ListFunctions").then_some(Hit::Cut));
+        refresh(&fleet.engine_on(&deaf), &fleet.world.definition, Retry::OnChange).await;
+        let said = fleet.evidence().await;
+        assert!(said[0].starts_with("calls cannot be counted: eu-west-1: "), "{said:?}");
+        let (last, _, _) = fleet.go_on(600).await;
+        assert_eq!((last.exit(), fleet.on_new()), (Exit::Done, 20), "{last:#?}");
+    });
+}
+
+#[test]
+fn a_first_release_that_fails_waits_for_a_person() {
+    block_on(async {
+        let world = World::of(ALARMS);
+        let tags = &[("freshlayer:geo", "1")];
+        world.aws.function("first", &NewFunction { tags, ..NewFunction::default() });
+        let callers = Callers::begin(&world.aws, 1, |_| false);
+        callers.alarm("geo-errors", AlarmState::Quiet);
+        callers.alarm("checkout-slow", AlarmState::Quiet);
+        let fleet = Fleet { world, callers };
+        fleet.refresh().await;
+        let got = fleet.world.aws.callers_get()["first"].clone();
+        assert_eq!(got, [version(1).to_string()]);
+        tokio::time::sleep(Duration::from_mins(5)).await;
+        fleet.callers.alarm("geo-errors", AlarmState::Rings);
+        let held = fleet.refresh().await;
+        assert_eq!(held.exit(), Exit::Held, "{held:#?}");
+        let said = held.outcome.reason().to_string();
+        assert!(said.starts_with("wave 1 waits for a person (alarm geo-errors rings"), "{said}");
+        assert_eq!(fleet.world.aws.callers_get()["first"], got, "there is nothing to go back to");
+    });
+}
+
 #[test]
 fn what_is_only_observed_is_told_and_decides_nothing() {
     block_on(async {
@@ -310,11 +388,6 @@ fn gates_that_make_no_sense_are_mistakes_with_their_line() {
         ("rollout.wait_minutes = 20000", "10080"),
         ("rollout.on_inconclusive = 'maybe'", "expected one of"),
     ] {
-        let sandbox = Sandbox::new();
-        let dataset = "[[dataset]]\nname = 'a'\nformat = 'file'\nsource.file = 'a'\n";
-        sandbox.layer("geo", &format!("{text}\n{dataset}"));
-        let ran = sandbox.cli(&["check"]);
-        assert_eq!(ran.code, 2, "{text}: {ran:?}");
-        assert!(ran.stderr.contains(says) || ran.stdout.contains(says), "{text}: {ran:?}");
+        assert_mistake(text, says);
     }
 }

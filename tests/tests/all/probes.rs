@@ -147,11 +147,16 @@ fn a_course_that_makes_no_sense_is_a_mistake_with_its_line() {
         ("rollout.speed = 3", "unknown key `rollout.speed`"),
         ("rollout.bake_minutes = 20000", "10080"),
     ] {
-        let sandbox = Sandbox::new();
-        let dataset = "[[dataset]]\nname = 'a'\nformat = 'file'\nsource.file = 'a'\n";
-        sandbox.layer("geo", &format!("{text}\n{dataset}"));
-        let ran = sandbox.cli(&["check"]);
-        assert_eq!(ran.code, 2, "{text}: {ran:?}");
-        assert!(ran.stderr.contains(says) || ran.stdout.contains(says), "{text}: {ran:?}");
+        assert_mistake(text, says);
     }
+}
+
+/// A definition that begins with this text is refused with these words.
+pub(crate) fn assert_mistake(text: &str, says: &str) {
+    let sandbox = Sandbox::new();
+    let dataset = "[[dataset]]\nname = 'a'\nformat = 'file'\nsource.file = 'a'\n";
+    sandbox.layer("geo", &format!("{text}\n{dataset}"));
+    let ran = sandbox.cli(&["check"]);
+    assert_eq!(ran.code, 2, "{text}: {ran:?}");
+    assert!(ran.stderr.contains(says) || ran.stdout.contains(says), "{text}: {ran:?}");
 }

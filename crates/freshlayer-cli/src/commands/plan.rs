@@ -51,7 +51,7 @@ pub(super) async fn planned(
 
 fn lines(plan: &LayerPlan) -> String {
     let mut text = format!("{}: {}\n", plan.layer, headline(plan));
-    for order in &plan.orders {
+    for order in plan.orders.iter().chain(&plan.paused) {
         let _ = writeln!(text, "  {order}");
     }
     for dataset in &plan.datasets {

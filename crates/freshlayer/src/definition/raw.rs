@@ -101,8 +101,8 @@ pub(super) struct RawRollout {
     pub(super) alarms: Vec<String>,
     /// Watches the calls of a wave's functions while it bakes: where more of them fail than before, the release is rolled back.
     pub(super) metrics: Option<RawMetrics>,
-    /// What happens where gates cannot tell, after `wait_minutes`: `proceed`, on if not one call failed, and otherwise as `hold`; `hold`,
-    /// the rollout waits for a person; `rollback`, every function goes back.
+    /// What happens where gates cannot tell, after `wait_minutes`: `proceed`, the rollout goes on if the only doubt is too few calls and
+    /// none of them failed, and otherwise waits for a person; `hold`, it waits for a person; `rollback`, every function goes back.
     pub(super) on_inconclusive: OnInconclusive,
     /// How long after its bake a wave waits at most until the gates can tell, in minutes. Default: 120.
     #[schemars(range(max = 10_080))]
@@ -120,7 +120,7 @@ pub(super) struct RawRollout {
 #[serde(default)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct RawMetrics {
-    /// How many calls of a wave's functions are needed to judge it.
+    /// How many calls of a wave's functions are needed to let it pass.
     pub(super) calls_min: u64,
     /// `true`: what it finds is told, and decides nothing.
     pub(super) observe: bool,

@@ -81,7 +81,7 @@ impl Gates {
 /// Whether the share of calls that fail grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MetricsGate {
-    /// How many calls of a wave are needed to judge it.
+    /// How many calls of a wave are needed to let it pass.
     pub calls_min: u64,
     /// Whether its verdict counts.
     pub binding: Binding,
@@ -100,7 +100,7 @@ pub enum Binding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnInconclusive {
-    /// The rollout goes on if not one call failed, and waits for a person otherwise.
+    /// The rollout goes on if the only doubt is too few calls and none failed, and waits for a person otherwise.
     #[default]
     Proceed,
     /// The rollout waits for a person.

@@ -27,6 +27,8 @@ pub struct LayerPlan {
     pub layer: LayerName,
     /// A person's orders that keep the whole layer where it is.
     pub orders: Vec<Reason>,
+    /// A person's order that the open rollout goes no further, where no new release would take its place.
+    pub paused: Option<Reason>,
     /// What each upstream has; empty where a person's order keeps the layer where it is.
     pub datasets: Vec<DatasetPlan>,
     /// The release that would be made, if its data passes every check.
@@ -135,6 +137,7 @@ pub async fn plan(
     let mut planned = LayerPlan {
         layer: definition.layer.clone(),
         orders: orders(head),
+        paused: None,
         datasets: Vec::new(),
         release: None,
         rollout: None,
@@ -158,6 +161,7 @@ pub async fn plan(
         let intent = target.intent(&session, definition).await?;
         (intent, known.unwrap_or_else(|| imagined(target.outline.seq)))
     };
+    planned.paused = intent.paused.clone().map(Reason::from);
     let (foreseen, standings) = foresee(&intent, &world, rollout, now);
     let (plan, moved) = (Plan { standings, ..Plan::default() }, BTreeSet::new());
     let known =

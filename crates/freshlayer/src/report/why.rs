@@ -140,7 +140,7 @@ pub enum Why {
         #[schemars(default)]
         says: Vec<String>,
     },
-    /// The gates of a wave cannot tell whether the release does harm.
+    /// The gates of a wave do not let it pass, and functions cannot go back for that.
     Undecided {
         /// The wave, counted from 1.
         wave: usize,

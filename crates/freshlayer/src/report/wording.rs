@@ -145,7 +145,7 @@ impl Why {
             ),
             Self::Undecided { wave, says, until: None } => write!(
                 f,
-                "the gates of wave {wave} cannot tell whether the release does harm{}; later refreshes ask them again, \
+                "wave {wave} waits for a person{}; later refreshes ask its gates again, \
                  `freshlayer rollout promote` moves every function without further waves, `freshlayer rollout abort` brings \
                  every function back",
                 so_far(says)

@@ -43,7 +43,8 @@ pub struct ForeseenWave {
     pub members: Members,
 }
 
-/// Plays a rollout to its end, as if every step went well and took no time, and every gate passed at the end of its bake. Returns where every function stands then.
+/// Plays a rollout to its end, as if every step went well and took no time, and every gate passed at the end of its bake.
+/// Returns where every function stands then.
 pub(crate) fn foresee(
     intent: &Intent,
     world: &World,

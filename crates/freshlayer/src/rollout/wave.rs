@@ -1,5 +1,7 @@
 //! From wave to wave: opened, watched, judged by its gates, and back where one fails.
 
+use std::sync::Arc;
+
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
@@ -11,7 +13,7 @@ use super::plan::{Next, Standing, Waves};
 use crate::definition::OnInconclusive;
 use crate::error::{Error, chain};
 use crate::names::Place;
-use crate::ports::{Alarm, FunctionName, PortError, Region, Window};
+use crate::ports::{Alarm, FunctionName, Health, PortError, Region, Window};
 use crate::report::Why;
 use crate::state::{Evidence, Ordered, Says, Wave};
 
@@ -53,11 +55,10 @@ impl Came {
     /// Tells whether what the gates say sends every function back.
     fn sends_back(&self, evidence: &Evidence, now: Timestamp) -> bool {
         let waves = Waves::of(&self.intent, self.rollout.as_ref());
-        let is_last = !self.plan.standings.values().any(|one| *one == Standing::Later);
         let unclear = matches!(evidence.says, Says::TooFew | Says::Inconclusive);
         let rolls_back = self.intent.gates.on_inconclusive == OnInconclusive::Rollback;
         evidence.says == Says::Fail
-            || (unclear && rolls_back && waves.waits_no_longer(is_last, now))
+            || (unclear && rolls_back && waves.waits_no_longer(&self.plan.standings, now))
     }
 }
 
@@ -150,11 +151,15 @@ impl Converge<'_, '_, '_> {
 async fn asked(came: &Came, regions: &[Region], now: Timestamp) -> Option<Evidence> {
     let wave = came.rollout.as_ref()?.waves.last()?;
     let gates = &came.intent.gates;
-    let members = members_of(came, wave);
-    if members.iter().all(|(place, _)| health(regions, place).is_none()) {
+    if regions.iter().all(|region| region.health.is_empty()) {
         let sentences = vec!["this host has no alarms and counts no calls".to_owned()];
         return Some(Evidence { at: now, says: Says::Pass, unmeasured: 0, sentences });
     }
+    if let Some(words) = unlisted(came, wave) {
+        let measured = Measured { alarms: Err(words.clone()), moved: Err(words), others: None };
+        return Some(judge::wave(gates, wave, &measured, now));
+    }
+    let members = members_of(came, wave);
     let alarms = match &gates.alarms[..] {
         [] => Ok(Vec::new()),
         _ => alarms(came, regions, &members).await,
@@ -174,6 +179,16 @@ async fn asked(came: &Came, regions: &[Region], now: Timestamp) -> Option<Eviden
     Some(judge::wave(gates, wave, &Measured { alarms, moved, others }, now))
 }
 
+/// Why a place of the wave cannot be judged: it is not known where its functions stand.
+fn unlisted(came: &Came, wave: &Wave) -> Option<String> {
+    let mut views = came.world.places.iter();
+    views.find_map(|view| {
+        let reason = view.consumers.as_ref().err()?;
+        let place = view.place.to_string();
+        wave.members.contains_key(&place).then(|| format!("{place}: {reason}"))
+    })
+}
+
 type Function = (Place, FunctionName);
 
 fn members_of(came: &Came, wave: &Wave) -> Vec<Function> {
@@ -186,10 +201,7 @@ fn later_than(came: &Came) -> impl Iterator<Item = Function> {
     standings.filter(|(_, one)| **one == Standing::Later).map(|(function, _)| function.clone())
 }
 
-fn health<'r>(
-    regions: &'r [Region],
-    place: &Place,
-) -> Option<&'r std::sync::Arc<dyn crate::ports::Health>> {
+fn health<'r>(regions: &'r [Region], place: &Place) -> Option<&'r Arc<dyn Health>> {
     regions.iter().find_map(|region| region.health(place))
 }
 

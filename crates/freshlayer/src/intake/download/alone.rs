@@ -5,7 +5,7 @@ use std::path::Path;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::{Candidate, Pull, ask, snapshot_digest, time_left};
+use super::{Candidate, Pull, snapshot_digest, time_left, within};
 use crate::definition::Dataset;
 use crate::engine::Run;
 use crate::error::Error;
@@ -45,7 +45,7 @@ pub(crate) async fn fetch_alone(
     let limits = &run.definition.limits;
     let end = Instant::now() + time_left(run.engine, limits);
     let request = Request { source: &dataset.source, known: None, limits };
-    let body: Body = match ask(run.engine, request, end).await {
+    let body: Body = match within(request, end, run.engine.ports.source.fetch(request)).await {
         Ok(Fetch::Body(body)) => body,
         Ok(Fetch::Unchanged) => return Ok(Asked::Refused(Vec::new())),
         Err(error) => return Ok(Asked::Failed(error)),

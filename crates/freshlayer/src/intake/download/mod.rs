@@ -140,7 +140,7 @@ impl Intake<'_, '_> {
         let known = known(&head, dataset, limits, waits);
         let request = Request { source: &dataset.source, known: known.as_ref(), limits };
         let end = Instant::now() + time_left(engine, limits);
-        let body = match ask(engine, request, end).await {
+        let body = match within(request, end, engine.ports.source.fetch(request)).await {
             Ok(Fetch::Body(body)) => body,
             Ok(Fetch::Unchanged) => return Ok(unchanged(&head, dataset, limits, waits)),
             Err(error) => return Ok(UpstreamAnswer::Failed(error)),
@@ -200,10 +200,14 @@ fn time_left(engine: &Engine, limits: &Limits) -> Duration {
     limit.min(Duration::try_from(left).unwrap_or_default().max(ALWAYS))
 }
 
-/// Asks one upstream, within the time that a download may take.
-async fn ask(engine: &Engine, request: Request<'_>, end: Instant) -> Result<Fetch, SourceError> {
+/// Waits for the answer of one upstream, within the time that a download may take.
+async fn within<T>(
+    request: Request<'_>,
+    end: Instant,
+    answer: impl Future<Output = Result<T, SourceError>>,
+) -> Result<T, SourceError> {
     let started = Instant::now();
-    let answer = tokio::time::timeout_at(end, engine.ports.source.fetch(request)).await;
+    let answer = tokio::time::timeout_at(end, answer).await;
     answer.unwrap_or_else(|_elapsed| {
         let url = request.source.origin.to_string();
         let reason = format!("no whole answer within {} s", started.elapsed().as_secs());

@@ -4,7 +4,9 @@ use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{AT_ONCE, Refused, UpstreamAnswer, known, spent, time_left, unchanged, waits_until};
+use super::{
+    AT_ONCE, Refused, UpstreamAnswer, known, spent, time_left, unchanged, waits_until, within,
+};
 use crate::definition::Dataset;
 use crate::engine::{Engine, Retry};
 use crate::limits::Limits;
@@ -55,17 +57,7 @@ async fn news_of(
     let known = known(head, dataset, limits, waits);
     let request = Request { source: &dataset.source, known: known.as_ref(), limits };
     let end = Instant::now() + time_left(engine, limits);
-    let Ok(answer) = tokio::time::timeout_at(end, engine.ports.source.news(request)).await else {
-        let url = dataset.source.origin.to_string();
-        let reason = "no answer in time".to_owned();
-        return UpstreamNews::Failed(SourceError::Unreachable {
-            url,
-            tries: 1,
-            reason,
-            source: None,
-        });
-    };
-    match answer {
+    match within(request, end, engine.ports.source.news(request)).await {
         Ok(News::Newer { length_bytes, changed }) => UpstreamNews::Newer { length_bytes, changed },
         Ok(News::Unchanged) => match unchanged(head, dataset, limits, waits) {
             UpstreamAnswer::Young(until) => UpstreamNews::Young(until),

@@ -32,6 +32,8 @@ const UNMEASURED_MAX: u32 = 4;
 
 /// A function by its place.
 type Key = (Place, FunctionName);
+/// Where every function stands.
+type Standings = BTreeMap<Key, Standing>;
 
 impl<'a> Waves<'a> {
     pub(crate) fn of(intent: &'a Intent, rollout: Option<&'a Rollout>) -> Self {
@@ -48,7 +50,7 @@ impl<'a> Waves<'a> {
     pub(crate) fn next(
         &self,
         world: &World,
-        standings: &BTreeMap<Key, Standing>,
+        standings: &Standings,
         now: Timestamp,
     ) -> Option<Next> {
         let course = self.course?;
@@ -61,7 +63,12 @@ impl<'a> Waves<'a> {
             return (!later.is_empty()).then(|| self.opened(course, &later, world));
         };
         let Some(reached) = wave.reached else { return Some(Next::Reached) };
-        let until = reached.saturating_add(self.bake(course, later.is_empty())).unwrap_or(now);
+        let until = reached.saturating_add(self.bake(course, standings)).unwrap_or(now);
+        // It goes back, where there is a release to go back to.
+        if wave.evidence.as_ref().is_some_and(|evidence| evidence.says == Says::Fail) {
+            let (wave, says) = (self.open.len(), said(self.open));
+            return Some(Next::Hold(Why::Undecided { wave, says, until: None }));
+        }
         if now < until {
             let (wave, moved) = (self.open.len(), self.count());
             let (functions, says) = (moved + later.len(), said(self.open));
@@ -99,22 +106,23 @@ impl<'a> Waves<'a> {
     }
 
     /// How long after a look at the open wave its gates are asked again: four times in a bake.
-    pub(crate) fn pause_between_looks(&self) -> SignedDuration {
-        let bake = self.course.map_or(LOOK_LATER, |course| self.bake(course, false));
+    pub(crate) fn pause_between_looks(&self, standings: &Standings) -> SignedDuration {
+        let bake = self.course.map_or(LOOK_LATER, |course| self.bake(course, standings));
         (bake / 4).clamp(SignedDuration::from_mins(1), SignedDuration::from_mins(15))
     }
 
-    /// When the inconclusive gates of the open wave have had their longest wait.
-    pub(crate) fn waits_no_longer(&self, is_last: bool, now: Timestamp) -> bool {
+    /// Tells whether the inconclusive gates of the open wave have had their longest wait.
+    pub(crate) fn waits_no_longer(&self, standings: &Standings, now: Timestamp) -> bool {
         let reached = self.open.last().and_then(|wave| wave.reached);
         self.course.zip(reached).is_some_and(|(course, reached)| {
-            let wait = self.bake(course, is_last).saturating_add(self.gates.wait);
+            let wait = self.bake(course, standings).saturating_add(self.gates.wait);
             now.duration_since(reached) >= wait
         })
     }
 
-    /// How long the open wave is watched.
-    fn bake(&self, course: &Course, is_last: bool) -> SignedDuration {
+    /// How long the open wave is watched. No function is left for another one where it is the last.
+    fn bake(&self, course: &Course, standings: &Standings) -> SignedDuration {
+        let is_last = !standings.values().any(|standing| *standing == Standing::Later);
         match course.one_box_bake {
             _ if is_last => course.final_bake,
             Some(bake) if self.open.len() == 1 => bake,
