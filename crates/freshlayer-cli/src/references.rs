@@ -6,6 +6,9 @@ use std::str::FromStr;
 use freshlayer::ports::FunctionName;
 use freshlayer::{HistoryLine, LayerName, LayerVersionArn};
 use freshlayer_local::{ACCOUNT, FolderRegistry, REGION};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 
 use crate::arguments::Target;
 use crate::output::Stopped;
@@ -191,6 +194,21 @@ pub(crate) fn layer_name(text: &str) -> Result<LayerName, Stopped> {
 
 pub(crate) fn function_name(text: &str) -> Result<FunctionName, Stopped> {
     FunctionName::parse(text).map_err(|error| Stopped::usage(format!("function name: {error}")))
+}
+
+/// A moment that a person names: a day in UTC, or a time with its offset.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment(pub(crate) Timestamp);
+
+impl FromStr for Moment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let day = || text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok();
+        let moment = text.parse().ok().or_else(|| day().map(|day| day.timestamp()));
+        let words = "expected a day such as 2026-12-24 or a time such as 2026-12-24T08:00:00Z";
+        moment.map(Self).ok_or_else(|| words.to_owned())
+    }
 }
 
 #[cfg(test)]

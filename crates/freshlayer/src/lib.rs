@@ -61,9 +61,10 @@ pub use operations::{
     MmdbDiff, MovementDiff, NextRelease, Pinned, Progress, Proof, Prune, Pruned, PrunedRelease,
     Pulled, RolloutLine, RolloutOrder, RolloutState, RolloutStatus, Stays, TableDiff, Traffic,
     UpstreamState, Verified, WayBack, Which, abort_rollout, accept, adopt, advance, break_lease,
-    can_roll, diff, doctor, freeze, gates, give_lease_back, history, inspect, journal,
-    order_rollout, pin, plan, provenance, prune, pull, pull_version, refresh, rollback,
-    rollout_status, status, suggest_contract, unfreeze, unpin, verify, way_back,
+    can_roll, diff, doctor, freeze, freeze_functions, gates, give_lease_back, history, inspect,
+    journal, order_rollout, pin, plan, provenance, prune, pull, pull_version, refresh, rollback,
+    rollout_status, status, suggest_contract, unfreeze, unfreeze_functions, unpin, verify,
+    way_back,
 };
 pub use opt_path::OptPath;
 pub use problem::{Code, GateCheck, GateReport, Level, Problem, Verdict, check_table};

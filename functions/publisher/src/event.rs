@@ -1,6 +1,8 @@
 //! What the publisher is asked. A schedule asks for a refresh of everything; people and tools ask by command.
 
+use freshlayer::ports::FunctionName;
 use freshlayer::{Attention, LayerName, Retry};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -62,6 +64,9 @@ pub(crate) enum Command {
         to: Option<u64>,
         /// Why; shown wherever the pin is.
         reason: Option<String>,
+        /// When it ends by itself.
+        #[serde(default)]
+        until: Option<Timestamp>,
         /// Who orders it.
         #[serde(default = "remote")]
         by: String,
@@ -79,6 +84,9 @@ pub(crate) enum Command {
         /// The layers; none means all.
         #[serde(default)]
         layers: Vec<LayerName>,
+        /// The functions that stay where they are; none means all.
+        #[serde(default)]
+        functions: Vec<FunctionName>,
         /// Why; shown wherever the freeze is.
         reason: Option<String>,
         /// Who orders it.
@@ -90,6 +98,9 @@ pub(crate) enum Command {
         /// The layers; none means all.
         #[serde(default)]
         layers: Vec<LayerName>,
+        /// The functions that were frozen; none means the layer.
+        #[serde(default)]
+        functions: Vec<FunctionName>,
     },
 }
 

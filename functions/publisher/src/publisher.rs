@@ -7,8 +7,8 @@ use freshlayer::ports::{Notary, Peers, Ports, Unsigned};
 use freshlayer::report::{Exit, Outcome, Report, Why};
 use freshlayer::state::Owner;
 use freshlayer::{
-    Attention, Back, Engine, LayerName, advance, chain, freeze, give_lease_back, history, pin,
-    refresh, rollback, status, unfreeze, unpin, verify,
+    Attention, Back, Engine, LayerName, advance, chain, freeze, freeze_functions, give_lease_back,
+    history, pin, refresh, rollback, status, unfreeze, unfreeze_functions, unpin, verify,
 };
 use freshlayer_aws::Aws;
 use freshlayer_http::HttpSource;
@@ -202,8 +202,8 @@ impl Run<'_> {
                 let verified = verified.map_err(|error| failed(&error))?;
                 Ok(done("verify", verified.exit(), "verified", json!(verified)))
             }
-            Command::Pin { layer, to, reason, by } => {
-                let pinned = pin(engine, &layer, to, &by, reason).await;
+            Command::Pin { layer, to, reason, until, by } => {
+                let pinned = pin(engine, &layer, to, &by, reason, until).await;
                 let pinned = pinned.map_err(|error| failed(&error))?;
                 Ok(done("pin", Exit::Done, "release", json!(pinned.seq)))
             }
@@ -212,19 +212,28 @@ impl Run<'_> {
                 let unpinned = unpinned.map_err(|error| failed(&error))?;
                 Ok(done("unpin", Exit::Done, "was_pinned", json!(unpinned)))
             }
-            Command::Freeze { layers, reason, by } => {
+            Command::Freeze { layers, functions, reason, by } => {
                 let mut failures = Vec::new();
                 for definition in publisher.chosen(&layers)? {
-                    let frozen = freeze(engine, &definition.layer, &by, reason.clone()).await;
+                    let reason = reason.clone();
+                    let frozen = match functions[..] {
+                        [] => freeze(engine, &definition.layer, &by, reason).await,
+                        _ => freeze_functions(engine, definition, &functions, &by, reason).await,
+                    };
                     failures.extend(frozen.err());
                 }
                 all_done(&failures)?;
                 Ok(done("freeze", Exit::Done, "frozen", json!(true)))
             }
-            Command::Unfreeze { layers } => {
+            Command::Unfreeze { layers, functions } => {
                 let mut failures = Vec::new();
                 for definition in publisher.chosen(&layers)? {
-                    failures.extend(unfreeze(engine, &definition.layer).await.err());
+                    let layer = &definition.layer;
+                    let unfrozen = match functions[..] {
+                        [] => unfreeze(engine, layer).await.map(drop),
+                        _ => unfreeze_functions(engine, layer, &functions).await.map(drop),
+                    };
+                    failures.extend(unfrozen.err());
                 }
                 all_done(&failures)?;
                 Ok(done("unfreeze", Exit::Done, "frozen", json!(false)))

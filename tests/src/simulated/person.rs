@@ -80,6 +80,19 @@ impl Simulated {
         });
     }
 
+    /// Sets the layers of `$LATEST`, as a deployment with a template of its own does.
+    ///
+    /// # Panics
+    /// Where there is no such function.
+    pub fn set_layers(&self, name: &str, layers: &[LayerVersionArn]) {
+        self.change(name, |function, rules| {
+            let shape = function.change(rules.lists_lag);
+            Arc::make_mut(&mut shape.latest).layers =
+                layers.iter().map(ToString::to_string).collect();
+            shape.touch();
+        });
+    }
+
     /// Changes settings of `$LATEST`, as a person does.
     ///
     /// # Panics

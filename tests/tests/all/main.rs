@@ -36,6 +36,7 @@ mod gates;
 mod inspect;
 mod lambda;
 mod majors;
+mod one_function;
 mod orders;
 mod orders_midway;
 mod package;

@@ -53,7 +53,8 @@ fn a_pinned_layer_stays_and_asks_nobody() {
     let sandbox = released();
     let (engine, layer) = (sandbox.engine(), layer_name("geo"));
     let reason = Some("audit".to_owned());
-    block_on(freshlayer::pin(&engine, &layer, None, "tester", reason)).expect("a release to pin");
+    block_on(freshlayer::pin(&engine, &layer, None, "tester", reason, None))
+        .expect("a release to pin");
     sandbox.upstream.publish("country.mmdb", &Mmdb::later(3).bytes());
     let report = sandbox.refresh("geo");
     assert_eq!(report.exit(), Exit::Held);
@@ -151,12 +152,13 @@ fn a_pin_without_a_release_keeps_the_one_that_is_pinned() {
     assert_refreshed(&sandbox.refresh("geo"), 2);
     let (engine, layer) = (sandbox.engine(), layer_name("geo"));
     let reason = Some("bad data".to_owned());
-    block_on(freshlayer::pin(&engine, &layer, Some(1), "tester", reason)).expect("it is published");
+    block_on(freshlayer::pin(&engine, &layer, Some(1), "tester", reason, None))
+        .expect("it is published");
     let status = block_on(freshlayer::status(&engine, &sandbox.definition("geo")));
     let status = status.expect("readable");
     assert!(status.consumers.iter().all(|c| c.state == ConsumerState::Behind), "{status:#?}");
-    let pinned =
-        block_on(freshlayer::pin(&engine, &layer, None, "tester", None)).expect("it is published");
+    let pinned = block_on(freshlayer::pin(&engine, &layer, None, "tester", None, None))
+        .expect("it is published");
     assert_eq!(pinned.seq, 1);
     let report = sandbox.refresh("geo");
     assert!(
@@ -173,8 +175,16 @@ fn a_pin_stops_a_rollout_in_the_middle_and_the_next_run_carries_it_out() {
     let pinned = AtomicBool::new(false);
     let pin_once = move |_: u64, call: &str| {
         if call == "fleet.apply" && !pinned.swap(true, Ordering::SeqCst) {
-            let pin =
-                || block_on(freshlayer::pin(&person, &layer_name("geo"), Some(1), "tester", None));
+            let pin = || {
+                block_on(freshlayer::pin(
+                    &person,
+                    &layer_name("geo"),
+                    Some(1),
+                    "tester",
+                    None,
+                    None,
+                ))
+            };
             let done = std::thread::scope(|scope| scope.spawn(pin).join().expect("no panic"));
             done.expect("release 1 can be pinned");
         }

@@ -37,6 +37,8 @@ fn intent() -> Intent {
         architectures: Vec::new(),
         foreign: Foreign::Held,
         ways_back: [2, 3].map(|seq| arn("geo", seq)).into(),
+        frozen_functions: BTreeMap::new(),
+        set_back: BTreeMap::new(),
         frozen: None,
         paused: None,
         course: None,
@@ -418,7 +420,13 @@ proptest! {
 fn a_rollouts_notes_spare_a_second_look_for_a_day() {
     let mut consumer = consumer(configuration("code", &[arn("geo", 3)]), None, None);
     consumer.look = None;
-    let note = ConsumerNote { from: None, foreign: false, outcome: "moved".to_owned(), done: true };
+    let note = ConsumerNote {
+        from: None,
+        foreign: false,
+        outcome: "moved".to_owned(),
+        done: true,
+        set_back: 0,
+    };
     let notes = BTreeMap::from([(consumer.function.clone(), note)]);
     let started = Timestamp::UNIX_EPOCH;
     let rollout = Rollout {

@@ -293,7 +293,7 @@ fn a_pin_that_comes_while_functions_are_looked_at_is_kept() {
             // The release is published by then, and its functions are being listed.
             tokio::time::sleep(Duration::from_secs(5)).await;
             let engine = world.engine(&world.aws, "a person", pace());
-            pin(&engine, &layer_name("geo"), Some(1), "a person", None).await
+            pin(&engine, &layer_name("geo"), Some(1), "a person", None, None).await
         };
         let (report, pinned) = tokio::join!(refresh, pinning);
         assert_eq!(pinned.expect("it is published").seq, 1);

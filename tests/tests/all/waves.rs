@@ -144,6 +144,7 @@ fn a_release_that_replaces_another_one_on_its_way_goes_back_to_the_stable_one() 
         assert_eq!((on(&world.aws, 2), on(&world.aws, 1)), (1, 9));
         world.build(6);
         world.aws.break_layer(&version(3));
+        minutes(31).await;
         let report = world.refresh(&world.aws).await;
         assert_eq!(report.exit(), Exit::Rejected, "{report:#?}");
         assert_eq!(on(&world.aws, 1), 10, "{report:#?}");
@@ -260,5 +261,55 @@ fn killed_at_every_call_no_wave_is_jumped() {
             }
         }
         assert!(killed > 40, "only {killed}");
+    });
+}
+
+/// The release that functions shall be on.
+async fn desired(world: &World) -> Option<u64> {
+    world.status().await.release.map(|release| release.seq)
+}
+
+/// A newer build takes the place of an open rollout between waves only.
+#[test]
+fn a_newer_build_waits_for_the_end_of_a_wave() {
+    block_on(async {
+        let world = ten_functions(STANDARD).await;
+        world.refresh(&world.aws).await;
+        world.build(6);
+        minutes(29).await;
+        let early = world.refresh(&world.aws).await;
+        assert!(watched_for(&world, &early).is_some());
+        assert_eq!((desired(&world).await, on(&world.aws, 2)), (Some(2), 1));
+        minutes(2).await;
+        let between = world.refresh(&world.aws).await;
+        assert_eq!(desired(&world).await, Some(3), "{between:#?}");
+        // The one box of the rollout that was given up goes its way again.
+        assert_eq!((on(&world.aws, 3), on(&world.aws, 2)), (1, 0));
+        minutes(31).await;
+        world.refresh(&world.aws).await;
+        assert_eq!(on(&world.aws, 3), 5);
+    });
+}
+
+/// Of a paused rollout no newer build takes the place: the pause is a person's.
+#[test]
+fn a_paused_rollout_keeps_newer_builds_away() {
+    block_on(async {
+        let world = ten_functions(STANDARD).await;
+        world.refresh(&world.aws).await;
+        let engine = world.engine(&world.aws, "a person", pace());
+        let order = async |what| {
+            let layer = layer_name("geo");
+            order_rollout(&engine, &layer, what, "a person", None).await.expect("it is open");
+        };
+        order(RolloutOrder::Pause).await;
+        minutes(31).await;
+        world.build(6);
+        let paused = world.refresh(&world.aws).await;
+        assert_eq!((paused.exit(), on(&world.aws, 2)), (Exit::Held, 1), "{paused:#?}");
+        assert_eq!(desired(&world).await, Some(2));
+        order(RolloutOrder::Resume).await;
+        world.refresh(&world.aws).await;
+        assert_eq!(desired(&world).await, Some(3));
     });
 }

@@ -1,6 +1,7 @@
 use std::fmt::Write as _;
 
 use freshlayer::LayerName;
+use freshlayer::ports::FunctionName;
 use freshlayer::report::Exit;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -9,10 +10,15 @@ use crate::output::{Answer, Done, Stopped};
 use crate::wiring::Host;
 
 /// Let nothing of a layer move until `unfreeze`; a running publisher stops within seconds.
+///
+/// With `--function` these functions stay where they are, and all others go on.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The layers; default: all.
     layers: Vec<String>,
+    /// A function that stays where it is, in every Region and account; may come several times.
+    #[arg(long = "function", value_name = "FUNCTION", value_parser = FunctionName::parse)]
+    functions: Vec<FunctionName>,
     /// The reason; `status` and every refresh show it.
     #[arg(long)]
     reason: Option<String>,
@@ -23,7 +29,7 @@ pub(crate) struct Args {
 pub(crate) struct LayerFreeze {
     /// The layer.
     pub(crate) layer: String,
-    /// Whether nothing of it moves; absent where the order could not be written.
+    /// Whether nothing of it, or of the functions that were named, moves; absent where the order could not be written.
     pub(crate) frozen: Option<bool>,
     /// Why the order could not be written.
     pub(crate) failure: Option<String>,
@@ -35,11 +41,30 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let (mut lines, mut all) = (String::new(), Vec::new());
     for definition in &definitions.good {
         let layer = &definition.layer;
-        let frozen = freshlayer::freeze(&engine, layer, &person, args.reason.clone()).await;
-        let frozen = frozen.map(|()| (true, format!("frozen until `freshlayer unfreeze {layer}`")));
+        let (functions, reason) = (&args.functions, args.reason.clone());
+        let frozen = if functions.is_empty() {
+            freshlayer::freeze(&engine, layer, &person, reason).await
+        } else {
+            freshlayer::freeze_functions(&engine, definition, functions, &person, reason).await
+        };
+        let what = named(functions);
+        let frozen = frozen.map(|()| {
+            (true, format!("{what}frozen until `freshlayer unfreeze {layer}{}`", again(functions)))
+        });
         all.push(LayerFreeze::of(layer, frozen, &mut lines));
     }
     Ok(LayerFreeze::done(all, lines).without(definitions.problems))
+}
+
+/// Names functions before what became of them.
+pub(super) fn named(functions: &[FunctionName]) -> String {
+    let names: Vec<&str> = functions.iter().map(FunctionName::as_str).collect();
+    if names.is_empty() { String::new() } else { format!("{} ", names.join(", ")) }
+}
+
+/// The functions, as a command line names them.
+fn again(functions: &[FunctionName]) -> String {
+    functions.iter().map(|function| format!(" --function {function}")).collect()
 }
 
 impl LayerFreeze {

@@ -1,9 +1,9 @@
-use freshlayer::report::Exit;
+use freshlayer::report::{Exit, minute};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::output::{Answer, Done, Stopped};
-use crate::references::{ReleaseReference, layer_name};
+use crate::references::{Moment, ReleaseReference, layer_name};
 use crate::wiring::Host;
 
 /// Keep a layer's functions on one release until `unpin`.
@@ -17,6 +17,9 @@ pub(crate) struct Args {
     /// The reason; `status` and every refresh show it.
     #[arg(long)]
     reason: Option<String>,
+    /// When the pin ends by itself, such as 2026-12-24 or 2026-12-24T08:00:00Z; a day begins at 00:00 UTC.
+    #[arg(long, value_name = "TIME")]
+    until: Option<Moment>,
 }
 
 /// What a layer is pinned to.
@@ -29,15 +32,18 @@ pub(crate) struct Pinned {
 }
 
 pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
-    let Args { layer, to, reason } = args;
+    let Args { layer, to, reason, until } = args;
+    let until = until.map(|Moment(until)| until);
     let name = layer_name(&layer)?;
     let to = match to {
         Some(to) => Some(to.number(host, &name).await?),
         None => None,
     };
-    let pinned = freshlayer::pin(&host.engine().await?, &name, to, &host.person(), reason).await?;
+    let (engine, person) = (host.engine().await?, host.person());
+    let pinned = freshlayer::pin(&engine, &name, to, &person, reason, until).await?;
     let next = if pinned.seq == pinned.current {
-        format!("refresh changes nothing until `freshlayer unpin {layer}`")
+        let end = until.map(|until| format!(" or {}", minute(until))).unwrap_or_default();
+        format!("refresh changes nothing until `freshlayer unpin {layer}`{end}")
     } else {
         format!("run `freshlayer refresh {layer}` to move its functions there")
     };

@@ -51,7 +51,7 @@ pub(super) async fn planned(
 
 fn lines(plan: &LayerPlan) -> String {
     let mut text = format!("{}: {}\n", plan.layer, headline(plan));
-    for order in plan.orders.iter().chain(&plan.paused) {
+    for order in plan.orders.iter().chain(&plan.open) {
         let _ = writeln!(text, "  {order}");
     }
     for dataset in &plan.datasets {
@@ -99,7 +99,9 @@ fn headline(plan: &LayerPlan) -> String {
         None if plan.datasets.iter().any(DatasetPlan::is_unknown) => {
             "it is not known whether a refresh would make a new release".to_owned()
         }
-        None if !plan.orders.is_empty() => "a refresh would ask no upstream".to_owned(),
+        None if !plan.orders.is_empty() || plan.open.is_some() => {
+            "a refresh would ask no upstream".to_owned()
+        }
         None if moved > 0 => "a refresh would make no new release, and move functions".to_owned(),
         None => "a refresh would change nothing".to_owned(),
     }

@@ -80,7 +80,9 @@ fn lines(status: &LayerStatus) -> String {
     }
     if let Some(pin) = &status.pinned {
         let why = pin.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-        let _ = writeln!(text, "  pinned to release {} since {}{why}", pin.release, minute(pin.at));
+        let until = pin.until.map(|until| format!(", until {}", minute(until))).unwrap_or_default();
+        let (release, at) = (pin.release, minute(pin.at));
+        let _ = writeln!(text, "  pinned to release {release} since {at}{until}{why}");
     }
     if let Some(freeze) = &status.frozen {
         let why = freeze.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();

@@ -1,4 +1,6 @@
-use super::freeze::LayerFreeze;
+use freshlayer::ports::FunctionName;
+
+use super::freeze::{LayerFreeze, named};
 use crate::output::{Done, Stopped};
 use crate::wiring::Host;
 
@@ -7,6 +9,9 @@ use crate::wiring::Host;
 pub(crate) struct Args {
     /// The layers; default: all.
     layers: Vec<String>,
+    /// A function that was frozen; may come several times.
+    #[arg(long = "function", value_name = "FUNCTION", value_parser = FunctionName::parse)]
+    functions: Vec<FunctionName>,
 }
 
 pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
@@ -15,10 +20,17 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let (mut lines, mut all) = (String::new(), Vec::new());
     for definition in &definitions.good {
         let layer = &definition.layer;
-        let unfrozen = freshlayer::unfreeze(&engine, layer).await.map(|was_frozen| {
-            let words =
-                if was_frozen { "unfrozen; the next refresh goes on" } else { "is not frozen" };
-            (false, words.to_owned())
+        let functions = &args.functions;
+        let was_frozen = if functions.is_empty() {
+            freshlayer::unfreeze(&engine, layer).await
+        } else {
+            let unfrozen = freshlayer::unfreeze_functions(&engine, layer, functions).await;
+            unfrozen.map(|unfrozen| !unfrozen.is_empty())
+        };
+        let what = named(functions);
+        let unfrozen = was_frozen.map(|was_frozen| match was_frozen {
+            true => (false, format!("{what}unfrozen; the next refresh goes on")),
+            false => (false, format!("{what}is not frozen")),
         });
         all.push(LayerFreeze::of(layer, unfrozen, &mut lines));
     }

@@ -168,6 +168,7 @@ pub(super) fn orders(head: &Head) -> Vec<Reason> {
         at: pin.at,
         by: pin.by.clone(),
         reason: pin.reason.clone(),
+        until: pin.until,
     });
     let handed_back =
         head.is_handed_back().map(|order| Why::HandedBack { by: order.by.clone(), at: order.at });

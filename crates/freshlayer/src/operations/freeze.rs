@@ -1,9 +1,15 @@
-//! A person's order that nothing moves. It needs no lease, and a running publisher obeys within seconds.
+//! A person's order that nothing moves, or that some functions do not. It needs no lease, and a running publisher obeys within seconds.
 
+use crate::definition::Definition;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::names::LayerName;
-use crate::state::{Lease, Ordered};
+use crate::ports::FunctionName;
+use crate::rollout::Places;
+use crate::state::{Head, Lease, Ordered};
+
+/// How many functions a message names.
+const NAMED_MAX: usize = 10;
 
 /// Lets nothing of a layer move until it is unfrozen.
 ///
@@ -18,6 +24,66 @@ pub async fn freeze(
     let mut session = engine.session(layer).await?;
     let freeze = Ordered { at: engine.ports.clock.now(), by: by.to_owned(), reason };
     session.order(|head| Ok(head.freeze(freeze.clone()))).await
+}
+
+/// Lets some functions of a layer stay where they are, in every place, until they are unfrozen.
+///
+/// # Errors
+/// [`Error::NotPossible`] where the layer has no such function, and the store's errors.
+pub async fn freeze_functions(
+    engine: &Engine,
+    definition: &Definition,
+    functions: &[FunctionName],
+    by: &str,
+    reason: Option<String>,
+) -> Result<(), Error> {
+    let mut session = engine.session(&definition.layer).await?;
+    known(engine, definition, session.head(), functions).await?;
+    let freeze = Ordered { at: engine.ports.clock.now(), by: by.to_owned(), reason };
+    session.order(|head| Ok(head.freeze_functions(functions, &freeze))).await
+}
+
+/// Lets some functions move again; returns those that were frozen.
+///
+/// # Errors
+/// The store's errors.
+pub async fn unfreeze_functions(
+    engine: &Engine,
+    layer: &LayerName,
+    functions: &[FunctionName],
+) -> Result<Vec<FunctionName>, Error> {
+    let mut session = engine.session(layer).await?;
+    let frozen = session.head().frozen_functions();
+    let frozen: Vec<_> = functions.iter().filter(|one| frozen.contains_key(one)).cloned().collect();
+    if !frozen.is_empty() {
+        session.order(|head| Ok(head.unfreeze_functions(&frozen))).await?;
+    }
+    Ok(frozen)
+}
+
+/// A name with a typing mistake would freeze nothing, and be believed to.
+async fn known(
+    engine: &Engine,
+    definition: &Definition,
+    head: &Head,
+    functions: &[FunctionName],
+) -> Result<(), Error> {
+    let layer = &definition.layer;
+    let no_release = || Error::NotPossible(format!("layer `{layer}` has no release yet"));
+    let release = head.desired().ok_or_else(no_release)?;
+    let regions = engine.ports.regions.of(&definition.destinations).await;
+    let world = Places::of(head, release, &regions).observe(head, release).await;
+    let consumers = world.places.iter().flat_map(|view| view.consumers.iter().flatten());
+    let mut names: Vec<&FunctionName> = consumers.map(|consumer| &consumer.function).collect();
+    let unknown = functions.iter().find(|function| !names.contains(function));
+    let Some(unknown) = unknown.filter(|_| world.unknown().is_empty()) else { return Ok(()) };
+    names.sort();
+    names.dedup();
+    let few = names.iter().take(NAMED_MAX).map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let more = if names.len() > NAMED_MAX { " and more" } else { "" };
+    Err(Error::NotPossible(format!(
+        "layer `{layer}` has no function `{unknown}`; it has {few}{more}"
+    )))
 }
 
 /// Takes a freeze back; `false` where there is none.

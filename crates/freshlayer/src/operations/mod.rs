@@ -29,7 +29,9 @@ pub use diff::{
     MmdbDiff, MovementDiff, TableDiff, Traffic, diff,
 };
 pub use doctor::{Examined, Finding, FindingKind, Mend, doctor};
-pub use freeze::{break_lease, freeze, give_lease_back, unfreeze};
+pub use freeze::{
+    break_lease, freeze, freeze_functions, give_lease_back, unfreeze, unfreeze_functions,
+};
 pub use history::{History, HistoryLine, RolloutLine, RolloutState, history, journal};
 pub use inspect::{Against, Inspection, inspect, suggest_contract};
 pub use pin::{Pinned, pin, unpin};

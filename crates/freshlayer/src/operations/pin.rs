@@ -1,8 +1,11 @@
 //! A person's order to stay on a release. It needs no lease, and a running publisher obeys within seconds.
 
+use jiff::Timestamp;
+
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::names::LayerName;
+use crate::report::minute;
 use crate::state::{Ordered, Pin};
 
 /// What a layer is pinned to.
@@ -14,19 +17,25 @@ pub struct Pinned {
     pub current: u64,
 }
 
-/// Orders a layer to stay on a release: refreshes look for nothing, and move consumers only there.
+/// Orders a layer to stay on a release: refreshes look for nothing, and move consumers only there. The order ends by itself
+/// at `until`, if it says so.
 ///
 /// # Errors
-/// [`Error::NotPossible`] where there is no such release, and the store's errors.
+/// [`Error::NotPossible`] where there is no such release or the end has passed, and the store's errors.
 pub async fn pin(
     engine: &Engine,
     layer: &LayerName,
     to: Option<u64>,
     by: &str,
     reason: Option<String>,
+    until: Option<Timestamp>,
 ) -> Result<Pinned, Error> {
     let mut session = engine.session(layer).await?;
     let at = engine.ports.clock.now();
+    if let Some(until) = until.filter(|until| *until <= at) {
+        let problem = format!("a pin until {} would have ended already", minute(until));
+        return Err(Error::NotPossible(problem));
+    }
     session
         .order(|head| {
             let current = head.current().ok_or_else(|| no_release(layer))?;
@@ -37,7 +46,7 @@ pub async fn pin(
             }
             let known = head.pinned().filter(|pin| pin.release == release);
             let reason = reason.clone().or(known.and_then(|pin| pin.reason.clone()));
-            head.pin(Pin { release, at, by: by.to_owned(), reason });
+            head.pin(Pin { release, at, by: by.to_owned(), reason, until });
             Ok(())
         })
         .await?;

@@ -17,7 +17,7 @@ use crate::ports::Region;
 use crate::problem::Problem;
 use crate::release::make::rearranged;
 use crate::report::{ConsumerReport, Exit, Reason, Why};
-use crate::rollout::{Foreseen, Intent, Known, Places, Plan, Target, foresee};
+use crate::rollout::{Foreseen, Intent, Known, Places, Plan, Target, foresee, in_a_wave, paused};
 use crate::state::{Head, Rollout, Session};
 
 /// What the next refresh of a layer would do.
@@ -27,9 +27,9 @@ pub struct LayerPlan {
     pub layer: LayerName,
     /// A person's orders that keep the whole layer where it is.
     pub orders: Vec<Reason>,
-    /// A person's order that the open rollout goes no further, where no new release would take its place.
-    pub paused: Option<Reason>,
-    /// What each upstream has; empty where a person's order keeps the layer where it is.
+    /// Why the open rollout keeps a newer release back: it is paused, or in the middle of a wave.
+    pub open: Option<Reason>,
+    /// What each upstream has; empty where the layer is kept where it is.
     pub datasets: Vec<DatasetPlan>,
     /// The release that would be made, if its data passes every check.
     pub release: Option<NextRelease>,
@@ -137,14 +137,14 @@ pub async fn plan(
     let mut planned = LayerPlan {
         layer: definition.layer.clone(),
         orders: orders(head),
-        paused: None,
+        open: open(&session, definition, engine.ports.clock.now()).await?,
         datasets: Vec::new(),
         release: None,
         rollout: None,
         stay: Vec::new(),
         unknown: Vec::new(),
     };
-    if planned.orders.is_empty() {
+    if planned.orders.is_empty() && planned.open.is_none() {
         planned.datasets = asked(engine, definition, head, retry).await;
         planned.release = next_release(definition, head, &planned.datasets, &regions);
     }
@@ -161,7 +161,6 @@ pub async fn plan(
         let intent = target.intent(&session, definition).await?;
         (intent, known.unwrap_or_else(|| imagined(target.outline.seq)))
     };
-    planned.paused = intent.paused.clone().map(Reason::from);
     let (foreseen, standings) = foresee(&intent, &world, rollout, now);
     let (plan, moved) = (Plan { standings, ..Plan::default() }, BTreeSet::new());
     let known =
@@ -171,6 +170,20 @@ pub async fn plan(
     planned.rollout = Some(foreseen);
     planned.unknown = world.unknown();
     Ok(planned)
+}
+
+async fn open(
+    session: &Session<'_>,
+    definition: &Definition,
+    now: Timestamp,
+) -> Result<Option<Reason>, Error> {
+    let head = session.head();
+    if let Some(why) = paused(head) {
+        return Ok(Some(why.into()));
+    }
+    let release = head.desired().unwrap_or_default();
+    let in_a_wave = in_a_wave(session, definition, now).await?;
+    Ok(in_a_wave.then(|| Why::InAWave { release }.into()))
 }
 
 async fn asked(
@@ -237,7 +250,6 @@ async fn intent_with(
         major_since: (spec.roll_major == RollMajor::Hold)
             .then(|| session.head().first_of_major(major))
             .flatten(),
-        paused: None,
         ..intent
     })
 }

@@ -14,7 +14,7 @@ use crate::release::publish::{Published, publish};
 use crate::release::recover::zip_of;
 use crate::release::scan::{Heard, heed, scan};
 use crate::report::{Outcome, Report, Why};
-use crate::rollout::{Converge, Outset, busy};
+use crate::rollout::{Converge, Outset, busy, in_a_wave};
 use crate::state::{LayerZip, Leased, Ordered, Release, Session, Work};
 
 /// Brings one layer up to date: downloads what is new, proves it, packages it, publishes it, and moves the
@@ -70,7 +70,8 @@ async fn refresh_layer(
     retry: Retry,
 ) -> Result<Report, Error> {
     let mut outset = Outset::default();
-    if session.head().is_told_to_stay() {
+    let now = run.engine.ports.clock.now();
+    if session.head().asks_no_upstream() || in_a_wave(session, run.definition, now).await? {
         return Converge { run, session, outset }.converge().await;
     }
     if session.head().versions().is_empty()
@@ -216,7 +217,7 @@ async fn publish_and_promote(
     };
     let (adopt, by) = (run.definition.adopt, run.engine.owner.name.clone());
     let order = Ordered { at: now, by, reason: None };
-    if !session.head().is_told_to_stay() {
+    if !session.head().asks_no_upstream() {
         attest_promotion(ports, release, &published.versions, now).await?;
     }
     session
@@ -227,7 +228,7 @@ async fn publish_and_promote(
                 head.adopt(&order);
             }
             // A person may have ordered otherwise meanwhile.
-            if head.is_told_to_stay() || head.current() != judged_against {
+            if head.asks_no_upstream() || head.current() != judged_against {
                 head.not_published(release);
             } else if !head.carries_left_behind(release) {
                 head.promote(release, now);

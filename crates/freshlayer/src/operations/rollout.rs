@@ -104,7 +104,7 @@ fn sentence(next: &Next, waves: usize) -> String {
         Next::Open(members) => {
             format!("the next refresh opens wave {} with {}", waves + 1, names(members))
         }
-        Next::Reached => format!("the next refresh begins to watch wave {waves}"),
+        Next::Reached(_) => format!("the next refresh begins to watch wave {waves}"),
         Next::Wait(why) | Next::Hold(why) => why.to_string(),
         Next::Done => {
             "every function is where it belongs; the next refresh closes the rollout".to_owned()

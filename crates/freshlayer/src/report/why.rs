@@ -103,6 +103,10 @@ pub enum Why {
         by: String,
         /// Why, in the person's words.
         reason: Option<String>,
+        /// When the order ends by itself; absent where only a person ends it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "Option<String>", default)]
+        until: Option<Timestamp>,
     },
     /// A person froze the layer.
     Frozen {
@@ -123,6 +127,11 @@ pub enum Why {
         by: String,
         /// Why, in the person's words.
         reason: Option<String>,
+    },
+    /// A wave of the open rollout moves or is watched: no newer release takes its place.
+    InAWave {
+        /// The release that functions go to.
+        release: u64,
     },
     /// A wave is open, and is watched.
     Bakes {
@@ -243,6 +252,23 @@ pub enum Why {
     TagHold {
         /// The tag's key.
         tag: String,
+    },
+    /// A person froze the function.
+    FunctionFrozen {
+        /// When.
+        #[schemars(with = "String")]
+        at: Timestamp,
+        /// Who said so.
+        by: String,
+        /// Why, in the person's words.
+        reason: Option<String>,
+    },
+    /// Other hands set the function back to an earlier version, again and again.
+    RevertedByDeploy {
+        /// How often.
+        times: u32,
+        /// The release that it was brought to.
+        release: u64,
     },
     /// The function's tag cannot be understood.
     TagUnclear {

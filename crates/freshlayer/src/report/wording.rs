@@ -44,9 +44,14 @@ impl fmt::Display for Why {
                  {} at the latest (`freshlayer break-lease` takes the lease away)",
                 minute(*until)
             ),
-            Self::Pinned { release, at, by, reason } => {
+            Self::Pinned { release, at, by, reason, until } => {
                 let since = since(*at, by, reason.as_deref());
-                write!(f, "pinned to release {release} {since}; unpin to go on")
+                match until {
+                    Some(until) => {
+                        write!(f, "pinned to release {release} {since}, until {}", minute(*until))
+                    }
+                    None => write!(f, "pinned to release {release} {since}; unpin to go on"),
+                }
             }
             Self::Frozen { at, by, reason } => {
                 write!(f, "frozen {}; unfreeze to go on", since(*at, by, reason.as_deref()))
@@ -123,6 +128,10 @@ impl Why {
                 "the rollout is paused {}; `freshlayer rollout resume` lets it go on",
                 since(*at, by, reason.as_deref())
             ),
+            Self::InAWave { release } => write!(
+                f,
+                "release {release} is in the middle of a wave: no upstream is asked before that wave is over"
+            ),
             Self::Bakes { wave, moved, functions, until, says } => {
                 let then = if moved == functions {
                     "the release is stable"
@@ -168,6 +177,16 @@ impl Why {
     fn write_function(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TagHold { tag } => write!(f, "its tag {tag} says hold"),
+            Self::FunctionFrozen { at, by, reason } => write!(
+                f,
+                "frozen {}; `freshlayer unfreeze --function` lets it move",
+                since(*at, by, reason.as_deref())
+            ),
+            Self::RevertedByDeploy { times, release } => write!(
+                f,
+                "it was brought to release {release} and set back by other hands {times} times, so it is left alone until \
+                 the next release; let its deployment read the layer version from a parameter (docs/deploying.md)"
+            ),
             Self::TagUnclear { tag, value } => write!(
                 f,
                 "its tag {tag} says {value:?}; use hold, pin=<release> or a version such as 1"

@@ -9,7 +9,7 @@ use futures_util::{StreamExt as _, stream};
 use jiff::SignedDuration;
 use tokio::time::{Instant, interval_at};
 
-use super::goal::paused;
+use super::goal::{frozen_functions, paused};
 use super::judge::{self, Verdict};
 use super::observe::Places;
 use super::plan::{Here, Intent, PlaceView, Plan, Probed, Waves, World};
@@ -169,6 +169,7 @@ impl Act<'_> {
     async fn is_called_off(&self, session: &mut Session<'_>) -> Result<bool, Error> {
         session.read_again().await?;
         let frozen = session.head().frozen().is_some() || paused(session.head()).is_some();
+        let frozen = frozen || frozen_functions(session.head()) != self.intent.frozen_functions;
         let ordered = session.head().aim() != self.aim || frozen || !session.holds_lease();
         let over = self.engine.deadline.is_some_and(|deadline| {
             let last = deadline.checked_add(LAST_STEPS).unwrap_or(deadline);

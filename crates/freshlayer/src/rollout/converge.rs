@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use super::act::{Act, Strays, Stuck, View};
 use super::came::{Came, GatesAsked};
 use super::end::{RolloutEnd, busy, note_all, order, outline_report};
-use super::goal::{Target, frozen, paused};
+use super::goal::Target;
 use super::observe::Places;
 use super::plan::{Foreign, Next, Plan, Waves, recent};
 use super::standing::{Known, places, serving};
@@ -124,12 +124,12 @@ impl Converge<'_, '_, '_> {
                 if self.is_ordered_otherwise(target) {
                     break;
                 }
-                came.intent.frozen = frozen(self.session.head());
+                came.intent.obey(self.session.head());
                 came.world.see_again(here.observe(self.session.head(), release).await);
                 continue;
             }
             match came.plan.next {
-                Next::Open(_) | Next::Reached => {}
+                Next::Open(_) | Next::Reached(_) => {}
                 Next::Act if !came.is_stuck() => {}
                 _ if came.is_to_judge() => {}
                 _ => break,
@@ -148,6 +148,12 @@ impl Converge<'_, '_, '_> {
             }
             let layer = self.session.head().layer().to_string();
             running.get_or_insert_with(|| stages.start(Stage::Rollout, &layer, None));
+            // What a function needs is known before its rollout is opened: the journal comes before the act.
+            let looks = if came.rollout.is_none() { came.plan.looks() } else { Vec::new() };
+            if !looks.is_empty() {
+                came.strays.extend(here.look_at(&mut came.world, looks).await);
+                continue;
+            }
             self.open_rollout(&mut came, target).await?;
             self.take_over(&mut came, &here).await?;
             self.write_before(&mut came).await?;
@@ -172,8 +178,7 @@ impl Converge<'_, '_, '_> {
             if !self.session.holds_lease() {
                 return Err(Error::LeaseLost { layer: came.intent.layer });
             }
-            came.intent.frozen = frozen(self.session.head());
-            came.intent.paused = paused(self.session.head());
+            came.intent.obey(self.session.head());
             if self.is_ordered_otherwise(target) || engine.is_out_of_time() {
                 break;
             }
@@ -329,7 +334,8 @@ impl Converge<'_, '_, '_> {
             let from = view.zip(consumer).and_then(|(view, consumer)| serving(view, consumer));
             let foreign = from.is_some_and(|from| !self.session.head().made(from));
             let outcome = "moving".to_owned();
-            let note = ConsumerNote { from: from.cloned(), foreign, outcome, done: false };
+            let from = from.cloned();
+            let note = ConsumerNote { from, foreign, outcome, done: false, set_back: 0 };
             rollout.write(&placed.place, function, note);
             is_new = true;
         }
@@ -395,7 +401,10 @@ impl Converge<'_, '_, '_> {
         let number = came.rollout.as_ref().map(|rollout| rollout.number);
         let is_open = |head: &Head| head.rollout().map(|open| open.number) == number;
         if let Some(rollout) = came.rollout.as_mut().filter(|_| is_open(self.session.head())) {
-            note_all(rollout, consumers, end, self.session.head(), looked.at);
+            note_all(rollout, consumers, &came.intent.set_back, self.session.head());
+            if end.converged {
+                rollout.ended = Some(looked.at);
+            }
             self.session.write_rollout(rollout).await?;
         }
         let (ledger, accepted) = (&self.outset.ledger, self.outset.accepted);

@@ -1,13 +1,14 @@
 //! How a rollout stands at the end of a run, and what is written and told of it. Pure.
 
-use jiff::Timestamp;
+use std::collections::BTreeMap;
 
 use super::goal::{frozen, paused};
 use crate::names::LayerName;
+use crate::ports::FunctionName;
 use crate::report::{
     ConsumerReport, ConsumerState, Outcome, PlaceReport, Reason, ReleaseReport, Report, Why,
 };
-use crate::state::{ConsumerNote, Head, Lease, Ordered, Outline, Rollout, SnapshotOutline};
+use crate::state::{ConsumerNote, Head, Lease, Ordered, Outline, Pin, Rollout, SnapshotOutline};
 
 /// How a rollout stands at the end of a run.
 pub(super) struct RolloutEnd {
@@ -60,9 +61,8 @@ impl RolloutEnd {
 pub(super) fn note_all(
     rollout: &mut Rollout,
     consumers: &[ConsumerReport],
-    end: &RolloutEnd,
+    set_back: &BTreeMap<(String, FunctionName), u32>,
     head: &Head,
-    now: Timestamp,
 ) {
     for consumer in consumers {
         let outcome = match &consumer.reason {
@@ -72,11 +72,11 @@ pub(super) fn note_all(
         let done = matches!(consumer.state, ConsumerState::Current | ConsumerState::Moved);
         let from = consumer.layer_version.clone();
         let foreign = from.as_ref().is_some_and(|from| !head.made(from));
-        let note = ConsumerNote { from, foreign, outcome, done };
+        let key = (consumer.place.to_string(), consumer.function.clone());
+        let moved = consumer.state == ConsumerState::Moved;
+        let set_back = set_back.get(&key).copied().filter(|_| moved).unwrap_or_default();
+        let note = ConsumerNote { from, foreign, outcome, done, set_back };
         rollout.write(&consumer.place, &consumer.function, note);
-    }
-    if end.converged {
-        rollout.ended = Some(now);
     }
 }
 
@@ -91,8 +91,8 @@ pub(super) fn order(head: &Head) -> Option<Why> {
     if let Some(why) = paused(head) {
         return Some(why);
     }
-    let pin = head.pinned()?.clone();
-    Some(Why::Pinned { release: pin.release, at: pin.at, by: pin.by, reason: pin.reason })
+    let Pin { release, at, by, reason, until } = head.pinned()?.clone();
+    Some(Why::Pinned { release, at, by, reason, until })
 }
 
 /// Another publisher works on the layer: look again when its lease ends.

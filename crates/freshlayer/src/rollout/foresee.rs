@@ -62,9 +62,9 @@ pub(crate) fn foresee(
                 foreseen.opens(members.clone(), at);
                 rollout.waves.push(Wave::open(members, at));
             }
-            Next::Reached => {
+            Next::Reached(until) => {
                 if let Some(wave) = rollout.waves.last_mut() {
-                    wave.reached = Some(at);
+                    wave.watch(at, until);
                 }
             }
             Next::Wait(Why::Bakes { until, .. }) => {

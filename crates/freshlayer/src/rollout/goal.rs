@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::plan::{Foreign, Goal, Intent};
+use jiff::Timestamp;
+
+use super::plan::{Foreign, Goal, Intent, Waves};
 use crate::definition::{Definition, RollMajor};
 use crate::error::Error;
 use crate::names::LayerVersionArn;
@@ -62,6 +64,8 @@ impl Target {
             ways_back: ways_back.flat_map(|versions| versions.values().cloned()).collect(),
             left: head.left_behind().iter().map(|left| left.release).collect(),
             frozen: frozen(head),
+            frozen_functions: frozen_functions(head),
+            set_back: set_back(session, release).await?,
             paused: paused(head),
             course: new_data.filter(|_| !spec.course.is_all_at_once()).map(|_| spec.course.clone()),
             gates: new_data.map(|_| spec.gates.clone()).unwrap_or_default(),
@@ -71,6 +75,30 @@ impl Target {
                 .filter(|_| spec.roll_major == RollMajor::Hold)
                 .and_then(|_| head.first_of_major(self.outline.version.major)),
         })
+    }
+}
+
+/// Tells whether the open rollout is in the middle of a wave: a newer release takes its place between waves only.
+pub(crate) async fn in_a_wave(
+    session: &Session<'_>,
+    definition: &Definition,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let open = session.head().rollout().filter(|open| open.promoted.is_none());
+    let rollout = match open {
+        Some(_) => session.rollout().await?,
+        None => None,
+    };
+    let spec = &definition.rollout;
+    Ok(rollout.is_some_and(|rollout| Waves::is_in_the_middle(spec, &rollout, now)))
+}
+
+impl Intent {
+    /// Takes over what persons ordered since it was made, where that changes neither aim nor data.
+    pub(super) fn obey(&mut self, head: &Head) {
+        self.frozen = frozen(head);
+        self.frozen_functions = frozen_functions(head);
+        self.paused = paused(head);
     }
 }
 
@@ -89,6 +117,30 @@ pub(crate) fn foreign(head: &Head, definition: &Definition) -> Foreign {
 pub(crate) fn frozen(head: &Head) -> Option<Why> {
     let freeze = head.frozen()?.clone();
     Some(Why::Frozen { at: freeze.at, by: freeze.by, reason: freeze.reason })
+}
+
+/// The functions that a person lets stay where they are.
+pub(super) fn frozen_functions(head: &Head) -> BTreeMap<FunctionName, Why> {
+    let frozen = head.frozen_functions().iter().map(|(function, freeze)| {
+        let Ordered { at, by, reason } = freeze.clone();
+        (function.clone(), Why::FunctionFrozen { at, by, reason })
+    });
+    frozen.collect()
+}
+
+/// How often other hands set functions back that a release had reached, as the journal of the last rollout says. One that
+/// reached it and is not on it now was set back once more.
+async fn set_back(
+    session: &Session<'_>,
+    release: u64,
+) -> Result<BTreeMap<(String, FunctionName), u32>, Error> {
+    let last = session.read_rollout(session.head().rollouts()).await?;
+    let Some(last) = last.filter(|last| last.to == release) else { return Ok(BTreeMap::new()) };
+    let notes = last.journal.into_iter().flat_map(|(place, notes)| {
+        notes.into_iter().map(move |(function, note)| ((place.clone(), function), note))
+    });
+    let times = notes.map(|(key, note)| (key, note.set_back + u32::from(note.done)));
+    Ok(times.filter(|(_, times)| *times > 0).collect())
 }
 
 /// What each function was on before the layer was adopted, as the journals of the rollouts say that took it over.

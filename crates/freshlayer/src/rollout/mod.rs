@@ -17,7 +17,7 @@ pub(crate) use converge::{Converge, Outset};
 pub(crate) use end::{busy, outline_report};
 pub(crate) use foresee::foresee;
 pub use foresee::{Foreseen, ForeseenWave};
-pub(crate) use goal::{Target, frozen};
+pub(crate) use goal::{Target, frozen, in_a_wave, paused};
 pub(crate) use observe::Places;
 pub use plan::{
     Foreign, Goal, Intent, Next, PlaceView, Placed, Plan, Probed, Standing, WAVE_TAG, World, plan,

@@ -90,7 +90,16 @@ impl Places {
             consumers.map(|one| (view.place.clone(), one.function.clone()))
         });
         let open: Vec<(Place, FunctionName)> = open.collect();
-        let looks = stream::iter(open).map(|(place, function)| async move {
+        self.look_at(world, open).await
+    }
+
+    /// Looks closely at some functions.
+    pub(crate) async fn look_at(
+        &self,
+        world: &mut World,
+        functions: Vec<(Place, FunctionName)>,
+    ) -> Strays {
+        let looks = stream::iter(functions).map(|(place, function)| async move {
             let look = Step::Look { function: function.clone() };
             let seen = match self.fleet(&place) {
                 Some(fleet) => Some(fleet.apply(&look).await),

@@ -57,8 +57,7 @@ impl Came {
         let waves = Waves::of(&self.intent, self.rollout.as_ref());
         let unclear = matches!(evidence.says, Says::TooFew | Says::Inconclusive);
         let rolls_back = self.intent.gates.on_inconclusive == OnInconclusive::Rollback;
-        evidence.says == Says::Fail
-            || (unclear && rolls_back && waves.waits_no_longer(&self.plan.standings, now))
+        evidence.says == Says::Fail || (unclear && rolls_back && waves.waits_no_longer(now))
     }
 }
 
@@ -81,9 +80,9 @@ impl Converge<'_, '_, '_> {
         let Some(rollout) = &mut came.rollout else { return Ok(Turned::Not) };
         match &came.plan.next {
             Next::Open(members) => rollout.waves.push(Wave::open(members.clone(), now)),
-            Next::Reached => {
+            Next::Reached(until) => {
                 if let Some(wave) = rollout.waves.last_mut() {
-                    wave.reached = Some(now);
+                    wave.watch(now, *until);
                 }
             }
             _ => return Ok(Turned::Not),

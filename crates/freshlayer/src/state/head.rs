@@ -16,6 +16,7 @@ use super::seen::{DailyDownloads, Rejection, SeenUpstream};
 use super::{HEAD_FORMAT, Release};
 use crate::definition::Reader;
 use crate::names::{AccountId, DatasetName, Digest, LayerName, LayerVersionArn, RegionName};
+use crate::ports::FunctionName;
 use crate::problem::Problem;
 
 /// How many verdicts a head remembers (I11). A person's orders are kept apart, and are not counted.
@@ -54,6 +55,9 @@ pub struct Head {
     unpublished: Option<Unpublished>,
     pin: Option<Pin>,
     freeze: Option<Freeze>,
+    /// Functions that a person lets stay where they are, in every place.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    frozen_functions: BTreeMap<FunctionName, Freeze>,
     handed_back: Option<Ordered>,
     adopted: Option<Adopted>,
     rollouts: u64,
@@ -134,6 +138,7 @@ impl Head {
             unpublished: None,
             pin: None,
             freeze: None,
+            frozen_functions: BTreeMap::new(),
             handed_back: None,
             adopted: None,
             rollouts: 0,
@@ -258,6 +263,11 @@ impl Head {
         self.freeze.as_ref()
     }
 
+    /// Returns the functions that a person lets stay where they are.
+    pub fn frozen_functions(&self) -> &BTreeMap<FunctionName, Freeze> {
+        &self.frozen_functions
+    }
+
     /// Returns a person's order to hand the functions back to what they used before.
     pub fn is_handed_back(&self) -> Option<&Ordered> {
         self.handed_back.as_ref()
@@ -373,6 +383,12 @@ impl Head {
     /// Tells whether a person's order keeps new releases from consumers.
     pub fn is_told_to_stay(&self) -> bool {
         self.pin.is_some() || self.freeze.is_some() || self.handed_back.is_some()
+    }
+
+    /// Tells whether new data is not even looked for: a person's order stands, or the open rollout is paused.
+    pub fn asks_no_upstream(&self) -> bool {
+        let paused = self.rollout.as_ref().is_some_and(|open| open.paused.is_some());
+        self.is_told_to_stay() || paused
     }
 
     fn go_to(&mut self, release: &Release) {

@@ -147,7 +147,8 @@ fn a_verdict_holds_under_its_fingerprint_and_the_oldest_are_forgotten() {
 #[test]
 fn a_pin_goes_before_the_current_release_until_it_is_taken_back() {
     let mut head = reached(2);
-    head.pin(Pin { release: 1, at: NOW, by: "a person".to_owned(), reason: None });
+    let by = "a person".to_owned();
+    head.pin(Pin { release: 1, at: NOW, by, reason: None, until: None });
     assert_eq!((head.desired(), head.current()), (Some(1), Some(2)));
     assert_eq!(head.rollout().map(|rollout| rollout.cause), Some(Cause::Pin));
     head.unpin(&order());

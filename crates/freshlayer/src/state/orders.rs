@@ -34,6 +34,10 @@ pub struct Pin {
     pub by: String,
     /// Why, in the person's words.
     pub reason: Option<String>,
+    /// When it ends by itself; absent where only a person ends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", default)]
+    pub until: Option<Timestamp>,
 }
 
 /// An order that nothing moves.

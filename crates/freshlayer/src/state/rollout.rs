@@ -111,6 +111,10 @@ pub struct Wave {
     /// When every member that can be moved was there: from then on they are watched.
     #[schemars(with = "Option<String>")]
     pub reached: Option<Timestamp>,
+    /// Until when they are watched, unless the gates need longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", default)]
+    pub until: Option<Timestamp>,
     /// What the gates said at the last look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(default)]
@@ -153,7 +157,12 @@ pub enum Says {
 impl Wave {
     /// A wave that opens.
     pub(crate) fn open(members: Members, opened: Timestamp) -> Self {
-        Self { members, opened, reached: None, evidence: None }
+        Self { members, opened, reached: None, until: None, evidence: None }
+    }
+
+    /// Notes that every member that can be moved is there.
+    pub(crate) fn watch(&mut self, from: Timestamp, until: Timestamp) {
+        (self.reached, self.until) = (Some(from), Some(until));
     }
 
     /// Tells whether a function is of this wave.
@@ -183,6 +192,15 @@ pub struct ConsumerNote {
     /// Whether it reached the release.
     #[serde(default)]
     pub done: bool,
+    /// How often other hands set it back after that.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    #[schemars(default)]
+    pub set_back: u32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl Rollout {
@@ -230,7 +248,10 @@ impl Rollout {
     pub(crate) fn write(&mut self, place: &Place, function: &FunctionName, note: ConsumerNote) {
         let notes = self.journal.entry(place.to_string()).or_default();
         match notes.get_mut(function) {
-            Some(known) => (known.outcome, known.done) = (note.outcome, note.done),
+            Some(known) => {
+                (known.outcome, known.done) = (note.outcome, note.done);
+                known.set_back = known.set_back.max(note.set_back);
+            }
             None => drop(notes.insert(function.clone(), note)),
         }
     }

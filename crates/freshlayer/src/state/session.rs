@@ -54,7 +54,7 @@ impl<'a> Session<'a> {
         owner: &'a Owner,
         layer: &LayerName,
     ) -> Result<Self, Error> {
-        let (head, etag) = read_head(ports.store.as_ref(), layer).await?;
+        let (head, etag) = read_head(ports, layer).await?;
         Ok(Self { ports, owner, layer: layer.clone(), head, etag, took: Took::Nothing })
     }
 
@@ -193,7 +193,7 @@ impl<'a> Session<'a> {
 
     /// Reads the head again: an order may have come.
     pub(crate) async fn read_again(&mut self) -> Result<(), Error> {
-        (self.head, self.etag) = read_head(self.ports.store.as_ref(), &self.layer).await?;
+        (self.head, self.etag) = read_head(self.ports, &self.layer).await?;
         Ok(())
     }
 
@@ -265,7 +265,7 @@ impl<'a> Session<'a> {
             (self.head, self.etag) = (next, Some(etag));
             return Ok(true);
         }
-        (self.head, self.etag) = read_head(store, &self.layer).await?;
+        (self.head, self.etag) = read_head(self.ports, &self.layer).await?;
         Ok(self.head == next)
     }
 
@@ -274,11 +274,16 @@ impl<'a> Session<'a> {
     }
 }
 
-async fn read_head(store: &dyn Store, layer: &LayerName) -> Result<(Head, Option<Etag>), Error> {
+/// Reads the head. An order that has come to its end is no order any more, whoever asks.
+async fn read_head(ports: &Ports, layer: &LayerName) -> Result<(Head, Option<Etag>), Error> {
     let key = Key::head(layer);
-    let stored = store.read(&key).await;
+    let stored = ports.store.read(&key).await;
     match stored.map_err(|source| Error::Store { key: key.to_string(), source })? {
-        Some(stored) => Ok((parse(&key, &stored.bytes, HEAD_FORMAT)?, Some(stored.etag))),
+        Some(stored) => {
+            let mut head: Head = parse(&key, &stored.bytes, HEAD_FORMAT)?;
+            head.lapse(ports.clock.now());
+            Ok((head, Some(stored.etag)))
+        }
         None => Ok((Head::new(layer.clone()), None)),
     }
 }

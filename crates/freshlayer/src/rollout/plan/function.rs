@@ -15,6 +15,9 @@ use crate::state::Rollout;
 /// How many published versions of its own making freshlayer keeps per function, beside those that are needed.
 const OWN_VERSIONS_KEPT: usize = 3;
 
+/// How often a release is brought to a function again that other hands set back.
+const REAPPLIED_MAX: u32 = 2;
+
 type Decision = (Option<Step>, Standing);
 
 /// One place, with what is intended there.
@@ -36,12 +39,26 @@ impl<'a> Here<'a> {
             (Some(step), _) if brings_data(&step) && !self.may_move(consumer) => {
                 (None, Standing::Later)
             }
+            (Some(step), _) if brings_data(&step) && self.is_set_back_for_good(consumer) => {
+                let times = self.times_set_back(consumer);
+                let release = self.intent.release().unwrap_or_default();
+                held(Why::RevertedByDeploy { times, release })
+            }
             decision => decision,
         }
     }
 
     fn may_move(&self, consumer: &Consumer) -> bool {
         self.waves.admit(&self.view.place, &consumer.function)
+    }
+
+    fn times_set_back(&self, consumer: &Consumer) -> u32 {
+        let key = (self.view.place.to_string(), consumer.function.clone());
+        self.intent.set_back.get(&key).copied().unwrap_or_default()
+    }
+
+    fn is_set_back_for_good(&self, consumer: &Consumer) -> bool {
+        self.times_set_back(consumer) > REAPPLIED_MAX
     }
 
     fn next_of(&self, consumer: &'a Consumer, probed: &'a Probed) -> Decision {
@@ -88,6 +105,9 @@ impl<'a> Here<'a> {
         let region = &self.view.place.region;
         let tag = tag(&self.intent.layer);
         let asked = TagRule::of(consumer, &self.intent.layer);
+        if let Some(why) = self.intent.frozen_functions.get(&consumer.function) {
+            return Err(Standing::Ordered(why.clone()));
+        }
         match (asked, &self.intent.goal) {
             (Some(TagRule::Hold), _) => Err(Standing::Ordered(Why::TagHold { tag })),
             (Some(TagRule::Unclear(value)), _) => {

@@ -39,6 +39,10 @@ pub struct Intent {
     pub left: BTreeSet<u64>,
     /// Why nothing may move.
     pub frozen: Option<Why>,
+    /// The functions that a person lets stay where they are, and why.
+    pub frozen_functions: BTreeMap<FunctionName, Why>,
+    /// How often other hands set a function back that the release had reached.
+    pub set_back: BTreeMap<(String, FunctionName), u32>,
     /// Why the open rollout goes no further for now.
     pub paused: Option<Why>,
     /// In which waves functions move; absent where all move at once.
@@ -146,6 +150,12 @@ impl Plan {
     pub(crate) fn moves(&self) -> bool {
         self.steps.iter().any(|placed| brings_data(&placed.step))
     }
+
+    /// The functions that have to be looked at before more is known.
+    pub(crate) fn looks(&self) -> Vec<(Place, FunctionName)> {
+        let looks = self.steps.iter().filter(|placed| matches!(placed.step, Step::Look { .. }));
+        looks.map(|placed| (placed.place.clone(), placed.step.function().clone())).collect()
+    }
 }
 
 /// Tells whether a step is one of the way to new data.
@@ -169,8 +179,8 @@ pub enum Next {
     Act,
     /// The next wave opens, with these functions.
     Open(Members),
-    /// Every function of the open wave that can be moved is there: from now on the wave is watched.
-    Reached,
+    /// Every function of the open wave that can be moved is there: from now until then the wave is watched.
+    Reached(Timestamp),
     /// The host works on something: look again later.
     Wait(Why),
     /// Someone has to do something first.

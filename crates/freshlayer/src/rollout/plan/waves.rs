@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Intent, Next, Standing, World};
-use crate::definition::{Course, Gates, OnInconclusive};
+use crate::definition::{Course, Gates, OnInconclusive, RolloutSpec};
 use crate::names::Place;
 use crate::ports::FunctionName;
 use crate::report::Why;
@@ -27,6 +27,8 @@ pub(crate) struct Waves<'a> {
 
 /// How long after its bake a wave waits for what the gates could not say.
 const LOOK_LATER: SignedDuration = SignedDuration::from_mins(5);
+/// After so long a wave whose functions did not move keeps no newer release back any more.
+const MOVES_FOR_MAX: SignedDuration = SignedDuration::from_hours(24);
 /// After so many looks in a row that could not measure, a person has to look.
 const UNMEASURED_MAX: u32 = 4;
 
@@ -39,6 +41,21 @@ impl<'a> Waves<'a> {
     pub(crate) fn of(intent: &'a Intent, rollout: Option<&'a Rollout>) -> Self {
         let open = rollout.map(|rollout| &rollout.waves[..]).unwrap_or_default();
         Self { course: intent.course.as_ref(), gates: &intent.gates, open }
+    }
+
+    /// Tells whether the open wave moves or is watched. One that waits for a person, or that did not get its functions
+    /// moved within a day, does neither.
+    pub(crate) fn is_in_the_middle(
+        spec: &'a RolloutSpec,
+        rollout: &'a Rollout,
+        now: Timestamp,
+    ) -> bool {
+        let waves = Self { course: Some(&spec.course), gates: &spec.gates, open: &rollout.waves };
+        let Some(wave) = waves.open.last() else { return false };
+        match waves.next(&World::default(), &Standings::new(), now) {
+            Some(Next::Reached(_)) => now.duration_since(wave.opened) < MOVES_FOR_MAX,
+            next => matches!(next, Some(Next::Wait(_))),
+        }
     }
 
     /// Tells whether a function may move by now.
@@ -62,8 +79,14 @@ impl<'a> Waves<'a> {
         let Some(wave) = self.open.last() else {
             return (!later.is_empty()).then(|| self.opened(course, &later, world));
         };
-        let Some(reached) = wave.reached else { return Some(Next::Reached) };
-        let until = reached.saturating_add(self.bake(course, standings)).unwrap_or(now);
+        let Some(reached) = wave.reached else {
+            let until = now.saturating_add(self.bake(course, standings));
+            return Some(Next::Reached(until.unwrap_or(now)));
+        };
+        let until = wave.until.unwrap_or_else(|| {
+            let until = reached.saturating_add(self.bake(course, standings));
+            until.unwrap_or(now)
+        });
         // It goes back, where there is a release to go back to.
         if wave.evidence.as_ref().is_some_and(|evidence| evidence.says == Says::Fail) {
             let (wave, says) = (self.open.len(), said(self.open));
@@ -106,21 +129,19 @@ impl<'a> Waves<'a> {
     }
 
     /// How long after a look at the open wave its gates are asked again: four times in a bake.
-    pub(crate) fn pause_between_looks(&self, standings: &Standings) -> SignedDuration {
-        let bake = self.course.map_or(LOOK_LATER, |course| self.bake(course, standings));
+    pub(crate) fn pause_between_looks(&self) -> SignedDuration {
+        let watched = self.open.last().and_then(|wave| Some((wave.reached?, wave.until?)));
+        let bake = watched.map_or(LOOK_LATER, |(reached, until)| until.duration_since(reached));
         (bake / 4).clamp(SignedDuration::from_mins(1), SignedDuration::from_mins(15))
     }
 
     /// Tells whether the inconclusive gates of the open wave have had their longest wait.
-    pub(crate) fn waits_no_longer(&self, standings: &Standings, now: Timestamp) -> bool {
-        let reached = self.open.last().and_then(|wave| wave.reached);
-        self.course.zip(reached).is_some_and(|(course, reached)| {
-            let wait = self.bake(course, standings).saturating_add(self.gates.wait);
-            now.duration_since(reached) >= wait
-        })
+    pub(crate) fn waits_no_longer(&self, now: Timestamp) -> bool {
+        let until = self.open.last().and_then(|wave| wave.until);
+        until.is_some_and(|until| now.duration_since(until) >= self.gates.wait)
     }
 
-    /// How long the open wave is watched. No function is left for another one where it is the last.
+    /// How long the open wave will be watched. No function is left for another one where it is the last.
     fn bake(&self, course: &Course, standings: &Standings) -> SignedDuration {
         let is_last = !standings.values().any(|standing| *standing == Standing::Later);
         match course.one_box_bake {

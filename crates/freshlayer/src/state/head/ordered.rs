@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
+
 use super::Head;
 use crate::names::{DatasetName, Digest};
+use crate::ports::FunctionName;
 use crate::state::Release;
 use crate::state::orders::{Acceptance, Adopted, Freeze, LeftBehind, Ordered, Pin};
 use crate::state::rollout::Cause;
@@ -78,6 +81,26 @@ impl Head {
         if let Some(current) = self.current {
             self.roll(from, current, Cause::Unpin, &order.by, order.at);
         }
+    }
+
+    /// Takes back a pin that has come to its end.
+    pub(crate) fn lapse(&mut self, now: Timestamp) {
+        let ended = self.pin.as_ref().and_then(|pin| Some((pin.until?, pin.by.clone())));
+        if let Some((at, by)) = ended.filter(|(until, _)| *until <= now) {
+            self.unpin(&Ordered { at, by, reason: None });
+        }
+    }
+
+    /// Lets some functions stay where they are until unfrozen.
+    pub(crate) fn freeze_functions(&mut self, functions: &[FunctionName], freeze: &Freeze) {
+        let frozen = functions.iter().map(|function| (function.clone(), freeze.clone()));
+        self.frozen_functions.extend(frozen);
+    }
+
+    /// Takes the freeze of some functions back.
+    pub(crate) fn unfreeze_functions(&mut self, functions: &[FunctionName]) {
+        self.frozen_functions.retain(|function, _| !functions.contains(function));
+        self.looked = None;
     }
 
     /// Lets nothing move until unfrozen.
