@@ -9,6 +9,7 @@
 //! al2023     the functions, built as they are deployed
 //! rie        AWS's own emulator of the runtime interface
 //! consumer_python  the Python packages of a consumer
+//! story      what a layer goes through, as a text that a machine plays; one of any seed
 //! clock      virtual time as the engine's clock
 //! sandbox    a local host in a temporary folder, and the real binary run on it
 //! validator  the libraries of CycloneDX and in-toto, which judge provenance documents
@@ -32,6 +33,8 @@ pub mod rie;
 pub mod sandbox;
 #[cfg(feature = "aws")]
 pub mod simulated;
+#[cfg(feature = "aws")]
+pub mod story;
 pub mod upstream;
 #[cfg(feature = "aws")]
 pub mod validator;

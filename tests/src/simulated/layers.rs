@@ -56,6 +56,39 @@ impl Version {
     }
 }
 
+impl Simulated {
+    /// Makes a layer of other people's, with one version.
+    pub fn other_layer(&self, name: &str) -> LayerVersionArn {
+        let mut world = self.world();
+        let layer = self.place.layer(name);
+        let version = Version {
+            number: 1,
+            description: format!("theirs: {name}"),
+            sha256: String::new(),
+            unzipped_bytes: 1,
+            made: Instant::now(),
+            signed: None,
+            stored_bytes: 1,
+            policy: BTreeMap::new(),
+        };
+        world.layers.versions.insert(layer.clone(), vec![version]);
+        LayerVersionArn::parse(&format!("{layer}:1")).expect("an ARN")
+    }
+
+    /// Returns the layer versions of this view's place, by their ARNs, each with its description.
+    pub fn layer_versions(&self) -> BTreeMap<String, String> {
+        let world = self.world();
+        let prefix = self.place.layer("");
+        let own = world.layers.versions.iter().filter(|(layer, _)| layer.starts_with(&prefix));
+        let versions = own.flat_map(|(layer, versions)| {
+            versions
+                .iter()
+                .map(move |one| (format!("{layer}:{}", one.number), one.description.clone()))
+        });
+        versions.collect()
+    }
+}
+
 impl Layers {
     /// Returns a version's size and whether it is signed.
     pub(super) fn facts(&self, arn: &LayerVersionArn) -> Option<(u64, bool)> {

@@ -59,8 +59,8 @@ pub use rules::Answering;
 use rules::Rules;
 pub use settings::{Architecture, RunsOn, Settings, Signing, SnapStart, Tracing};
 use signer::Signer;
-pub use views::Moved;
 use views::Record;
+pub use views::{Met, Moved};
 use wire::{Answer, Asked};
 
 /// The Region.

@@ -93,6 +93,27 @@ impl Simulated {
         });
     }
 
+    /// Puts one version of a layer into the place of another one, as a deployment with an old template does: into
+    /// `$LATEST`, and where there is an alias behind that as well.
+    ///
+    /// # Panics
+    /// Where there is no such function.
+    pub fn put_layer(&self, name: &str, layer: &LayerVersionArn) {
+        let aliases = self.change(name, |function, rules| {
+            let shape = function.change(rules.lists_lag);
+            let layers = &mut Arc::make_mut(&mut shape.latest).layers;
+            for one in layers.iter_mut().filter(|one| one.starts_with(layer.layer())) {
+                layer.as_str().clone_into(one);
+            }
+            shape.touch();
+            function.aliases.keys().cloned().collect::<Vec<_>>()
+        });
+        for alias in aliases {
+            let version = self.release(name);
+            self.point(name, &alias, version);
+        }
+    }
+
     /// Changes settings of `$LATEST`, as a person does.
     ///
     /// # Panics

@@ -4,7 +4,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{Place, Simulated};
+use super::{Place, Settings, Simulated};
 use crate::clock::VirtualClock;
 
 /// What happened that no state shows.
@@ -27,6 +27,23 @@ pub struct Moved {
     pub alias: Option<String>,
     /// When: time since the clock's origin.
     pub at: Duration,
+}
+
+/// What callers of a function meet, and what it has beside that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Met {
+    /// The code.
+    pub code: String,
+    /// The settings.
+    pub settings: Settings,
+    /// The ARNs of the layers.
+    pub layers: Vec<String>,
+    /// Code and layers of `$LATEST`.
+    pub latest: (String, Vec<String>),
+    /// The tags.
+    pub tags: BTreeMap<String, String>,
+    /// The layers of every published version.
+    pub versions: Vec<Vec<String>>,
 }
 
 impl Record {
@@ -100,6 +117,29 @@ impl Simulated {
             (name.clone(), behind.unwrap_or_else(|| function.shape().served(now).to_vec()))
         });
         layers.collect()
+    }
+
+    /// Returns what callers of each function meet: behind its first alias, or else in `$LATEST`.
+    pub fn met(&self) -> BTreeMap<String, Met> {
+        let (mut world, now) = (self.world(), Instant::now());
+        let functions = world.places.entry(self.place.clone()).or_default().all.iter();
+        let met = functions.map(|(name, function)| {
+            let shape = function.shape();
+            let alias = function.aliases.values().next();
+            let number = alias.and_then(|alias| alias.version.parse().ok());
+            let version = number.and_then(|number: u64| shape.versions.get(&number));
+            let (config, layers) = match version {
+                Some(version) => (&*version.config, version.config.layers.clone()),
+                None => (&*shape.latest, shape.served(now).to_vec()),
+            };
+            let (code, settings) = (config.code.clone(), config.settings.clone());
+            let latest = (shape.latest.code.clone(), shape.latest.layers.clone());
+            let tags = shape.tags.clone();
+            let versions = shape.versions.values().map(|version| version.config.layers.clone());
+            let versions = versions.collect();
+            (name.clone(), Met { code, settings, layers, latest, tags, versions })
+        });
+        met.collect()
     }
 
     /// Returns the share of an alias's calls that each version gets.

@@ -63,6 +63,7 @@ mod simulation_places;
 mod sources_https;
 mod sources_signed;
 mod sources_young;
+mod stories;
 mod tidy;
 mod waves;
 mod way_back;

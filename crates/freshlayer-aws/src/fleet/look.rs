@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use aws_sdk_lambda::types::{AliasConfiguration, FunctionConfiguration, LastUpdateStatus, State};
-use freshlayer::ports::{Consumer, FleetError, FunctionName, Look};
+use aws_sdk_lambda::types::{
+    AliasConfiguration, FunctionConfiguration, LastUpdateStatus, ProvisionedConcurrencyStatusEnum,
+    State,
+};
+use freshlayer::ports::{Alias, Consumer, FleetError, FunctionName, Look, Routing};
 
 use super::consumer::{alias, configuration, published, update};
 use super::steps::{changed, decide, other};
@@ -32,7 +35,10 @@ impl LambdaFleet {
         } else {
             self.aliases(&function).await.map_err(decided)?
         };
-        let aliases: Vec<_> = aliases.iter().filter_map(alias).collect();
+        let mut aliases: Vec<_> = aliases.iter().filter_map(alias).collect();
+        for alias in &mut aliases {
+            self.see_whether_it_failed(&function, alias).await.map_err(decided)?;
+        }
         take_latest(&mut known, &latest);
         let served: BTreeSet<u64> = aliases.iter().map(|alias| alias.version).collect();
         known.look = Some(Look { update: update(&latest), aliases });
@@ -49,6 +55,28 @@ impl LambdaFleet {
         }
         known.versions.sort_by_key(|version| version.number);
         Ok(known)
+    }
+
+    /// While provisioned concurrency gets ready, and after that failed, Lambda sends every call to the version before.
+    async fn see_whether_it_failed(
+        &self,
+        function: &FunctionName,
+        alias: &mut Alias,
+    ) -> Result<(), Fault> {
+        let Routing::Split { version, percent: 100 } = alias.routing else { return Ok(()) };
+        self.pace.turn().await;
+        let asked = self.lambda.get_provisioned_concurrency_config();
+        let asked = asked.function_name(function.as_str()).qualifier(&alias.name);
+        let found = match asked.send().await.map_err(Fault::of("GetProvisionedConcurrencyConfig")) {
+            Err(fault) if fault.is("ProvisionedConcurrencyConfigNotFoundException") => {
+                return Ok(());
+            }
+            found => found?,
+        };
+        if found.status() == Some(&ProvisionedConcurrencyStatusEnum::Failed) {
+            alias.routing = Routing::Failed { version };
+        }
+        Ok(())
     }
 
     async fn aliases(&self, function: &FunctionName) -> Result<Vec<AliasConfiguration>, Fault> {
@@ -92,6 +120,10 @@ impl LambdaFleet {
             let found = self.get(function, qualifier).await.map_err(|f| decide(function, f))?;
             let working = found.last_update_status() == Some(&LastUpdateStatus::InProgress)
                 || found.state() == Some(&State::Pending);
+            if qualifier != LATEST && found.state() == Some(&State::Failed) {
+                let reason = found.state_reason().unwrap_or("Lambda gives no reason").to_owned();
+                return Err(FleetError::NotStarted { function: function.clone(), reason });
+            }
             let failed = found.last_update_status() == Some(&LastUpdateStatus::Failed)
                 || found.state() == Some(&State::Failed);
             if failed {

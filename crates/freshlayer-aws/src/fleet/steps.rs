@@ -1,4 +1,6 @@
-use aws_sdk_lambda::types::ExecutionStatus;
+use std::collections::HashMap;
+
+use aws_sdk_lambda::types::{AliasRoutingConfiguration, ExecutionStatus};
 use freshlayer::LayerVersionArn;
 use freshlayer::ports::{Alias, Consumer, FleetError, FunctionName, Look, Routing, Update};
 
@@ -106,6 +108,12 @@ impl LambdaFleet {
         self.pace.turn().await;
         let asked = self.lambda.update_alias().function_name(function.as_str()).name(name);
         let asked = asked.function_version(version.to_string()).revision_id(revision_id);
+        // Weights stay where they are left out.
+        let whole = AliasRoutingConfiguration::builder()
+            .set_additional_version_weights(Some(HashMap::new()))
+            .build();
+        let whole = (alias.routing != Routing::Whole).then_some(whole);
+        let asked = asked.set_routing_config(whole);
         *alias = match asked.send().await.map_err(Fault::of("UpdateAlias")) {
             Ok(moved) => Alias {
                 name: name.to_owned(),

@@ -299,6 +299,11 @@ pub enum Routing {
         /// concurrency for the new one gets ready.
         percent: u8,
     },
+    /// All to another version: the alias's own one could not start with the concurrency that is provisioned for it.
+    Failed {
+        /// The other version.
+        version: u64,
+    },
 }
 
 /// One idempotent change of one function, with the precondition under which it holds.
@@ -384,6 +389,14 @@ pub enum FleetError {
     /// The host refuses this step for this function, and will again.
     #[error("the change of function {function} was refused: {reason}")]
     Refused {
+        /// The function.
+        function: FunctionName,
+        /// The host's words.
+        reason: String,
+    },
+    /// A published version cannot start, so no alias leads to it.
+    #[error("a version of function {function} cannot start: {reason}")]
+    NotStarted {
         /// The function.
         function: FunctionName,
         /// The host's words.

@@ -18,6 +18,7 @@ pub use outcome::Outcome;
 pub(crate) use outcome::{Facts, outcome};
 pub use why::{Reason, Why};
 pub use wording::minute;
+pub(crate) use wording::not_provisioned;
 
 /// What a run did with one layer, and why.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -181,6 +181,17 @@ pub enum Why {
         /// What was expected and found.
         words: String,
     },
+    /// A function cannot start with the data, and every function went back.
+    NotStarted {
+        /// The release.
+        release: u64,
+        /// The release that functions went back to.
+        to: u64,
+        /// The function that showed it.
+        function: FunctionName,
+        /// What the host says.
+        words: String,
+    },
     /// The layer's scanner has not decided about a release yet.
     ScanWaits {
         /// The release.
@@ -308,6 +319,11 @@ pub enum Why {
     },
     /// Lambda prepares provisioned concurrency behind the alias.
     Shifting {
+        /// The alias.
+        alias: String,
+    },
+    /// The version behind the alias could not start with its provisioned concurrency.
+    NotProvisioned {
         /// The alias.
         alias: String,
     },

@@ -169,6 +169,11 @@ impl Why {
                 "release {release} failed its probe at function {function} ({words}); every function goes back to release \
                  {to}; {STAYS_AWAY}"
             ),
+            Self::NotStarted { release, to, function, words } => write!(
+                f,
+                "release {release} failed: function {function} cannot start with it ({words}); every function goes back \
+                 to release {to}; {STAYS_AWAY}"
+            ),
             of_a_function => of_a_function.write_function(f),
         }
     }
@@ -209,6 +214,10 @@ impl Why {
             Self::Shifting { alias } => {
                 write!(f, "Lambda prepares provisioned concurrency behind alias {alias}")
             }
+            Self::NotProvisioned { alias } => write!(
+                f,
+                "{}; Lambda sends every call to the version before", not_provisioned(alias)
+            ),
             Self::Updating => f.write_str("Lambda still updates it"),
             Self::OnInstances => f.write_str(
                 "it runs on Managed Instances, where callers get $LATEST.PUBLISHED and not $LATEST; give it an alias, \
@@ -259,6 +268,11 @@ impl Why {
             of_a_run => unreachable!("{of_a_run:?} is worded where runs are"),
         }
     }
+}
+
+/// Says what provisioned concurrency behind an alias came to.
+pub(crate) fn not_provisioned(alias: &str) -> String {
+    format!("provisioned concurrency behind alias {alias} could not be prepared")
 }
 
 /// Writes a time to the minute, in UTC.

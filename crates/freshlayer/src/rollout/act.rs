@@ -13,6 +13,7 @@ use super::goal::{frozen_functions, paused};
 use super::judge::{self, Verdict};
 use super::observe::Places;
 use super::plan::{Here, Intent, PlaceView, Plan, Probed, Waves, World};
+use super::wave::Failure;
 use crate::engine::Engine;
 use crate::error::{Error, chain};
 use crate::names::Place;
@@ -44,14 +45,14 @@ pub(crate) type Strays = BTreeMap<(Place, FunctionName), Stuck>;
 
 /// How far the steps came.
 pub(crate) struct Acted {
-    /// How many steps were done.
+    /// How many steps were done that are more than a look.
     pub(crate) steps: usize,
     /// The functions that callers get another layer version from, or will when the last step is done.
     pub(crate) moved: BTreeSet<(Place, FunctionName)>,
     /// Whether the world has to be observed again.
     pub(crate) view: View,
     /// What a gate found that failed: the new data goes no further.
-    pub(crate) failed: Option<Failed>,
+    pub(super) failed: Option<Failure>,
 }
 
 /// A gate that failed.
@@ -84,12 +85,25 @@ pub(crate) struct Act<'a> {
     pub(crate) waves: Waves<'a>,
     /// What the session's head said when the plan was made.
     pub(crate) aim: Option<Aim>,
+    /// What a function that cannot start with the data means.
+    pub(crate) not_starting: NotStarting,
+}
+
+/// What a function that cannot start with the data means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotStarting {
+    /// The data is new: it goes no further.
+    FailsTheRollout,
+    /// The data served well elsewhere: this function stays where it is.
+    HoldsTheFunction,
 }
 
 /// One function on its way.
 struct Journey {
     place: Place,
     steps: usize,
+    /// Steps that are more than a look.
+    changes: usize,
     moved: Moved,
     probed: Probed,
 }
@@ -111,8 +125,10 @@ enum End {
     There,
     Changed,
     Stuck(Stuck),
-    /// A gate failed.
+    /// A probe failed.
     Failed(String),
+    /// A version cannot start.
+    NotStarted(String),
     OutOfTime,
 }
 
@@ -182,7 +198,7 @@ impl Act<'_> {
     async fn walk(&self, view: &PlaceView, mut consumer: Consumer) -> Walked {
         let probed = view.probed.get(&consumer.function).cloned().unwrap_or_default();
         let place = view.place.clone();
-        let mut walked = Journey { place, steps: 0, moved: Moved::No, probed };
+        let mut walked = Journey { place, steps: 0, changes: 0, moved: Moved::No, probed };
         let Some(fleet) = self.places.fleet(&view.place) else {
             return walked.ended(consumer, End::There);
         };
@@ -197,12 +213,16 @@ impl Act<'_> {
             }
             let done = match &step {
                 Step::Probe { version, .. } => self.probe(fleet, &consumer, *version).await,
-                step => apply(fleet, step).await.map(|next| consumer = next),
+                step => {
+                    let applied = apply(fleet, step, self.not_starting).await;
+                    applied.map(|next| consumer = next)
+                }
             };
             if let Err(end) = done {
                 return walked.ended(consumer, end);
             }
             walked.steps += 1;
+            walked.changes += usize::from(!matches!(step, Step::Look { .. }));
             if let Step::Probe { version, .. } = step {
                 walked.probed.insert(version);
             }
@@ -244,7 +264,7 @@ fn take(walked: Walked, world: &mut World, strays: &mut Strays, acted: &mut Acte
     let Walked { walk, consumer, end } = walked;
     let key = (walk.place.clone(), consumer.function.clone());
     world.note_probes(&walk.place, &consumer.function, walk.probed);
-    acted.steps += walk.steps;
+    acted.steps += walk.changes;
     if walk.moved == Moved::Yes {
         acted.moved.insert(key.clone());
     }
@@ -253,7 +273,11 @@ fn take(walked: Walked, world: &mut World, strays: &mut Strays, acted: &mut Acte
         End::There | End::OutOfTime => {}
         End::Failed(words) => {
             let (place, function) = key;
-            acted.failed.get_or_insert(Failed { place, function, words });
+            acted.failed.get_or_insert(Failure::Probe(Failed { place, function, words }));
+        }
+        End::NotStarted(words) => {
+            let (place, function) = key;
+            acted.failed.get_or_insert(Failure::Start(Failed { place, function, words }));
         }
         End::Changed => {
             acted.view = View::Stale;
@@ -263,7 +287,7 @@ fn take(walked: Walked, world: &mut World, strays: &mut Strays, acted: &mut Acte
     }
 }
 
-async fn apply(fleet: &Arc<dyn Fleet>, step: &Step) -> Result<Consumer, End> {
+async fn apply(fleet: &Arc<dyn Fleet>, step: &Step, failure: NotStarting) -> Result<Consumer, End> {
     let failed = match fleet.apply(step).await {
         Ok(consumer) => return Ok(consumer),
         Err(error) => error,
@@ -275,7 +299,10 @@ async fn apply(fleet: &Arc<dyn Fleet>, step: &Step) -> Result<Consumer, End> {
     }
     Err(match failed {
         FleetError::Changed { .. } => End::Changed,
-        FleetError::Refused { reason, .. } => {
+        FleetError::NotStarted { reason, .. } if failure == NotStarting::FailsTheRollout => {
+            End::NotStarted(reason)
+        }
+        FleetError::Refused { reason, .. } | FleetError::NotStarted { reason, .. } => {
             End::Stuck(Stuck::Refused(Why::Refused { words: reason }))
         }
         error => End::Stuck(Stuck::ForNow(Why::FailedForNow { words: chain(&error) })),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 
-use super::act::{Act, Strays, Stuck, View};
+use super::act::{Act, NotStarting, Strays, Stuck, View};
 use super::came::{Came, GatesAsked};
 use super::end::{RolloutEnd, busy, note_all, order, outline_report};
 use super::goal::Target;
@@ -13,7 +13,7 @@ use super::observe::Places;
 use super::plan::{Foreign, Next, Plan, Waves, recent};
 use super::standing::{Known, places, serving};
 use super::tag::tag;
-use super::wave::{Failure, Turned};
+use super::wave::Turned;
 use crate::engine::{Attention, Run};
 use crate::error::Error;
 use crate::intake::gather::{Accepted, Ledger};
@@ -132,6 +132,7 @@ impl Converge<'_, '_, '_> {
                 Next::Open(_) | Next::Reached(_) => {}
                 Next::Act if !came.is_stuck() => {}
                 _ if came.is_to_judge() => {}
+                _ if self.is_judged() && came.not_provisioned().is_some() => {}
                 _ => break,
             }
             if let Leased::Theirs(lease) = self.session.lease(Work::Moving).await? {
@@ -164,13 +165,18 @@ impl Converge<'_, '_, '_> {
                 rollout: recent(came.rollout.as_ref(), now),
                 waves: Waves::of(&came.intent, came.rollout.as_ref()),
                 aim: Some(target.aim),
+                not_starting: if self.is_judged() {
+                    NotStarting::FailsTheRollout
+                } else {
+                    NotStarting::HoldsTheFunction
+                },
             };
             let acted =
                 act.act(self.session, &came.plan, &mut came.world, &mut came.strays).await?;
             came.steps += acted.steps;
             came.moved.extend(acted.moved);
-            if let Some(failed) = acted.failed {
-                self.retreat(&mut came, Failure::Probe(failed)).await?;
+            if let Some(failure) = acted.failed {
+                self.retreat(&mut came, failure).await?;
                 break;
             }
             // An order may have come while the last steps were done.

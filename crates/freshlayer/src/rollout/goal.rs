@@ -51,8 +51,7 @@ impl Target {
             },
         };
         let spec = &definition.rollout;
-        let new_data = head.rollout().filter(|open| open.cause.brings_new_data());
-        let new_data = new_data.filter(|open| open.promoted.is_none());
+        let new_data = head.rollout().filter(|open| open.is_judged());
         let ways_back = [Some(release), head.current(), head.stable(), head.fallback()];
         let ways_back = ways_back.into_iter().flatten().filter_map(|seq| head.versions().get(&seq));
         Ok(Intent {

@@ -14,8 +14,8 @@ use crate::definition::OnInconclusive;
 use crate::error::{Error, chain};
 use crate::names::Place;
 use crate::ports::{Alarm, FunctionName, Health, PortError, Region, Window};
-use crate::report::Why;
-use crate::state::{Evidence, Ordered, Says, Wave};
+use crate::report::{Why, not_provisioned};
+use crate::state::{Evidence, OpenRollout, Ordered, Says, Wave};
 
 /// How many functions that have not moved are asked how they fare, where those of the wave fail.
 const OTHERS_MAX: usize = 50;
@@ -24,6 +24,8 @@ const OTHERS_MAX: usize = 50;
 pub(super) enum Failure {
     /// A function's answer.
     Probe(Failed),
+    /// A function that cannot start.
+    Start(Failed),
     /// What was measured while a wave baked.
     Wave { wave: usize, says: Vec<String> },
 }
@@ -52,6 +54,17 @@ impl Came {
             && !matches!(self.plan.next, Next::Act)
     }
 
+    /// A function whose version behind the alias cannot start with its provisioned concurrency: a gate that Lambda keeps.
+    pub(super) fn not_provisioned(&self) -> Option<Failed> {
+        self.plan.standings.iter().find_map(|((place, function), standing)| match standing {
+            Standing::Held(Why::NotProvisioned { alias }) => {
+                let (place, function) = (place.clone(), function.clone());
+                Some(Failed { place, function, words: not_provisioned(alias) })
+            }
+            _ => None,
+        })
+    }
+
     /// Tells whether what the gates say sends every function back.
     fn sends_back(&self, evidence: &Evidence, now: Timestamp) -> bool {
         let waves = Waves::of(&self.intent, self.rollout.as_ref());
@@ -69,6 +82,11 @@ impl Converge<'_, '_, '_> {
         came: &mut Came,
         regions: &[Region],
     ) -> Result<Turned, Error> {
+        let is_judged = self.is_judged();
+        if let Some(failed) = came.not_provisioned().filter(|_| is_judged) {
+            self.retreat(came, Failure::Start(failed)).await?;
+            return Ok(Turned::Back);
+        }
         if came.is_to_judge() {
             let Some(failure) = self.judge_wave(came, regions).await? else {
                 return Ok(Turned::On);
@@ -89,6 +107,11 @@ impl Converge<'_, '_, '_> {
         }
         self.session.write_rollout(rollout).await?;
         Ok(Turned::On)
+    }
+
+    /// Tells whether what functions make of the data is watched.
+    pub(super) fn is_judged(&self) -> bool {
+        self.session.head().rollout().is_some_and(OpenRollout::is_judged)
     }
 
     /// Asks the gates about the open wave, and writes down what they say before anything follows from it.
@@ -116,16 +139,25 @@ impl Converge<'_, '_, '_> {
     pub(super) async fn retreat(&mut self, came: &mut Came, failure: Failure) -> Result<(), Error> {
         let head = self.session.head();
         let (Some(to), Some(release)) = (head.before_rollout(), head.desired()) else {
-            if let Failure::Probe(Failed { place, function, words }) = failure {
-                let why = Why::ProbeFailed { words };
-                came.strays.insert((place, function), Stuck::Refused(why));
-            }
+            let (key, why) = match failure {
+                Failure::Probe(Failed { place, function, words }) => {
+                    ((place, function), Why::ProbeFailed { words })
+                }
+                Failure::Start(Failed { place, function, words }) => {
+                    ((place, function), Why::Refused { words })
+                }
+                Failure::Wave { .. } => return Ok(()),
+            };
+            came.strays.insert(key, Stuck::Refused(why));
             return Ok(());
         };
         let target = self.session.release(to).await?;
         let why = match failure {
             Failure::Probe(Failed { function, words, .. }) => {
                 Why::GateFailed { release, to, function, words }
+            }
+            Failure::Start(Failed { function, words, .. }) => {
+                Why::NotStarted { release, to, function, words }
             }
             Failure::Wave { wave, says } => Why::WaveFailed { release, to, wave, says },
         };

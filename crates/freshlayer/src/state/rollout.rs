@@ -64,6 +64,13 @@ pub struct OpenRollout {
     pub journal: Option<Journal>,
 }
 
+impl OpenRollout {
+    /// Tells whether what functions make of the data is watched: it is new to them, and no person let them all move.
+    pub fn is_judged(&self) -> bool {
+        self.cause.brings_new_data() && self.promoted.is_none()
+    }
+}
+
 /// A rollout with its journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rollout {

@@ -236,10 +236,16 @@ impl<'a> FunctionPlan<'a> {
 
     /// An alias that sends a part of its calls elsewhere is not moved.
     fn routing(&self) -> Option<Standing> {
+        let there = |version: &PublishedVersion| version.configuration.layers.contains(self.target);
         self.served().find_map(|(alias, version)| {
-            let Routing::Split { version: other, percent } = alias.routing else { return None };
-            let there =
-                |version: &PublishedVersion| version.configuration.layers.contains(self.target);
+            let (other, percent) = match alias.routing {
+                Routing::Whole => return None,
+                Routing::Failed { .. } => {
+                    let alias = alias.name.clone();
+                    return there(version).then_some(Standing::Held(Why::NotProvisioned { alias }));
+                }
+                Routing::Split { version, percent } => (version, percent),
+            };
             let both = there(version) && self.consumer.version(other).is_some_and(there);
             let alias = alias.name.clone();
             match (both, percent) {
@@ -301,7 +307,9 @@ impl<'a> FunctionPlan<'a> {
         let aliases = self.consumer.look.as_ref().map(|look| &look.aliases)?;
         let routed = |number: u64| {
             aliases.iter().any(|alias| match alias.routing {
-                Routing::Split { version, .. } => version == number || alias.version == number,
+                Routing::Split { version, .. } | Routing::Failed { version } => {
+                    version == number || alias.version == number
+                }
                 Routing::Whole => alias.version == number,
             })
         };

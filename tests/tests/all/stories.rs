@@ -1,0 +1,91 @@
+//! Stories: every file of `tests/stories/` is played on the simulated AWS, and what follows from each act stands in it; then
+//! stories of seeds, in which anything may happen, held against the invariants after every act.
+//!
+//! `UPDATE_STORIES=1` writes the files anew. `STORY_SEEDS=0..100000` plays these seeds; `STORY_SEEDS=17..18` one alone.
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use freshlayer_tests::story::{Scene, Story, story_of};
+
+use crate::simulated::block_on;
+
+const SEEDS: u64 = 2_000;
+const AT_ONCE: usize = 2;
+
+fn files() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("stories");
+    let entries = fs::read_dir(folder).expect("readable");
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("readable").path()).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn every_story_is_as_it_is_written() {
+    let update = std::env::var_os("UPDATE_STORIES").is_some();
+    let mut wrong = Vec::new();
+    for file in files() {
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let written = fs::read_to_string(&file).expect("readable");
+        let story = Story::parse(&written).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let played = block_on(story.play());
+        if update {
+            fs::write(&file, played).expect("writable");
+        } else if played != written {
+            wrong.push(format!("{name} is not as it is written; it goes:\n{played}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn whatever_happens_every_promise_is_kept() {
+    let seeds = match std::env::var("STORY_SEEDS") {
+        Ok(range) => {
+            let (from, until) = range.split_once("..").expect("a range such as 0..100");
+            let number = |text: &str| text.parse::<u64>().expect("a number");
+            number(from)..number(until)
+        }
+        Err(_) => 0..SEEDS,
+    };
+    let (next, failed) = (AtomicU64::new(seeds.start), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end {
+                        return;
+                    }
+                    let story = story_of(seed);
+                    let played = catch_unwind(AssertUnwindSafe(|| block_on(play(&story))));
+                    if let Err(panicked) = played {
+                        let words = panicked.downcast_ref::<String>().cloned();
+                        let words = words.unwrap_or_else(|| "no words".to_owned());
+                        let mut failed = failed.lock().expect("no thread died");
+                        failed.push(format!(
+                            "STORY_SEEDS={seed}..{}: {words}\n{}",
+                            seed + 1,
+                            story.script()
+                        ));
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().expect("no thread died");
+    let count = failed.len();
+    assert!(failed.is_empty(), "{count} of {seeds:?}:\n{}", failed[..count.min(3)].join("\n"));
+}
+
+async fn play(story: &Story) {
+    let mut scene = Scene::set(&story.terms);
+    for act in &story.acts {
+        scene.perform(act).await;
+    }
+    scene.settle().await;
+}
