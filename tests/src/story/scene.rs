@@ -32,6 +32,8 @@ format = 'mmdb'
 source.file = 'country.mmdb'
 ";
 const CALLS_PER_MINUTE: u64 = 5;
+/// How long a publisher that hears nothing any more lives on: less than its calls wait for an answer.
+const DIES_AFTER: Duration = Duration::from_mins(1);
 /// How often a run may ask to be woken at the same moment.
 const WAKES_MAX: usize = 500;
 
@@ -125,7 +127,7 @@ impl Scene {
     }
 
     fn publisher(&self) -> Engine {
-        let owner = Owner { name: "publisher".to_owned(), ..self.engine.owner.clone() };
+        let owner = Owner { name: "publisher-1".to_owned(), ..self.engine.owner.clone() };
         Engine { owner, ..self.engine.clone() }
     }
 
@@ -229,7 +231,7 @@ impl Scene {
         });
         let engine = connected(&dying, &self.callers, &self.folder);
         let run = refresh(&engine, &self.definition, Retry::OnChange);
-        let ended = tokio::time::timeout(Duration::from_mins(3), run).await;
+        let ended = tokio::time::timeout(DIES_AFTER, run).await;
         let report = ended.as_ref().ok();
         self.promises.after(before, &self.aws, &whole, &self.definition, report).await;
         match report {
@@ -239,7 +241,7 @@ impl Scene {
     }
 
     async fn run_twice(&mut self) -> Vec<String> {
-        let engines = ["publisher", "another publisher"].map(|owner| {
+        let engines = ["publisher-1", "publisher-2"].map(|owner| {
             let mut engine = self.publisher();
             owner.clone_into(&mut engine.owner.name);
             engine.ports.peers = Arc::new(NobodyIsGone);
@@ -293,7 +295,7 @@ impl Scene {
         let before = self.promises.before(&self.aws, &engine, &self.definition).await;
         let named = |name: &String| [FunctionName::parse(name).expect("a name")];
         let rolling = async |what| order_rollout(&engine, &layer, what, by, None).await.map(drop);
-        let mut report = None;
+        let (mut report, mut done_words) = (None, "ordered".to_owned());
         let done: Result<(), Error> = match order {
             Order::Rollback => {
                 let back = rollback(&engine, &self.definition, Back::Stable, by).await;
@@ -322,7 +324,18 @@ impl Scene {
             Order::Promote => rolling(RolloutOrder::Promote).await,
             Order::Prune => {
                 let pruned = prune(&engine, &self.definition, 1, Prune::Delete).await;
-                pruned.map(drop)
+                pruned.map(|pruned| {
+                    let gone = pruned.releases.iter().map(|release| release.seq.to_string());
+                    let gone: Vec<String> = gone.collect();
+                    done_words = format!(
+                        "deleted: {}",
+                        if gone.is_empty() {
+                            "nothing".to_owned()
+                        } else {
+                            format!("release {}", gone.join(", "))
+                        }
+                    );
+                })
             }
         };
         self.promises.after(before, &self.aws, &engine, &self.definition, report.as_ref()).await;
@@ -331,7 +344,7 @@ impl Scene {
                 format!("{} not possible: {}", self.time(), freshlayer::chain(&error))
             }
             (Ok(()), Some(report)) => self.told(&report),
-            (Ok(()), None) => format!("{} ordered", self.time()),
+            (Ok(()), None) => format!("{} {done_words}", self.time()),
         }
     }
 

@@ -221,10 +221,16 @@ fn unmoved(facts: &Facts<'_>) -> Option<Outcome> {
     let is_later = |one: &&ConsumerReport| {
         one.reason.as_ref().is_some_and(|reason| reason.why == Why::LaterWave)
     };
-    let later = facts.consumers.iter().filter(is_later).count();
-    let waiting = facts.count(&[Behind, Failed, Held]) - later;
-    let why = Why::Unmoved { waiting, functions: facts.consumers.len() };
-    (waiting > 0).then(|| Outcome::held(why))
+    let waits = |one: &&ConsumerReport| [Behind, Failed, Held].contains(&one.state);
+    let waiting = facts.consumers.iter().filter(waits).filter(|one| !is_later(one));
+    let worst = [Failed, Held, Behind];
+    let first = worst.iter().find_map(|state| waiting.clone().find(|one| one.state == *state))?;
+    let reason = first.reason.as_ref().map_or("no reason", |reason| &reason.text);
+    Some(Outcome::held(Why::Unmoved {
+        waiting: waiting.count(),
+        example: format!("{}: {reason}", first.function),
+        functions: facts.consumers.len(),
+    }))
 }
 
 fn ordered(facts: &Facts<'_>) -> Option<Outcome> {

@@ -250,6 +250,10 @@ pub enum Why {
     Unmoved {
         /// How many.
         waiting: usize,
+        /// One of them, with its reason.
+        #[serde(default)]
+        #[schemars(default)]
+        example: String,
         /// How many functions use the layer.
         functions: usize,
     },

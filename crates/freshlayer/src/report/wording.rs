@@ -110,8 +110,12 @@ impl fmt::Display for Why {
                     failures.join("; ")
                 )
             }
-            Self::Unmoved { waiting, functions } => {
-                write!(f, "{waiting} of {functions} functions were not moved")
+            Self::Unmoved { waiting, example, functions } => {
+                let more = match waiting.saturating_sub(1) {
+                    0 => String::new(),
+                    more => format!("; and {more} more"),
+                };
+                write!(f, "{waiting} of {functions} functions were not moved ({example}{more})")
             }
             Self::Error { error } => f.write_str(error),
             of_a_rollout => of_a_rollout.write_rollout(f),

@@ -84,7 +84,7 @@ impl Came {
         if self.intent.gates.is_empty() {
             return Some(*until);
         }
-        let pause = Waves::of(&self.intent, self.rollout.as_ref()).pause_between_looks();
+        let pause = Waves::of(&self.intent, self.rollout.as_ref()).pause_between_looks(now);
         Some((*until).min(now.saturating_add(pause).unwrap_or(*until)))
     }
 

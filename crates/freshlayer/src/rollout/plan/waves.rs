@@ -128,11 +128,13 @@ impl<'a> Waves<'a> {
         }
     }
 
-    /// How long after a look at the open wave its gates are asked again: four times in a bake.
-    pub(crate) fn pause_between_looks(&self) -> SignedDuration {
+    /// How long after a look at the open wave its gates are asked again: four times in a bake, and less often the
+    /// longer they take after that.
+    pub(crate) fn pause_between_looks(&self, now: Timestamp) -> SignedDuration {
         let watched = self.open.last().and_then(|wave| Some((wave.reached?, wave.until?)));
-        let bake = watched.map_or(LOOK_LATER, |(reached, until)| until.duration_since(reached));
-        (bake / 4).clamp(SignedDuration::from_mins(1), SignedDuration::from_mins(15))
+        let long =
+            watched.map_or(LOOK_LATER, |(reached, until)| until.max(now).duration_since(reached));
+        (long / 4).clamp(SignedDuration::from_mins(1), SignedDuration::from_mins(15))
     }
 
     /// Tells whether the inconclusive gates of the open wave have had their longest wait.
