@@ -135,6 +135,7 @@ impl Promises {
                                 | Why::TagPin { .. }
                                 | Why::TagVersion { .. }
                                 | Why::RevertedByDeploy { .. }
+                                | Why::NotProvisioned { .. }
                         )
                     ),
                     "{name} waits for nobody: {consumer:?}; {last}"

@@ -369,6 +369,7 @@ impl Scene {
         let mut last = String::new();
         for round in 0..12 {
             last = self.run(Attention::Whole).await;
+            println!("  {last}");
             self.pass(60).await;
             for wakes in 0.. {
                 let Some(at) = self.wake_at else { break };

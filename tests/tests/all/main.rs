@@ -66,4 +66,5 @@ mod sources_young;
 mod stories;
 mod tidy;
 mod waves;
+mod waves_regions;
 mod way_back;

@@ -1,7 +1,8 @@
 //! Stories: every file of `tests/stories/` is played on the simulated AWS, and what follows from each act stands in it; then
 //! stories of seeds, in which anything may happen, held against the invariants after every act.
 //!
-//! `UPDATE_STORIES=1` writes the files anew. `STORY_SEEDS=0..100000` plays these seeds; `STORY_SEEDS=17..18` one alone.
+//! `UPDATE_STORIES=1` writes the files anew. `STORY_SEEDS=0..100000` plays these seeds; `STORY_SEEDS=17..18` one alone,
+//! and with `--nocapture` it is told.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -85,7 +86,10 @@ fn whatever_happens_every_promise_is_kept() {
 async fn play(story: &Story) {
     let mut scene = Scene::set(&story.terms);
     for act in &story.acts {
-        scene.perform(act).await;
+        println!("> {act}");
+        for line in scene.perform(act).await {
+            println!("  {line}");
+        }
     }
     scene.settle().await;
 }

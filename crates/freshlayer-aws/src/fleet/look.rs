@@ -47,6 +47,11 @@ impl LambdaFleet {
                 Err(fault) if fault.is("ResourceNotFoundException") => continue,
                 found => found.map_err(decided)?,
             };
+            // One that cannot start is no way for an alias; to publish it again tells why.
+            if found.state() == Some(&State::Failed) && !served.contains(&number) {
+                known.versions.retain(|version| version.number != number);
+                continue;
+            }
             let version = published(number, &found);
             match known.versions.iter_mut().find(|version| version.number == number) {
                 Some(known) => *known = version,

@@ -92,6 +92,11 @@ pub(super) struct RawRollout {
     /// How long the last wave is watched before the release is stable, in minutes.
     #[schemars(range(max = 10_080))]
     pub(super) final_bake_minutes: Option<u32>,
+    /// The Region whose functions move first. Default: the one with the fewest functions that use the layer.
+    pub(super) first_region: Option<String>,
+    /// How long the whole first Region is watched before functions of other Regions move, in minutes. 0: all Regions together.
+    #[schemars(range(max = 10_080))]
+    pub(super) region_gap_minutes: Option<u32>,
     /// What each function is asked with the new data: behind an alias before its callers get it, without an alias just
     /// after. An answer that does not fit, or an error, rolls the release back.
     pub(super) probe: Option<RawFunctionProbe>,

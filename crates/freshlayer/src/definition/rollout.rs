@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::FieldPath;
+use crate::names::RegionName;
 use crate::ports::AlarmPattern;
 
 /// How new data reaches functions.
@@ -120,6 +121,10 @@ pub struct Course {
     pub bake: SignedDuration,
     /// How long the last wave is watched before the release is stable.
     pub final_bake: SignedDuration,
+    /// How long a whole first Region is watched before functions of others move; zero where all move together.
+    pub region_gap: SignedDuration,
+    /// Which Region is the first one; absent for the one with the fewest functions.
+    pub first_region: Option<RegionName>,
 }
 
 impl Course {
@@ -139,9 +144,11 @@ impl Course {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Preset {
-    /// One function for 30 minutes, then 10, 50 and 100 %, 15 minutes apart, and 30 minutes at the end.
+    /// One function for 30 minutes, then 10, 50 and 100 %, 15 minutes apart, and 30 minutes at the end. Two hours after
+    /// the first Region the others.
     Standard,
-    /// One function for an hour, then 5, 20, 50 and 100 %, two hours apart, and 12 hours at the end.
+    /// One function for an hour, then 5, 20, 50 and 100 %, two hours apart, and 12 hours at the end. Twelve
+    /// hours after the first Region the others.
     Careful,
     /// One function for 5 minutes, then all, and 10 minutes at the end.
     Fast,
@@ -185,6 +192,11 @@ impl Preset {
     pub fn course(self) -> Course {
         let minutes = SignedDuration::from_mins;
         let tenths = || (1..=10).map(|tenth| tenth * 10).collect::<Vec<u8>>();
+        let region_gap = match self {
+            Self::Standard => 120,
+            Self::Careful => 720,
+            _ => 0,
+        };
         let (one_box, waves, bake, final_bake) = match self {
             Self::Standard => (Some(30), vec![10, 50, 100], 15, 30),
             Self::Careful => (Some(60), vec![5, 20, 50, 100], 120, 720),
@@ -206,6 +218,8 @@ impl Preset {
             waves,
             bake: minutes(bake),
             final_bake: minutes(final_bake),
+            region_gap: minutes(region_gap),
+            first_region: None,
         }
     }
 }

@@ -6,6 +6,7 @@ use super::super::rollout::{
     Binding, Course, FunctionProbe, Gates, MetricsGate, Preset, RolloutSpec,
 };
 use super::Parser;
+use crate::names::RegionName;
 use crate::ports::AlarmPattern;
 
 /// How long a wave waits at most for gates that cannot tell.
@@ -20,6 +21,7 @@ impl Parser<'_> {
             ("one_box_bake_minutes", raw.one_box_bake_minutes),
             ("bake_minutes", raw.bake_minutes),
             ("final_bake_minutes", raw.final_bake_minutes),
+            ("region_gap_minutes", raw.region_gap_minutes),
         ] {
             if let Some(minutes) = minutes.filter(|minutes| *minutes > MINUTES_MAX) {
                 let message = format!("expected at most {MINUTES_MAX}, a week, found {minutes}");
@@ -34,11 +36,16 @@ impl Parser<'_> {
         let one_box = raw
             .one_box_bake_minutes
             .map(|box_minutes| Some(minutes(box_minutes)).filter(|bake| !bake.is_zero()));
+        let first_region = raw.first_region.as_deref();
+        let first_region = first_region
+            .and_then(|name| self.noted(&["rollout", "first_region"], RegionName::parse(name)));
         let course = Course {
             one_box_bake: one_box.unwrap_or(preset.one_box_bake),
             waves: raw.waves.clone().unwrap_or(preset.waves),
             bake: raw.bake_minutes.map_or(preset.bake, minutes),
             final_bake: raw.final_bake_minutes.map_or(preset.final_bake, minutes),
+            region_gap: raw.region_gap_minutes.map_or(preset.region_gap, minutes),
+            first_region,
         };
         let gates = self.gates(&raw, &course);
         let probe = raw.probe.map(|probe| FunctionProbe {

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Intent, Next, Standing, World};
 use crate::definition::{Course, Gates, OnInconclusive, RolloutSpec};
-use crate::names::Place;
+use crate::names::{Place, RegionName};
 use crate::ports::FunctionName;
 use crate::report::Why;
 use crate::state::{Members, Rollout, Says, Wave};
@@ -77,7 +77,7 @@ impl<'a> Waves<'a> {
             .map(|(key, _)| key)
             .collect();
         let Some(wave) = self.open.last() else {
-            return (!later.is_empty()).then(|| self.opened(course, &later, world));
+            return (!later.is_empty()).then(|| self.opened(course, standings, world));
         };
         let Some(reached) = wave.reached else {
             let until = now.saturating_add(self.bake(course, standings));
@@ -100,7 +100,7 @@ impl<'a> Waves<'a> {
         if let Some(next) = self.undecided(wave, until, now) {
             return Some(next);
         }
-        (!later.is_empty()).then(|| self.opened(course, &later, world))
+        (!later.is_empty()).then(|| self.opened(course, standings, world))
     }
 
     /// What comes after the bake of a wave whose gates do not let it pass.
@@ -145,12 +145,51 @@ impl<'a> Waves<'a> {
 
     /// How long the open wave will be watched. No function is left for another one where it is the last.
     fn bake(&self, course: &Course, standings: &Standings) -> SignedDuration {
-        let is_last = !standings.values().any(|standing| *standing == Standing::Later);
-        match course.one_box_bake {
-            _ if is_last => course.final_bake,
+        let later = || keys(standings).filter(|(_, is_later)| *is_later).map(|(key, _)| key);
+        if later().next().is_none() {
+            return course.final_bake;
+        }
+        let bake = match course.one_box_bake {
             Some(bake) if self.open.len() == 1 => bake,
             _ => course.bake,
+        };
+        let first = self.first_region(course, standings);
+        let ends_the_first = first.is_some_and(|first| {
+            self.is_of(first) && later().all(|(place, _)| place.region != *first)
+        });
+        if ends_the_first { bake.max(course.region_gap) } else { bake }
+    }
+
+    /// The Region whose functions move before those of others; `None` where all Regions move together. Once a wave is open
+    /// it is that wave's.
+    fn first_region<'s>(
+        &self,
+        course: &'s Course,
+        standings: &'s Standings,
+    ) -> Option<&'s RegionName> {
+        let mut functions: BTreeMap<&RegionName, usize> = BTreeMap::new();
+        for ((place, _), _) in keys(standings) {
+            *functions.entry(&place.region).or_default() += 1;
         }
+        if course.region_gap.is_zero() || functions.len() < 2 {
+            return None;
+        }
+        let begun = self.open.first().and_then(|wave| wave.members.keys().next());
+        let begun = begun.and_then(|place| {
+            let mut regions = functions.keys();
+            regions.find(|region| is_in(place, region)).copied()
+        });
+        let named = course.first_region.as_ref().filter(|region| functions.contains_key(region));
+        let fewest =
+            || functions.iter().min_by_key(|(_, count)| **count).map(|(region, _)| *region);
+        begun.or(named).or_else(fewest)
+    }
+
+    /// Tells whether the last open wave is of one Region alone.
+    fn is_of(&self, region: &RegionName) -> bool {
+        let places = self.open.last().into_iter().flat_map(|wave| wave.members.keys());
+        let mut places = places.peekable();
+        places.peek().is_some() && places.all(|place| is_in(place, region))
     }
 
     fn count(&self) -> usize {
@@ -158,31 +197,67 @@ impl<'a> Waves<'a> {
     }
 
     /// Opens the next wave: the canaries of the tag or one function, then as many as the course says. Functions that say
-    /// `last` come with the last wave.
-    fn opened(&self, course: &Course, later: &[&Key], world: &World) -> Next {
-        let says = |key: &Key, word: &str| {
-            let consumer = world.consumer(&key.0, &key.1);
-            consumer.and_then(|one| one.tags.get(WAVE_TAG)).is_some_and(|said| said == word)
+    /// `last` come with the last wave. The first Region is whole before any other one begins.
+    fn opened(&self, course: &Course, standings: &Standings, world: &World) -> Next {
+        let later = keys(standings).filter(|(_, is_later)| *is_later).map(|(key, _)| key);
+        let later: Vec<&Key> = later.collect();
+        let first = self.first_region(course, standings);
+        let (here, elsewhere): (Vec<&Key>, Vec<&Key>) =
+            later.iter().partition(|(place, _)| first.is_none_or(|first| place.region == *first));
+        let of_first = |wave: &&Wave| {
+            first.is_none_or(|first| wave.members.keys().any(|place| is_in(place, first)))
         };
-        let (last, early): (Vec<&Key>, Vec<&Key>) = later.iter().partition(|key| says(key, LAST));
-        let (first, rest): (Vec<&Key>, Vec<&Key>) = early.iter().partition(|key| says(key, FIRST));
-        if self.open.is_empty() && course.one_box_bake.is_some() {
-            let canaries = if first.is_empty() { &rest[..rest.len().min(1)] } else { &first[..] };
-            if !canaries.is_empty() {
-                return Next::Open(members(canaries));
-            }
-        }
-        let (there, all) = (self.count(), self.count() + later.len());
-        let boxes = usize::from(course.one_box_bake.is_some());
-        let turns = course.waves.iter().skip(self.open.len().saturating_sub(boxes));
-        let shares = turns.map(|percent| (all * usize::from(*percent)).div_ceil(100));
-        let many = shares.map(|share| share.saturating_sub(there)).find(|many| *many > 0);
-        let many = many.unwrap_or(later.len());
-        let early = first.len() + rest.len();
-        let ordered: Vec<&Key> = first.into_iter().chain(rest).chain(last).collect();
-        let many = if early > 0 && many < ordered.len() { many.min(early) } else { many };
-        Next::Open(members(&ordered[..many.min(ordered.len())]))
+        let (open, others): (Vec<&Wave>, Vec<&Wave>) = self.open.iter().partition(of_first);
+        let (begins, later, open) = if here.is_empty() {
+            (Begins::Widely, elsewhere, others)
+        } else {
+            (Begins::WithOneBox, here, open)
+        };
+        self::opened(course, &begins, &later, &open, world)
     }
+}
+
+/// How the waves of a Region, or of all but the first, begin.
+#[derive(PartialEq, Eq)]
+enum Begins {
+    WithOneBox,
+    Widely,
+}
+
+fn opened(course: &Course, begins: &Begins, later: &[&Key], open: &[&Wave], world: &World) -> Next {
+    let says = |key: &Key, word: &str| {
+        let consumer = world.consumer(&key.0, &key.1);
+        consumer.and_then(|one| one.tags.get(WAVE_TAG)).is_some_and(|said| said == word)
+    };
+    let (last, early): (Vec<&Key>, Vec<&Key>) = later.iter().partition(|key| says(key, LAST));
+    let (first, rest): (Vec<&Key>, Vec<&Key>) = early.iter().partition(|key| says(key, FIRST));
+    let has_box = *begins == Begins::WithOneBox && course.one_box_bake.is_some();
+    if open.is_empty() && has_box {
+        let canaries = if first.is_empty() { &rest[..rest.len().min(1)] } else { &first[..] };
+        if !canaries.is_empty() {
+            return Next::Open(members(canaries));
+        }
+    }
+    let there: usize = open.iter().map(|wave| wave.count()).sum();
+    let all = there + later.len();
+    let turns = course.waves.iter().skip(open.len().saturating_sub(usize::from(has_box)));
+    let shares = turns.map(|percent| (all * usize::from(*percent)).div_ceil(100));
+    let many = shares.map(|share| share.saturating_sub(there)).find(|many| *many > 0);
+    let many = many.unwrap_or(later.len());
+    let early = first.len() + rest.len();
+    let ordered: Vec<&Key> = first.into_iter().chain(rest).chain(last).collect();
+    let many = if early > 0 && many < ordered.len() { many.min(early) } else { many };
+    Next::Open(members(&ordered[..many.min(ordered.len())]))
+}
+
+/// Every function that uses the layer and may have the data, and whether it moves with a later wave.
+fn keys(standings: &Standings) -> impl Iterator<Item = (&Key, bool)> {
+    standings.iter().map(|(key, standing)| (key, *standing == Standing::Later))
+}
+
+/// Tells whether a place, as a journal writes it, is in a Region.
+fn is_in(place: &str, region: &RegionName) -> bool {
+    place.split(' ').next() == Some(region.as_str())
 }
 
 /// What the gates said of the open wave.
