@@ -1,4 +1,5 @@
-"""Deploys a template as `sam deploy` does: the code's zip goes to the bucket, the stack is made, its outputs are printed.
+"""Deploys a template as `sam deploy` does: the code's zip goes to the bucket, the stack is made or updated, its outputs are
+printed.
 
 deploy.py TEMPLATE BUCKET [PARAMETER=VALUE…]
 
@@ -25,7 +26,10 @@ if "CODE" in os.environ:
 # The emulator asks for another action than AWS does.
 body = body.replace("lambda:ListLayerVersions,", "lambda:ListLayerVersions, lambda:ListLayers,")
 client = boto3.client("cloudformation")
-client.create_stack(
+known = {summary["StackName"] for page in client.get_paginator("list_stacks").paginate() for summary in page["StackSummaries"]}
+change = client.update_stack if stack in known else client.create_stack
+waiter = "stack_update_complete" if stack in known else "stack_create_complete"
+change(
     StackName=stack,
     TemplateBody=body,
     Capabilities=["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
@@ -35,9 +39,9 @@ client.create_stack(
     ],
 )
 try:
-    client.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    client.get_waiter(waiter).wait(StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
 except WaiterError:
     events = client.describe_stack_events(StackName=stack)["StackEvents"]
     sys.exit("\n".join(f"{e['LogicalResourceId']}: {e['ResourceStatusReason']}" for e in events if "ResourceStatusReason" in e))
 found = client.describe_stacks(StackName=stack)["Stacks"][0]
-print(json.dumps({output["OutputKey"]: output["OutputValue"] for output in found["Outputs"]}))
+print(json.dumps({output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}))

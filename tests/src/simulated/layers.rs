@@ -58,6 +58,9 @@ impl Version {
 
 impl Simulated {
     /// Makes a layer of other people's, with one version.
+    ///
+    /// # Panics
+    /// Where the name cannot be a layer's.
     pub fn other_layer(&self, name: &str) -> LayerVersionArn {
         let mut world = self.world();
         let layer = self.place.layer(name);

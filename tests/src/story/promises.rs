@@ -83,8 +83,8 @@ impl Promises {
         let Some(arn) = arn_of(head, open.to) else { return };
         let first = self.first.entry(open.number).or_insert_with(|| {
             self.touched.clear();
-            let had = before.met.iter().filter(|(_, met)| met.layers.contains(&arn));
-            had.map(|(name, _)| name.clone()).collect()
+            let on_it = before.met.iter().filter(|(_, met)| met.layers.contains(&arn));
+            on_it.map(|(name, _)| name.clone()).collect()
         });
         let watched = matches!(open.cause, Cause::NewRelease | Cause::Unpin)
             && open.promoted.is_none()
@@ -196,8 +196,8 @@ fn left_alone(name: &str, was: &Met, is: &Met) {
 fn stays_where_ordered(name: &str, was: &Met, is: &Met, head: &Head) {
     let function = FunctionName::parse(name).expect("a name");
     let frozen = head.frozen().is_some() || head.frozen_functions().contains_key(&function);
-    let held = was.tags.get(TAG).is_some_and(|tag| tag == "hold");
-    if frozen || held {
+    let stays = was.tags.get(TAG).is_some_and(|tag| tag == "hold");
+    if frozen || stays {
         assert_eq!((&is.layers, &is.latest.1), (&was.layers, &was.latest.1), "I8: {name} moved");
     }
 }

@@ -226,7 +226,7 @@ impl Scene {
         let whole = self.engine.clone();
         let before = self.promises.before(&self.aws, &whole, &self.definition).await;
         let dying = self.aws.hit_by(move |number, _| {
-            let after = if call % 2 == 0 { Hit::SilentBefore } else { Hit::SilentAfter };
+            let after = if call.is_multiple_of(2) { Hit::SilentBefore } else { Hit::SilentAfter };
             (number == call).then_some(after)
         });
         let engine = connected(&dying, &self.callers, &self.folder);

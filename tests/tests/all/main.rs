@@ -25,6 +25,7 @@ mod custom_runtime_invoked;
 mod damage;
 mod definition_schema;
 mod definitions;
+mod deploying;
 mod diff;
 mod docs;
 mod doctor;

@@ -28,9 +28,10 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
             unfrozen.map(|unfrozen| !unfrozen.is_empty())
         };
         let what = named(functions);
-        let unfrozen = was_frozen.map(|was_frozen| match was_frozen {
-            true => (false, format!("{what}unfrozen; the next refresh goes on")),
-            false => (false, format!("{what}is not frozen")),
+        let unfrozen = was_frozen.map(|was_frozen| {
+            let became =
+                if was_frozen { "unfrozen; the next refresh goes on" } else { "is not frozen" };
+            (false, format!("{what}{became}"))
         });
         all.push(LayerFreeze::of(layer, unfrozen, &mut lines));
     }

@@ -103,6 +103,16 @@ impl fmt::Display for Why {
             Self::Places { failures, done: 0, .. } => {
                 write!(f, "{}; the next run goes on", failures.join("; "))
             }
+            Self::Error { error } => f.write_str(error),
+            of_a_rollout => of_a_rollout.write_rollout(f),
+        }
+    }
+}
+
+impl Why {
+    /// Says why functions stand where they stand.
+    fn write_rollout(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::Places { failures, done, places } => {
                 write!(
                     f,
@@ -117,16 +127,6 @@ impl fmt::Display for Why {
                 };
                 write!(f, "{waiting} of {functions} functions were not moved ({example}{more})")
             }
-            Self::Error { error } => f.write_str(error),
-            of_a_rollout => of_a_rollout.write_rollout(f),
-        }
-    }
-}
-
-impl Why {
-    /// Says why a rollout stands where it stands.
-    fn write_rollout(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
             Self::Paused { at, by, reason } => write!(
                 f,
                 "the rollout is paused {}; `freshlayer rollout resume` lets it go on",

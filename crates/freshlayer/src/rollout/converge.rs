@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
-use super::act::{Act, NotStarting, Strays, Stuck, View};
+use super::act::{Act, Acted, NotStarting, Strays, Stuck, View};
 use super::came::{Came, GatesAsked};
 use super::end::{RolloutEnd, busy, note_all, order, outline_report};
 use super::goal::Target;
@@ -158,21 +158,7 @@ impl Converge<'_, '_, '_> {
             self.open_rollout(&mut came, target).await?;
             self.take_over(&mut came, &here).await?;
             self.write_before(&mut came).await?;
-            let act = Act {
-                engine,
-                intent: &came.intent,
-                places: &here,
-                rollout: recent(came.rollout.as_ref(), now),
-                waves: Waves::of(&came.intent, came.rollout.as_ref()),
-                aim: Some(target.aim),
-                not_starting: if self.is_judged() {
-                    NotStarting::FailsTheRollout
-                } else {
-                    NotStarting::HoldsTheFunction
-                },
-            };
-            let acted =
-                act.act(self.session, &came.plan, &mut came.world, &mut came.strays).await?;
+            let acted = self.act(&mut came, &here, target.aim, now).await?;
             came.steps += acted.steps;
             came.moved.extend(acted.moved);
             if let Some(failure) = acted.failed {
@@ -202,6 +188,31 @@ impl Converge<'_, '_, '_> {
             running.done(0);
         }
         Ok(Turn::Came(Box::new(came)))
+    }
+
+    /// Does the steps of the plan.
+    async fn act(
+        &mut self,
+        came: &mut Came,
+        here: &Places,
+        aim: Aim,
+        now: Timestamp,
+    ) -> Result<Acted, Error> {
+        let not_starting = if self.is_judged() {
+            NotStarting::FailsTheRollout
+        } else {
+            NotStarting::HoldsTheFunction
+        };
+        let act = Act {
+            engine: self.run.engine,
+            intent: &came.intent,
+            places: here,
+            rollout: recent(came.rollout.as_ref(), now),
+            waves: Waves::of(&came.intent, came.rollout.as_ref()),
+            aim: Some(aim),
+            not_starting,
+        };
+        act.act(self.session, &came.plan, &mut came.world, &mut came.strays).await
     }
 
     /// Observes where everyone stands.
