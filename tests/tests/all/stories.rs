@@ -5,6 +5,7 @@
 //! and with `--nocapture` it is told.
 
 use std::fs;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -25,10 +26,22 @@ fn files() -> Vec<PathBuf> {
     files
 }
 
+#[expect(clippy::disallowed_methods, reason = "a person asks the test to write")]
+fn is_told_to_write() -> bool {
+    std::env::var_os("UPDATE_STORIES").is_some()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a person names the seeds")]
+fn seeds() -> Range<u64> {
+    let Ok(range) = std::env::var("STORY_SEEDS") else { return 0..SEEDS };
+    let (from, until) = range.split_once("..").expect("a range such as 0..100");
+    let number = |text: &str| text.parse().expect("a number");
+    number(from)..number(until)
+}
+
 #[test]
-#[expect(clippy::disallowed_methods, reason = "a person asks for it")]
 fn every_story_is_as_it_is_written() {
-    let update = std::env::var_os("UPDATE_STORIES").is_some();
+    let update = is_told_to_write();
     let mut wrong = Vec::new();
     for file in files() {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -45,16 +58,8 @@ fn every_story_is_as_it_is_written() {
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "a person names the seeds")]
 fn whatever_happens_every_promise_is_kept() {
-    let seeds = match std::env::var("STORY_SEEDS") {
-        Ok(range) => {
-            let (from, until) = range.split_once("..").expect("a range such as 0..100");
-            let number = |text: &str| text.parse::<u64>().expect("a number");
-            number(from)..number(until)
-        }
-        Err(_) => 0..SEEDS,
-    };
+    let seeds = seeds();
     let (next, failed) = (AtomicU64::new(seeds.start), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {

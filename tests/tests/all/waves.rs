@@ -8,6 +8,7 @@ use freshlayer::{RolloutOrder, abort_rollout, order_rollout, rollout_status};
 use freshlayer_tests::sandbox::layer_name;
 use freshlayer_tests::simulated::{Hit, NewFunction, Simulated};
 
+use crate::probes::assert_mistake;
 use crate::simulated::{World, block_on, pace, version};
 
 const STANDARD: &str = "rollout.preset = 'standard'\n";
@@ -312,4 +313,71 @@ fn a_paused_rollout_keeps_newer_builds_away() {
         world.refresh(&world.aws).await;
         assert_eq!(desired(&world).await, Some(3));
     });
+}
+
+/// 2026-11-01 is a Sunday.
+#[test]
+fn a_wave_opens_in_its_window_and_the_way_back_needs_none() {
+    block_on(async {
+        let window =
+            "rollout.window = { days = ['mon', 'tue'], from = '09:00', until = '09:40' }\n";
+        let world = ten_functions(&format!("{STANDARD}{window}")).await;
+        let report = world.refresh(&world.aws).await;
+        assert_eq!((report.exit(), on(&world.aws, 2)), (Exit::Done, 0), "{report:#?}");
+        let said = report.outcome.reason().to_string();
+        assert!(said.starts_with("wave 1 opens with its window at 2026-11-02 09:00 UTC"), "{said}");
+        assert_eq!(
+            report.wake_at.map(|at| at.to_string()),
+            Some("2026-11-02T09:00:00Z".to_owned())
+        );
+        minutes(33 * 60).await;
+        assert!(watched_for(&world, &world.refresh(&world.aws).await).is_some());
+        assert_eq!(on(&world.aws, 2), 1);
+        minutes(31).await;
+        assert!(watched_for(&world, &world.refresh(&world.aws).await).is_some());
+        assert_eq!(on(&world.aws, 2), 5);
+        minutes(16).await;
+        let report = world.refresh(&world.aws).await;
+        assert_eq!((report.exit(), on(&world.aws, 2)), (Exit::Done, 5), "{report:#?}");
+        let said = report.outcome.reason().to_string();
+        assert!(said.starts_with("wave 3 opens with its window at 2026-11-03 09:00 UTC"), "{said}");
+        let engine = world.engine(&world.aws, "a person", pace());
+        let back = abort_rollout(&engine, &world.definition, "a person").await.expect("it is open");
+        assert_eq!((back.exit(), on(&world.aws, 1)), (Exit::Done, 10), "{back:#?}");
+    });
+}
+
+#[test]
+fn without_waves_all_functions_move_together_in_the_window() {
+    block_on(async {
+        let window =
+            "rollout.window = { from = '03:00', until = '04:00', time_zone = 'Asia/Tokyo' }\n";
+        let world = ten_functions(window).await;
+        let report = world.refresh(&world.aws).await;
+        assert_eq!((report.exit(), on(&world.aws, 2)), (Exit::Done, 0), "{report:#?}");
+        assert_eq!(
+            report.wake_at.map(|at| at.to_string()),
+            Some("2026-11-01T18:00:00Z".to_owned())
+        );
+        minutes(18 * 60).await;
+        let report = world.refresh(&world.aws).await;
+        assert_eq!((report.exit(), on(&world.aws, 2)), (Exit::Done, 10), "{report:#?}");
+        assert_eq!(world.status().await.stable, Some(2));
+    });
+}
+
+#[test]
+fn windows_that_make_no_sense_are_mistakes_with_their_line() {
+    for (window, says) in [
+        ("{ from = '9', until = '10:00' }", "expected a time such as 09:00, found 9"),
+        ("{ from = '16:00', until = '09:00' }", "expected a time after `from`"),
+        (
+            "{ from = '09:00', until = '10:00', time_zone = 'Berlin' }",
+            "expected a time zone such as",
+        ),
+        ("{ from = '09:00', until = '10:00', days = ['monday'] }", "expected mon or tue"),
+        ("{ from = '09:00' }", "until"),
+    ] {
+        assert_mistake(&format!("rollout.window = {window}"), says);
+    }
 }

@@ -17,6 +17,7 @@ mod scan;
 mod schema;
 mod secret;
 mod source;
+mod window;
 
 use std::path::{Path, PathBuf};
 
@@ -38,6 +39,7 @@ pub use source::{
     Authorization, ChecksumSpec, Globs, HeaderText, HttpsSource, Origin, RequestHeaders, Select,
     SignatureSpec, SourceSpec, SourceUrl, is_loopback,
 };
+pub use window::ChangeWindow;
 
 use crate::limits::Limits;
 use crate::names::{DatasetName, LayerName};

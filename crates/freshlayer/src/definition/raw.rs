@@ -92,6 +92,8 @@ pub(super) struct RawRollout {
     /// How long the last wave is watched before the release is stable, in minutes.
     #[schemars(range(max = 10_080))]
     pub(super) final_bake_minutes: Option<u32>,
+    /// When waves may open. Gates and the way back know no window. Default: always.
+    pub(super) window: Option<RawWindow>,
     /// The Region whose functions move first. Default: the one with the fewest functions that use the layer.
     pub(super) first_region: Option<String>,
     /// How long the whole first Region is watched before functions of other Regions move, in minutes. 0: all Regions together.
@@ -118,6 +120,46 @@ pub(super) struct RawRollout {
     /// What happens to a function on an older major data version whose tag does not ask for the new one: `hold`, it stays
     /// until a person lets it go; `roll`, it moves.
     pub(super) roll_major: RollMajor,
+}
+
+/// When waves may open.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct RawWindow {
+    /// On these days. Default: every day.
+    #[serde(default = "RawDay::all")]
+    #[schemars(length(min = 1, max = 7))]
+    pub(super) days: Vec<RawDay>,
+    /// From this time on, such as `09:00`.
+    pub(super) from: String,
+    /// Before this time of the same day, such as `16:30`.
+    pub(super) until: String,
+    /// Where the times are read, such as `Europe/Berlin`. Default: `UTC`.
+    #[serde(default = "utc")]
+    pub(super) time_zone: String,
+}
+
+fn utc() -> String {
+    "UTC".to_owned()
+}
+
+/// A day of the week.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum RawDay {
+    Mon,
+    Tue,
+    Wed,
+    Thu,
+    Fri,
+    Sat,
+    Sun,
+}
+
+impl RawDay {
+    fn all() -> Vec<Self> {
+        vec![Self::Mon, Self::Tue, Self::Wed, Self::Thu, Self::Fri, Self::Sat, Self::Sun]
+    }
 }
 
 /// How the calls of a wave's functions are watched.

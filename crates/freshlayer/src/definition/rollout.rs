@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::FieldPath;
+use super::{ChangeWindow, FieldPath};
 use crate::names::RegionName;
 use crate::ports::AlarmPattern;
 
@@ -123,14 +123,17 @@ pub struct Course {
     pub final_bake: SignedDuration,
     /// How long a whole first Region is watched before functions of others move; zero where all move together.
     pub region_gap: SignedDuration,
+    /// When waves may open; absent where they always may.
+    pub window: Option<ChangeWindow>,
     /// Which Region is the first one; absent for the one with the fewest functions.
     pub first_region: Option<RegionName>,
 }
 
 impl Course {
-    /// Tells whether every function moves at once and nothing is watched.
+    /// Tells whether every function moves at once, at any time, and nothing is watched.
     pub fn is_all_at_once(&self) -> bool {
-        self.one_box_bake.is_none() && self.waves == [100] && self.final_bake.is_zero()
+        let one_wave = self.one_box_bake.is_none() && self.waves == [100];
+        one_wave && self.final_bake.is_zero() && self.window.is_none()
     }
 
     /// Tells whether no wave bakes.
@@ -219,6 +222,7 @@ impl Preset {
             bake: minutes(bake),
             final_bake: minutes(final_bake),
             region_gap: minutes(region_gap),
+            window: None,
             first_region: None,
         }
     }

@@ -149,6 +149,14 @@ pub enum Why {
         #[schemars(default)]
         says: Vec<String>,
     },
+    /// The next wave waits for the window in which waves open.
+    OutsideWindow {
+        /// The wave, counted from 1.
+        wave: usize,
+        /// When it opens.
+        #[schemars(with = "String")]
+        until: Timestamp,
+    },
     /// The gates of a wave do not let it pass, and functions cannot go back for that.
     Undecided {
         /// The wave, counted from 1.

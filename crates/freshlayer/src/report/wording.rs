@@ -132,6 +132,11 @@ impl Why {
                 "the rollout is paused {}; `freshlayer rollout resume` lets it go on",
                 since(*at, by, reason.as_deref())
             ),
+            Self::OutsideWindow { wave, until } => write!(
+                f,
+                "wave {wave} opens with its window at {}; `freshlayer rollout promote` does not wait",
+                minute(*until)
+            ),
             Self::InAWave { release } => write!(
                 f,
                 "release {release} is in the middle of a wave: no upstream is asked before that wave is over"

@@ -68,7 +68,9 @@ impl Came {
     /// What the open wave waits for, where it is watched.
     pub(super) fn watch(&self) -> Option<&Why> {
         match &self.plan.next {
-            Next::Wait(why @ (Why::Bakes { .. } | Why::Undecided { .. }))
+            Next::Wait(
+                why @ (Why::Bakes { .. } | Why::Undecided { .. } | Why::OutsideWindow { .. }),
+            )
             | Next::Hold(why @ Why::Undecided { .. }) => Some(why),
             _ => None,
         }
@@ -76,6 +78,9 @@ impl Came {
 
     /// When to look at the open wave again.
     fn look_at(&self, now: Timestamp) -> Option<Timestamp> {
+        if let Some(Why::OutsideWindow { until, .. }) = self.watch() {
+            return Some(*until);
+        }
         let (Why::Bakes { until, .. } | Why::Undecided { until: Some(until), .. }) =
             self.watch()?
         else {

@@ -71,6 +71,7 @@ pub(crate) fn foresee(
                 foreseen.watches(&rollout, until);
                 at = until;
             }
+            Next::Wait(Why::OutsideWindow { until, .. }) => at = until,
             Next::Wait(_) => return (foreseen, plan.standings),
             Next::Hold(_) | Next::Done => {
                 let stopped = intent.frozen.is_some() || intent.paused.is_some();

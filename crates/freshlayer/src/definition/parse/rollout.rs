@@ -1,10 +1,12 @@
 use jiff::SignedDuration;
+use jiff::civil::{Time, Weekday};
+use jiff::tz::TimeZone;
 
-use super::super::FieldPath;
-use super::super::raw::RawRollout;
+use super::super::raw::{RawDay, RawRollout, RawWindow};
 use super::super::rollout::{
     Binding, Course, FunctionProbe, Gates, MetricsGate, Preset, RolloutSpec,
 };
+use super::super::{ChangeWindow, FieldPath};
 use super::Parser;
 use crate::names::RegionName;
 use crate::ports::AlarmPattern;
@@ -39,12 +41,14 @@ impl Parser<'_> {
         let first_region = raw.first_region.as_deref();
         let first_region = first_region
             .and_then(|name| self.noted(&["rollout", "first_region"], RegionName::parse(name)));
+        let window = raw.window.as_ref().and_then(|window| self.window(window));
         let course = Course {
             one_box_bake: one_box.unwrap_or(preset.one_box_bake),
             waves: raw.waves.clone().unwrap_or(preset.waves),
             bake: raw.bake_minutes.map_or(preset.bake, minutes),
             final_bake: raw.final_bake_minutes.map_or(preset.final_bake, minutes),
             region_gap: raw.region_gap_minutes.map_or(preset.region_gap, minutes),
+            window,
             first_region,
         };
         let gates = self.gates(&raw, &course);
@@ -54,6 +58,34 @@ impl Parser<'_> {
             equals: probe.equals,
         });
         RolloutSpec { course, probe, gates, roll: raw.roll, roll_major: raw.roll_major }
+    }
+
+    fn window(&mut self, raw: &RawWindow) -> Option<ChangeWindow> {
+        let mut time = |key, text: &str| {
+            let parsed = text.parse::<Time>();
+            let parsed = parsed.map_err(|_| format!("expected a time such as 09:00, found {text}"));
+            self.noted(&["rollout", "window", key], parsed)
+        };
+        let (from, until) = (time("from", &raw.from)?, time("until", &raw.until)?);
+        if from >= until {
+            let message = "expected a time after `from`, on the same day";
+            self.problem(&["rollout", "window", "until"], message);
+        }
+        let zone = TimeZone::get(&raw.time_zone);
+        let zone = zone.map_err(|_| {
+            format!("expected a time zone such as Europe/Berlin, found {}", raw.time_zone)
+        });
+        let time_zone = self.noted(&["rollout", "window", "time_zone"], zone)?;
+        let days = raw.days.iter().map(|day| match day {
+            RawDay::Mon => Weekday::Monday,
+            RawDay::Tue => Weekday::Tuesday,
+            RawDay::Wed => Weekday::Wednesday,
+            RawDay::Thu => Weekday::Thursday,
+            RawDay::Fri => Weekday::Friday,
+            RawDay::Sat => Weekday::Saturday,
+            RawDay::Sun => Weekday::Sunday,
+        });
+        Some(ChangeWindow { days: days.collect(), from, until, time_zone })
     }
 
     fn gates(&mut self, raw: &RawRollout, course: &Course) -> Gates {

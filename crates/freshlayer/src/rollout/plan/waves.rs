@@ -77,7 +77,7 @@ impl<'a> Waves<'a> {
             .map(|(key, _)| key)
             .collect();
         let Some(wave) = self.open.last() else {
-            return (!later.is_empty()).then(|| self.opened(course, standings, world));
+            return (!later.is_empty()).then(|| self.opened(course, standings, world, now));
         };
         let Some(reached) = wave.reached else {
             let until = now.saturating_add(self.bake(course, standings));
@@ -100,7 +100,7 @@ impl<'a> Waves<'a> {
         if let Some(next) = self.undecided(wave, until, now) {
             return Some(next);
         }
-        (!later.is_empty()).then(|| self.opened(course, standings, world))
+        (!later.is_empty()).then(|| self.opened(course, standings, world, now))
     }
 
     /// What comes after the bake of a wave whose gates do not let it pass.
@@ -197,8 +197,19 @@ impl<'a> Waves<'a> {
     }
 
     /// Opens the next wave: the canaries of the tag or one function, then as many as the course says. Functions that say
-    /// `last` come with the last wave. The first Region is whole before any other one begins.
-    fn opened(&self, course: &Course, standings: &Standings, world: &World) -> Next {
+    /// `last` come with the last wave. The first Region is whole before any other one begins. Outside of the window none
+    /// opens.
+    fn opened(
+        &self,
+        course: &Course,
+        standings: &Standings,
+        world: &World,
+        now: Timestamp,
+    ) -> Next {
+        let opens = course.window.as_ref().map(|window| window.opens(now));
+        if let Some(until) = opens.filter(|opens| now < *opens) {
+            return Next::Wait(Why::OutsideWindow { wave: self.open.len() + 1, until });
+        }
         let later = keys(standings).filter(|(_, is_later)| *is_later).map(|(key, _)| key);
         let later: Vec<&Key> = later.collect();
         let first = self.first_region(course, standings);
