@@ -163,9 +163,7 @@ fn data_that_makes_calls_fail_comes_back_before_half_of_the_fleet_has_it() {
             let begins = "release 2 failed in wave ";
             assert!(said.starts_with(begins) && said.contains(" calls failed, "), "{said}");
             assert!(
-                said.contains(
-                    "; every function goes back to release 1; its data is not released again"
-                ),
+                said.contains("; every function goes back to release 1; its data stays away"),
                 "{said}"
             );
             let number: usize = said[begins.len()..=begins.len()].parse().expect("a number");
@@ -281,6 +279,25 @@ fn what_cannot_be_measured_holds_after_four_looks_and_goes_on_once_it_can() {
         fleet.callers.be_deaf(0);
         let (last, _, _) = fleet.go_on(600).await;
         assert_eq!((last.exit(), fleet.on_new()), (Exit::Done, 20), "{last:#?}");
+    });
+}
+
+/// A rollout that waits for a person is replaced by a newer release, and that one goes back to the stable one.
+#[test]
+fn a_release_that_replaces_one_that_waits_goes_back_to_the_stable_one() {
+    block_on(async {
+        let probe = "rollout.probe.payload = { ip = '192.0.2.1' }\n";
+        let terms = format!("{}{probe}", ALARMS.replace("geo-errors", "goe-errors"));
+        let fleet = Fleet::new(&terms, 1, |_| false).await;
+        let (last, _, _) = fleet.go_on(600).await;
+        assert_eq!((last.exit(), fleet.on_new()), (Exit::Held, 1), "{last:#?}");
+        fleet.world.build(6);
+        fleet.world.aws.break_layer(&version(3));
+        let report = fleet.refresh().await;
+        assert_eq!(report.exit(), Exit::Rejected, "{report:#?}");
+        let first = version(1).to_string();
+        let got = fleet.world.aws.callers_get();
+        assert!(got.values().all(|layers| layers.contains(&first)), "{report:#?}");
     });
 }
 

@@ -118,6 +118,26 @@ fn a_function_that_deployments_set_back_is_brought_there_twice_more_and_then_lef
     }
 }
 
+/// What is counted of one function is not forgotten because of another one.
+#[test]
+fn two_deployments_that_take_turns_are_both_left_alone() {
+    block_on(async {
+        let world = two_functions().await;
+        world.refresh(&world.aws).await;
+        for _ in 0..3 {
+            for function in ["aliased", "plain"] {
+                set_back(&world, function);
+                world.refresh(&world.aws).await;
+            }
+        }
+        for _ in 0..2 {
+            let report = world.refresh(&world.aws).await;
+            let got = (got(&world, "aliased"), got(&world, "plain"));
+            assert_eq!((report.exit(), got), (Exit::Held, (1, 1)), "{report:#?}");
+        }
+    });
+}
+
 #[test]
 fn a_pin_with_an_end_ends_by_itself() {
     block_on(async {

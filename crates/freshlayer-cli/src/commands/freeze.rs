@@ -16,8 +16,13 @@ use crate::wiring::Host;
 pub(crate) struct Args {
     /// The layers; default: all.
     layers: Vec<String>,
-    /// A function that stays where it is, in every Region and account; may come several times.
-    #[arg(long = "function", value_name = "FUNCTION", value_parser = FunctionName::parse)]
+    /// A function that stays where it is, in every Region and account, also on the way back; may come several times.
+    #[arg(
+        long = "function",
+        value_name = "FUNCTION",
+        value_parser = FunctionName::parse,
+        requires = "layers",
+    )]
     functions: Vec<FunctionName>,
     /// The reason; `status` and every refresh show it.
     #[arg(long)]

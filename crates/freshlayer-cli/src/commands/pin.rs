@@ -11,7 +11,8 @@ use crate::wiring::Host;
 pub(crate) struct Args {
     /// The layer.
     layer: String,
-    /// The release, such as 3, or its data version, such as 1.0.3; default: the current one.
+    /// The release, such as 3, or its data version, such as 1.0.3; default: the
+    /// current one. While a rollout is open it has to be named.
     #[arg(long, value_name = "RELEASE")]
     to: Option<ReleaseReference>,
     /// The reason; `status` and every refresh show it.

@@ -5,12 +5,19 @@ use crate::output::{Done, Stopped};
 use crate::wiring::Host;
 
 /// End a freeze; the next refresh goes on.
+///
+/// Without `--function` it ends the freeze of the whole layer; functions that are frozen alone stay so.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The layers; default: all.
     layers: Vec<String>,
     /// A function that was frozen; may come several times.
-    #[arg(long = "function", value_name = "FUNCTION", value_parser = FunctionName::parse)]
+    #[arg(
+        long = "function",
+        value_name = "FUNCTION",
+        value_parser = FunctionName::parse,
+        requires = "layers",
+    )]
     functions: Vec<FunctionName>,
 }
 

@@ -158,7 +158,8 @@ pub(super) fn would_be(intent: Intent, version: &Version) -> Intent {
         Some((region.clone(), next))
     });
     let targets: BTreeMap<_, _> = targets.collect();
-    Intent { goal: Goal::Release { release, version: version.clone(), targets }, ..intent }
+    let goal = Goal::Release { release, version: version.clone(), targets };
+    Intent { goal, set_back: BTreeMap::new(), ..intent }
 }
 
 /// What a person ordered for the whole layer.

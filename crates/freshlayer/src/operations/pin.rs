@@ -21,7 +21,8 @@ pub struct Pinned {
 /// at `until`, if it says so.
 ///
 /// # Errors
-/// [`Error::NotPossible`] where there is no such release or the end has passed, and the store's errors.
+/// [`Error::NotPossible`] where there is no such release, the end has passed, or a rollout is open and no release is
+/// named; and the store's errors.
 pub async fn pin(
     engine: &Engine,
     layer: &LayerName,
@@ -39,6 +40,9 @@ pub async fn pin(
     session
         .order(|head| {
             let current = head.current().ok_or_else(|| no_release(layer))?;
+            if let Some(open) = head.rollout().filter(|open| to.is_none() && open.is_judged()) {
+                return Err(unclear(layer, open.to, head.before_rollout()));
+            }
             let release = to.or(head.desired()).unwrap_or(current);
             if !head.versions().contains_key(&release) {
                 let problem = format!("layer `{layer}` has no published release {release}");
@@ -68,6 +72,16 @@ pub async fn unpin(engine: &Engine, layer: &LayerName, by: &str) -> Result<bool,
     let order = Ordered { at: engine.ports.clock.now(), by: by.to_owned(), reason: None };
     session.order(|head| Ok(head.unpin(&order))).await?;
     Ok(true)
+}
+
+/// A pin moves every function at once: in the middle of a rollout a person says where to.
+fn unclear(layer: &LayerName, to: u64, before: Option<u64>) -> Error {
+    let back = before.map(|before| format!("`--to {before}` brings every function back, "));
+    let back = back.unwrap_or_default();
+    Error::NotPossible(format!(
+        "layer `{layer}` has an open rollout to release {to}: {back}`--to {to}` moves every function there at once, and \
+         `freshlayer rollout pause {layer}` only stops it"
+    ))
 }
 
 fn no_release(layer: &LayerName) -> Error {

@@ -17,7 +17,7 @@ use crate::ports::Region;
 use crate::problem::Problem;
 use crate::release::make::rearranged;
 use crate::report::{ConsumerReport, Exit, Reason, Why};
-use crate::rollout::{Foreseen, Intent, Known, Places, Plan, Target, foresee, in_a_wave, paused};
+use crate::rollout::{Foreseen, Intent, Known, Places, Plan, Target, foresee, goes_on, paused};
 use crate::state::{Head, Rollout, Session};
 
 /// What the next refresh of a layer would do.
@@ -27,7 +27,7 @@ pub struct LayerPlan {
     pub layer: LayerName,
     /// A person's orders that keep the whole layer where it is.
     pub orders: Vec<Reason>,
-    /// Why the open rollout keeps a newer release back: it is paused, or in the middle of a wave.
+    /// Why the open rollout keeps a newer release back: it is paused, or goes on from wave to wave.
     pub open: Option<Reason>,
     /// What each upstream has; empty where the layer is kept where it is.
     pub datasets: Vec<DatasetPlan>,
@@ -182,8 +182,8 @@ async fn open(
         return Ok(Some(why.into()));
     }
     let release = head.desired().unwrap_or_default();
-    let in_a_wave = in_a_wave(session, definition, now).await?;
-    Ok(in_a_wave.then(|| Why::InAWave { release }.into()))
+    let goes_on = goes_on(session, definition, now).await?;
+    Ok(goes_on.then(|| Why::GoesOn { release }.into()))
 }
 
 async fn asked(

@@ -14,7 +14,7 @@ use crate::release::publish::{Published, publish};
 use crate::release::recover::zip_of;
 use crate::release::scan::{Heard, heed, scan};
 use crate::report::{Outcome, Report, Why};
-use crate::rollout::{Converge, Outset, busy, in_a_wave};
+use crate::rollout::{Converge, Outset, busy, goes_on};
 use crate::state::{LayerZip, Leased, Ordered, Release, Session, Work};
 
 /// Brings one layer up to date: downloads what is new, proves it, packages it, publishes it, and moves the
@@ -70,8 +70,7 @@ async fn refresh_layer(
     retry: Retry,
 ) -> Result<Report, Error> {
     let mut outset = Outset::default();
-    let now = run.engine.ports.clock.now();
-    if session.head().asks_no_upstream() || in_a_wave(session, run.definition, now).await? {
+    if session.head().asks_no_upstream() {
         return Converge { run, session, outset }.converge().await;
     }
     if session.head().versions().is_empty()
@@ -81,6 +80,9 @@ async fn refresh_layer(
     }
     if retry == Retry::Now {
         session.order(|head| Ok(head.forget_rejections())).await?;
+    }
+    if goes_on(session, run.definition, run.engine.ports.clock.now()).await? {
+        return Converge { run, session, outset }.converge().await;
     }
     let folder = run.engine.run_folder()?;
     let pulled = match download(&run, session, folder.path(), retry).await? {

@@ -130,14 +130,14 @@ pub async fn status(engine: &Engine, definition: &Definition) -> Result<LayerSta
         Known { world: &world, plan: &plan, strays: &strays, moved: &moved, left: Why::NextRun };
     status.consumers = known.consumers();
     status.unknown = world.unknown();
-    if status.is_where_it_belongs() {
+    if status.is_where_it_belongs() && status.stable == status.rolling_to {
         status.rolling_to = None;
     }
     Ok(status)
 }
 
 impl LayerStatus {
-    /// A rollout is told of only while some function is still on its way.
+    /// A rollout is told of only while some function is still on its way, or its last wave is watched.
     fn is_where_it_belongs(&self) -> bool {
         let on_the_way = self.consumers.iter().any(ConsumerReport::is_on_its_way);
         self.unknown.is_empty() && !on_the_way

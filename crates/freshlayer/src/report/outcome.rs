@@ -111,14 +111,14 @@ pub(crate) struct Facts<'a> {
     pub(crate) order: Option<Why>,
     /// The gate that failed in this run.
     pub(crate) gate: Option<Why>,
-    /// What the open wave waits for.
+    /// What the open wave waits for, where the publisher looks again or a person has to.
     pub(crate) bake: Option<Why>,
 }
 
 type Rule = fn(&Facts<'_>) -> Option<Outcome>;
 
 /// The rules, in their rank.
-const RANKED: [Rule; 12] = [
+const RANKED: [Rule; 13] = [
     upstream_failed,
     place_failed,
     gate_failed,
@@ -128,6 +128,7 @@ const RANKED: [Rule; 12] = [
     waits,
     unmoved,
     ordered,
+    host_works,
     bakes,
     changed,
     young,
@@ -218,19 +219,45 @@ fn waits(facts: &Facts<'_>) -> Option<Outcome> {
 
 fn unmoved(facts: &Facts<'_>) -> Option<Outcome> {
     use ConsumerState::{Behind, Failed, Held};
-    let is_later = |one: &&ConsumerReport| {
-        one.reason.as_ref().is_some_and(|reason| reason.why == Why::LaterWave)
-    };
     let waits = |one: &&ConsumerReport| [Behind, Failed, Held].contains(&one.state);
-    let waiting = facts.consumers.iter().filter(waits).filter(|one| !is_later(one));
+    let looks_again = facts.bake.is_some();
+    let waiting = facts.consumers.iter().filter(waits).filter(|one| {
+        let why = one.reason.as_ref().map(|reason| &reason.why);
+        let comes =
+            why.is_some_and(|why| *why == Why::LaterWave || (looks_again && is_host_work(why)));
+        !comes
+    });
     let worst = [Failed, Held, Behind];
     let first = worst.iter().find_map(|state| waiting.clone().find(|one| one.state == *state))?;
-    let reason = first.reason.as_ref().map_or("no reason", |reason| &reason.text);
     Some(Outcome::held(Why::Unmoved {
         waiting: waiting.count(),
-        example: format!("{}: {reason}", first.function),
+        example: example(first),
         functions: facts.consumers.len(),
     }))
+}
+
+/// Functions that wait for the host alone, and for no person: the publisher looks again.
+fn host_works(facts: &Facts<'_>) -> Option<Outcome> {
+    facts.bake.as_ref().filter(|why| is_host_work(why))?;
+    let waiting = facts
+        .consumers
+        .iter()
+        .filter(|one| one.reason.as_ref().is_some_and(|reason| is_host_work(&reason.why)));
+    let why = Why::HostWorks {
+        waiting: waiting.clone().count(),
+        example: example(waiting.clone().next()?),
+        functions: facts.consumers.len(),
+    };
+    Some(Outcome::refreshed(why))
+}
+
+fn is_host_work(why: &Why) -> bool {
+    matches!(why, Why::Shifting { .. } | Why::Updating)
+}
+
+fn example(consumer: &ConsumerReport) -> String {
+    let reason = consumer.reason.as_ref().map_or("no reason", |reason| &reason.text);
+    format!("{}: {reason}", consumer.function)
 }
 
 fn ordered(facts: &Facts<'_>) -> Option<Outcome> {

@@ -128,8 +128,8 @@ pub enum Why {
         /// Why, in the person's words.
         reason: Option<String>,
     },
-    /// A wave of the open rollout moves or is watched: no newer release takes its place.
-    InAWave {
+    /// The open rollout goes on from wave to wave: no newer release takes its place.
+    GoesOn {
         /// The release that functions go to.
         release: u64,
     },
@@ -261,6 +261,15 @@ pub enum Why {
         /// One of them, with its reason.
         #[serde(default)]
         #[schemars(default)]
+        example: String,
+        /// How many functions use the layer.
+        functions: usize,
+    },
+    /// Functions wait until the host has done its part; the publisher looks again by itself.
+    HostWorks {
+        /// How many.
+        waiting: usize,
+        /// One of them, with what the host does.
         example: String,
         /// How many functions use the layer.
         functions: usize,

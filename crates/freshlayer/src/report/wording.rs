@@ -9,7 +9,7 @@ use crate::definition::Architecture;
 use crate::names::DatasetName;
 
 /// What becomes of data that a gate sent back.
-const STAYS_AWAY: &str = "its data is not released again before the upstream changes, or by `freshlayer refresh --retry-rejected`";
+const STAYS_AWAY: &str = "its data stays away until the upstream has another build or a person runs `freshlayer refresh --retry-rejected`";
 
 /// Adds what gates found to a sentence.
 fn so_far(says: &[String]) -> String {
@@ -121,11 +121,12 @@ impl Why {
                 )
             }
             Self::Unmoved { waiting, example, functions } => {
-                let more = match waiting.saturating_sub(1) {
-                    0 => String::new(),
-                    more => format!("; and {more} more"),
-                };
+                let more = and_more(*waiting);
                 write!(f, "{waiting} of {functions} functions were not moved ({example}{more})")
+            }
+            Self::HostWorks { waiting, example, functions } => {
+                let more = and_more(*waiting);
+                write!(f, "{waiting} of {functions} functions are on their way ({example}{more})")
             }
             Self::Paused { at, by, reason } => write!(
                 f,
@@ -134,12 +135,14 @@ impl Why {
             ),
             Self::OutsideWindow { wave, until } => write!(
                 f,
-                "wave {wave} opens with its window at {}; `freshlayer rollout promote` does not wait",
+                "wave {wave} opens at {}, when the change window begins; `freshlayer rollout promote` moves every function now, without \
+                 further waves and gates",
                 minute(*until)
             ),
-            Self::InAWave { release } => write!(
+            Self::GoesOn { release } => write!(
                 f,
-                "release {release} is in the middle of a wave: no upstream is asked before that wave is over"
+                "release {release} goes on from wave to wave: no upstream is asked before its rollout is over or waits for a \
+                 person"
             ),
             Self::Bakes { wave, moved, functions, until, says } => {
                 let then = if moved == functions {
@@ -193,7 +196,7 @@ impl Why {
             Self::TagHold { tag } => write!(f, "its tag {tag} says hold"),
             Self::FunctionFrozen { at, by, reason } => write!(
                 f,
-                "frozen {}; `freshlayer unfreeze --function` lets it move",
+                "frozen {}; `freshlayer unfreeze LAYER --function NAME` lets it move",
                 since(*at, by, reason.as_deref())
             ),
             Self::RevertedByDeploy { times, release } => write!(
@@ -306,6 +309,14 @@ fn said(by: &str, reason: Option<&str>) -> String {
     match reason {
         Some(reason) => format!("{by} ({reason})"),
         None => by,
+    }
+}
+
+/// Says how many there are beside the one that is named.
+fn and_more(count: usize) -> String {
+    match count.saturating_sub(1) {
+        0 => String::new(),
+        more => format!("; and {more} more"),
     }
 }
 

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::act::{Strays, Stuck};
 use super::converge::Outset;
 use super::end::RolloutEnd;
-use super::plan::{Intent, Next, Plan, Waves, World, plan};
+use super::plan::{Intent, Next, Plan, Standing, Waves, World, plan};
 use crate::names::Place;
 use crate::ports::{CodeStorage, FunctionName};
 use crate::release::publish::Failures;
@@ -51,10 +51,19 @@ impl Came {
         // probed: then it is not known whether the data is good.
         if self.plan.next == Next::Act && self.is_stuck() && self.intent.course.is_some() {
             let waves = Waves::of(&self.intent, self.rollout.as_ref());
-            let next = || waves.next(&self.world, &self.plan.standings, now);
+            let next = || waves.next(&self.world, &self.standings(), now);
             let unmeasured = self.unmeasured().map(Next::Hold);
             self.plan.next = unmeasured.or_else(next).unwrap_or(Next::Done);
         }
+    }
+
+    /// Where everyone stands, with those that the host will refuse again.
+    fn standings(&self) -> BTreeMap<(Place, FunctionName), Standing> {
+        let refused = self.strays.iter().filter_map(|(key, stuck)| match stuck {
+            Stuck::Refused(why) => Some((key.clone(), Standing::Held(why.clone()))),
+            Stuck::ForNow(_) => None,
+        });
+        self.plan.standings.clone().into_iter().chain(refused).collect()
     }
 
     /// Why a probe brought no answer, for one function that it was to ask.
@@ -74,6 +83,16 @@ impl Came {
             | Next::Hold(why @ Why::Undecided { .. }) => Some(why),
             _ => None,
         }
+    }
+
+    /// What keeps the rollout from its end, though every function may be there.
+    pub(super) fn keeps_open(&self) -> Option<&Why> {
+        let unmeasured = match &self.plan.next {
+            Next::Hold(why @ Why::NotMeasured { .. }) => Some(why),
+            _ => None,
+        };
+        let stopped = || self.intent.paused.as_ref().or(self.intent.frozen.as_ref());
+        self.watch().or(unmeasured).or_else(stopped)
     }
 
     /// When to look at the open wave again.

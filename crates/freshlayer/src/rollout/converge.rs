@@ -371,7 +371,7 @@ impl Converge<'_, '_, '_> {
         let version = |place: &Place| head.version(target.outline.seq, &place.region).cloned();
         let failure = |place: &Place| came.failures.get(&place.region).cloned();
         let places = places(&came.world, version, failure, &came.storage);
-        let end = RolloutEnd::of(&places, &consumers, came.watch());
+        let end = RolloutEnd::of(&places, &consumers, came.keeps_open());
         if came.is_worth_a_note(&end)
             && self.session.head().rollout().is_some()
             && let Leased::Theirs(lease) = self.session.lease(Work::Moving).await?
@@ -383,6 +383,11 @@ impl Converge<'_, '_, '_> {
         }
         self.outset.bake = came.watch().cloned();
         let wake_at = came.wake_at(&end, &self.outset, now);
+        if wake_at.is_some()
+            && let Next::Wait(why @ (Why::Shifting { .. } | Why::Updating)) = &came.plan.next
+        {
+            self.outset.bake = Some(why.clone());
+        }
         let looked = Looked {
             at: now,
             consumers: consumers.len(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::goal::{frozen, paused};
+use super::plan::SetBack;
 use crate::names::LayerName;
 use crate::ports::FunctionName;
 use crate::report::{
@@ -61,7 +62,7 @@ impl RolloutEnd {
 pub(super) fn note_all(
     rollout: &mut Rollout,
     consumers: &[ConsumerReport],
-    set_back: &BTreeMap<(String, FunctionName), u32>,
+    set_back: &BTreeMap<(String, FunctionName), SetBack>,
     head: &Head,
 ) {
     for consumer in consumers {
@@ -73,8 +74,13 @@ pub(super) fn note_all(
         let from = consumer.layer_version.clone();
         let foreign = from.as_ref().is_some_and(|from| !head.made(from));
         let key = (consumer.place.to_string(), consumer.function.clone());
-        let moved = consumer.state == ConsumerState::Moved;
-        let set_back = set_back.get(&key).copied().filter(|_| moved).unwrap_or_default();
+        let again = consumer.state == ConsumerState::Moved
+            || consumer
+                .reason
+                .as_ref()
+                .is_some_and(|reason| matches!(reason.why, Why::RevertedByDeploy { .. }));
+        let set_back =
+            set_back.get(&key).map_or(0, |known| if again { known.times() } else { known.before });
         let note = ConsumerNote { from, foreign, outcome, done, set_back };
         rollout.write(&consumer.place, &consumer.function, note);
     }

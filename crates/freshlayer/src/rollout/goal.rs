@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::plan::{Foreign, Goal, Intent, Waves};
+use super::plan::{Foreign, Goal, Intent, SetBack, Waves};
 use crate::definition::{Definition, RollMajor};
 use crate::error::Error;
 use crate::names::LayerVersionArn;
@@ -77,19 +77,22 @@ impl Target {
     }
 }
 
-/// Tells whether the open rollout is in the middle of a wave: a newer release takes its place between waves only.
-pub(crate) async fn in_a_wave(
+/// Tells whether the open rollout goes on by itself from wave to wave: a newer release takes its place only where it waits
+/// for a person, or once it is stable.
+pub(crate) async fn goes_on(
     session: &Session<'_>,
     definition: &Definition,
     now: Timestamp,
 ) -> Result<bool, Error> {
-    let open = session.head().rollout().filter(|open| open.promoted.is_none());
+    let stable = session.head().stable();
+    let open = session.head().rollout();
+    let open = open.filter(|open| open.promoted.is_none() && stable != Some(open.to));
     let rollout = match open {
         Some(_) => session.rollout().await?,
         None => None,
     };
     let spec = &definition.rollout;
-    Ok(rollout.is_some_and(|rollout| Waves::is_in_the_middle(spec, &rollout, now)))
+    Ok(rollout.is_some_and(|rollout| Waves::go_on(spec, &rollout, now)))
 }
 
 impl Intent {
@@ -132,14 +135,15 @@ pub(super) fn frozen_functions(head: &Head) -> BTreeMap<FunctionName, Why> {
 async fn set_back(
     session: &Session<'_>,
     release: u64,
-) -> Result<BTreeMap<(String, FunctionName), u32>, Error> {
+) -> Result<BTreeMap<(String, FunctionName), SetBack>, Error> {
     let last = session.read_rollout(session.head().rollouts()).await?;
     let Some(last) = last.filter(|last| last.to == release) else { return Ok(BTreeMap::new()) };
     let notes = last.journal.into_iter().flat_map(|(place, notes)| {
         notes.into_iter().map(move |(function, note)| ((place.clone(), function), note))
     });
-    let times = notes.map(|(key, note)| (key, note.set_back + u32::from(note.done)));
-    Ok(times.filter(|(_, times)| *times > 0).collect())
+    let set_back =
+        notes.map(|(key, note)| (key, SetBack { before: note.set_back, was_there: note.done }));
+    Ok(set_back.filter(|(_, set_back)| set_back.times() > 0).collect())
 }
 
 /// What each function was on before the layer was adopted, as the journals of the rollouts say that took it over.

@@ -17,10 +17,11 @@ pub(crate) use converge::{Converge, Outset};
 pub(crate) use end::{busy, outline_report};
 pub(crate) use foresee::foresee;
 pub use foresee::{Foreseen, ForeseenWave};
-pub(crate) use goal::{Target, frozen, in_a_wave, paused};
+pub(crate) use goal::{Target, frozen, goes_on, paused};
 pub(crate) use observe::Places;
 pub use plan::{
-    Foreign, Goal, Intent, Next, PlaceView, Placed, Plan, Probed, Standing, WAVE_TAG, World, plan,
+    Foreign, Goal, Intent, Next, PlaceView, Placed, Plan, Probed, SetBack, Standing, WAVE_TAG,
+    World, plan,
 };
 pub(crate) use standing::Known;
 pub use tag::TagRule;

@@ -222,8 +222,10 @@ fn unlisted(came: &Came, wave: &Wave) -> Option<String> {
 
 type Function = (Place, FunctionName);
 
+/// The functions of a wave that have the new data.
 fn members_of(came: &Came, wave: &Wave) -> Vec<Function> {
-    let known = came.plan.standings.keys();
+    let known = came.plan.standings.iter().filter(|(_, one)| **one == Standing::Current);
+    let known = known.map(|(function, _)| function);
     known.filter(|(place, function)| wave.has(place, function)).cloned().collect()
 }
 

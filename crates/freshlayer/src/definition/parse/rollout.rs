@@ -51,6 +51,10 @@ impl Parser<'_> {
             window,
             first_region,
         };
+        if course.first_region.is_some() && course.region_gap.is_zero() {
+            let message = "all Regions move together: set `region_gap_minutes`, or leave it out";
+            self.problem(&["rollout", "first_region"], message);
+        }
         let gates = self.gates(&raw, &course);
         let probe = raw.probe.map(|probe| FunctionProbe {
             payload: probe.payload,

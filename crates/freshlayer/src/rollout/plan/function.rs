@@ -54,7 +54,7 @@ impl<'a> Here<'a> {
 
     fn times_set_back(&self, consumer: &Consumer) -> u32 {
         let key = (self.view.place.to_string(), consumer.function.clone());
-        self.intent.set_back.get(&key).copied().unwrap_or_default()
+        self.intent.set_back.get(&key).map_or(0, |set_back| set_back.times())
     }
 
     fn is_set_back_for_good(&self, consumer: &Consumer) -> bool {

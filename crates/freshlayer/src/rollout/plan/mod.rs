@@ -42,7 +42,7 @@ pub struct Intent {
     /// The functions that a person lets stay where they are, and why.
     pub frozen_functions: BTreeMap<FunctionName, Why>,
     /// How often other hands set a function back that the release had reached.
-    pub set_back: BTreeMap<(String, FunctionName), u32>,
+    pub set_back: BTreeMap<(String, FunctionName), SetBack>,
     /// Why the open rollout goes no further for now.
     pub paused: Option<Why>,
     /// In which waves functions move; absent where all move at once.
@@ -90,6 +90,22 @@ pub enum Foreign {
     Held,
     /// They move as the others do.
     Adopted,
+}
+
+/// How often other hands set a function back from a release that it had reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SetBack {
+    /// How often before.
+    pub before: u32,
+    /// Whether it was there when the journal was last written: if it is not there now, it was set back once more.
+    pub was_there: bool,
+}
+
+impl SetBack {
+    /// Counts the last time.
+    pub fn times(self) -> u32 {
+        self.before + u32::from(self.was_there)
+    }
 }
 
 /// What was observed.

@@ -27,8 +27,8 @@ pub(crate) struct Waves<'a> {
 
 /// How long after its bake a wave waits for what the gates could not say.
 const LOOK_LATER: SignedDuration = SignedDuration::from_mins(5);
-/// After so long a wave whose functions did not move keeps no newer release back any more.
-const MOVES_FOR_MAX: SignedDuration = SignedDuration::from_hours(24);
+/// After so long without another wave a rollout keeps no newer release back any more.
+const GOES_ON_FOR_MAX: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// After so many looks in a row that could not measure, a person has to look.
 const UNMEASURED_MAX: u32 = 4;
 
@@ -43,19 +43,13 @@ impl<'a> Waves<'a> {
         Self { course: intent.course.as_ref(), gates: &intent.gates, open }
     }
 
-    /// Tells whether the open wave moves or is watched. One that waits for a person, or that did not get its functions
-    /// moved within a day, does neither.
-    pub(crate) fn is_in_the_middle(
-        spec: &'a RolloutSpec,
-        rollout: &'a Rollout,
-        now: Timestamp,
-    ) -> bool {
+    /// Tells whether the rollout goes on by itself: it does not where its last wave waits for a person, and one whose last
+    /// wave opened a week ago is given up on.
+    pub(crate) fn go_on(spec: &'a RolloutSpec, rollout: &'a Rollout, now: Timestamp) -> bool {
         let waves = Self { course: Some(&spec.course), gates: &spec.gates, open: &rollout.waves };
         let Some(wave) = waves.open.last() else { return false };
-        match waves.next(&World::default(), &Standings::new(), now) {
-            Some(Next::Reached(_)) => now.duration_since(wave.opened) < MOVES_FOR_MAX,
-            next => matches!(next, Some(Next::Wait(_))),
-        }
+        let next = waves.next(&World::default(), &Standings::new(), now);
+        now.duration_since(wave.opened) < GOES_ON_FOR_MAX && !matches!(next, Some(Next::Hold(_)))
     }
 
     /// Tells whether a function may move by now.
@@ -80,6 +74,14 @@ impl<'a> Waves<'a> {
             return (!later.is_empty()).then(|| self.opened(course, standings, world, now));
         };
         let Some(reached) = wave.reached else {
+            match arrival(wave, standings) {
+                Arrival::Some => {}
+                // Another try may bring one there.
+                Arrival::NotYet => return None,
+                // Such a wave shows nothing: others take its place.
+                Arrival::Never if later.is_empty() => {}
+                Arrival::Never => return Some(self.opened(course, standings, world, now)),
+            }
             let until = now.saturating_add(self.bake(course, standings));
             return Some(Next::Reached(until.unwrap_or(now)));
         };
@@ -155,41 +157,30 @@ impl<'a> Waves<'a> {
         };
         let first = self.first_region(course, standings);
         let ends_the_first = first.is_some_and(|first| {
-            self.is_of(first) && later().all(|(place, _)| place.region != *first)
+            let mut waves = self.open.iter();
+            waves.all(|wave| is_of(wave, &first)) && later().all(|(place, _)| place.region != first)
         });
         if ends_the_first { bake.max(course.region_gap) } else { bake }
     }
 
     /// The Region whose functions move before those of others; `None` where all Regions move together. Once a wave is open
     /// it is that wave's.
-    fn first_region<'s>(
-        &self,
-        course: &'s Course,
-        standings: &'s Standings,
-    ) -> Option<&'s RegionName> {
+    fn first_region(&self, course: &Course, standings: &Standings) -> Option<RegionName> {
+        if course.region_gap.is_zero() {
+            return None;
+        }
+        let begun = self.open.first().and_then(|wave| wave.members.keys().next());
+        if let Some(region) = begun.and_then(|place| place.split(' ').next()) {
+            return RegionName::parse(region).ok();
+        }
         let mut functions: BTreeMap<&RegionName, usize> = BTreeMap::new();
         for ((place, _), _) in keys(standings) {
             *functions.entry(&place.region).or_default() += 1;
         }
-        if course.region_gap.is_zero() || functions.len() < 2 {
-            return None;
-        }
-        let begun = self.open.first().and_then(|wave| wave.members.keys().next());
-        let begun = begun.and_then(|place| {
-            let mut regions = functions.keys();
-            regions.find(|region| is_in(place, region)).copied()
-        });
         let named = course.first_region.as_ref().filter(|region| functions.contains_key(region));
         let fewest =
             || functions.iter().min_by_key(|(_, count)| **count).map(|(region, _)| *region);
-        begun.or(named).or_else(fewest)
-    }
-
-    /// Tells whether the last open wave is of one Region alone.
-    fn is_of(&self, region: &RegionName) -> bool {
-        let places = self.open.last().into_iter().flat_map(|wave| wave.members.keys());
-        let mut places = places.peekable();
-        places.peek().is_some() && places.all(|place| is_in(place, region))
+        named.or_else(fewest).cloned()
     }
 
     fn count(&self) -> usize {
@@ -213,18 +204,32 @@ impl<'a> Waves<'a> {
         let later = keys(standings).filter(|(_, is_later)| *is_later).map(|(key, _)| key);
         let later: Vec<&Key> = later.collect();
         let first = self.first_region(course, standings);
+        let is_first = |region: &RegionName| first.as_ref().is_none_or(|first| region == first);
         let (here, elsewhere): (Vec<&Key>, Vec<&Key>) =
-            later.iter().partition(|(place, _)| first.is_none_or(|first| place.region == *first));
-        let of_first = |wave: &&Wave| {
-            first.is_none_or(|first| wave.members.keys().any(|place| is_in(place, first)))
-        };
-        let (open, others): (Vec<&Wave>, Vec<&Wave>) = self.open.iter().partition(of_first);
-        let (begins, later, open) = if here.is_empty() {
-            (Begins::Widely, elsewhere, others)
-        } else {
-            (Begins::WithOneBox, here, open)
-        };
-        self::opened(course, &begins, &later, &open, world)
+            later.iter().partition(|(place, _)| is_first(&place.region));
+        let of_first = |wave: &&Wave| first.as_ref().is_none_or(|first| is_of(wave, first));
+        let shown = self
+            .open
+            .iter()
+            .filter(|wave| wave.reached.is_some() || arrival(wave, standings) != Arrival::Never);
+        let (open, others): (Vec<&Wave>, Vec<&Wave>) = shown.partition(of_first);
+        if !here.is_empty() {
+            return self::opened(course, &Begins::WithOneBox, &here, &open, world);
+        }
+        let until = self.open.last().map(|wave| {
+            let since = wave.reached.unwrap_or(wave.opened);
+            since.saturating_add(course.region_gap).unwrap_or(now)
+        });
+        if let Some(until) = until.filter(|until| others.is_empty() && now < *until) {
+            let (wave, moved) = (self.open.len(), self.count());
+            let (functions, says) = (moved + elsewhere.len(), said(self.open));
+            return Next::Wait(Why::Bakes { wave, moved, functions, until, says });
+        }
+        // Of a first Region that cannot be read it is not known whether it is whole.
+        let is_whole =
+            world.places.iter().all(|view| view.consumers.is_ok() || !is_first(&view.place.region));
+        let begins = if is_whole { Begins::Widely } else { Begins::WithOneBox };
+        self::opened(course, &begins, &elsewhere, &others, world)
     }
 }
 
@@ -261,14 +266,31 @@ fn opened(course: &Course, begins: &Begins, later: &[&Key], open: &[&Wave], worl
     Next::Open(members(&ordered[..many.min(ordered.len())]))
 }
 
+/// Whether functions of a wave are on the release.
+#[derive(PartialEq, Eq)]
+enum Arrival {
+    Some,
+    NotYet,
+    Never,
+}
+
+fn arrival(wave: &Wave, standings: &Standings) -> Arrival {
+    let members = standings.iter().filter(|((place, function), _)| wave.has(place, function));
+    members.fold(Arrival::Never, |so_far, (_, standing)| match standing {
+        Standing::Current | Standing::Waiting(_) => Arrival::Some,
+        Standing::Moving if so_far == Arrival::Never => Arrival::NotYet,
+        _ => so_far,
+    })
+}
+
 /// Every function that uses the layer and may have the data, and whether it moves with a later wave.
 fn keys(standings: &Standings) -> impl Iterator<Item = (&Key, bool)> {
     standings.iter().map(|(key, standing)| (key, *standing == Standing::Later))
 }
 
-/// Tells whether a place, as a journal writes it, is in a Region.
-fn is_in(place: &str, region: &RegionName) -> bool {
-    place.split(' ').next() == Some(region.as_str())
+/// Tells whether functions of a Region are of a wave.
+fn is_of(wave: &Wave, region: &RegionName) -> bool {
+    wave.members.keys().any(|place| place.split(' ').next() == Some(region.as_str()))
 }
 
 /// What the gates said of the open wave.
