@@ -15,7 +15,7 @@ use freshlayer_tests::story::{Scene, Story, story_of};
 
 use crate::simulated::block_on;
 
-const SEEDS: u64 = 1_000;
+const SEEDS: u64 = 500;
 const AT_ONCE: usize = 2;
 
 fn files() -> Vec<PathBuf> {

@@ -297,6 +297,24 @@ fn a_pause_in_the_last_bake_keeps_the_rollout_open() {
     });
 }
 
+/// What a person promoted moves, also where the upstream has a newer build by then.
+#[test]
+fn a_promoted_release_is_not_replaced_before_it_has_moved() {
+    block_on(async {
+        let world = ten_functions(STANDARD).await;
+        world.refresh(&world.aws).await;
+        let engine = world.engine(&world.aws, "a person", pace());
+        let layer = layer_name("geo");
+        let promote = order_rollout(&engine, &layer, RolloutOrder::Promote, "a person", None);
+        promote.await.expect("it is open");
+        world.build(6);
+        world.refresh(&world.aws).await;
+        assert_eq!((desired(&world).await, on(&world.aws, 2)), (Some(2), 10));
+        world.refresh(&world.aws).await;
+        assert_eq!((desired(&world).await, on(&world.aws, 3)), (Some(3), 1));
+    });
+}
+
 /// In the middle of a rollout a pin without a release could mean both.
 #[test]
 fn a_pin_in_a_rollout_names_its_release() {

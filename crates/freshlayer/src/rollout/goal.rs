@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::plan::{Foreign, Goal, Intent, SetBack, Waves};
+use super::plan::{Foreign, GOES_ON_FOR_MAX, Goal, Intent, SetBack, Waves};
 use crate::definition::{Definition, RollMajor};
 use crate::error::Error;
 use crate::names::LayerVersionArn;
@@ -85,12 +85,14 @@ pub(crate) async fn goes_on(
     now: Timestamp,
 ) -> Result<bool, Error> {
     let stable = session.head().stable();
-    let open = session.head().rollout();
-    let open = open.filter(|open| open.promoted.is_none() && stable != Some(open.to));
-    let rollout = match open {
-        Some(_) => session.rollout().await?,
-        None => None,
+    let Some(open) = session.head().rollout().filter(|open| stable != Some(open.to)) else {
+        return Ok(false);
     };
+    // A person's order that every function moves is carried out first.
+    if let Some(promoted) = &open.promoted {
+        return Ok(now.duration_since(promoted.at) < GOES_ON_FOR_MAX);
+    }
+    let rollout = session.rollout().await?;
     let spec = &definition.rollout;
     Ok(rollout.is_some_and(|rollout| Waves::go_on(spec, &rollout, now)))
 }

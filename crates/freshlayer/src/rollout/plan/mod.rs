@@ -12,7 +12,7 @@ use semver::Version;
 
 pub(crate) use function::Here;
 pub use waves::WAVE_TAG;
-pub(crate) use waves::Waves;
+pub(crate) use waves::{GOES_ON_FOR_MAX, Waves};
 
 use crate::definition::{Architecture, Course, FunctionProbe, Gates, Roll};
 use crate::names::{LayerName, LayerVersionArn, Place, RegionName};

@@ -28,7 +28,7 @@ pub(crate) struct Waves<'a> {
 /// How long after its bake a wave waits for what the gates could not say.
 const LOOK_LATER: SignedDuration = SignedDuration::from_mins(5);
 /// After so long without another wave a rollout keeps no newer release back any more.
-const GOES_ON_FOR_MAX: SignedDuration = SignedDuration::from_hours(7 * 24);
+pub(crate) const GOES_ON_FOR_MAX: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// After so many looks in a row that could not measure, a person has to look.
 const UNMEASURED_MAX: u32 = 4;
 
