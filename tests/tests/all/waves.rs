@@ -363,6 +363,7 @@ fn while_nothing_can_be_moved_no_further_wave_opens() {
         for _ in 0..2 {
             world.refresh(&sick).await;
             assert_eq!(on(&world.aws, 2), 0);
+            minutes(31).await;
         }
         world.refresh(&world.aws).await;
         assert_eq!(on(&world.aws, 2), 1);

@@ -16,17 +16,24 @@ use crate::wiring::Host;
 pub(crate) struct Args {
     /// The layers; default: all.
     layers: Vec<String>,
-    /// A function that stays where it is, in every Region and account, also on the way back; may come several times.
+    #[command(flatten)]
+    single: Single,
+    /// The reason; `status` and every refresh show it.
+    #[arg(long)]
+    reason: Option<String>,
+}
+
+/// Single functions of a layer.
+#[derive(Debug, clap::Args)]
+pub(super) struct Single {
+    /// This function alone, in every Region and account, also on the way back; may come several times.
     #[arg(
         long = "function",
         value_name = "FUNCTION",
         value_parser = FunctionName::parse,
         requires = "layers",
     )]
-    functions: Vec<FunctionName>,
-    /// The reason; `status` and every refresh show it.
-    #[arg(long)]
-    reason: Option<String>,
+    pub(super) functions: Vec<FunctionName>,
 }
 
 /// Whether a layer is frozen.
@@ -46,7 +53,7 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let (mut lines, mut all) = (String::new(), Vec::new());
     for definition in &definitions.good {
         let layer = &definition.layer;
-        let (functions, reason) = (&args.functions, args.reason.clone());
+        let (functions, reason) = (&args.single.functions, args.reason.clone());
         let frozen = if functions.is_empty() {
             freshlayer::freeze(&engine, layer, &person, reason).await
         } else {

@@ -1,6 +1,4 @@
-use freshlayer::ports::FunctionName;
-
-use super::freeze::{LayerFreeze, named};
+use super::freeze::{LayerFreeze, Single, named};
 use crate::output::{Done, Stopped};
 use crate::wiring::Host;
 
@@ -11,14 +9,8 @@ use crate::wiring::Host;
 pub(crate) struct Args {
     /// The layers; default: all.
     layers: Vec<String>,
-    /// A function that was frozen; may come several times.
-    #[arg(
-        long = "function",
-        value_name = "FUNCTION",
-        value_parser = FunctionName::parse,
-        requires = "layers",
-    )]
-    functions: Vec<FunctionName>,
+    #[command(flatten)]
+    single: Single,
 }
 
 pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
@@ -27,7 +19,7 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let (mut lines, mut all) = (String::new(), Vec::new());
     for definition in &definitions.good {
         let layer = &definition.layer;
-        let functions = &args.functions;
+        let functions = &args.single.functions;
         let was_frozen = if functions.is_empty() {
             freshlayer::unfreeze(&engine, layer).await
         } else {

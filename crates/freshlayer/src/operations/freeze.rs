@@ -1,4 +1,5 @@
-//! A person's order that nothing moves, or that some functions do not. It needs no lease, and a running publisher obeys within seconds.
+//! A person's order that nothing of a layer moves, or that single functions stay where they are. It needs no lease, and a
+//! running publisher obeys within seconds.
 
 use crate::definition::Definition;
 use crate::engine::Engine;
