@@ -2,7 +2,7 @@
 
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_sdk_ssm::types::ParameterType;
-use freshlayer::ports::Promotion;
+use freshlayer::ports::Announcement;
 
 use crate::{Aws, Fault};
 
@@ -12,13 +12,14 @@ const SOURCE: &str = "freshlayer";
 /// Writes `/freshlayer/<layer>/arn` and `/version`, for templates that look their layer up when they deploy.
 pub(crate) async fn parameters(
     client: &aws_sdk_ssm::Client,
-    promotion: &Promotion<'_>,
+    announcement: &Announcement<'_>,
 ) -> Result<(), Fault> {
-    let values = [("arn", promotion.arn.to_string()), ("version", promotion.version.to_string())];
+    let values =
+        [("arn", announcement.arn.to_string()), ("version", announcement.version.to_string())];
     for (name, value) in values {
         let put = client
             .put_parameter()
-            .name(format!("/freshlayer/{}/{name}", promotion.layer))
+            .name(format!("/freshlayer/{}/{name}", announcement.layer))
             .value(value)
             .r#type(ParameterType::String)
             .overwrite(true);

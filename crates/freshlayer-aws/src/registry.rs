@@ -12,7 +12,7 @@ use aws_sdk_lambda::types::{
 use aws_smithy_types::base64;
 use freshlayer::definition::{self, HttpsSource, Origin, Reader, SourceUrl, ZipStorage};
 use freshlayer::ports::{
-    Key, LayerVersion, ListedVersion, Located, Payload, PortError, Promotion, Publication,
+    Announcement, Key, LayerVersion, ListedVersion, Located, Payload, PortError, Publication,
     Registry, Signature, Store as _,
 };
 use freshlayer::{Digest, LayerName, LayerVersionArn, RegionName};
@@ -272,11 +272,19 @@ impl Registry for LambdaRegistry {
         }))
     }
 
-    async fn promote(&self, promotion: Promotion<'_>) -> Result<(), PortError> {
-        for reader in promotion.readers {
-            self.grant(promotion.arn, reader).await?;
+    async fn share(
+        &self,
+        arn: &LayerVersionArn,
+        readers: &BTreeSet<Reader>,
+    ) -> Result<(), PortError> {
+        for reader in readers {
+            self.grant(arn, reader).await?;
         }
-        Ok(parameters(&self.ssm, &promotion).await?)
+        Ok(())
+    }
+
+    async fn announce(&self, announcement: Announcement<'_>) -> Result<(), PortError> {
+        Ok(parameters(&self.ssm, &announcement).await?)
     }
 
     async fn readers(&self, arn: &LayerVersionArn) -> Result<BTreeSet<String>, PortError> {

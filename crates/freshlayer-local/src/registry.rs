@@ -4,9 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use freshlayer::definition::Origin;
+use freshlayer::definition::{Origin, Reader};
 use freshlayer::ports::{
-    LayerVersion, ListedVersion, Located, PortError, Promotion, Publication, Registry, Signature,
+    Announcement, LayerVersion, ListedVersion, Located, PortError, Publication, Registry, Signature,
 };
 use freshlayer::{Digest, LAYER_BYTES_MAX, LayerName, LayerVersionArn, RegionName};
 use serde::{Deserialize, Serialize};
@@ -186,8 +186,17 @@ impl Registry for FolderRegistry {
         }))
     }
 
-    /// There is nobody to let in, and the head says which version is the one to use.
-    async fn promote(&self, _promotion: Promotion<'_>) -> Result<(), PortError> {
+    /// There is nobody to let in.
+    async fn share(
+        &self,
+        _arn: &LayerVersionArn,
+        _readers: &BTreeSet<Reader>,
+    ) -> Result<(), PortError> {
+        Ok(())
+    }
+
+    /// The head says which version is the one to use.
+    async fn announce(&self, _announcement: Announcement<'_>) -> Result<(), PortError> {
         Ok(())
     }
 

@@ -11,14 +11,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use serde_json::Value;
 
-use crate::definition::{Destinations, ScanHook};
+use crate::definition::{Destinations, Reader, ScanHook};
 use crate::names::{LayerName, LayerVersionArn, RegionName};
 use crate::ports::{
-    Alarm, AlarmPattern, Answer, Call, CodeStorage, Consumer, Created, Etag, Event, Events, Fetch,
-    Fleet, FleetError, FunctionName, Glimpse, Health, Key, LayerVersion, ListedVersion, Located,
-    Minutes, News, Notary, Opinion, Payload, PortError, Ports, Promotion, Publication, Region,
-    Regions, Registry, Replaced, Request, Scanned, Scanner, Source, SourceError, Step, Store,
-    Stored, User, Window,
+    Alarm, AlarmPattern, Announcement, Answer, Call, CodeStorage, Consumer, Created, Etag, Event,
+    Events, Fetch, Fleet, FleetError, FunctionName, Glimpse, Health, Key, LayerVersion,
+    ListedVersion, Located, Minutes, News, Notary, Opinion, Payload, PortError, Ports, Publication,
+    Region, Regions, Registry, Replaced, Request, Scanned, Scanner, Source, SourceError, Step,
+    Store, Stored, User, Window,
 };
 
 /// What happens at a call.
@@ -217,8 +217,16 @@ impl Registry for Struck<dyn Registry> {
         struck!(self, "registry.locate", |e| e, self.inner.locate(arn))
     }
 
-    async fn promote(&self, promotion: Promotion<'_>) -> Result<(), PortError> {
-        struck!(self, "registry.promote", |e| e, self.inner.promote(promotion))
+    async fn share(
+        &self,
+        arn: &LayerVersionArn,
+        readers: &BTreeSet<Reader>,
+    ) -> Result<(), PortError> {
+        struck!(self, "registry.share", |e| e, self.inner.share(arn, readers))
+    }
+
+    async fn announce(&self, announcement: Announcement<'_>) -> Result<(), PortError> {
+        struck!(self, "registry.announce", |e| e, self.inner.announce(announcement))
     }
 
     async fn readers(&self, arn: &LayerVersionArn) -> Result<BTreeSet<String>, PortError> {

@@ -3,7 +3,7 @@ use std::io::Write;
 use std::path::Path;
 
 use freshlayer::definition::{Reader, Terms};
-use freshlayer::ports::{Promotion, Publication, Registry};
+use freshlayer::ports::{Announcement, Publication, Registry};
 use freshlayer::{Digest, LayerName, LayerVersionArn, sha256_of};
 
 use crate::sandbox::layer_name;
@@ -50,7 +50,7 @@ pub async fn registry(registry: &dyn Registry, hosts: Hosts) {
 
     let back = registry.read_back(&first.arn).await.expect("readable").expect("it is there");
     assert_eq!((&back.sha256, back.description.as_str()), (&sha256, "a"));
-    promotes_again(registry, hosts, &layer, &first.arn).await;
+    tells_again(registry, hosts, &layer, &first.arn).await;
     deletes(registry, &again.arn, publication("e")).await;
     let missing = LayerVersionArn::parse(&format!("{}:99", first.arn.layer())).expect("an ARN");
     assert!(registry.read_back(&missing).await.expect("readable").is_none());
@@ -76,22 +76,19 @@ async fn deletes(registry: &dyn Registry, newest: &LayerVersionArn, next: Public
     assert_eq!(next.arn.version(), number, "a number is never used again");
 }
 
-async fn promotes_again(
+async fn tells_again(
     registry: &dyn Registry,
     hosts: Hosts,
     layer: &LayerName,
     arn: &LayerVersionArn,
 ) {
     let readers = [Reader::parse("210987654321").expect("an account")];
-    let promotion = Promotion {
-        layer,
-        arn,
-        version: &semver::Version::new(1, 0, 0),
-        readers: &BTreeSet::from(readers),
-    };
+    let announcement = Announcement { layer, arn, version: &semver::Version::new(1, 0, 0) };
     for _ in 0..2 {
-        let promoted = registry.promote(promotion).await;
-        promoted.expect("promoting again changes nothing");
+        let shared = registry.share(arn, &BTreeSet::from(readers.clone())).await;
+        shared.expect("sharing again changes nothing");
+        let announced = registry.announce(announcement).await;
+        announced.expect("announcing again changes nothing");
     }
     let readers = registry.readers(arn).await.expect("readable");
     let expected = match hosts {

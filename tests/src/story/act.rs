@@ -46,6 +46,8 @@ pub enum Act {
     Lambda(Option<Outage>),
     /// Which layer versions callers get.
     CallersGet,
+    /// Which layer version people's deployments get.
+    DeploymentsGet,
 }
 
 /// Whether an alarm rings.
@@ -129,6 +131,7 @@ impl fmt::Display for Act {
             Self::Lambda(Some(Outage::RoleDenied)) => f.write_str("lambda denies the role"),
             Self::Lambda(None) => f.write_str("lambda is back"),
             Self::CallersGet => f.write_str("callers get"),
+            Self::DeploymentsGet => f.write_str("deployments get"),
         }
     }
 }
@@ -214,6 +217,7 @@ impl FromStr for Act {
             ["lambda", "denies"] => Self::Lambda(Some(Outage::Denied)),
             ["lambda", "is", "back"] => Self::Lambda(None),
             ["callers", "get"] => Self::CallersGet,
+            ["deployments", "get"] => Self::DeploymentsGet,
             _ => return Err(format!("{text:?} is no act")),
         })
     }

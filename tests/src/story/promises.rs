@@ -10,6 +10,7 @@ use crate::simulated::{Met, Simulated};
 
 const TAG: &str = "freshlayer:geo";
 const OURS: &str = ":layer:geo:";
+const PARAMETER: &str = "/freshlayer/geo/arn";
 /// The newest three, those that an alias or a way back needs, and what a person made.
 const OWN_VERSIONS_MAX: usize = 12;
 
@@ -20,6 +21,8 @@ pub(super) struct Promises {
     touched: BTreeSet<String>,
     /// Who was on the new data when its rollout was first seen, by the rollout's number.
     first: BTreeMap<u64, BTreeSet<String>>,
+    /// The rollouts in which a run was cut off: it may have been about to write that the release is stable.
+    cut_off: BTreeSet<u64>,
 }
 
 /// What was so before a run.
@@ -31,6 +34,12 @@ pub(super) struct Before {
 impl Promises {
     pub(super) fn touched(&mut self, name: &str) {
         self.touched.insert(name.to_owned());
+    }
+
+    /// Notes that a run was cut off.
+    pub(super) async fn cut_off(&mut self, engine: &Engine, definition: &Definition) {
+        let (head, _) = state(engine, definition).await;
+        self.cut_off.extend(head.rollout().map(|open| open.number));
     }
 
     pub(super) async fn before(
@@ -64,17 +73,19 @@ impl Promises {
         }
         nothing_used_is_gone(aws, &met);
         nothing_is_published_twice(aws);
-        self.exposure(&before, &met, &head, rollout.as_ref(), definition);
+        self.exposure(&before, &met, aws, &head, rollout.as_ref(), definition);
         if let Some(report) = report {
             gone_back(report, &met, &head);
         }
     }
 
-    /// I4: only members of open waves meet new data, and who had it before the rollout began.
+    /// I4: only members of open waves meet new data, and who had it before the rollout began; deployments get it once it is
+    /// stable.
     fn exposure(
         &mut self,
         before: &Before,
         met: &BTreeMap<String, Met>,
+        aws: &Simulated,
         head: &Head,
         rollout: Option<&Rollout>,
         definition: &Definition,
@@ -91,6 +102,10 @@ impl Promises {
             && !definition.rollout.course.is_all_at_once();
         if !watched {
             return;
+        }
+        let named = aws.parameter(PARAMETER);
+        if head.stable() != Some(open.to) && !self.cut_off.contains(&open.number) {
+            assert_ne!(named.as_ref(), Some(&arn), "I4: deployments get it before it is stable");
         }
         let place = home();
         for (name, met) in met.iter().filter(|(_, met)| met.layers.contains(&arn)) {
@@ -117,6 +132,8 @@ impl Promises {
         let Some(desired) = head.desired() else { return };
         assert!(head.lease().is_none(), "a lease is left: {:?}; {last}", head.lease());
         let arn = arn_of(&head, desired).expect("it is published");
+        let named = aws.parameter(PARAMETER);
+        assert_eq!(named.as_ref(), Some(&arn), "what deployments get; {last}");
         let (met, told) = (aws.met(), status(engine, definition).await.expect("readable"));
         for consumer in &told.consumers {
             let name = consumer.function.as_str();

@@ -24,6 +24,13 @@ pub struct RolloutSpec {
     pub roll_major: RollMajor,
 }
 
+impl RolloutSpec {
+    /// Tells whether functions that take new data are watched before the data counts as good.
+    pub fn is_watched(&self) -> bool {
+        self.roll == Roll::Functions && (!self.course.is_all_at_once() || self.probe.is_some())
+    }
+}
+
 /// Whose hands move functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

@@ -25,7 +25,7 @@ pub use health::{Alarm, AlarmPattern, AlarmState, Calls, Health, Minutes, Window
 pub use notary::{Notary, Unsigned};
 pub use regions::{Region, Regions};
 pub use registry::{
-    LayerVersion, ListedVersion, Located, Promotion, Publication, Registry, Signature,
+    Announcement, LayerVersion, ListedVersion, Located, Publication, Registry, Signature,
 };
 pub use scanner::{Opinion, Scanned, Scanner};
 pub use secrets::{Secret, SecretError, Secrets};

@@ -18,7 +18,8 @@ use crate::names::{Digest, LayerName, LayerVersionArn, RegionName};
 /// - `versions` sees every completed publish of this account; the list may lag for some seconds.
 /// - `delete` is idempotent. Functions that use a deleted version keep running, but Lambda rejects every later update
 ///   of them. The caller must make sure that no function uses it.
-/// - `promote` is idempotent. It only adds readers: access that was granted to a version stays.
+/// - `share` is idempotent. It only adds readers: access that was granted to a version stays.
+/// - `announce` is idempotent: the last call counts.
 #[async_trait]
 pub trait Registry: Send + Sync {
     /// Returns the Region's name, as it stands in state and reports.
@@ -49,11 +50,21 @@ pub trait Registry: Send + Sync {
     /// What the adapter says.
     async fn locate(&self, arn: &LayerVersionArn) -> Result<Option<Located>, PortError>;
 
-    /// Lets the readers use a version, and says where people look that it is the one to use.
+    /// Lets the readers use a version.
     ///
     /// # Errors
     /// What the adapter says.
-    async fn promote(&self, promotion: Promotion<'_>) -> Result<(), PortError>;
+    async fn share(
+        &self,
+        arn: &LayerVersionArn,
+        readers: &BTreeSet<Reader>,
+    ) -> Result<(), PortError>;
+
+    /// Says where people's deployments look that a version is the one to use.
+    ///
+    /// # Errors
+    /// What the adapter says.
+    async fn announce(&self, announcement: Announcement<'_>) -> Result<(), PortError>;
 
     /// Lists who beside its own account may use a version: accounts by their twelve digits, organisations by their
     /// ids, `*` for everyone.
@@ -78,17 +89,15 @@ pub struct Located {
     pub origin: Origin,
 }
 
-/// What becomes the version to use.
+/// The version to use.
 #[derive(Debug, Clone, Copy)]
-pub struct Promotion<'a> {
+pub struct Announcement<'a> {
     /// The layer.
     pub layer: &'a LayerName,
     /// Its version.
     pub arn: &'a LayerVersionArn,
     /// The data version that it carries.
     pub version: &'a Version,
-    /// Who else may use it.
-    pub readers: &'a BTreeSet<Reader>,
 }
 
 /// What becomes a layer version.

@@ -1,5 +1,5 @@
-//! Brings every Region to the release that consumers shall be on: publishes it in every Region that lacks it, grants
-//! access to the readers, and writes the version to use. Failures of one Region do not hold back the others.
+//! Brings every Region to the release that consumers shall be on: publishes it in every Region that lacks it, and grants
+//! access to the readers. Failures of one Region do not hold back the others.
 
 use std::collections::BTreeSet;
 
@@ -9,13 +9,13 @@ use crate::definition::Definition;
 use crate::engine::Run;
 use crate::error::{Error, chain};
 use crate::names::{AccountId, LayerVersionArn, RegionName};
-use crate::ports::{Promotion, Region};
+use crate::ports::Region;
 use crate::progress::Stages;
 use crate::release::foreign::foreign_to;
 use crate::release::publish::{Failures, publish_in};
 use crate::release::recover::zip_of;
 use crate::report::{Reason, Why};
-use crate::state::{Announced, Head, LayerZip, Lease, Leased, Outline, Release, Session, Work};
+use crate::state::{Head, LayerZip, Lease, Leased, Outline, Release, Session, Shared, Work};
 
 /// How far the Regions are.
 pub(crate) enum Caught {
@@ -97,19 +97,19 @@ pub(crate) async fn catch_up(
 }
 
 impl Assigned<'_> {
-    /// The Regions that lack the release, or whose readers or parameters are not those that are wanted.
+    /// The Regions that lack the release, or whose readers are not those that are wanted.
     fn behind(&self, head: &Head) -> Vec<&Region> {
         let regions = self.regions.iter().filter(|region| {
             let name = region.registry.region();
             let version = head.version(self.outline.seq, name);
-            let is_announced = version.is_some_and(|version| {
-                head.announced().get(name).is_some_and(|announced| {
-                    announced.version == *version
-                        && announced.readers.is_superset(&self.definition.terms.readers)
-                        && announced.accounts.is_superset(&self.accounts())
+            let is_shared = version.is_some_and(|version| {
+                head.shared().get(name).is_some_and(|shared| {
+                    shared.version == *version
+                        && shared.readers.is_superset(&self.definition.terms.readers)
+                        && shared.accounts.is_superset(&self.accounts())
                 })
             });
-            !is_announced && !self.given_up.contains_key(name)
+            !is_shared && !self.given_up.contains_key(name)
         });
         regions.collect()
     }
@@ -148,14 +148,9 @@ impl Assigned<'_> {
             Ok(arn) => arn,
             Err(reason) => return Reached { version: None, failure: Some(reason) },
         };
-        let promotion = Promotion {
-            layer: head.layer(),
-            arn: &arn,
-            version: &self.outline.version,
-            readers: &self.definition.terms.readers,
-        };
-        let failure = region.registry.promote(promotion).await.err().map(|source| {
-            let (action, layer) = ("announce the version of", head.layer().clone());
+        let readers = &self.definition.terms.readers;
+        let failure = region.registry.share(&arn, readers).await.err().map(|source| {
+            let (action, layer) = ("share the version of", head.layer().clone());
             let error = Error::Registry { action, layer, source };
             Reason::from(Why::Error { error: chain(&error) })
         });
@@ -185,12 +180,12 @@ impl Assigned<'_> {
         };
         head.published(self.outline.seq, [(region.clone(), version.clone())].into());
         if reached.failure.is_none() {
-            let announced = Announced {
+            let shared = Shared {
                 version: version.clone(),
                 readers: self.definition.terms.readers.clone(),
                 accounts: self.accounts(),
             };
-            head.announce(region.clone(), announced);
+            head.share(region.clone(), shared);
         }
     }
 }

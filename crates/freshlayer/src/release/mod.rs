@@ -1,5 +1,6 @@
 //! From proven snapshots to layer versions: make the release and its zip, publish it, bring every Region to it.
 
+pub(crate) mod announce;
 pub(crate) mod catch_up;
 pub(crate) mod foreign;
 pub(crate) mod live;

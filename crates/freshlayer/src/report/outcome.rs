@@ -113,12 +113,14 @@ pub(crate) struct Facts<'a> {
     pub(crate) gate: Option<Why>,
     /// What the open wave waits for, where the publisher looks again or a person has to.
     pub(crate) bake: Option<Why>,
+    /// The release whose last wave was watched to its end in this run.
+    pub(crate) stable: Option<u64>,
 }
 
 type Rule = fn(&Facts<'_>) -> Option<Outcome>;
 
 /// The rules, in their rank.
-const RANKED: [Rule; 13] = [
+const RANKED: [Rule; 14] = [
     upstream_failed,
     place_failed,
     gate_failed,
@@ -131,6 +133,7 @@ const RANKED: [Rule; 13] = [
     host_works,
     bakes,
     changed,
+    stable,
     young,
 ];
 
@@ -268,6 +271,12 @@ fn young(facts: &Facts<'_>) -> Option<Outcome> {
     let waiting = facts.datasets.iter().filter_map(|one| Some((one.waits_until?, &one.name)));
     let (until, dataset) = waiting.min()?;
     Some(Outcome::unchanged(Why::Young { dataset: dataset.clone(), until }))
+}
+
+fn stable(facts: &Facts<'_>) -> Option<Outcome> {
+    let release = facts.stable?;
+    let there = facts.count(&[ConsumerState::Current, ConsumerState::Moved]);
+    Some(Outcome::refreshed(Why::Stable { release, there, functions: facts.consumers.len() }))
 }
 
 fn changed(facts: &Facts<'_>) -> Option<Outcome> {

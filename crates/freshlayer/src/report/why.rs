@@ -65,6 +65,15 @@ pub enum Why {
         /// How many functions use the layer.
         functions: usize,
     },
+    /// The last wave was watched to its end.
+    Stable {
+        /// The release.
+        release: u64,
+        /// How many functions have it.
+        there: usize,
+        /// How many functions use the layer.
+        functions: usize,
+    },
     /// The lease was taken away from this run.
     TakenOver,
     /// A person moved the layer back.

@@ -27,6 +27,9 @@ impl fmt::Display for Why {
             Self::Moved { moved, functions } => {
                 write!(f, "nothing new; {} to where they belong", moved_of(*moved, *functions))
             }
+            Self::Stable { release, there, functions } => {
+                write!(f, "release {release} is stable: {there} of {functions} functions have it")
+            }
             Self::TakenOver => f.write_str(
                 "another publisher or a person's order took the layer over from this run, and goes on with it",
             ),

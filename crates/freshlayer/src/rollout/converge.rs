@@ -7,24 +7,21 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::act::{Act, Acted, NotStarting, Strays, Stuck, View};
 use super::came::{Came, GatesAsked};
-use super::end::{RolloutEnd, busy, note_all, order, outline_report};
-use super::goal::Target;
+use super::end::busy;
+use super::goal::{Target, is_for_deployments};
 use super::observe::Places;
 use super::plan::{Foreign, Next, Plan, Waves, recent};
-use super::standing::{Known, places, serving};
-use super::tag::tag;
+use super::standing::serving;
 use super::wave::Turned;
 use crate::engine::{Attention, Run};
 use crate::error::Error;
 use crate::intake::gather::{Accepted, Ledger};
-use crate::names::Place;
 use crate::ports::{Region, Stage};
+use crate::release::announce::{Told, announce, untold};
 use crate::release::catch_up::{Assigned, Caught, catch_up};
 use crate::release::publish::Failures;
-use crate::report::{ConsumerReport, Facts, LastLook, PlaceReport, Report, Why, outcome};
-use crate::state::{
-    Aim, ConsumerNote, Head, Lease, Leased, Looked, Ordered, Outline, Session, Work,
-};
+use crate::report::{LastLook, PlaceReport, Report, Why};
+use crate::state::{Aim, ConsumerNote, Head, Lease, Leased, Looked, Ordered, Session, Work};
 
 /// How old a whole look may be before the schedule looks at everything again.
 const LOOK_AGE_MAX: SignedDuration = SignedDuration::from_hours(24);
@@ -46,6 +43,8 @@ pub(crate) struct Outset {
     pub(crate) gate: Option<Why>,
     /// What the open wave waits for.
     pub(super) bake: Option<Why>,
+    /// The release whose last wave was watched to its end in this run.
+    pub(super) stable: Option<u64>,
 }
 
 /// A run on its way to where consumers shall be.
@@ -273,7 +272,28 @@ impl Converge<'_, '_, '_> {
             regions,
             given_up: &self.outset.unpublished,
         };
-        catch_up(&self.run, self.session, &wanted).await
+        let caught = catch_up(&self.run, self.session, &wanted).await?;
+        let Caught::Up(mut failures) = caught else { return Ok(caught) };
+        let release = target.outline.seq;
+        if !is_for_deployments(self.session.head(), self.run.definition, release) {
+            return Ok(Caught::Up(failures));
+        }
+        if untold(self.session.head(), release, regions).is_empty() {
+            return Ok(Caught::Up(failures));
+        }
+        if let Leased::Theirs(lease) = self.session.lease(Work::Preparing).await? {
+            return Ok(Caught::Busy(lease));
+        }
+        let told = self.announce(target, regions).await;
+        self.session.change(|head| told.write(head)).await?;
+        failures.extend(told.failures);
+        Ok(Caught::Up(failures))
+    }
+
+    pub(super) async fn announce(&self, target: &Target, regions: &[Region]) -> Told {
+        let head = self.session.head();
+        let untold = untold(head, target.outline.seq, regions);
+        announce(head, &target.outline, untold).await
     }
 
     /// Where the last rollout is finished, a schedule's run is content with a glance that shows no change, until the
@@ -357,166 +377,5 @@ impl Converge<'_, '_, '_> {
             is_new = true;
         }
         if is_new { self.session.write_rollout(rollout).await } else { Ok(()) }
-    }
-
-    /// Writes down what became of every consumer, ends the rollout where nothing is left, and gives the lease back. `None`
-    /// where a person ordered otherwise meanwhile.
-    async fn end(&mut self, target: &Target, mut came: Came) -> Result<Option<Report>, Error> {
-        let now = self.run.engine.ports.clock.now();
-        let left = if self.run.engine.is_out_of_time() { Why::OutOfTime } else { Why::NextRun };
-        let (strays, moved) = (&came.strays, &came.moved);
-        let known = Known { world: &came.world, plan: &came.plan, strays, moved, left };
-        let consumers = known.consumers();
-        let head = self.session.head();
-        let version = |place: &Place| head.version(target.outline.seq, &place.region).cloned();
-        let failure = |place: &Place| came.failures.get(&place.region).cloned();
-        let places = places(&came.world, version, failure, &came.storage);
-        let end = RolloutEnd::of(&places, &consumers, came.keeps_open());
-        if came.is_worth_a_note(&end)
-            && self.session.head().rollout().is_some()
-            && let Leased::Theirs(lease) = self.session.lease(Work::Moving).await?
-        {
-            return Ok(Some(busy(self.session.head().layer(), &lease)));
-        }
-        if self.has_another_aim(target) {
-            return Ok(None);
-        }
-        self.outset.bake = came.watch().cloned();
-        let wake_at = came.wake_at(&end, &self.outset, now);
-        if wake_at.is_some()
-            && let Next::Wait(why @ (Why::Shifting { .. } | Why::Updating)) = &came.plan.next
-        {
-            self.outset.bake = Some(why.clone());
-        }
-        let looked = Looked {
-            at: now,
-            consumers: consumers.len(),
-            behind: consumers.iter().filter(|consumer| consumer.waits()).count(),
-            elsewhere: came.world.elsewhere(),
-            tags: came.world.tags(&tag(&came.intent.layer)),
-        };
-        self.write_down(target, &mut came, &consumers, &end, looked).await?;
-        if self.has_another_aim(target) {
-            return Ok(None);
-        }
-        let mut report = self.report(Some(&target.outline), places, consumers, None);
-        report.wake_at = wake_at;
-        Ok(Some(report))
-    }
-
-    fn has_another_aim(&self, target: &Target) -> bool {
-        self.session.head().aim() != Some(target.aim) && !self.run.engine.is_out_of_time()
-    }
-
-    async fn write_down(
-        &mut self,
-        target: &Target,
-        came: &mut Came,
-        consumers: &[ConsumerReport],
-        end: &RolloutEnd,
-        looked: Looked,
-    ) -> Result<(), Error> {
-        if !self.session.holds_lease() {
-            return self.write_look(looked).await;
-        }
-        // The one that this run worked on, and no other that a person's order has opened since.
-        let number = came.rollout.as_ref().map(|rollout| rollout.number);
-        let is_open = |head: &Head| head.rollout().map(|open| open.number) == number;
-        if let Some(rollout) = came.rollout.as_mut().filter(|_| is_open(self.session.head())) {
-            note_all(rollout, consumers, &came.intent.set_back, self.session.head());
-            if end.converged {
-                rollout.ended = Some(looked.at);
-            }
-            self.session.write_rollout(rollout).await?;
-        }
-        let (ledger, accepted) = (&self.outset.ledger, self.outset.accepted);
-        self.session
-            .release_lease(|head| {
-                ledger.lessons.write(head, accepted);
-                head.look(looked.clone());
-                let Aim::Release(release) = target.aim else { return };
-                if end.there > 0 {
-                    head.serves(release);
-                }
-                if !is_open(head) || head.frozen().is_some() {
-                    return;
-                }
-                head.journal_moved();
-                if end.reached {
-                    head.reached();
-                }
-                if end.converged {
-                    head.close_rollout();
-                }
-            })
-            .await?;
-        if target.aim == Aim::Before && end.converged {
-            self.session
-                .order(|head| {
-                    if is_open(head) {
-                        head.close_rollout();
-                    }
-                    Ok(())
-                })
-                .await?;
-        }
-        Ok(())
-    }
-
-    /// A schedule's run remembers its whole look, so that the next ones may be content with a glance.
-    async fn write_look(&mut self, looked: Looked) -> Result<(), Error> {
-        if self.run.engine.attention == Attention::Glance {
-            let write = |head: &mut Head| Ok(head.look(looked.clone()));
-            self.session.order(write).await?;
-        }
-        self.write_lessons().await
-    }
-
-    /// Writes what was learned of the upstreams, where the lease is held or it must not be lost.
-    async fn write_lessons(&mut self) -> Result<(), Error> {
-        let (lessons, accepted) = (&self.outset.ledger.lessons, self.outset.accepted);
-        if self.session.holds_lease() {
-            return self.session.release_lease(|head| lessons.write(head, accepted)).await;
-        }
-        match lessons.quota_until {
-            Some(until) => self.session.order(|head| Ok(head.quota_reached(until))).await,
-            None => Ok(()),
-        }
-    }
-
-    fn report(
-        &mut self,
-        release: Option<&Outline>,
-        places: Vec<PlaceReport>,
-        consumers: Vec<ConsumerReport>,
-        last_look: Option<LastLook>,
-    ) -> Report {
-        let Outset { ledger, released, gate, bake, .. } = std::mem::take(&mut self.outset);
-        let head = self.session.head();
-        let outcome = outcome(&Facts {
-            serving: head.desired(),
-            released,
-            failures: &ledger.failures,
-            datasets: &ledger.datasets,
-            problems: &ledger.problems,
-            waits: ledger.waits,
-            places: &places,
-            consumers: &consumers,
-            order: order(head),
-            gate,
-            bake,
-        });
-        Report {
-            layer: head.layer().clone(),
-            outcome,
-            release: release.map(|outline| outline_report(head, outline)),
-            datasets: ledger.datasets,
-            problems: ledger.problems,
-            places,
-            consumers,
-            last_look,
-            wake_at: None,
-            stages: Vec::new(),
-        }
     }
 }

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::names::LayerVersionArn;
 use crate::ports::FunctionName;
 use crate::report::Why;
-use crate::state::{Aim, Head, Ordered, Outline, Session};
+use crate::state::{Aim, Head, OpenRollout, Ordered, Outline, Session};
 
 /// Where consumers shall be, with what a report says of the release.
 #[derive(Debug, Clone, PartialEq)]
@@ -104,6 +104,12 @@ impl Intent {
         self.frozen_functions = frozen_functions(head);
         self.paused = paused(head);
     }
+}
+
+/// Tells whether people's deployments may take a release: where functions are watched with it, once it is stable.
+pub(super) fn is_for_deployments(head: &Head, definition: &Definition, release: u64) -> bool {
+    let judged = head.rollout().is_some_and(OpenRollout::is_judged);
+    !judged || !definition.rollout.is_watched() || head.stable() == Some(release)
 }
 
 /// A person's order that the open rollout goes no further for now.

@@ -44,7 +44,10 @@ pub struct Head {
     versions: BTreeMap<u64, Versions>,
     deleting: BTreeMap<u64, Versions>,
     lost: BTreeSet<LayerVersionArn>,
-    announced: BTreeMap<RegionName, Announced>,
+    #[serde(rename = "announced")]
+    shared: BTreeMap<RegionName, Shared>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    parameters: BTreeMap<RegionName, Parameter>,
     upstream: BTreeMap<DatasetName, SeenUpstream>,
     quota_until: Option<Timestamp>,
     downloads: Option<DailyDownloads>,
@@ -66,9 +69,9 @@ pub struct Head {
     lease: Option<Lease>,
 }
 
-/// What a Region was told: which version to use, and who may.
+/// The version of the current release in a Region, with those who may use it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Announced {
+pub struct Shared {
     /// The version.
     pub version: LayerVersionArn,
     /// Who may use it, beside its own account.
@@ -76,6 +79,15 @@ pub struct Announced {
     /// The accounts whose functions were looked at.
     #[serde(default)]
     pub accounts: BTreeSet<AccountId>,
+}
+
+/// What a Region's parameter names, so that people's deployments take it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parameter {
+    /// The version.
+    pub version: LayerVersionArn,
+    /// Whether it does for certain: once consumers go elsewhere, a write that was cut off may have changed it.
+    pub confirmed: bool,
 }
 
 /// A release that is recorded and stored, and that no Region took yet.
@@ -128,7 +140,8 @@ impl Head {
             versions: BTreeMap::new(),
             deleting: BTreeMap::new(),
             lost: BTreeSet::new(),
-            announced: BTreeMap::new(),
+            shared: BTreeMap::new(),
+            parameters: BTreeMap::new(),
             upstream: BTreeMap::new(),
             quota_until: None,
             downloads: None,
@@ -213,9 +226,20 @@ impl Head {
         known || self.lost.contains(version)
     }
 
-    /// Returns what each Region was told to use.
-    pub fn announced(&self) -> &BTreeMap<RegionName, Announced> {
-        &self.announced
+    /// Returns which version each Region shares, and with whom.
+    pub fn shared(&self) -> &BTreeMap<RegionName, Shared> {
+        &self.shared
+    }
+
+    /// Returns what each Region's parameter names.
+    pub fn parameters(&self) -> &BTreeMap<RegionName, Parameter> {
+        &self.parameters
+    }
+
+    /// Tells whether a Region's parameter names a version for certain.
+    pub(crate) fn is_announced(&self, region: &RegionName, version: &LayerVersionArn) -> bool {
+        let parameter = self.parameters.get(region);
+        parameter.is_some_and(|parameter| parameter.confirmed && parameter.version == *version)
     }
 
     /// Returns the last state of an upstream that was downloaded whole.
@@ -352,7 +376,8 @@ impl Head {
     pub(crate) fn lost(&mut self, release: u64, region: &RegionName) {
         let versions = self.versions.get_mut(&release);
         self.lost.extend(versions.and_then(|versions| versions.remove(region)));
-        self.announced.remove(region);
+        self.shared.remove(region);
+        self.parameters.remove(region);
     }
 
     /// Notes that a release is recorded and stored, and that no Region took it: its number is given out.
@@ -409,6 +434,9 @@ impl Head {
 
     /// Opens a rollout: from now on consumers are looked at until every one is there.
     fn roll(&mut self, from: Option<u64>, to: u64, cause: Cause, by: &str, now: Timestamp) {
+        if cause != Cause::CatchUp {
+            self.parameters.values_mut().for_each(|parameter| parameter.confirmed = false);
+        }
         self.rollouts += 1;
         self.rollout = Some(OpenRollout {
             number: self.rollouts,
@@ -453,9 +481,14 @@ impl Head {
         }
     }
 
-    /// Notes what a Region was told.
-    pub(crate) fn announce(&mut self, region: RegionName, announced: Announced) {
-        self.announced.insert(region, announced);
+    /// Notes who may use a version in a Region.
+    pub(crate) fn share(&mut self, region: RegionName, shared: Shared) {
+        self.shared.insert(region, shared);
+    }
+
+    /// Notes what a Region's parameter names.
+    pub(crate) fn announce(&mut self, region: RegionName, version: LayerVersionArn) {
+        self.parameters.insert(region, Parameter { version, confirmed: true });
     }
 
     /// Takes a release away from all that refers to it, before its layer versions are deleted.

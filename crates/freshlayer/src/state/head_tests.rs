@@ -8,8 +8,8 @@ use semver::Version;
 use sha2::Digest as _;
 
 use super::{
-    Aim, Announced, Cause, Head, Looked, Ordered, Pin, RELEASE_FORMAT, Rejection, Release,
-    Snapshot, Versions,
+    Aim, Cause, Head, Looked, Ordered, Pin, RELEASE_FORMAT, Rejection, Release, Shared, Snapshot,
+    Versions,
 };
 use crate::names::{DatasetName, Digest, LayerName, LayerVersionArn, RegionName};
 use crate::opt_path::OptPath;
@@ -213,10 +213,16 @@ fn a_layer_version_that_is_lost_stays_known_as_ours() {
 fn what_a_region_was_told_a_look_found_and_a_lease_allows_is_noted() {
     let mut head = reached(1);
     let version = versions(1)[&region()].clone();
-    let announced =
-        Announced { version, readers: std::collections::BTreeSet::new(), accounts: [].into() };
-    head.announce(region(), announced.clone());
-    assert_eq!(head.announced(), &BTreeMap::from([(region(), announced)]));
+    let shared = Shared { version: version.clone(), readers: [].into(), accounts: [].into() };
+    head.share(region(), shared.clone());
+    assert_eq!(head.shared(), &BTreeMap::from([(region(), shared)]));
+    head.announce(region(), version.clone());
+    assert!(head.is_announced(&region(), &version));
+    head.roll_again(1, NOW);
+    assert!(head.is_announced(&region(), &version), "functions that came late change nothing");
+    head.promote(&release(2), NOW);
+    assert!(!head.is_announced(&region(), &version), "another write may be on its way");
+    assert_eq!(head.parameters()[&region()].version, version, "it is known, and kept");
     let looked = Looked { at: NOW, consumers: 1, behind: 0, elsewhere: 0, tags: String::new() };
     head.look(looked.clone());
     assert_eq!(head.looked(), Some(&looked));

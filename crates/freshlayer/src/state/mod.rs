@@ -18,7 +18,7 @@ mod zip;
 pub(crate) use format::parse;
 pub(crate) use format::print;
 pub use format::{HEAD_FORMAT, RELEASE_FORMAT, ROLLOUT_FORMAT};
-pub use head::{Aim, Announced, Head, Looked, Unpublished, Versions};
+pub use head::{Aim, Head, Looked, Parameter, Shared, Unpublished, Versions};
 pub use lease::{Lease, Work};
 pub use orders::{Acceptance, Adopted, Freeze, LeftBehind, Ordered, Pin};
 pub use outline::{Outline, SnapshotOutline};

@@ -102,7 +102,8 @@ impl<'a> Evidence<'a> {
     fn stays(&self, head: &Head, seq: u64, versions: &Versions) -> Option<Stays> {
         let is = |marked: Option<u64>| marked == Some(seq);
         let rollout = head.rollout();
-        let mut told = head.announced().values().map(|announced| &announced.version);
+        let named = head.parameters().values().map(|parameter| &parameter.version);
+        let mut told = named.chain(head.shared().values().map(|shared| &shared.version));
         let mut newest = head.versions().keys().rev().take(self.keep);
         let marks = [
             (is(head.current()), Stays::Current),

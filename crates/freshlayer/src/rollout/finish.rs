@@ -1,0 +1,207 @@
+//! The end of a run: what became of every consumer is written down and told, and the lease is given back.
+
+use super::came::Came;
+use super::converge::{Converge, Outset};
+use super::end::{RolloutEnd, busy, note_all, order, outline_report};
+use super::goal::Target;
+use super::plan::Next;
+use super::standing::{Known, places};
+use super::tag::tag;
+use crate::engine::Attention;
+use crate::error::Error;
+use crate::names::Place;
+use crate::release::announce::Told;
+use crate::report::{ConsumerReport, Facts, LastLook, PlaceReport, Report, Why, outcome};
+use crate::state::{Aim, Head, Leased, Looked, Outline, Work};
+
+impl Converge<'_, '_, '_> {
+    /// Writes down what became of every consumer, ends the rollout where nothing is left, and gives the lease back. `None`
+    /// where a person ordered otherwise meanwhile.
+    pub(super) async fn end(
+        &mut self,
+        target: &Target,
+        mut came: Came,
+    ) -> Result<Option<Report>, Error> {
+        let now = self.run.engine.ports.clock.now();
+        let left = if self.run.engine.is_out_of_time() { Why::OutOfTime } else { Why::NextRun };
+        let (strays, moved) = (&came.strays, &came.moved);
+        let known = Known { world: &came.world, plan: &came.plan, strays, moved, left };
+        let consumers = known.consumers();
+        let head = self.session.head();
+        let release = target.outline.seq;
+        let version = |place: &Place| head.version(release, &place.region).cloned();
+        let failure = |place: &Place| came.failures.get(&place.region).cloned();
+        let mut places = places(&came.world, version, failure, &came.storage);
+        let mut end = RolloutEnd::of(&places, &consumers, came.keeps_open());
+        if came.is_worth_a_note(&end)
+            && self.session.head().rollout().is_some()
+            && let Leased::Theirs(lease) = self.session.lease(Work::Moving).await?
+        {
+            return Ok(Some(busy(self.session.head().layer(), &lease)));
+        }
+        if self.has_another_aim(target) {
+            return Ok(None);
+        }
+        let told = if end.reached { self.tell_deployments(target).await } else { Told::default() };
+        for place in &mut places {
+            if let Some(reason) = told.failures.get(&place.place.region) {
+                place.failure.get_or_insert_with(|| reason.clone());
+                end.converged = false;
+            }
+        }
+        let watched = came.rollout.as_ref().is_some_and(|rollout| !rollout.waves.is_empty());
+        let becomes = end.reached && watched && self.session.head().stable() != Some(release);
+        self.outset.stable = becomes.then_some(release);
+        self.outset.bake = came.watch().cloned();
+        let wake_at = came.wake_at(&end, &self.outset, now);
+        if wake_at.is_some()
+            && let Next::Wait(why @ (Why::Shifting { .. } | Why::Updating)) = &came.plan.next
+        {
+            self.outset.bake = Some(why.clone());
+        }
+        let looked = Looked {
+            at: now,
+            consumers: consumers.len(),
+            behind: consumers.iter().filter(|consumer| consumer.waits()).count(),
+            elsewhere: came.world.elsewhere(),
+            tags: came.world.tags(&tag(&came.intent.layer)),
+        };
+        self.write_down(target, &mut came, &consumers, &end, &told, looked).await?;
+        if self.has_another_aim(target) {
+            return Ok(None);
+        }
+        let mut report = self.report(Some(&target.outline), places, consumers, None);
+        report.wake_at = wake_at;
+        Ok(Some(report))
+    }
+
+    /// Lets people's deployments take a release that is about to be called stable.
+    async fn tell_deployments(&self, target: &Target) -> Told {
+        let may = target.aim != Aim::Before && self.session.holds_lease();
+        if !may || self.session.head().frozen().is_some() {
+            return Told::default();
+        }
+        let destinations = &self.run.definition.destinations;
+        let regions = self.run.engine.ports.regions.of(destinations).await;
+        self.announce(target, &regions).await
+    }
+
+    fn has_another_aim(&self, target: &Target) -> bool {
+        self.session.head().aim() != Some(target.aim) && !self.run.engine.is_out_of_time()
+    }
+
+    async fn write_down(
+        &mut self,
+        target: &Target,
+        came: &mut Came,
+        consumers: &[ConsumerReport],
+        end: &RolloutEnd,
+        told: &Told,
+        looked: Looked,
+    ) -> Result<(), Error> {
+        if !self.session.holds_lease() {
+            return self.write_look(looked).await;
+        }
+        // The one that this run worked on, and no other that a person's order has opened since.
+        let number = came.rollout.as_ref().map(|rollout| rollout.number);
+        let is_open = |head: &Head| head.rollout().map(|open| open.number) == number;
+        if let Some(rollout) = came.rollout.as_mut().filter(|_| is_open(self.session.head())) {
+            note_all(rollout, consumers, &came.intent.set_back, self.session.head());
+            if end.converged {
+                rollout.ended = Some(looked.at);
+            }
+            self.session.write_rollout(rollout).await?;
+        }
+        let (ledger, accepted) = (&self.outset.ledger, self.outset.accepted);
+        self.session
+            .release_lease(|head| {
+                ledger.lessons.write(head, accepted);
+                head.look(looked.clone());
+                told.write(head);
+                let Aim::Release(release) = target.aim else { return };
+                if end.there > 0 {
+                    head.serves(release);
+                }
+                if !is_open(head) || head.frozen().is_some() {
+                    return;
+                }
+                head.journal_moved();
+                if end.reached {
+                    head.reached();
+                }
+                if end.converged {
+                    head.close_rollout();
+                }
+            })
+            .await?;
+        if target.aim == Aim::Before && end.converged {
+            self.session
+                .order(|head| {
+                    if is_open(head) {
+                        head.close_rollout();
+                    }
+                    Ok(())
+                })
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// A schedule's run remembers its whole look, so that the next ones may be content with a glance.
+    async fn write_look(&mut self, looked: Looked) -> Result<(), Error> {
+        if self.run.engine.attention == Attention::Glance {
+            let write = |head: &mut Head| Ok(head.look(looked.clone()));
+            self.session.order(write).await?;
+        }
+        self.write_lessons().await
+    }
+
+    /// Writes what was learned of the upstreams, where the lease is held or it must not be lost.
+    pub(super) async fn write_lessons(&mut self) -> Result<(), Error> {
+        let (lessons, accepted) = (&self.outset.ledger.lessons, self.outset.accepted);
+        if self.session.holds_lease() {
+            return self.session.release_lease(|head| lessons.write(head, accepted)).await;
+        }
+        match lessons.quota_until {
+            Some(until) => self.session.order(|head| Ok(head.quota_reached(until))).await,
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn report(
+        &mut self,
+        release: Option<&Outline>,
+        places: Vec<PlaceReport>,
+        consumers: Vec<ConsumerReport>,
+        last_look: Option<LastLook>,
+    ) -> Report {
+        let Outset { ledger, released, gate, bake, stable, .. } = std::mem::take(&mut self.outset);
+        let head = self.session.head();
+        let outcome = outcome(&Facts {
+            serving: head.desired(),
+            released,
+            failures: &ledger.failures,
+            datasets: &ledger.datasets,
+            problems: &ledger.problems,
+            waits: ledger.waits,
+            places: &places,
+            consumers: &consumers,
+            order: order(head),
+            gate,
+            bake,
+            stable,
+        });
+        Report {
+            layer: head.layer().clone(),
+            outcome,
+            release: release.map(|outline| outline_report(head, outline)),
+            datasets: ledger.datasets,
+            problems: ledger.problems,
+            places,
+            consumers,
+            last_look,
+            wake_at: None,
+            stages: Vec::new(),
+        }
+    }
+}
