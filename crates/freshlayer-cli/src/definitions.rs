@@ -48,6 +48,12 @@ impl Definitions {
         Ok(Self { good, problems })
     }
 
+    /// Takes AWS's defaults.
+    pub(crate) fn on_aws(self) -> Self {
+        let good = self.good.into_iter().map(Definition::on_aws).collect();
+        Self { good, ..self }
+    }
+
     /// Stops the command where no definition holds.
     pub(crate) fn some(self) -> Result<Self, Stopped> {
         if self.good.is_empty() { Err(Stopped::definition(self.problems)) } else { Ok(self) }

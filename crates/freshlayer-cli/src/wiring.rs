@@ -244,10 +244,14 @@ impl Host {
 
     /// Reads the definitions of some layers, or of all. A bad one leaves out its own layer.
     pub(crate) fn definitions(&self, names: &[String]) -> Result<Definitions, Stopped> {
-        match names {
-            [] => Definitions::all(&self.layers).some(),
-            _ => Definitions::named(&self.layers, names)?.some(),
-        }
+        let found = match names {
+            [] => Definitions::all(&self.layers).some()?,
+            _ => Definitions::named(&self.layers, names)?.some()?,
+        };
+        Ok(match self.target {
+            Target::Local => found,
+            Target::Aws => found.on_aws(),
+        })
     }
 
     /// Reads the definition of one layer.

@@ -58,6 +58,7 @@ impl Publisher {
             let lines = problems.iter().map(ToString::to_string);
             lines.collect::<Vec<_>>().join("; ")
         })?;
+        let definitions = definitions.into_iter().map(Definition::on_aws).collect();
         let aws = Aws::connect(&freshlayer_aws::Settings {
             region: None,
             profile: None,

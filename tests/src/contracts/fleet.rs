@@ -111,15 +111,18 @@ async fn finds_by_use_and_by_tag(
 ) {
     bench.function("uses", std::slice::from_ref(old), &[], &[]).await;
     bench.function("tagged", &[], &[], &[("freshlayer:geo", "1")]).await;
-    bench
-        .function("neither", std::slice::from_ref(foreign), &[], &[("freshlayer:other", "")])
-        .await;
+    let wave = [("freshlayer:wave", "canary")];
+    bench.function("first", std::slice::from_ref(old), &[], &wave).await;
+    let others = [("freshlayer:other", ""), wave[0]];
+    bench.function("neither", std::slice::from_ref(foreign), &[], &others).await;
     let consumers = bench.fleet().observe(old).await.expect("observable");
     let mut names: Vec<&str> = consumers.iter().map(|c| c.function.as_str()).collect();
     names.sort_unstable();
-    assert_eq!(names, ["tagged", "uses"]);
+    assert_eq!(names, ["first", "tagged", "uses"]);
     let tags = BTreeMap::from([("freshlayer:geo".to_owned(), "1".to_owned())]);
     assert_eq!(consumer(bench, old, "tagged").await.tags, tags);
+    let tags = BTreeMap::from([("freshlayer:wave".to_owned(), "canary".to_owned())]);
+    assert_eq!(consumer(bench, old, "first").await.tags, tags, "it needs no tag of the layer");
 }
 
 async fn swaps_in_place(

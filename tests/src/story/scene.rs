@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use freshlayer::definition::{Definition, read_file};
 use freshlayer::ports::{AlarmState, Clock as _, FunctionName, Peers, Ports, Unsigned};
-use freshlayer::report::Report;
+use freshlayer::report::{Outcome, Report};
 use freshlayer::state::{Head, Owner, Session};
 use freshlayer::{
     Attention, Back, Engine, Error, LayerVersionArn, Prune, Retry, RolloutOrder, abort_rollout,
@@ -95,7 +95,7 @@ impl Scene {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("geo.toml");
         std::fs::write(&file, format!("{}\n{DATASET}", terms.join("\n"))).expect("writable");
-        let definition = read_file(&file, &|_| None).expect("the definition holds");
+        let definition = read_file(&file, &|_| None).expect("the definition holds").on_aws();
         let aws = Simulated::new();
         let trouble = Arc::new(Mutex::new(None::<Trouble>));
         let known = Arc::clone(&trouble);
@@ -273,7 +273,7 @@ impl Scene {
     async fn pass(&mut self, minutes: u64) -> Vec<String> {
         let minutes = SignedDuration::from_mins(i64::try_from(minutes).expect("not so long"));
         let until = self.now() + minutes;
-        let mut told: Vec<String> = Vec::new();
+        let (mut told, mut looks): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
         for _ in 0..WAKES_MAX {
             let Some(at) = self.wake_at.take_if(|at| *at <= until) else { break };
             self.sleep_until(at).await;
@@ -281,8 +281,15 @@ impl Scene {
             let before = self.promises.before(&self.aws, &engine, &self.definition).await;
             let report = advance(&engine, &self.definition).await;
             self.promises.after(before, &self.aws, &engine, &self.definition, Some(&report)).await;
-            told.push(self.told(&report));
+            let line = self.told(&report);
+            if matches!(report.outcome, Outcome::Unchanged { .. }) {
+                looks.push(line);
+            } else {
+                told.extend(in_one(&std::mem::take(&mut looks)));
+                told.push(line);
+            }
         }
+        told.extend(in_one(&looks));
         self.sleep_until(until).await;
         told
     }
@@ -421,6 +428,18 @@ fn connected(aws: &Simulated, callers: &Arc<Callers>, folder: &TempDir) -> Engin
         attention: Attention::Whole,
         patience: Duration::ZERO,
         retry_pauses: [1, 4, 15].map(Duration::from_secs).to_vec(),
+    }
+}
+
+/// Looks that changed nothing, one after the other: the last one says it all.
+fn in_one(looks: &[String]) -> Option<String> {
+    match looks {
+        [] => None,
+        [look] => Some(look.clone()),
+        [first, .., last] => {
+            let since = first.split(' ').next().unwrap_or_default();
+            Some(format!("{since} to {last} ({} looks)", looks.len()))
+        }
     }
 }
 

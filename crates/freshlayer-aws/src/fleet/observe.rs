@@ -7,6 +7,7 @@ use freshlayer::LayerVersionArn;
 use freshlayer::ports::{
     CodeStorage, Consumer, FunctionName, Glimpse, Look, PublishedVersion, Update, User,
 };
+use freshlayer::rollout::WAVE_TAG;
 
 use super::consumer::{
     architectures, configuration, layers, number, published, unqualified, update,
@@ -36,13 +37,14 @@ impl LambdaFleet {
         Ok(storage.map(|(used_bytes, limit_bytes)| CodeStorage { used_bytes, limit_bytes }))
     }
 
-    /// Finds every consumer: one call per 50 functions and versions, and one for the tags. Of functions that changed
+    /// Finds every consumer: one call per 50 functions and versions, and two for the tags. Of functions that changed
     /// under our hands the list may lag, so they are read anew.
     pub(super) async fn list_consumers(
         &self,
         target: &LayerVersionArn,
     ) -> Result<Vec<Consumer>, Fault> {
-        let mut tagged = self.tagged(target.layer_name()).await?;
+        let mut tagged = self.tagged(tag(target)).await?;
+        let mut waved = self.tagged(WAVE_TAG.to_owned()).await?;
         let mut consumers = Vec::new();
         for (function, listed) in self.list(target).await? {
             let tags = tagged.remove(function.as_str());
@@ -52,6 +54,7 @@ impl LambdaFleet {
             let Some(mut consumer) = listed.latest else { continue };
             consumer.versions = listed.versions;
             consumer.versions.sort_by_key(|version| version.number);
+            let tags = tags.or_else(|| waved.remove(function.as_str()));
             consumer.tags = tags.unwrap_or_default();
             if self.is_restless(&function) {
                 match there(self.get(&function, LATEST).await)? {
@@ -66,9 +69,9 @@ impl LambdaFleet {
 
     /// Counts the functions that use another version of the layer in `$LATEST`, and reads the tags.
     pub(super) async fn glimpse(&self, target: &LayerVersionArn) -> Result<Glimpse, Fault> {
-        let tag = format!("freshlayer:{}", target.layer_name());
+        let tag = tag(target);
         let mut glimpse = Glimpse::default();
-        for (function, tags) in self.tagged(target.layer_name()).await? {
+        for (function, tags) in self.tagged(tag.clone()).await? {
             let function = FunctionName::parse(&function);
             if let (Ok(function), Some(value)) = (function, tags.get(&tag)) {
                 glimpse.tags.insert(function, value.clone());
@@ -175,9 +178,9 @@ impl LambdaFleet {
         Ok(named)
     }
 
-    /// Finds the functions that have the tag of this layer, with all their tags.
-    async fn tagged(&self, layer: &str) -> Result<HashMap<String, Tags>, Fault> {
-        let filter = TagFilter::builder().key(format!("freshlayer:{layer}")).build();
+    /// Finds the functions that have a tag, with all their tags.
+    async fn tagged(&self, key: String) -> Result<HashMap<String, Tags>, Fault> {
+        let filter = TagFilter::builder().key(key).build();
         let mut functions = HashMap::new();
         let mut token = None;
         loop {
@@ -201,6 +204,11 @@ impl LambdaFleet {
             }
         }
     }
+}
+
+/// The tag by which functions say what they want of a layer.
+fn tag(version: &LayerVersionArn) -> String {
+    format!("freshlayer:{}", version.layer_name())
 }
 
 /// A function as the list has it: how its last update ended and its aliases are not known.

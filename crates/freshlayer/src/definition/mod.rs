@@ -29,8 +29,8 @@ pub use expand::Variables;
 pub use format::{FieldPath, FormatSpec, MmdbProbe, SqliteProbe};
 pub use raw::{OlderBuild, PlainHttp};
 pub use rollout::{
-    Binding, Course, FunctionProbe, Gates, MetricsGate, OnInconclusive, Preset, Roll, RollMajor,
-    RolloutSpec,
+    Binding, Chosen, Course, FunctionProbe, Gates, MetricsGate, OnInconclusive, Preset, Roll,
+    RollMajor, RolloutSpec,
 };
 pub use scan::{Scan, ScanHook};
 pub use schema::{definition_schema, field_table};
@@ -67,6 +67,14 @@ pub struct Definition {
     pub limits: Limits,
     /// Whether a layer is taken over that has versions which freshlayer did not make.
     pub adopt: bool,
+}
+
+impl Definition {
+    /// Takes the defaults of AWS for what the definition leaves open.
+    #[must_use]
+    pub fn on_aws(self) -> Self {
+        Self { rollout: self.rollout.on_aws(), ..self }
+    }
 }
 
 /// One dataset as a person wants it.

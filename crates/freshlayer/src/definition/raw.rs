@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::destinations::{Architecture, ZipStorage};
-use super::rollout::{OnInconclusive, Preset, Roll, RollMajor};
+use super::rollout::{MetricsGate, OnInconclusive, Preset, Roll, RollMajor};
 use crate::limits::Limits;
 use crate::schema::Contract;
 
@@ -78,7 +78,8 @@ fn scan_timeout_secs() -> u32 {
 #[serde(default)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct RawRollout {
-    /// A named set of waves and bake times; the other keys override parts of it. Default: `all-at-once`.
+    /// A named set of waves and bake times; the other keys override parts of it. Default: `standard` on AWS; on
+    /// the local host, and beside other keys that make waves, `all-at-once`.
     pub(super) preset: Option<Preset>,
     /// How long the one box is watched, in minutes. 0: no one box.
     #[schemars(range(max = 10_080))]
@@ -107,6 +108,7 @@ pub(super) struct RawRollout {
     #[schemars(length(max = 50), inner(length(min = 1, max = 256)))]
     pub(super) alarms: Vec<String>,
     /// Watches the calls of a wave's functions while it bakes: where more of them fail than before, the release is rolled back.
+    /// On AWS it is on by default, wherever waves bake.
     pub(super) metrics: Option<RawMetrics>,
     /// What happens where gates cannot tell, after `wait_minutes`: `proceed`, the rollout goes on if the only doubt is too few calls and
     /// none of them failed, and otherwise waits for a person; `hold`, it waits for a person; `rollback`, every function goes back.
@@ -120,6 +122,19 @@ pub(super) struct RawRollout {
     /// What happens to a function on an older major data version whose tag does not ask for the new one: `hold`, it stays
     /// until a person lets it go; `roll`, it moves.
     pub(super) roll_major: RollMajor,
+}
+
+impl RawRollout {
+    /// Tells whether it says in which waves functions move.
+    pub(super) fn makes_waves(&self) -> bool {
+        let minutes = [
+            self.one_box_bake_minutes,
+            self.bake_minutes,
+            self.final_bake_minutes,
+            self.region_gap_minutes,
+        ];
+        self.preset.is_some() || self.waves.is_some() || minutes.iter().any(Option::is_some)
+    }
 }
 
 /// When waves may open.
@@ -175,7 +190,7 @@ pub(super) struct RawMetrics {
 
 impl Default for RawMetrics {
     fn default() -> Self {
-        Self { calls_min: 100, observe: false }
+        Self { calls_min: MetricsGate::default().calls_min, observe: false }
     }
 }
 

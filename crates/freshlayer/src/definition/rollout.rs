@@ -14,6 +14,8 @@ use crate::ports::AlarmPattern;
 pub struct RolloutSpec {
     /// In which waves.
     pub course: Course,
+    /// Who chose the waves.
+    pub chosen: Chosen,
     /// What each function is asked with the new data, before its callers get it.
     pub probe: Option<FunctionProbe>,
     /// What is watched while a wave bakes.
@@ -24,7 +26,29 @@ pub struct RolloutSpec {
     pub roll_major: RollMajor,
 }
 
+/// Who chose the waves of a rollout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chosen {
+    /// The definition.
+    ByDefinition,
+    /// The host that the layer is published to.
+    ByDefault,
+}
+
 impl RolloutSpec {
+    /// Takes AWS's defaults, where functions have callers whose calls are counted: the waves of `standard`, and the gate
+    /// `metrics` with any waves that bake.
+    #[must_use]
+    pub fn on_aws(mut self) -> Self {
+        if self.chosen == Chosen::ByDefault {
+            let Course { window, first_region, .. } = self.course;
+            self.course = Course { window, first_region, ..Preset::Standard.course() };
+        }
+        let counts = !self.course.is_never_watched();
+        self.gates.metrics = self.gates.metrics.or(counts.then(MetricsGate::default));
+        self
+    }
+
     /// Tells whether functions that take new data are watched before the data counts as good.
     pub fn is_watched(&self) -> bool {
         self.roll == Roll::Functions && (!self.course.is_all_at_once() || self.probe.is_some())
@@ -58,6 +82,7 @@ impl Default for RolloutSpec {
         let course = Preset::AllAtOnce.course();
         Self {
             course,
+            chosen: Chosen::ByDefault,
             probe: None,
             gates: Gates::default(),
             roll: Roll::default(),
@@ -93,6 +118,12 @@ pub struct MetricsGate {
     pub calls_min: u64,
     /// Whether its verdict counts.
     pub binding: Binding,
+}
+
+impl Default for MetricsGate {
+    fn default() -> Self {
+        Self { calls_min: 100, binding: Binding::Decides }
+    }
 }
 
 /// Whether a gate's verdict counts.

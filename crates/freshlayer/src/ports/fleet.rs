@@ -200,7 +200,7 @@ pub struct Consumer {
     pub versions: Vec<PublishedVersion>,
     /// What only a closer look tells; absent where only a list was read.
     pub look: Option<Look>,
-    /// The tags, of which `freshlayer:…` are for us.
+    /// The tags, of which `freshlayer:<layer>` and `freshlayer:wave` are for us; the others may be missing.
     pub tags: BTreeMap<String, String>,
 }
 

@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 
 use super::super::raw::{RawDay, RawRollout, RawWindow};
 use super::super::rollout::{
-    Binding, Course, FunctionProbe, Gates, MetricsGate, Preset, RolloutSpec,
+    Binding, Chosen, Course, FunctionProbe, Gates, MetricsGate, Preset, RolloutSpec,
 };
 use super::super::{ChangeWindow, FieldPath};
 use super::Parser;
@@ -51,17 +51,25 @@ impl Parser<'_> {
             window,
             first_region,
         };
-        if course.first_region.is_some() && course.region_gap.is_zero() {
+        let chosen = if raw.makes_waves() { Chosen::ByDefinition } else { Chosen::ByDefault };
+        let by_definition = chosen == Chosen::ByDefinition;
+        if by_definition && course.first_region.is_some() && course.region_gap.is_zero() {
             let message = "all Regions move together: set `region_gap_minutes`, or leave it out";
             self.problem(&["rollout", "first_region"], message);
         }
-        let gates = self.gates(&raw, &course);
+        let gates = self.gates(&raw);
+        if by_definition && !gates.is_empty() && course.is_never_watched() {
+            let key = if raw.metrics.is_some() { "metrics" } else { "alarms" };
+            let message =
+                "nothing is watched, because no wave bakes: set `preset` or `final_bake_minutes`";
+            self.problem(&["rollout", key], message);
+        }
         let probe = raw.probe.map(|probe| FunctionProbe {
             payload: probe.payload,
             path: FieldPath::parse(&probe.path),
             equals: probe.equals,
         });
-        RolloutSpec { course, probe, gates, roll: raw.roll, roll_major: raw.roll_major }
+        RolloutSpec { course, chosen, probe, gates, roll: raw.roll, roll_major: raw.roll_major }
     }
 
     fn window(&mut self, raw: &RawWindow) -> Option<ChangeWindow> {
@@ -92,7 +100,7 @@ impl Parser<'_> {
         Some(ChangeWindow { days: days.collect(), from, until, time_zone })
     }
 
-    fn gates(&mut self, raw: &RawRollout, course: &Course) -> Gates {
+    fn gates(&mut self, raw: &RawRollout) -> Gates {
         let mut alarms = Vec::new();
         for text in &raw.alarms {
             match AlarmPattern::parse(text) {
@@ -110,14 +118,7 @@ impl Parser<'_> {
             binding: if metrics.observe { Binding::Observes } else { Binding::Decides },
         });
         let wait = SignedDuration::from_mins(i64::from(wait));
-        let gates = Gates { alarms, metrics, on_inconclusive: raw.on_inconclusive, wait };
-        if !gates.is_empty() && course.is_never_watched() {
-            let key = if raw.metrics.is_some() { "metrics" } else { "alarms" };
-            let message =
-                "nothing is watched, because no wave bakes: set `preset` or `final_bake_minutes`";
-            self.problem(&["rollout", key], message);
-        }
-        gates
+        Gates { alarms, metrics, on_inconclusive: raw.on_inconclusive, wait }
     }
 }
 
