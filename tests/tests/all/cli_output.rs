@@ -122,7 +122,7 @@ fn a_reader_that_went_away_is_no_failure() {
 }
 
 /// Runs a command with standard output and error on a terminal, and returns what the terminal got.
-fn on_a_terminal(mut command: Command, columns: u16) -> String {
+pub(crate) fn on_a_terminal(mut command: Command, columns: u16) -> String {
     let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     let terminal = openpty(Some(&size), None).expect("a terminal");
     let terminal_side = || Stdio::from(terminal.slave.try_clone().expect("a file descriptor"));
@@ -142,7 +142,7 @@ fn on_a_terminal(mut command: Command, columns: u16) -> String {
 }
 
 /// Splits what a terminal got into the lines that it showed, one after another.
-fn lines(shown: &str) -> Vec<String> {
+pub(crate) fn lines(shown: &str) -> Vec<String> {
     let mut plain = String::new();
     let mut rest = shown.chars();
     while let Some(c) = rest.next() {

@@ -96,7 +96,7 @@ fn consumers(rollout: &Rollout) -> String {
     lines
 }
 
-fn cause(cause: Cause) -> &'static str {
+pub(super) fn cause(cause: Cause) -> &'static str {
     match cause {
         Cause::NewRelease => "new release",
         Cause::CatchUp => "release came late to a Region or an account",

@@ -1,3 +1,6 @@
+mod view;
+mod watch;
+
 use std::fmt::Write;
 
 use clap::Subcommand;
@@ -26,6 +29,9 @@ enum Action {
     Status {
         /// The layer.
         layer: String,
+        /// Follow it until it is over (exit code 0, or 3 where a gate failed) or waits for a person (4).
+        #[arg(long)]
+        watch: bool,
     },
     /// Let it go no further until `resume`; functions stay where they are.
     Pause {
@@ -69,7 +75,8 @@ pub(crate) struct RolloutOrdered {
 pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let engine = host.engine().await?;
     let (layer, order, reason) = match args.action {
-        Action::Status { layer } => {
+        Action::Status { layer, watch: true } => return watch::watch(host, &engine, &layer).await,
+        Action::Status { layer, watch: false } => {
             let status = rollout_status(&engine, &host.definition(&layer)?).await?;
             return Ok(Done::new(Exit::Done, lines(&status), Answer::RolloutStatus(status)));
         }

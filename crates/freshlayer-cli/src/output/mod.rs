@@ -205,7 +205,8 @@ fn say(text: &str) {
     let _closed = io::stderr().write_all(text.as_bytes());
 }
 
-fn print(text: &str) -> io::Result<()> {
+/// Writes a part of the answer, at once.
+pub(crate) fn print(text: &str) -> io::Result<()> {
     let mut output = io::stdout().lock();
     output.write_all(text.as_bytes())?;
     output.flush()

@@ -163,7 +163,6 @@ async fn rollouts(session: &Session<'_>) -> Result<Vec<RolloutLine>, Error> {
 
 impl RolloutLine {
     fn of(rollout: &Rollout, state: RolloutState) -> Self {
-        let notes = || rollout.journal.values().flat_map(|place| place.values());
         Self {
             number: rollout.number,
             from: rollout.from,
@@ -173,8 +172,8 @@ impl RolloutLine {
             started: rollout.started,
             state,
             ended: rollout.ended,
-            consumers: notes().count(),
-            reached: notes().filter(|note| note.done).count(),
+            consumers: rollout.notes().count(),
+            reached: rollout.notes().filter(|note| note.done).count(),
         }
     }
 }

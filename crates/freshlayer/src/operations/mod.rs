@@ -6,6 +6,7 @@ mod can_roll;
 mod diff;
 mod doctor;
 mod freeze;
+mod glance;
 mod history;
 mod inspect;
 mod pin;
@@ -32,6 +33,7 @@ pub use doctor::{Examined, Finding, FindingKind, Mend, doctor};
 pub use freeze::{
     break_lease, freeze, freeze_functions, give_lease_back, unfreeze, unfreeze_functions,
 };
+pub use glance::{Coming, RolloutGlance, rollout_glance};
 pub use history::{History, HistoryLine, RolloutLine, RolloutState, history, journal};
 pub use inspect::{Against, Inspection, inspect, suggest_contract};
 pub use pin::{Pinned, pin, unpin};

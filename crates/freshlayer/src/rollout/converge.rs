@@ -370,7 +370,7 @@ impl Converge<'_, '_, '_> {
             let consumer = came.world.consumer(&placed.place, function);
             let from = view.zip(consumer).and_then(|(view, consumer)| serving(view, consumer));
             let foreign = from.is_some_and(|from| !self.session.head().made(from));
-            let outcome = "moving".to_owned();
+            let outcome = ConsumerNote::MOVING.to_owned();
             let from = from.cloned();
             let note = ConsumerNote { from, foreign, outcome, done: false, set_back: 0 };
             rollout.write(&placed.place, function, note);

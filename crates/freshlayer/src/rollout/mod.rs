@@ -20,6 +20,7 @@ pub(crate) use foresee::foresee;
 pub use foresee::{Foreseen, ForeseenWave};
 pub(crate) use goal::{Target, frozen, goes_on, paused};
 pub(crate) use observe::Places;
+pub(crate) use plan::Waves;
 pub use plan::{
     Foreign, Goal, Intent, Next, PlaceView, Placed, Plan, Probed, SetBack, Standing, WAVE_TAG,
     World, plan,

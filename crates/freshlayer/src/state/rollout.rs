@@ -10,6 +10,7 @@ use super::ROLLOUT_FORMAT;
 use super::orders::Ordered;
 use crate::names::{LayerName, LayerVersionArn, Place};
 use crate::ports::FunctionName;
+use crate::report::Why;
 
 /// Why a rollout began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -203,6 +204,21 @@ pub struct ConsumerNote {
     #[serde(default, skip_serializing_if = "is_zero")]
     #[schemars(default)]
     pub set_back: u32,
+}
+
+impl ConsumerNote {
+    /// The outcome of a function whose run has not written down yet what became of it.
+    pub(crate) const MOVING: &'static str = "moving";
+
+    /// Tells whether a run has begun with it and has not written down yet what became of it.
+    pub fn is_moving(&self) -> bool {
+        self.outcome == Self::MOVING
+    }
+
+    /// Tells whether it moves with a later wave, as the last run that came to its end wrote it.
+    pub fn is_later(&self) -> bool {
+        self.outcome == Why::LaterWave.to_string()
+    }
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]

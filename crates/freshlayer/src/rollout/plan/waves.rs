@@ -46,10 +46,19 @@ impl<'a> Waves<'a> {
     /// Tells whether the rollout goes on by itself: it does not where its last wave waits for a person, and one whose last
     /// wave opened a week ago is given up on.
     pub(crate) fn go_on(spec: &'a RolloutSpec, rollout: &'a Rollout, now: Timestamp) -> bool {
-        let waves = Self { course: Some(&spec.course), gates: &spec.gates, open: &rollout.waves };
-        let Some(wave) = waves.open.last() else { return false };
-        let next = waves.next(&World::default(), &Standings::new(), now);
+        let Some(wave) = rollout.waves.last() else { return false };
+        let next = Self::on_record(spec, rollout, now);
         now.duration_since(wave.opened) < GOES_ON_FOR_MAX && !matches!(next, Some(Next::Hold(_)))
+    }
+
+    /// Says what comes next as far as the waves themselves tell: of no function it is known where it stands.
+    pub(crate) fn on_record(
+        spec: &'a RolloutSpec,
+        rollout: &'a Rollout,
+        now: Timestamp,
+    ) -> Option<Next> {
+        let waves = Self { course: Some(&spec.course), gates: &spec.gates, open: &rollout.waves };
+        waves.next(&World::default(), &Standings::new(), now)
     }
 
     /// Tells whether a function may move by now.
