@@ -10,9 +10,7 @@ use serde_json::{Value, json};
 use crate::aws_deployed::{Deployed, geo};
 
 const TERMS: &str = "
-rollout.preset = 'standard'
 rollout.alarms = ['geo-errors']
-rollout.metrics = {}
 rollout.probe = { payload = { ip = '81.2.69.160' }, path = 'record.country.iso_code', equals = 'BR' }
 ";
 
@@ -26,7 +24,7 @@ fn an_alarm_brings_functions_back_and_each_permission_is_needed() {
         let account = emulator().account().await;
         account.alarm("geo-errors", AlarmState::Quiet).await;
         let terms = TERMS.replace("81.2.69.160", &KNOWN_ADDRESS.to_string());
-        let parameters = ["WatchFunctions=yes", "ProbeFunctions=yes"];
+        let parameters = ["ProbeFunctions=yes"];
         let deployed = Deployed::of(account, &parameters, &terms).without_tls().await;
         let run = async || deployed.invoke(&deployed.publisher, &geo()).await;
         let question = json!({ "ip": KNOWN_ADDRESS });

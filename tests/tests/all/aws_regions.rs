@@ -5,7 +5,7 @@ use freshlayer_tests::emulator::{Account, REGION, emulator};
 use freshlayer_tests::sandbox::workspace;
 use serde_json::Value;
 
-use crate::aws::Cloud;
+use crate::aws::{AT_ONCE, Cloud};
 use crate::refresh::GEO;
 use freshlayer::LayerVersionArn;
 use freshlayer_tests::databases::Mmdb;
@@ -26,7 +26,7 @@ impl World {
         let far = cloud.account.in_region(FAR);
         far.make_bucket(&format!("{}-{FAR}", cloud.account.bucket())).await;
         let role = member_role(&cloud.account, &member);
-        let definition = format!("{}{GEO}", spread(&member, &role));
+        let definition = format!("{AT_ONCE}{}{GEO}", spread(&member, &role));
         cloud.sandbox.layer("geo", &definition);
         Self { cloud, far, member }
     }
