@@ -29,6 +29,7 @@ pub struct Called<'a> {
 pub struct Callers {
     aws: Simulated,
     counted: Mutex<BTreeMap<FunctionName, Minutes>>,
+    rates: Mutex<BTreeMap<String, u64>>,
     alarms: Mutex<BTreeMap<String, Alarm>>,
     deaf: Mutex<u32>,
     asked: Mutex<u64>,
@@ -47,6 +48,7 @@ impl Callers {
         let callers = Arc::new(Self {
             aws: aws.clone(),
             counted: Mutex::default(),
+            rates: Mutex::default(),
             alarms: Mutex::default(),
             deaf: Mutex::default(),
             asked: Mutex::default(),
@@ -70,13 +72,20 @@ impl Callers {
         for (function, layers) in self.aws.callers_get() {
             let name = FunctionName::parse(&function).expect("a function's name");
             let calls = counted.entry(name).or_default().entry(minute).or_default();
-            for _ in 0..per_minute {
+            let rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
+            for _ in 0..rates.get(&function).copied().unwrap_or(per_minute) {
                 *number += 1;
                 calls.calls += 1;
                 let called = Called { function: &function, layers: &layers, number: *number };
                 calls.errors += u64::from(fails(called));
             }
         }
+    }
+
+    /// From now on one function is called so many times a minute.
+    pub fn call(&self, function: &str, per_minute: u64) {
+        let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
+        rates.insert(function.to_owned(), per_minute);
     }
 
     /// Counts calls of one function in one minute.

@@ -20,13 +20,13 @@ const METRICS: &str = "rollout.preset = 'standard'\nrollout.metrics = {}\n";
 const ALARMS: &str = "rollout.preset = 'standard'\nrollout.alarms = ['geo-errors', 'checkout-*']\n";
 
 /// Twenty functions on release 1 that have been called for two hours, and a new build.
-struct Fleet {
-    world: World,
-    callers: Arc<Callers>,
+pub(crate) struct Fleet {
+    pub(crate) world: World,
+    pub(crate) callers: Arc<Callers>,
 }
 
 impl Fleet {
-    async fn new(
+    pub(crate) async fn new(
         terms: &str,
         per_minute: u64,
         fails: impl Fn(Called<'_>) -> bool + Send + Sync + 'static,
@@ -46,7 +46,7 @@ impl Fleet {
         Self { world, callers }
     }
 
-    fn engine(&self) -> Engine {
+    pub(crate) fn engine(&self) -> Engine {
         self.engine_on(&self.world.aws)
     }
 
@@ -57,7 +57,7 @@ impl Fleet {
         engine
     }
 
-    async fn refresh(&self) -> Report {
+    pub(crate) async fn refresh(&self) -> Report {
         refresh(&self.engine(), &self.world.definition, Retry::OnChange).await
     }
 
@@ -69,7 +69,7 @@ impl Fleet {
 
     /// Goes on as the deployed publisher does, whenever the last report says so, at most so many minutes. Returns the last
     /// report, the minutes, and the most functions that had the new data.
-    async fn go_on(&self, minutes_max: i64) -> (Report, i64, usize) {
+    pub(crate) async fn go_on(&self, minutes_max: i64) -> (Report, i64, usize) {
         let now = || freshlayer::ports::Clock::now(&self.world.aws.clock());
         let began = now();
         let mut most = 0;
@@ -397,8 +397,14 @@ fn what_is_only_observed_is_told_and_decides_nothing() {
 #[test]
 fn gates_that_make_no_sense_are_mistakes_with_their_line() {
     for (text, says) in [
-        ("rollout.alarms = ['geo']", "`rollout.alarms`: nothing is watched, because no wave bakes"),
-        ("rollout.metrics = {}", "`rollout.metrics`: nothing is watched, because no wave bakes"),
+        (
+            "rollout.preset = 'all-at-once'\nrollout.alarms = ['geo']",
+            "`rollout.alarms`: nothing is watched, because no wave bakes",
+        ),
+        (
+            "rollout.waves = [100]\nrollout.metrics = {}",
+            "`rollout.metrics`: nothing is watched, because no wave bakes",
+        ),
         ("rollout.preset = 'fast'\nrollout.alarms = ['*']", "expected an alarm's name"),
         ("rollout.preset = 'fast'\nrollout.alarms = ['a*b']", "expected an alarm's name"),
         ("rollout.preset = 'fast'\nrollout.metrics = { calls = 3 }", "unknown key"),

@@ -66,6 +66,7 @@ mod sources_signed;
 mod sources_young;
 mod stories;
 mod tidy;
+mod traffic;
 mod watch;
 mod waves;
 mod waves_regions;

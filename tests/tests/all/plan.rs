@@ -441,6 +441,7 @@ fn a_rollouts_notes_spare_a_second_look_for_a_day() {
         ended: None,
         tries: 0,
         waves: Vec::new(),
+        traffic: None,
         journal: BTreeMap::from([(place().to_string(), notes)]),
     };
     for (hours, looks) in [(1, false), (25, true)] {

@@ -17,7 +17,9 @@ use crate::ports::Region;
 use crate::problem::Problem;
 use crate::release::make::rearranged;
 use crate::report::{ConsumerReport, Exit, Reason, Why};
-use crate::rollout::{Foreseen, Intent, Known, Places, Plan, Target, foresee, goes_on, paused};
+use crate::rollout::{
+    Foreseen, Intent, Known, Places, Plan, Target, foresee, goes_on, paused, traffic,
+};
 use crate::state::{Head, Rollout, Session};
 
 /// What the next refresh of a layer would do.
@@ -161,6 +163,10 @@ pub async fn plan(
         let intent = target.intent(&session, definition).await?;
         (intent, known.unwrap_or_else(|| imagined(target.outline.seq)))
     };
+    let mut rollout = rollout;
+    if rollout.waves.is_empty() && rollout.traffic.is_none() {
+        rollout.traffic = traffic(&intent, &world, &regions, now).await;
+    }
     let (foreseen, standings) = foresee(&intent, &world, rollout, now);
     let (plan, moved) = (Plan { standings, ..Plan::default() }, BTreeSet::new());
     let known =
@@ -246,6 +252,7 @@ async fn intent_with(
     let spec = &definition.rollout;
     Ok(Intent {
         course: (!spec.course.is_all_at_once()).then(|| spec.course.clone()),
+        gates: spec.gates.clone(),
         probe: spec.probe.clone(),
         major_since: (spec.roll_major == RollMajor::Hold)
             .then(|| session.head().first_of_major(major))

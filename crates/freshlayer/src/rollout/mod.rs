@@ -8,6 +8,7 @@ mod finish;
 mod foresee;
 mod goal;
 mod judge;
+mod measure;
 mod observe;
 mod plan;
 mod standing;
@@ -19,6 +20,7 @@ pub(crate) use end::{busy, outline_report};
 pub(crate) use foresee::foresee;
 pub use foresee::{Foreseen, ForeseenWave};
 pub(crate) use goal::{Target, frozen, goes_on, paused};
+pub(crate) use measure::traffic;
 pub(crate) use observe::Places;
 pub(crate) use plan::Waves;
 pub use plan::{

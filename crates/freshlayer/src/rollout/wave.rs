@@ -1,21 +1,18 @@
 //! From wave to wave: opened, watched, judged by its gates, and back where one fails.
 
-use std::sync::Arc;
-
-use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use super::act::{Failed, Stuck};
 use super::came::{Came, GatesAsked};
 use super::converge::Converge;
-use super::judge::{self, Calls, Measured};
+use super::judge::{self, Callers, Calls, Measured};
+use super::measure::{Function, alarms, calls, counts_calls, traffic};
 use super::plan::{Next, Standing, Waves};
 use crate::definition::OnInconclusive;
-use crate::error::{Error, chain};
-use crate::names::Place;
-use crate::ports::{Alarm, FunctionName, Health, PortError, Region, Window};
+use crate::error::Error;
+use crate::ports::Region;
 use crate::report::{Why, not_provisioned};
-use crate::state::{Evidence, OpenRollout, Ordered, Says, Wave};
+use crate::state::{Evidence, OpenRollout, Ordered, Says, Traffic, Wave};
 
 /// How many functions that have not moved are asked how they fare, where those of the wave fail.
 const OTHERS_MAX: usize = 50;
@@ -65,6 +62,16 @@ impl Came {
         })
     }
 
+    /// How often functions are called, where the first wave is about to open and that is not known.
+    async fn traffic_to_know(&self, regions: &[Region], now: Timestamp) -> Option<Traffic> {
+        let rollout = self.rollout.as_ref()?;
+        let begins = rollout.waves.is_empty() && rollout.traffic.is_none();
+        match self.plan.next {
+            Next::Open(_) if begins => traffic(&self.intent, &self.world, regions, now).await,
+            _ => None,
+        }
+    }
+
     /// Tells whether what the gates say sends every function back.
     fn sends_back(&self, evidence: &Evidence, now: Timestamp) -> bool {
         let waves = Waves::of(&self.intent, self.rollout.as_ref());
@@ -95,7 +102,13 @@ impl Converge<'_, '_, '_> {
             return Ok(Turned::Back);
         }
         let now = self.run.engine.ports.clock.now();
+        let traffic = came.traffic_to_know(regions, now).await;
         let Some(rollout) = &mut came.rollout else { return Ok(Turned::Not) };
+        if traffic.is_some() {
+            rollout.traffic = traffic;
+            self.session.write_rollout(rollout).await?;
+            return Ok(Turned::On);
+        }
         match &came.plan.next {
             Next::Open(members) => rollout.waves.push(Wave::open(members.clone(), now)),
             Next::Reached(until) => {
@@ -182,18 +195,23 @@ impl Converge<'_, '_, '_> {
 async fn asked(came: &Came, regions: &[Region], now: Timestamp) -> Option<Evidence> {
     let wave = came.rollout.as_ref()?.waves.last()?;
     let gates = &came.intent.gates;
-    if regions.iter().all(|region| region.health.is_empty()) {
+    if !counts_calls(regions) {
         let sentences = vec!["this host has no alarms and counts no calls".to_owned()];
         return Some(Evidence { at: now, says: Says::Pass, unmeasured: 0, sentences });
     }
     if let Some(words) = unlisted(came, wave) {
-        let measured = Measured { alarms: Err(words.clone()), moved: Err(words), others: None };
+        let measured = Measured {
+            alarms: Err(words.clone()),
+            moved: Err(words),
+            others: None,
+            callers: Callers::Expected,
+        };
         return Some(judge::wave(gates, wave, &measured, now));
     }
     let members = members_of(came, wave);
     let alarms = match &gates.alarms[..] {
         [] => Ok(Vec::new()),
-        _ => alarms(came, regions, &members).await,
+        _ => alarms(&gates.alarms, regions, &members).await,
     };
     let window = judge::window(wave, now).filter(|_| gates.metrics.is_some());
     let moved = match window {
@@ -207,7 +225,21 @@ async fn asked(came: &Came, regions: &[Region], now: Timestamp) -> Option<Eviden
         }
         _ => None,
     };
-    Some(judge::wave(gates, wave, &Measured { alarms, moved, others }, now))
+    let callers = callers(came, &members);
+    Some(judge::wave(gates, wave, &Measured { alarms, moved, others, callers }, now))
+}
+
+/// Whether calls of these functions are to be expected. Who lets a rollout wait for a person where gates cannot tell wants
+/// to be asked here, too.
+fn callers(came: &Came, members: &[Function]) -> Callers {
+    let traffic = came.rollout.as_ref().and_then(|rollout| rollout.traffic.as_ref());
+    let proceeds = came.intent.gates.on_inconclusive == OnInconclusive::Proceed;
+    match traffic.filter(|_| proceeds) {
+        Some(traffic) if members.iter().all(|(at, function)| traffic.of(at, function) == 0) => {
+            Callers::NotExpected
+        }
+        _ => Callers::Expected,
+    }
 }
 
 /// Why a place of the wave cannot be judged: it is not known where its functions stand.
@@ -220,8 +252,6 @@ fn unlisted(came: &Came, wave: &Wave) -> Option<String> {
     })
 }
 
-type Function = (Place, FunctionName);
-
 /// The functions of a wave that have the new data.
 fn members_of(came: &Came, wave: &Wave) -> Vec<Function> {
     let known = came.plan.standings.iter().filter(|(_, one)| **one == Standing::Current);
@@ -232,61 +262,4 @@ fn members_of(came: &Came, wave: &Wave) -> Vec<Function> {
 fn later_than(came: &Came) -> impl Iterator<Item = Function> {
     let standings = came.plan.standings.iter();
     standings.filter(|(_, one)| **one == Standing::Later).map(|(function, _)| function.clone())
-}
-
-fn health<'r>(regions: &'r [Region], place: &Place) -> Option<&'r Arc<dyn Health>> {
-    regions.iter().find_map(|region| region.health(place))
-}
-
-fn places_of(functions: &[Function]) -> Vec<Place> {
-    let mut places: Vec<Place> = functions.iter().map(|(place, _)| place.clone()).collect();
-    places.sort();
-    places.dedup();
-    places
-}
-
-/// Reads the alarms of every place where a function of the wave is.
-async fn alarms(
-    came: &Came,
-    regions: &[Region],
-    members: &[Function],
-) -> Result<Vec<(Place, Alarm)>, String> {
-    let patterns = &came.intent.gates.alarms;
-    let asked = places_of(members).into_iter().filter_map(|place| {
-        let health = health(regions, &place)?;
-        Some(async move {
-            let found = health.alarms(patterns).await.map_err(|error| words(&place, &error))?;
-            Ok(found.into_iter().map(|alarm| (place.clone(), alarm)).collect::<Vec<_>>())
-        })
-    });
-    let found: Result<Vec<_>, String> = join_all(asked).await.into_iter().collect();
-    Ok(found?.into_iter().flatten().collect())
-}
-
-/// Counts the calls of functions, place by place.
-async fn calls(
-    regions: &[Region],
-    functions: &[Function],
-    window: Window,
-) -> Result<Calls, String> {
-    let asked = places_of(functions).into_iter().filter_map(|place| {
-        let here = functions.iter().filter(|(known, _)| *known == place);
-        let names: Vec<FunctionName> = here.map(|(_, function)| function.clone()).collect();
-        let health = health(regions, &place)?;
-        Some(async move {
-            let found = health.minutes(&names, window).await;
-            let mut found = found.map_err(|error| words(&place, &error))?;
-            let all = names.into_iter().map(|function| {
-                let minutes = found.remove(&function).unwrap_or_default();
-                ((place.clone(), function), minutes)
-            });
-            Ok(all.collect::<Calls>())
-        })
-    });
-    let found: Result<Vec<Calls>, String> = join_all(asked).await.into_iter().collect();
-    Ok(found?.into_iter().flatten().collect())
-}
-
-fn words(place: &Place, error: &PortError) -> String {
-    format!("{place}: {}", chain(error.as_ref()))
 }

@@ -24,7 +24,7 @@ pub use orders::{Acceptance, Adopted, Freeze, LeftBehind, Ordered, Pin};
 pub use outline::{Outline, SnapshotOutline};
 pub use release::{Profile, Release, Snapshot, content_digest};
 pub use rollout::{
-    Cause, ConsumerNote, Evidence, Journal, Members, OpenRollout, Rollout, Says, Wave,
+    Cause, ConsumerNote, Evidence, Journal, Members, OpenRollout, Rollout, Says, Traffic, Wave,
 };
 pub use seen::{DailyDownloads, Rejection, SeenUpstream};
 pub(crate) use session::Leased;

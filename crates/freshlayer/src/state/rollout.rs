@@ -101,8 +101,31 @@ pub struct Rollout {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(default)]
     pub waves: Vec<Wave>,
+    /// How often functions were called just before the first wave; absent where that was not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(default)]
+    pub traffic: Option<Traffic>,
     /// What became of each consumer so far, place by place.
     pub journal: Journal,
+}
+
+/// How often functions were called in the minutes before a rollout's first wave.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Traffic {
+    /// For how many minutes calls were counted: as many as the first wave is watched, 10 to 60.
+    pub minutes: u32,
+    /// How many calls let a wave pass its gate.
+    pub enough: u64,
+    /// The calls of each function, by place. One without a call is left out.
+    pub calls: BTreeMap<String, BTreeMap<FunctionName, u64>>,
+}
+
+impl Traffic {
+    /// Returns how often a function was called.
+    pub fn of(&self, place: &Place, function: &FunctionName) -> u64 {
+        let here = self.calls.get(&place.to_string());
+        here.and_then(|calls| calls.get(function)).copied().unwrap_or(0)
+    }
 }
 
 /// The functions of a wave, by place.
@@ -240,6 +263,7 @@ impl Rollout {
             ended: None,
             tries: 0,
             waves: Vec::new(),
+            traffic: None,
             journal: open.journal.clone().unwrap_or_default(),
         }
     }

@@ -292,6 +292,7 @@ mod tests {
             ended: None,
             tries: 0,
             waves: vec![wave],
+            traffic: None,
             journal: [("eu-west-1".to_owned(), notes.into_iter().chain([behind]).collect())].into(),
         };
         RolloutGlance { layer, stable: Some(3), newest: Some(rollout), coming }

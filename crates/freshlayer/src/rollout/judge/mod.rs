@@ -14,7 +14,7 @@ use crate::names::Place;
 use crate::ports::{Alarm, FunctionName, Minutes};
 use crate::state::{Evidence, Says, Wave};
 
-pub(super) use metrics::{looks_bad, window};
+pub(super) use metrics::{last_counted, looks_bad, window};
 pub(super) use probe::{Verdict, probe};
 
 /// The minutes of each function, by place.
@@ -29,6 +29,17 @@ pub(super) struct Measured {
     pub(super) moved: Result<Calls, String>,
     /// The calls of functions that have not moved yet, where the wave's own look bad.
     pub(super) others: Option<Result<Calls, String>>,
+    /// Whether the wave's functions are called at all.
+    pub(super) callers: Callers,
+}
+
+/// Whether functions are called at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Callers {
+    /// They are, or it is not known.
+    Expected,
+    /// None of them was called before the first wave.
+    NotExpected,
 }
 
 /// Judges the open wave.

@@ -1,6 +1,7 @@
 //! The plan: a pure function of what is intended, what was observed, what the rollout noted, and the time. It looks at
 //! all places at once.
 
+mod choice;
 mod function;
 mod layers;
 mod waves;
@@ -10,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use semver::Version;
 
+pub use choice::WAVE_TAG;
 pub(crate) use function::Here;
-pub use waves::WAVE_TAG;
 pub(crate) use waves::{GOES_ON_FOR_MAX, Waves};
 
 use crate::definition::{Architecture, Course, FunctionProbe, Gates, Roll};
@@ -116,6 +117,14 @@ pub struct World {
 }
 
 impl World {
+    /// Every consumer, by its place.
+    pub(crate) fn functions(&self) -> impl Iterator<Item = (Place, FunctionName)> {
+        self.places.iter().flat_map(|view| {
+            let consumers = view.consumers.iter().flatten();
+            consumers.map(|consumer| (view.place.clone(), consumer.function.clone()))
+        })
+    }
+
     /// Names the places whose consumers are not known, with the reason.
     pub(crate) fn unknown(&self) -> Vec<String> {
         let unknown = self.places.iter().filter_map(|view| {

@@ -1,20 +1,16 @@
 //! Waves: which functions may move now, and what comes when those of the open wave are there. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::choice::{Begins, Choice, Key};
 use super::{Intent, Next, Standing, World};
 use crate::definition::{Course, Gates, OnInconclusive, RolloutSpec};
 use crate::names::{Place, RegionName};
 use crate::ports::FunctionName;
 use crate::report::Why;
-use crate::state::{Members, Rollout, Says, Wave};
-
-/// A function's own say about its wave: `canary` in the first one, `last` in the last one.
-pub const WAVE_TAG: &str = "freshlayer:wave";
-const FIRST: &str = "canary";
-const LAST: &str = "last";
+use crate::state::{Rollout, Says, Traffic, Wave};
 
 /// The waves of a rollout so far.
 #[derive(Clone, Copy)]
@@ -23,6 +19,7 @@ pub(crate) struct Waves<'a> {
     course: Option<&'a Course>,
     gates: &'a Gates,
     open: &'a [Wave],
+    traffic: Option<&'a Traffic>,
 }
 
 /// How long after its bake a wave waits for what the gates could not say.
@@ -32,15 +29,14 @@ pub(crate) const GOES_ON_FOR_MAX: SignedDuration = SignedDuration::from_hours(7 
 /// After so many looks in a row that could not measure, a person has to look.
 const UNMEASURED_MAX: u32 = 4;
 
-/// A function by its place.
-type Key = (Place, FunctionName);
 /// Where every function stands.
 type Standings = BTreeMap<Key, Standing>;
 
 impl<'a> Waves<'a> {
     pub(crate) fn of(intent: &'a Intent, rollout: Option<&'a Rollout>) -> Self {
         let open = rollout.map(|rollout| &rollout.waves[..]).unwrap_or_default();
-        Self { course: intent.course.as_ref(), gates: &intent.gates, open }
+        let traffic = rollout.and_then(|rollout| rollout.traffic.as_ref());
+        Self { course: intent.course.as_ref(), gates: &intent.gates, open, traffic }
     }
 
     /// Tells whether the rollout goes on by itself: it does not where its last wave waits for a person, and one whose last
@@ -57,7 +53,8 @@ impl<'a> Waves<'a> {
         rollout: &'a Rollout,
         now: Timestamp,
     ) -> Option<Next> {
-        let waves = Self { course: Some(&spec.course), gates: &spec.gates, open: &rollout.waves };
+        let (course, traffic) = (Some(&spec.course), rollout.traffic.as_ref());
+        let waves = Self { course, gates: &spec.gates, open: &rollout.waves, traffic };
         waves.next(&World::default(), &Standings::new(), now)
     }
 
@@ -223,7 +220,9 @@ impl<'a> Waves<'a> {
             .filter(|wave| wave.reached.is_some() || arrival(wave, standings) != Arrival::Never);
         let (open, others): (Vec<&Wave>, Vec<&Wave>) = shown.partition(of_first);
         if !here.is_empty() {
-            return self::opened(course, &Begins::WithOneBox, &here, &open, world);
+            let choice =
+                Choice { course, begins: Begins::WithOneBox, traffic: self.traffic, world };
+            return Next::Open(choice.of(&here, &open));
         }
         let until = self.open.last().map(|wave| {
             let since = wave.reached.unwrap_or(wave.opened);
@@ -238,41 +237,9 @@ impl<'a> Waves<'a> {
         let is_whole =
             world.places.iter().all(|view| view.consumers.is_ok() || !is_first(&view.place.region));
         let begins = if is_whole { Begins::Widely } else { Begins::WithOneBox };
-        self::opened(course, &begins, &elsewhere, &others, world)
+        let choice = Choice { course, begins, traffic: self.traffic, world };
+        Next::Open(choice.of(&elsewhere, &others))
     }
-}
-
-/// How the waves of a Region, or of all but the first, begin.
-#[derive(PartialEq, Eq)]
-enum Begins {
-    WithOneBox,
-    Widely,
-}
-
-fn opened(course: &Course, begins: &Begins, later: &[&Key], open: &[&Wave], world: &World) -> Next {
-    let says = |key: &Key, word: &str| {
-        let consumer = world.consumer(&key.0, &key.1);
-        consumer.and_then(|one| one.tags.get(WAVE_TAG)).is_some_and(|said| said == word)
-    };
-    let (last, early): (Vec<&Key>, Vec<&Key>) = later.iter().partition(|key| says(key, LAST));
-    let (first, rest): (Vec<&Key>, Vec<&Key>) = early.iter().partition(|key| says(key, FIRST));
-    let has_box = *begins == Begins::WithOneBox && course.one_box_bake.is_some();
-    if open.is_empty() && has_box {
-        let canaries = if first.is_empty() { &rest[..rest.len().min(1)] } else { &first[..] };
-        if !canaries.is_empty() {
-            return Next::Open(members(canaries));
-        }
-    }
-    let there: usize = open.iter().map(|wave| wave.count()).sum();
-    let all = there + later.len();
-    let turns = course.waves.iter().skip(open.len().saturating_sub(usize::from(has_box)));
-    let shares = turns.map(|percent| (all * usize::from(*percent)).div_ceil(100));
-    let many = shares.map(|share| share.saturating_sub(there)).find(|many| *many > 0);
-    let many = many.unwrap_or(later.len());
-    let early = first.len() + rest.len();
-    let ordered: Vec<&Key> = first.into_iter().chain(rest).chain(last).collect();
-    let many = if early > 0 && many < ordered.len() { many.min(early) } else { many };
-    Next::Open(members(&ordered[..many.min(ordered.len())]))
 }
 
 /// Whether functions of a wave are on the release.
@@ -306,12 +273,4 @@ fn is_of(wave: &Wave, region: &RegionName) -> bool {
 fn said(open: &[Wave]) -> Vec<String> {
     let evidence = open.last().and_then(|wave| wave.evidence.as_ref());
     evidence.map(|evidence| evidence.sentences.clone()).unwrap_or_default()
-}
-
-fn members(keys: &[&Key]) -> Members {
-    let mut members: BTreeMap<String, BTreeSet<FunctionName>> = BTreeMap::new();
-    for (place, function) in keys {
-        members.entry(place.to_string()).or_default().insert(function.clone());
-    }
-    members
 }

@@ -1,0 +1,110 @@
+//! Asks the hosts what callers of functions meet, place by place.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use jiff::{SignedDuration, Timestamp};
+
+use super::judge::{Calls, last_counted};
+use super::plan::{Intent, World};
+use crate::error::chain;
+use crate::names::Place;
+use crate::ports::{Alarm, AlarmPattern, FunctionName, Health, PortError, Region, Window};
+use crate::state::Traffic;
+
+/// A function by its place.
+pub(super) type Function = (Place, FunctionName);
+
+/// For how long the calls before the first wave are counted: at least, and at most.
+const TRAFFIC_MIN: SignedDuration = SignedDuration::from_mins(10);
+const TRAFFIC_MAX: SignedDuration = SignedDuration::from_mins(60);
+
+/// Tells whether any place has alarms and counts calls.
+pub(super) fn counts_calls(regions: &[Region]) -> bool {
+    regions.iter().any(|region| !region.health.is_empty())
+}
+
+/// Counts how often each function is called, for as long as the first wave will be watched. `None` where no wave needs to
+/// know, or calls cannot be counted.
+pub(crate) async fn traffic(
+    intent: &Intent,
+    world: &World,
+    regions: &[Region],
+    now: Timestamp,
+) -> Option<Traffic> {
+    let (course, gate) = (intent.course.as_ref()?, intent.gates.metrics?);
+    if !counts_calls(regions) {
+        return None;
+    }
+    let span = course.one_box_bake.unwrap_or(course.bake).clamp(TRAFFIC_MIN, TRAFFIC_MAX);
+    let until = last_counted(now);
+    let window = Window { from: until.saturating_sub(span).ok()?, until };
+    let functions: Vec<Function> = world.functions().collect();
+    let found = calls(regions, &functions, window).await.ok()?;
+    let mut calls: BTreeMap<String, BTreeMap<FunctionName, u64>> = BTreeMap::new();
+    for ((place, function), minutes) in found {
+        let sum: u64 = minutes.values().map(|minute| minute.calls).sum();
+        if sum > 0 {
+            calls.entry(place.to_string()).or_default().insert(function, sum);
+        }
+    }
+    let minutes = u32::try_from(span.as_mins()).unwrap_or(u32::MAX);
+    Some(Traffic { minutes, enough: gate.calls_min, calls })
+}
+
+fn health<'r>(regions: &'r [Region], place: &Place) -> Option<&'r Arc<dyn Health>> {
+    regions.iter().find_map(|region| region.health(place))
+}
+
+fn places_of(functions: &[Function]) -> Vec<Place> {
+    let mut places: Vec<Place> = functions.iter().map(|(place, _)| place.clone()).collect();
+    places.sort();
+    places.dedup();
+    places
+}
+
+/// Reads the alarms of every place where a function of the wave is.
+pub(super) async fn alarms(
+    patterns: &[AlarmPattern],
+    regions: &[Region],
+    members: &[Function],
+) -> Result<Vec<(Place, Alarm)>, String> {
+    let asked = places_of(members).into_iter().filter_map(|place| {
+        let health = health(regions, &place)?;
+        Some(async move {
+            let found = health.alarms(patterns).await.map_err(|error| words(&place, &error))?;
+            Ok(found.into_iter().map(|alarm| (place.clone(), alarm)).collect::<Vec<_>>())
+        })
+    });
+    let found: Result<Vec<_>, String> = join_all(asked).await.into_iter().collect();
+    Ok(found?.into_iter().flatten().collect())
+}
+
+/// Counts the calls of functions, place by place.
+pub(super) async fn calls(
+    regions: &[Region],
+    functions: &[Function],
+    window: Window,
+) -> Result<Calls, String> {
+    let asked = places_of(functions).into_iter().filter_map(|place| {
+        let here = functions.iter().filter(|(known, _)| *known == place);
+        let names: Vec<FunctionName> = here.map(|(_, function)| function.clone()).collect();
+        let health = health(regions, &place)?;
+        Some(async move {
+            let found = health.minutes(&names, window).await;
+            let mut found = found.map_err(|error| words(&place, &error))?;
+            let all = names.into_iter().map(|function| {
+                let minutes = found.remove(&function).unwrap_or_default();
+                ((place.clone(), function), minutes)
+            });
+            Ok(all.collect::<Calls>())
+        })
+    });
+    let found: Result<Vec<Calls>, String> = join_all(asked).await.into_iter().collect();
+    Ok(found?.into_iter().flatten().collect())
+}
+
+fn words(place: &Place, error: &PortError) -> String {
+    format!("{place}: {}", chain(error.as_ref()))
+}

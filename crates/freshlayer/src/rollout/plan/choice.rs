@@ -1,0 +1,92 @@
+//! Which functions are the members of the next wave. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::World;
+use crate::definition::Course;
+use crate::names::Place;
+use crate::ports::FunctionName;
+use crate::state::{Members, Traffic, Wave};
+
+/// A function's own say about its wave: `canary` in the first one, `last` in the last one.
+pub const WAVE_TAG: &str = "freshlayer:wave";
+const FIRST: &str = "canary";
+const LAST: &str = "last";
+
+/// A function by its place.
+pub(super) type Key = (Place, FunctionName);
+
+/// How the waves of a Region, or of all but the first, begin.
+#[derive(PartialEq, Eq)]
+pub(super) enum Begins {
+    WithOneBox,
+    Widely,
+}
+
+/// What the choice of members follows from.
+pub(super) struct Choice<'a> {
+    pub(super) course: &'a Course,
+    pub(super) begins: Begins,
+    pub(super) traffic: Option<&'a Traffic>,
+    pub(super) world: &'a World,
+}
+
+impl Choice<'_> {
+    /// Chooses from the functions that have not moved: the canaries of the tag or one function, then as many as the course
+    /// says. Functions without callers come after the others, and those that say `last` with the last wave.
+    pub(super) fn of(&self, later: &[&Key], open: &[&Wave]) -> Members {
+        let says = |key: &Key, word: &str| self.says(key, word);
+        let (last, early): (Vec<&Key>, Vec<&Key>) = later.iter().partition(|key| says(key, LAST));
+        let (first, rest): (Vec<&Key>, Vec<&Key>) = early.iter().partition(|key| says(key, FIRST));
+        let has_box = self.begins == Begins::WithOneBox && self.course.one_box_bake.is_some();
+        if open.is_empty() && has_box {
+            let canaries = if first.is_empty() { self.one_box(&rest) } else { first.clone() };
+            if !canaries.is_empty() {
+                return members(&canaries);
+            }
+        }
+        let there: usize = open.iter().map(|wave| wave.count()).sum();
+        let all = there + later.len();
+        let turns = self.course.waves.iter().skip(open.len().saturating_sub(usize::from(has_box)));
+        let shares = turns.map(|percent| (all * usize::from(*percent)).div_ceil(100));
+        let many = shares.map(|share| share.saturating_sub(there)).find(|many| *many > 0);
+        let many = many.unwrap_or(later.len());
+        let early = first.len() + rest.len();
+        let (quiet, called): (Vec<&Key>, Vec<&Key>) =
+            rest.into_iter().partition(|key| self.calls(key) == Some(0));
+        let ordered = first.into_iter().chain(called).chain(quiet).chain(last);
+        let ordered: Vec<&Key> = ordered.collect();
+        let many = if early > 0 && many < ordered.len() { many.min(early) } else { many };
+        members(&ordered[..many.min(ordered.len())])
+    }
+
+    /// The function with the fewest callers of those that have enough to be judged, or else the one with the most. Where
+    /// calls were not counted, the first one by name.
+    fn one_box<'k>(&self, functions: &[&'k Key]) -> Vec<&'k Key> {
+        let Some(traffic) = self.traffic else {
+            return functions.first().copied().into_iter().collect();
+        };
+        let calls = |key: &&&Key| traffic.of(&key.0, &key.1);
+        let enough = functions.iter().filter(|key| calls(key) >= traffic.enough.max(1));
+        let fewest = enough.min_by_key(calls);
+        // Of equals the first one by name.
+        fewest.or_else(|| functions.iter().rev().max_by_key(calls)).copied().into_iter().collect()
+    }
+
+    fn calls(&self, (place, function): &Key) -> Option<u64> {
+        self.traffic.map(|traffic| traffic.of(place, function))
+    }
+
+    fn says(&self, key: &Key, word: &str) -> bool {
+        let consumer = self.world.consumer(&key.0, &key.1);
+        consumer.and_then(|one| one.tags.get(WAVE_TAG)).is_some_and(|said| said == word)
+    }
+}
+
+fn members(keys: &[&Key]) -> Members {
+    let mut members: BTreeMap<String, BTreeSet<FunctionName>> = BTreeMap::new();
+    for (place, function) in keys {
+        members.entry(place.to_string()).or_default().insert(function.clone());
+    }
+    members
+}
