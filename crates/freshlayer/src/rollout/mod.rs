@@ -9,6 +9,8 @@ mod goal;
 mod judge;
 mod observe;
 mod plan;
+#[cfg(test)]
+mod rehearsal;
 mod standing;
 mod tag;
 mod wave;
