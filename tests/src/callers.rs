@@ -32,7 +32,7 @@ pub struct Callers {
     rates: Mutex<BTreeMap<String, u64>>,
     alarms: Mutex<BTreeMap<String, Alarm>>,
     deaf: Mutex<u32>,
-    asked: Mutex<u64>,
+    asked: Mutex<BTreeMap<FunctionName, u64>>,
 }
 
 impl Callers {
@@ -108,9 +108,9 @@ impl Callers {
         *self.deaf.lock().unwrap_or_else(PoisonError::into_inner) = times;
     }
 
-    /// Returns for how many functions minutes were asked so far, each question counted.
-    pub fn asked(&self) -> u64 {
-        *self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns how often the minutes of each function were asked for so far.
+    pub fn asked(&self) -> BTreeMap<FunctionName, u64> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn hears(&self) -> Result<(), PortError> {
@@ -138,7 +138,10 @@ impl Health for Callers {
         window: Window,
     ) -> Result<BTreeMap<FunctionName, Minutes>, PortError> {
         self.hears()?;
-        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) += functions.len() as u64;
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        for function in functions {
+            *asked.entry(function.clone()).or_default() += 1;
+        }
         let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         let found = functions.iter().filter_map(|function| {
             let minutes = counted.get(function)?.range(window.from..window.until);

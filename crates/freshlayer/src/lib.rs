@@ -47,6 +47,9 @@ pub mod faults;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+#[cfg(feature = "measuring")]
+#[doc(hidden)]
+pub mod measuring;
 
 pub use engine::{Attention, Engine, RUN_FOLDER_PREFIX, Retry};
 pub use error::{Error, chain};

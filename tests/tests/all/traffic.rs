@@ -6,10 +6,8 @@ use freshlayer::report::Exit;
 use freshlayer::state::Wave;
 use freshlayer::{Retry, plan, rollout_status};
 
-use crate::gates::Fleet;
+use crate::gates::{Fleet, METRICS};
 use crate::simulated::block_on;
-
-const METRICS: &str = "rollout.preset = 'standard'\nrollout.metrics = {}\n";
 
 /// Twenty functions that are called so often for two hours, by the number in their names; the others ten times a minute.
 async fn called(terms: &str, rates: &[(u64, u64)]) -> Fleet {

@@ -11,6 +11,8 @@ mod judge;
 mod measure;
 mod observe;
 mod plan;
+#[cfg(test)]
+mod rehearsal;
 mod standing;
 mod tag;
 mod wave;

@@ -8,8 +8,11 @@
 
 use std::cmp::Ordering;
 
-/// From here on the errors count as more frequent: a false alarm in a hundred rollouts at most, whatever the number of looks.
-pub(super) const ENOUGH: f64 = 100.0;
+/// From here on the errors count as more frequent: a false alarm in three hundred waves at most, whatever the number of looks.
+pub(super) const ENOUGH: f64 = 300.0;
+/// From here on a wave does not pass yet: it is watched until the evidence is enough or gone. Chance comes so far in a third of
+/// all waves at most.
+pub(super) const SUSPICIOUS: f64 = 3.0;
 /// How many times higher the odds may be.
 const RATIOS: [f64; 6] = [1.5, 3.0, 6.0, 15.0, 40.0, 100.0];
 /// Many functions may fail at once for one reason: one minute alone is never enough.

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::evalue::{ENOUGH, Pair, evidence};
+use super::evalue::{ENOUGH, Pair, SUSPICIOUS, evidence};
 use super::{Callers, Calls, Measured, Said};
 use crate::definition::{Binding, MetricsGate};
 use crate::ports::{Minutes, Window};
@@ -68,6 +68,10 @@ fn judged(gate: &MetricsGate, wave: &Wave, measured: &Measured) -> Said {
         }
         let words =
             format!("{sentence}; calls of functions that have not moved fail more often as well");
+        return Said::of(Says::Inconclusive, words);
+    }
+    if moved.is_suspicious() {
+        let words = format!("{sentence}; that may be chance, and more calls will tell");
         return Said::of(Says::Inconclusive, words);
     }
     if moved.sum.new_calls >= gate.calls_min {
@@ -138,10 +142,18 @@ impl Compared {
     }
 
     fn is_worse(&self) -> bool {
+        self.has_grown() && evidence(&self.minutes) >= ENOUGH
+    }
+
+    fn is_suspicious(&self) -> bool {
+        self.has_grown() && evidence(&self.minutes) >= SUSPICIOUS
+    }
+
+    fn has_grown(&self) -> bool {
         let share = |errors: u64, calls: u64| errors as f64 / calls.max(1) as f64;
         let Pair { new_calls, new_errors, old_calls, old_errors } = self.sum;
         let grown = share(new_errors, new_calls) >= GROWTH_MIN * share(old_errors, old_calls);
-        new_errors >= ERRORS_MIN && grown && evidence(&self.minutes) >= ENOUGH
+        new_errors >= ERRORS_MIN && grown
     }
 
     fn sentence(&self) -> String {

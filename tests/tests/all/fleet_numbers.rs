@@ -1,0 +1,102 @@
+//! The figures of delivery that do not depend on the machine: how long the way back takes, how soon a total failure is found,
+//! and what the judge costs. On a strict simulation of AWS in virtual time, with callers. `--nocapture` prints them.
+
+use std::time::Duration;
+
+use freshlayer::ports::{AlarmState, Clock as _};
+use freshlayer::report::{Exit, Report};
+use freshlayer_tests::callers::Called;
+use tokio::time::Instant;
+
+use crate::gates::{ALARMS, Fleet, METRICS, is_new};
+use crate::simulated::block_on;
+
+/// What `GetMetricData` counts for one question about one function: its calls and its errors.
+const METRICS_EACH: u64 = 2;
+
+/// The whole fleet has the data when its gate fails, and Lambda takes no more than the publisher's part of its calls.
+#[test]
+fn a_hundred_functions_behind_aliases_are_back_within_a_minute_of_the_verdict() {
+    const FUNCTIONS: usize = 100;
+    block_on(async {
+        let aliases = vec![&["live"][..]; FUNCTIONS];
+        let fleet = Fleet::of(aliases, ALARMS, 1, |_| false).await;
+        while fleet.on_new() < FUNCTIONS {
+            let report = fleet.refresh().await;
+            assert!(fleet.sleep_until_woken(&report).await, "{:?}", report.outcome);
+        }
+        let aws = &fleet.world.aws;
+        fleet.callers.alarm("geo-errors", AlarmState::Rings);
+        let (began, began_at) = (Instant::now(), aws.clock().elapsed());
+        let report = fleet.refresh().await;
+        let run = began.elapsed();
+        assert_eq!((report.exit(), fleet.on_new()), (Exit::Rejected, 0), "{:?}", report.outcome);
+        assert_eq!(aws.throttled(), 0);
+        let moved = aws.moved_at().into_iter();
+        let back = moved.filter(|moved| moved.alias.is_some() && moved.at >= began_at);
+        let back: Vec<Duration> = back.map(|moved| moved.at.saturating_sub(began_at)).collect();
+        let last = back.iter().max().expect("aliases moved");
+        println!(
+            "{FUNCTIONS} functions: callers are back after {last:.1?}, the run ends after {run:.1?}"
+        );
+        assert_eq!(back.len(), FUNCTIONS);
+        assert!(run < Duration::from_mins(1), "{run:?}");
+    });
+}
+
+/// Goes on whenever the publisher is woken. Returns the last report, and how often it was woken.
+async fn go_on(fleet: &Fleet) -> (Report, u32) {
+    let mut report = fleet.refresh().await;
+    let mut looks = 0;
+    while fleet.sleep_until_woken(&report).await {
+        looks += 1;
+        report = fleet.refresh().await;
+    }
+    (report, looks)
+}
+
+/// Every call with the new data fails, and no probe was asked before. Only the one box has the data by then.
+#[test]
+fn a_total_failure_is_found_at_the_second_look() {
+    for (preset, looks_max) in [("standard", 2), ("careful", 1), ("fast", 10)] {
+        for per_minute in [1, 10] {
+            block_on(async {
+                let terms = METRICS.replace("standard", preset);
+                let fleet = Fleet::of(twenty(), &terms, per_minute, is_new).await;
+                let began = Instant::now();
+                let (last, looks) = go_on(&fleet).await;
+                let minutes = began.elapsed().as_secs() / 60;
+                println!(
+                    "{preset}, {per_minute} calls a minute: look {looks} finds it, after {minutes} minutes"
+                );
+                assert_eq!((last.exit(), fleet.on_new()), (Exit::Rejected, 0), "{last:#?}");
+                let said = last.outcome.reason().to_string();
+                assert!(said.starts_with("release 2 failed in wave 1 "), "{said}");
+                assert!(looks <= looks_max && minutes <= 15, "{preset}: {looks} looks, {minutes}");
+            });
+        }
+    }
+}
+
+/// The last wave of `careful` is watched for twelve hours.
+#[test]
+fn the_judge_asks_for_few_metrics_of_each_function() {
+    for (preset, metrics_max) in [("standard", 10), ("fast", 14), ("careful", 98)] {
+        block_on(async {
+            let terms = METRICS.replace("standard", preset);
+            let fails = |called: Called<'_>| called.number.is_multiple_of(200);
+            let fleet = Fleet::of(twenty(), &terms, 10, fails).await;
+            let (last, _) = go_on(&fleet).await;
+            assert_eq!((last.exit(), fleet.on_new()), (Exit::Done, 20), "{:?}", last.outcome);
+            let asked = fleet.callers.asked();
+            let most = METRICS_EACH * asked.values().max().expect("it was asked");
+            let all = METRICS_EACH * asked.values().sum::<u64>();
+            println!("{preset}: {most} metrics at most of one function, {all} of 20");
+            assert!(most <= metrics_max, "{preset}: {most}");
+        });
+    }
+}
+
+fn twenty() -> Vec<&'static [&'static str]> {
+    [&["live"][..], &[]].repeat(10)
+}
