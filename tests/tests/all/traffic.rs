@@ -74,10 +74,12 @@ fn who_wants_to_be_asked_is_asked_about_functions_without_callers() {
     block_on(async {
         let quiet: Vec<(u64, u64)> = (0..10).map(|number| (number, 0)).collect();
         let hold = format!("{METRICS}rollout.on_inconclusive = 'hold'\n");
-        let fleet = called(&hold, &quiet).await;
-        let (last, _, _) = fleet.go_on(600).await;
-        assert_eq!(last.exit(), Exit::Held, "{last:#?}");
-        assert_eq!(fleet.world.status().await.stable, Some(1));
+        for terms in [hold, METRICS.replace("standard", "careful")] {
+            let fleet = called(&terms, &quiet).await;
+            let (last, _, _) = fleet.go_on(2000).await;
+            assert_eq!(last.exit(), Exit::Held, "{last:#?}");
+            assert_eq!(fleet.world.status().await.stable, Some(1));
+        }
     });
 }
 

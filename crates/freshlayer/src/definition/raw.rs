@@ -112,7 +112,8 @@ pub(super) struct RawRollout {
     pub(super) metrics: Option<RawMetrics>,
     /// What happens where gates cannot tell, after `wait_minutes`: `proceed`, the rollout goes on if the only doubt is too few calls and
     /// none of them failed, and otherwise waits for a person; `hold`, it waits for a person; `rollback`, every function goes back.
-    pub(super) on_inconclusive: OnInconclusive,
+    /// Default: `hold` with the preset `careful`, `proceed` without it.
+    pub(super) on_inconclusive: Option<OnInconclusive>,
     /// How long after its bake a wave waits at most until the gates can tell, in minutes. Default: 120.
     #[schemars(range(max = 10_080))]
     pub(super) wait_minutes: Option<u32>,

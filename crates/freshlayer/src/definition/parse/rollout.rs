@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 
 use super::super::raw::{RawDay, RawRollout, RawWindow};
 use super::super::rollout::{
-    Binding, Chosen, Course, FunctionProbe, Gates, MetricsGate, Preset, RolloutSpec,
+    Binding, Chosen, Course, FunctionProbe, Gates, MetricsGate, OnInconclusive, Preset, RolloutSpec,
 };
 use super::super::{ChangeWindow, FieldPath};
 use super::Parser;
@@ -118,7 +118,11 @@ impl Parser<'_> {
             binding: if metrics.observe { Binding::Observes } else { Binding::Decides },
         });
         let wait = SignedDuration::from_mins(i64::from(wait));
-        Gates { alarms, metrics, on_inconclusive: raw.on_inconclusive, wait }
+        let on_inconclusive = raw.on_inconclusive.unwrap_or(match raw.preset {
+            Some(Preset::Careful) => OnInconclusive::Hold,
+            _ => OnInconclusive::default(),
+        });
+        Gates { alarms, metrics, on_inconclusive, wait }
     }
 }
 
