@@ -31,6 +31,7 @@ pub mod places;
 #[cfg(feature = "aws")]
 pub mod rie;
 pub mod sandbox;
+pub mod seeds;
 #[cfg(feature = "aws")]
 pub mod simulated;
 #[cfg(feature = "aws")]

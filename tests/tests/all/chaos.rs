@@ -4,9 +4,7 @@
 //! `CHAOS_SEED=17` runs one seed alone.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
@@ -20,6 +18,7 @@ use freshlayer_reader::Layer;
 use freshlayer_tests::databases::sqlite_of;
 use freshlayer_tests::places::{self, Place};
 use freshlayer_tests::sandbox::{block_on, engine, layer_name};
+use freshlayer_tests::seeds;
 use freshlayer_tests::upstream::chaos::{Chaos, Mood, Naming, Proof, Trouble};
 use tempfile::TempDir;
 
@@ -279,26 +278,19 @@ async fn live(world: &mut World, random: &mut Rng) {
     assert_eq!(world.served(), world.offered, "{report:#?}");
 }
 
-/// Runs one seed; returns what it has shown, or what went wrong.
-fn run(seed: u64) -> Result<Shown, String> {
-    let ended = catch_unwind(AssertUnwindSafe(|| {
-        block_on(async {
-            let mut random = Rng::with_seed(seed);
-            let mut world = World::new(seed, &mut random).await;
-            live(&mut world, &mut random).await;
-            for told in world.upstream.told() {
-                world.shown.troubles.insert(told.trouble);
-                if told.from.is_some() {
-                    world.shown.resumed.insert(told.trouble);
-                }
+/// Runs one seed; returns what it has shown.
+fn run(seed: u64) -> Shown {
+    block_on(async {
+        let mut random = Rng::with_seed(seed);
+        let mut world = World::new(seed, &mut random).await;
+        live(&mut world, &mut random).await;
+        for told in world.upstream.told() {
+            world.shown.troubles.insert(told.trouble);
+            if told.from.is_some() {
+                world.shown.resumed.insert(told.trouble);
             }
-            world.shown
-        })
-    }));
-    ended.map_err(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-        text.unwrap_or("a panic without words").to_owned()
+        }
+        world.shown
     })
 }
 
@@ -313,25 +305,11 @@ fn seeds() -> std::ops::Range<u64> {
 #[test]
 fn every_seed_ends_in_a_right_release_or_in_the_last_good_one() {
     let seeds = seeds();
-    let next = AtomicU64::new(seeds.start);
-    let (shown, failed) = (Mutex::new(Shown::default()), Mutex::new(Vec::new()));
-    std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds.end {
-                        return;
-                    }
-                    match run(seed) {
-                        Ok(more) => shown.lock().expect("no panic").join(more),
-                        Err(text) => failed.lock().expect("no panic").push((seed, text)),
-                    }
-                }
-            });
-        }
+    let shown = Mutex::new(Shown::default());
+    let failed = seeds::play(seeds.clone(), AT_ONCE, |seed| {
+        let more = run(seed);
+        shown.lock().expect("no panic").join(more);
     });
-    let failed = failed.into_inner().expect("no panic");
     let told: Vec<String> =
         failed.iter().map(|(seed, text)| format!("CHAOS_SEED={seed}: {text}")).collect();
     assert!(told.is_empty(), "{} seeds fail:\n{}", told.len(), told.join("\n\n"));

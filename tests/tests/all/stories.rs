@@ -6,16 +6,15 @@
 
 use std::fs;
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 
+use freshlayer_tests::seeds;
 use freshlayer_tests::story::{Scene, Story, story_of};
 
 use crate::simulated::block_on;
 
 const SEEDS: u64 = 500;
+/// As many as CI has processors.
 const AT_ONCE: usize = 2;
 
 fn files() -> Vec<PathBuf> {
@@ -60,34 +59,13 @@ fn every_story_is_as_it_is_written() {
 #[test]
 fn whatever_happens_every_promise_is_kept() {
     let seeds = seeds();
-    let (next, failed) = (AtomicU64::new(seeds.start), Mutex::new(Vec::new()));
-    std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds.end {
-                        return;
-                    }
-                    let story = story_of(seed);
-                    let played = catch_unwind(AssertUnwindSafe(|| block_on(play(&story))));
-                    if let Err(panicked) = played {
-                        let words = panicked.downcast_ref::<String>().cloned();
-                        let words = words.unwrap_or_else(|| "no words".to_owned());
-                        let mut failed = failed.lock().expect("no thread died");
-                        failed.push(format!(
-                            "STORY_SEEDS={seed}..{}: {words}\n{}",
-                            seed + 1,
-                            story.script()
-                        ));
-                    }
-                }
-            });
-        }
+    let failed = seeds::play(seeds.clone(), AT_ONCE, |seed| block_on(play(&story_of(seed))));
+    let (count, told) = (failed.len(), failed.iter().take(3));
+    let told = told.map(|(seed, words)| {
+        format!("STORY_SEEDS={seed}..{}: {words}\n{}", seed + 1, story_of(*seed).script())
     });
-    let failed = failed.into_inner().expect("no thread died");
-    let count = failed.len();
-    assert!(failed.is_empty(), "{count} of {seeds:?}:\n{}", failed[..count.min(3)].join("\n"));
+    let told: Vec<String> = told.collect();
+    assert!(failed.is_empty(), "{count} of {seeds:?}:\n{}", told.join("\n"));
 }
 
 async fn play(story: &Story) {
