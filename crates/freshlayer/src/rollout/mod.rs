@@ -12,6 +12,7 @@ mod observe;
 mod plan;
 mod standing;
 mod tag;
+mod tell;
 mod wave;
 
 pub(crate) use converge::{Converge, Outset};
