@@ -114,7 +114,16 @@ impl Scene {
         let (promises, wake_at) = (Promises::default(), None);
         let (happened, shown) = (Vec::new(), 0);
         let scene = Self {
-            aws, definition, callers, trouble, folder, engine, wake_at, promises, happened, shown,
+            aws,
+            definition,
+            callers,
+            trouble,
+            folder,
+            engine,
+            wake_at,
+            promises,
+            happened,
+            shown,
         };
         scene.offer(&build(0));
         scene

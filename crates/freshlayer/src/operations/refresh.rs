@@ -25,7 +25,7 @@ pub async fn refresh(engine: &Engine, definition: &Definition, retry: Retry) -> 
     let run = Run { engine, definition, stages: &stages };
     match engine.session(&definition.layer).await {
         Ok(mut session) => {
-            let done = refresh_layer(run, &mut session, retry).await;
+            let done = Box::pin(refresh_layer(run, &mut session, retry)).await;
             let result = session.end(done).await;
             // The next run tells what this one could not write down.
             let _told_later = tell_stale(&run, &mut session).await;

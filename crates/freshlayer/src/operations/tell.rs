@@ -67,8 +67,11 @@ pub(super) async fn tell_stale(run: &Run<'_>, session: &mut Session<'_>) -> Resu
         })
         .await?;
     let about = serving(session.head(), at);
-    session.tell(new.into_iter().map(|Stale { dataset, built, problem }| {
-        Happening::DataStale { about: about.clone(), dataset, built, problem }
+    session.tell(new.into_iter().map(|Stale { dataset, built, problem }| Happening::DataStale {
+        about: about.clone(),
+        dataset,
+        built,
+        problem,
     }));
     Ok(())
 }

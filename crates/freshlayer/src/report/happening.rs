@@ -319,3 +319,52 @@ fn clipped(text: &str) -> String {
     }
     format!("{}…", &text[..text.floor_char_boundary(TEXT_BYTES_MAX)])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVENT_BYTES_MAX: usize = 256 * 1024;
+
+    fn about() -> About {
+        let layer = LayerName::parse("geo").expect("a name");
+        About { layer, at: Timestamp::UNIX_EPOCH, release: Some(2), version: None, rollout: None }
+    }
+
+    #[test]
+    fn the_largest_event_fits_on_the_bus() {
+        // JSON needs six bytes for each of these.
+        let says = vec!["\u{1}".repeat(10_000); 1_000];
+        let why = Why::WaveFailed { release: 2, to: 1, wave: 1, says: says.clone() };
+        let back = Happening::RolledBack {
+            about: about(),
+            from: Some(2),
+            cause: Cause::Gate,
+            by: None,
+            wave: Some(1),
+            functions: 7,
+            reason: Reason::in_an_event(&why),
+            gates: Listed::sentences(&says),
+        };
+        let problem = Problem::fail(crate::problem::Code::Drift, &says[0], &says[0]).at(&says[0]);
+        let rejected = Happening::DataRejected {
+            about: about(),
+            dataset: None,
+            digest: None,
+            problems: Listed::problems(&vec![problem; 1_000]),
+        };
+        for happening in [back, rejected] {
+            let detail = happening.detail();
+            assert!(detail.to_string().len() < EVENT_BYTES_MAX);
+            let list = detail.get("gates").or(detail.get("problems")).expect("a list");
+            assert_eq!(list["left_out"], 1_000 - LISTED_MAX);
+        }
+    }
+
+    #[test]
+    fn a_text_is_cut_between_characters() {
+        assert_eq!(clipped("short"), "short");
+        let cut = clipped(&"é".repeat(TEXT_BYTES_MAX));
+        assert_eq!(cut, format!("{}…", "é".repeat(TEXT_BYTES_MAX / 2)));
+    }
+}

@@ -21,7 +21,9 @@ use crate::release::announce::{Told, announce, untold};
 use crate::release::catch_up::{Assigned, Caught, catch_up};
 use crate::release::publish::Failures;
 use crate::report::{LastLook, PlaceReport, Report, Why};
-use crate::state::{Aim, ConsumerNote, Head, Lease, Leased, Looked, Ordered, Session, Work, Written};
+use crate::state::{
+    Aim, ConsumerNote, Head, Lease, Leased, Looked, Ordered, Session, Work, Written,
+};
 
 /// How old a whole look may be before the schedule looks at everything again.
 const LOOK_AGE_MAX: SignedDuration = SignedDuration::from_hours(24);

@@ -49,19 +49,19 @@ impl Came {
     /// The next wave is open: the one before is done.
     pub(super) fn opened(&self, at: Timestamp) -> Vec<Happening> {
         let Some((number, wave)) = self.newest_wave() else { return Vec::new() };
-        let before = self.rollout.iter().flat_map(|rollout| rollout.waves.iter().rev().nth(1));
-        let done = before.filter_map(|before| self.done(number - 1, before, at));
-        let places = wave.members.iter().map(|(place, members)| WavePlace {
-            place: place.clone(),
-            functions: members.len(),
-        });
+        let before = self.rollout.as_ref().and_then(|rollout| rollout.waves.iter().rev().nth(1));
+        let done = before.and_then(|before| self.done(number - 1, before, at));
+        let places = wave
+            .members
+            .iter()
+            .map(|(place, members)| WavePlace { place: place.clone(), functions: members.len() });
         let opened = Happening::WaveOpened {
             about: self.about(at),
             wave: number,
             functions: wave.count(),
             places: Listed::of(places),
         };
-        done.chain([opened]).collect()
+        done.into_iter().chain([opened]).collect()
     }
 
     /// A wave that none of its functions reached shows nothing, and is never done.
@@ -101,7 +101,10 @@ impl Came {
         }
         match &self.plan.next {
             Next::Hold(why) => Some(why.clone()),
-            _ => unmoved(consumers, Watched::No),
+            _ if consumers.iter().any(|one| one.waits() && !one.is_on_its_way()) => {
+                unmoved(consumers, Watched::No)
+            }
+            _ => None,
         }
     }
 

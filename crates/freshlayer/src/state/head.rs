@@ -534,7 +534,8 @@ impl Head {
     pub(crate) fn becomes_stale(&mut self, dataset: DatasetName, built: Timestamp) {
         self.stale.insert(dataset, built);
         let outline = self.outline.as_ref();
-        self.stale.retain(|known, _| outline.is_some_and(|serves| serves.snapshot(known).is_some()));
+        self.stale
+            .retain(|known, _| outline.is_some_and(|serves| serves.snapshot(known).is_some()));
     }
 
     /// Counts a download.
