@@ -122,11 +122,7 @@ impl Converge<'_, '_, '_> {
         self.session
             .release_lease(|head| {
                 stable_before = head.stable();
-                if is_open(head) {
-                    let known = head.rollout().and_then(|open| open.held.as_ref());
-                    begins_to_wait = held.is_some() && held.as_ref() != known;
-                    head.hold_rollout(held.clone());
-                }
+                begins_to_wait = is_open(head) && head.hold_rollout(held.clone());
                 ledger.lessons.write(head, accepted);
                 head.look(looked.clone());
                 told.write(head);
@@ -173,19 +169,15 @@ impl Converge<'_, '_, '_> {
         now: Timestamp,
     ) -> Result<(), Error> {
         let (Some(why), Some(rollout)) = (&end.held, &came.rollout) else { return Ok(()) };
-        let code = Some(why.code());
-        let mut is_known = true;
+        let mut begins_to_wait = false;
         self.session
             .order(|head| {
-                let open = head.rollout().filter(|open| open.number == rollout.number);
-                is_known = open.is_none_or(|open| open.held == code);
-                if !is_known {
-                    head.hold_rollout(code.clone());
-                }
+                let is_open = head.rollout().is_some_and(|open| open.number == rollout.number);
+                begins_to_wait = is_open && head.hold_rollout(Some(why.code()));
                 Ok(())
             })
             .await?;
-        if !is_known {
+        if begins_to_wait {
             self.session.tell([came.held(why, now)]);
         }
         Ok(())

@@ -479,11 +479,12 @@ impl Head {
         }
     }
 
-    /// Notes for what the open rollout waits for a person; `None` where it goes on.
-    pub(crate) fn hold_rollout(&mut self, code: Option<String>) {
-        if let Some(rollout) = &mut self.rollout {
-            rollout.held = code;
-        }
+    /// Notes for what the open rollout waits for a person, `None` where it goes on. Tells whether such a wait begins.
+    pub(crate) fn hold_rollout(&mut self, code: Option<String>) -> bool {
+        let Some(rollout) = &mut self.rollout else { return false };
+        let begins = code.is_some() && code != rollout.held;
+        rollout.held = code;
+        begins
     }
 
     /// Closes the rollout.
