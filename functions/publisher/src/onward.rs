@@ -1,17 +1,14 @@
-//! What goes on outside this invocation: an event for people's tools, a wake-up for what is on its way, an
+//! What goes on outside this invocation: events for people's tools, a wake-up for what is on its way, an
 //! invocation of its own for what does not fit.
 
 use freshlayer::LayerName;
-use freshlayer::report::{Outcome, Report};
+use freshlayer::report::Report;
 use freshlayer_aws::{Aws, Fault, Wake};
 use serde_json::{Value, json};
 
 use crate::event::{AskedBy, Tried};
 use crate::log;
 use crate::settings::Waking;
-
-/// How many problems an event names; the log has them all. An event holds 256 KB.
-const PROBLEMS_MAX: usize = 20;
 
 pub(crate) struct Onward {
     aws: Aws,
@@ -39,13 +36,8 @@ impl Onward {
     /// Tells what happened, and has what is on its way gone on with. What fails here changes nothing about how the
     /// run ended, because the next schedule goes on, too; it comes back as warnings.
     pub(crate) async fn tell(&self, report: &Report, function_arn: &str) -> Vec<String> {
-        let mut warnings = Vec::new();
-        if !matches!(report.outcome, Outcome::Unchanged { .. }) {
-            let title = format!("Layer {}", report.outcome.word());
-            let detail = detail(report).to_string();
-            let announced = self.aws.announce(&title, &detail).await;
-            warnings.extend(announced.err().map(|fault| fault.to_string()));
-        }
+        let announced = self.aws.announce(&report.happened).await;
+        let mut warnings = Vec::from_iter(announced.err().map(|fault| fault.to_string()));
         if let (Some(at), Some(waking)) = (report.wake_at, &self.waking) {
             let event = continuation(report).to_string();
             let wake = Wake {
@@ -70,13 +62,4 @@ impl Onward {
 fn continuation(report: &Report) -> Value {
     let command = if report.is_on_its_way() { "advance" } else { "refresh" };
     json!({"command": command, "layers": [report.layer]})
-}
-
-fn detail(report: &Report) -> Value {
-    let problems: Vec<String> =
-        report.problems.iter().take(PROBLEMS_MAX).map(ToString::to_string).collect();
-    json!({
-        "layer": report.layer, "outcome": report.outcome, "release": report.release, "places": report.places,
-        "problems": problems, "functions": report.consumers.len(),
-    })
 }

@@ -48,6 +48,8 @@ pub enum Act {
     CallersGet,
     /// Which layer version people's deployments get.
     DeploymentsGet,
+    /// What people's tools were told since the last time.
+    Events,
 }
 
 /// Whether an alarm rings.
@@ -132,6 +134,7 @@ impl fmt::Display for Act {
             Self::Lambda(None) => f.write_str("lambda is back"),
             Self::CallersGet => f.write_str("callers get"),
             Self::DeploymentsGet => f.write_str("deployments get"),
+            Self::Events => f.write_str("events"),
         }
     }
 }
@@ -218,6 +221,7 @@ impl FromStr for Act {
             ["lambda", "is", "back"] => Self::Lambda(None),
             ["callers", "get"] => Self::CallersGet,
             ["deployments", "get"] => Self::DeploymentsGet,
+            ["events"] => Self::Events,
             _ => return Err(format!("{text:?} is no act")),
         })
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use freshlayer::definition::{Definition, read_file};
 use freshlayer::ports::{AlarmState, Clock as _, FunctionName, Peers, Ports, Unsigned};
-use freshlayer::report::{Outcome, Report};
+use freshlayer::report::{Happening, Outcome, Report};
 use freshlayer::state::{Head, Owner, Session};
 use freshlayer::{
     Attention, Back, Engine, Error, LayerVersionArn, Prune, Retry, RolloutOrder, abort_rollout,
@@ -18,6 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 
 use super::act::{Act, Making, Order, Rings};
+use super::events::line;
 use super::promises::Promises;
 use crate::callers::{Called, Callers, Watched};
 use crate::clock::EPOCH;
@@ -48,6 +49,9 @@ pub struct Scene {
     engine: Engine,
     wake_at: Option<Timestamp>,
     promises: Promises,
+    /// What the runs told, and how much of it the story has shown.
+    happened: Vec<Happening>,
+    shown: usize,
 }
 
 /// Which calls fail.
@@ -108,7 +112,19 @@ impl Scene {
         });
         let engine = connected(&aws, &callers, &folder);
         let (promises, wake_at) = (Promises::default(), None);
-        let scene = Self { aws, definition, callers, trouble, folder, engine, wake_at, promises };
+        let (happened, shown) = (Vec::new(), 0);
+        let scene = Self {
+            aws,
+            definition,
+            callers,
+            trouble,
+            folder,
+            engine,
+            wake_at,
+            promises,
+            happened,
+            shown,
+        };
         scene.offer(&build(0));
         scene
     }
@@ -192,8 +208,17 @@ impl Scene {
                 let number = named.as_ref().and_then(|arn| arn.rsplit(':').next());
                 return vec![format!("version {}", number.unwrap_or("none"))];
             }
+            Act::Events => {
+                let since = std::mem::replace(&mut self.shown, self.happened.len());
+                return self.happened[since..].iter().map(|one| line(one, written)).collect();
+            }
         }
         Vec::new()
+    }
+
+    /// Returns what people's tools were told.
+    pub fn happened(&self) -> &[Happening] {
+        &self.happened
     }
 
     fn make(&self, making: &Making) {
@@ -265,6 +290,7 @@ impl Scene {
     /// Tells how a run ended, and remembers when the publisher wants to be woken.
     fn told(&mut self, report: &Report) -> String {
         self.wake_at = report.wake_at;
+        self.happened.extend(report.happened.iter().cloned());
         let wakes = report.wake_at.map(|at| format!("; looks again at {}", written(at)));
         let (word, reason) = (report.outcome.word(), report.outcome.reason());
         format!("{} {word}: {reason}{}", self.time(), wakes.unwrap_or_default())

@@ -1,5 +1,7 @@
 use std::fmt::Write as _;
 
+use freshlayer::report::Happening;
+
 use super::act::Act;
 use super::scene::Scene;
 
@@ -12,6 +14,15 @@ pub struct Story {
     pub terms: Vec<String>,
     /// What happens.
     pub acts: Vec<Act>,
+}
+
+/// A story that was played.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Played {
+    /// Its text, with what followed from each act.
+    pub text: String,
+    /// What people's tools were told.
+    pub happened: Vec<Happening>,
 }
 
 /// Before a line of the definition.
@@ -42,7 +53,7 @@ impl Story {
     ///
     /// # Panics
     /// Where a promise is broken.
-    pub async fn play(&self) -> String {
+    pub async fn play(&self) -> Played {
         let mut text = self.opening();
         let mut scene = Scene::set(&self.terms);
         for act in &self.acts {
@@ -51,7 +62,7 @@ impl Story {
                 let _ = writeln!(text, "  {line}");
             }
         }
-        text
+        Played { text, happened: scene.happened().to_vec() }
     }
 
     fn opening(&self) -> String {

@@ -13,7 +13,7 @@ use freshlayer_tests::upstream::{ACCOUNT_ID, LICENSE_KEY};
 
 #[expect(clippy::disallowed_methods, reason = "a person asks the test to write")]
 /// Compares the text between two markers with what it should be, or writes it.
-fn hold(file: &str, name: &str, expected: &str) {
+pub(crate) fn hold(file: &str, name: &str, expected: &str) {
     let path = workspace().join(file);
     let text = std::fs::read_to_string(&path).expect("the file is there");
     let start = text.find(&format!("<!-- {name}")).expect("the marker is there");

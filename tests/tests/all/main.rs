@@ -32,6 +32,7 @@ mod doctor;
 mod download;
 mod drift;
 mod drift_sqlite;
+mod events;
 mod fleet_numbers;
 mod fuzz;
 mod gates;

@@ -9,8 +9,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use freshlayer_tests::seeds;
-use freshlayer_tests::story::{Scene, Story, story_of};
+use freshlayer_tests::story::{Played, Scene, Story, story_of};
 
+use crate::events::assert_told_well;
 use crate::simulated::block_on;
 
 const SEEDS: u64 = 500;
@@ -46,11 +47,12 @@ fn every_story_is_as_it_is_written() {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let written = fs::read_to_string(&file).expect("readable");
         let story = Story::parse(&written).unwrap_or_else(|error| panic!("{name}: {error}"));
-        let played = block_on(story.play());
+        let Played { text, happened } = block_on(story.play());
+        assert_told_well(&happened);
         if update {
-            fs::write(&file, played).expect("writable");
-        } else if played != written {
-            wrong.push(format!("{name} is not as it is written; it goes:\n{played}"));
+            fs::write(&file, text).expect("writable");
+        } else if text != written {
+            wrong.push(format!("{name} is not as it is written; it goes:\n{text}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -77,4 +79,5 @@ async fn play(story: &Story) {
         }
     }
     Box::pin(scene.settle()).await;
+    assert_told_well(scene.happened());
 }

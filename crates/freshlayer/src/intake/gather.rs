@@ -37,8 +37,19 @@ pub(crate) struct Ledger {
     pub(crate) failures: Vec<String>,
     /// What the new release waits for before it is published.
     pub(crate) waits: Option<Why>,
+    /// What was refused for the first time, until it is told.
+    pub(crate) refused: Vec<Refusal>,
     /// What the head learns.
     pub(crate) lessons: Lessons,
+}
+
+/// Data that is refused.
+pub(crate) struct Refusal {
+    /// The dataset; absent for the layer as a whole.
+    pub(crate) dataset: Option<DatasetName>,
+    /// The digest, where it is known.
+    pub(crate) digest: Option<Digest>,
+    pub(crate) problems: Vec<Problem>,
 }
 
 /// What the head learns of the upstreams.
@@ -92,6 +103,12 @@ impl Ledger {
         }
     }
 
+    /// Tells that no layer can be made of the data. That is not remembered, and every run tries again.
+    pub(crate) fn refuse_layer(&mut self, problems: Vec<Problem>) {
+        self.problems.extend(problems.iter().cloned());
+        self.refused.push(Refusal { dataset: None, digest: None, problems });
+    }
+
     /// Tells that a release with new data is refused as a whole, and remembers it of that data.
     pub(crate) fn refuse_release(&mut self, problem: &Problem, rejections: Vec<Rejection>) {
         self.problems.push(problem.clone());
@@ -102,6 +119,11 @@ impl Ledger {
             for report in self.datasets.iter_mut().filter(|one| one.name == rejection.dataset) {
                 report.state = DatasetState::Rejected;
             }
+            self.refused.push(Refusal {
+                dataset: Some(rejection.dataset.clone()),
+                digest: Some(rejection.digest.clone()),
+                problems: rejection.problems.clone(),
+            });
             self.lessons.rejected.push((seen, rejection));
         }
     }
@@ -274,6 +296,15 @@ impl Baseline<'_> {
         ledger.note(&dataset.name, DatasetState::Failed, None);
     }
 
+    /// Tells whether the head knows a refusal: of this data, or of what the upstream still has.
+    fn is_known_as_refused(&self, dataset: &Dataset, seen: Option<&SeenUpstream>) -> bool {
+        let fingerprint = dataset.verdict_fingerprint(&self.run.definition.limits);
+        let seen = seen.or_else(|| self.head.upstream(&dataset.name));
+        seen.is_some_and(|seen| {
+            self.head.refusal(&dataset.name, &fingerprint, &seen.digest).is_some()
+        })
+    }
+
     /// Notes a refusal. What a person rolled back is no verdict, and is remembered elsewhere.
     fn refuse(
         &self,
@@ -285,6 +316,13 @@ impl Baseline<'_> {
         let Refused { problems, seen } = refused;
         ledger.note(&dataset.name, DatasetState::Rejected, upstream);
         ledger.problems.extend(problems.iter().cloned());
+        if !self.is_known_as_refused(dataset, seen.as_ref()) {
+            ledger.refused.push(Refusal {
+                dataset: Some(dataset.name.clone()),
+                digest: seen.as_ref().map(|seen| seen.digest.clone()),
+                problems: problems.clone(),
+            });
+        }
         let Some(seen) = seen else { return };
         if problems.iter().any(|problem| problem.code == Code::RolledBack) {
             ledger.lessons.seen.push((dataset.name.clone(), seen));

@@ -18,6 +18,7 @@ mod refresh;
 mod rollback;
 mod rollout;
 mod status;
+mod tell;
 mod verify;
 
 pub use accept::accept;

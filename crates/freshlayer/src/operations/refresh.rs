@@ -1,5 +1,6 @@
 //! The whole refresh of one layer, on one screen.
 
+use super::tell::{release_published, tell_refused, tell_stale};
 use crate::definition::Definition;
 use crate::engine::{Engine, Retry, Run};
 use crate::error::{Error, chain};
@@ -13,7 +14,7 @@ use crate::release::provenance::{attest, attest_promotion};
 use crate::release::publish::{Published, publish};
 use crate::release::recover::zip_of;
 use crate::release::scan::{Heard, heed, scan};
-use crate::report::{Outcome, Report, Why};
+use crate::report::{Happening, Outcome, Report, Why};
 use crate::rollout::{Converge, Outset, busy, goes_on};
 use crate::state::{LayerZip, Leased, Ordered, Release, Session, Work};
 
@@ -22,14 +23,16 @@ use crate::state::{LayerZip, Leased, Ordered, Release, Session, Work};
 pub async fn refresh(engine: &Engine, definition: &Definition, retry: Retry) -> Report {
     let stages = Stages::new(&engine.ports, &definition.layer);
     let run = Run { engine, definition, stages: &stages };
-    let result = match engine.session(&definition.layer).await {
+    match engine.session(&definition.layer).await {
         Ok(mut session) => {
-            let done = refresh_layer(run, &mut session, retry).await;
-            session.end(done).await
+            let done = Box::pin(refresh_layer(run, &mut session, retry)).await;
+            let result = session.end(done).await;
+            // The next run tells what this one could not write down.
+            let _told_later = tell_stale(&run, &mut session).await;
+            reported(definition, result, stages, session.into_happened())
         }
-        Err(error) => Err(error),
-    };
-    reported(definition, result, stages)
+        Err(error) => reported(definition, Err(error), stages, Vec::new()),
+    }
 }
 
 /// Goes on with what is ordered already: Regions that lack the release, consumers on their way. No upstream is
@@ -37,21 +40,22 @@ pub async fn refresh(engine: &Engine, definition: &Definition, retry: Retry) -> 
 pub async fn advance(engine: &Engine, definition: &Definition) -> Report {
     let stages = Stages::new(&engine.ports, &definition.layer);
     let run = Run { engine, definition, stages: &stages };
-    let result = match engine.session(&definition.layer).await {
+    match engine.session(&definition.layer).await {
         Ok(mut session) => {
             let outset = Outset::default();
             let done = Converge { run, session: &mut session, outset }.converge().await;
-            session.end(done).await
+            let result = session.end(done).await;
+            reported(definition, result, stages, session.into_happened())
         }
-        Err(error) => Err(error),
-    };
-    reported(definition, result, stages)
+        Err(error) => reported(definition, Err(error), stages, Vec::new()),
+    }
 }
 
 pub(super) fn reported(
     definition: &Definition,
     result: Result<Report, Error>,
     stages: Stages,
+    happened: Vec<Happening>,
 ) -> Report {
     let mut report = result.unwrap_or_else(|error| {
         let outcome = match error {
@@ -61,6 +65,7 @@ pub(super) fn reported(
         Report::of(definition.layer.clone(), outcome)
     });
     report.stages = stages.into_reports();
+    report.happened = happened;
     report
 }
 
@@ -95,6 +100,7 @@ async fn refresh_layer(
     let baseline = Baseline { run: &run, head: session.head(), live: live.as_ref(), files, retry };
     let Brought { proven, ledger } = gather(&baseline, pulled).await?;
     outset.ledger = ledger;
+    tell_refused(session, &mut outset.ledger, run.engine.ports.clock.now());
 
     let base = Base { live: live.as_ref(), stored: stored.as_ref() };
     let made = match complete(&run, session.head(), base, proven, folder.path()).await? {
@@ -105,7 +111,8 @@ async fn refresh_layer(
             None
         }
         Completion::Refused(problems) => {
-            outset.ledger.problems.extend(problems);
+            outset.ledger.refuse_layer(problems);
+            tell_refused(session, &mut outset.ledger, run.engine.ports.clock.now());
             None
         }
         Completion::Stored(release) => Some(Made::Stored(release)),
@@ -141,6 +148,7 @@ async fn refresh_layer(
         }
         Heard::Stay => outset.accepted = Accepted::Yes,
     }
+    tell_refused(session, &mut outset.ledger, run.engine.ports.clock.now());
     Converge { run, session, outset }.converge().await
 }
 
@@ -204,6 +212,7 @@ async fn publish_and_promote(
     outset: &mut Outset,
 ) -> Result<(), Error> {
     let Judged { release, against: judged_against } = made;
+    let is_new = !session.head().versions().contains_key(&release.seq);
     let (lessons, now) = (&outset.ledger.lessons, run.engine.ports.clock.now());
     let ports = &run.engine.ports;
     let published = match attested_and_published(run, session.head(), release, zip).await {
@@ -240,6 +249,9 @@ async fn publish_and_promote(
     outset.accepted = Accepted::Yes;
     if session.head().current() == Some(release.seq) {
         outset.released = Some((release.seq, release.version.to_string()));
+    }
+    if is_new && !published.versions.is_empty() {
+        session.tell([release_published(session.head(), release, &published, now)]);
     }
     outset.unpublished = published.failures;
     Ok(())

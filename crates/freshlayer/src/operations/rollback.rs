@@ -97,7 +97,7 @@ pub async fn rollback(
     let run = Run { engine, definition, stages: &stages };
     let done = carry_out(run, &mut session, release.as_ref()).await;
     let result = session.end(done).await;
-    Ok(reported(definition, result, stages))
+    Ok(reported(definition, result, stages, session.into_happened()))
 }
 
 /// Writes the order into the head; returns the release that functions go to.

@@ -1,5 +1,6 @@
 //! What a run says of itself: one schema for people's lines, `--json` and records.
 
+mod happening;
 mod outcome;
 mod why;
 mod wording;
@@ -14,8 +15,9 @@ use crate::names::{DatasetName, LayerName, LayerVersionArn, Place, RegionName};
 use crate::ports::{CodeStorage, FunctionName, Stage, UpstreamFacts};
 use crate::problem::Problem;
 
+pub use happening::{About, EVENT_SOURCE, Happening, Listed, WavePlace, event_schema};
 pub use outcome::Outcome;
-pub(crate) use outcome::{Facts, outcome};
+pub(crate) use outcome::{Facts, Watched, outcome, unmoved};
 pub use why::{Reason, Why};
 pub use wording::minute;
 pub(crate) use wording::not_provisioned;
@@ -41,6 +43,10 @@ pub struct Report {
     /// What the last whole look at the functions found, where this run did not look at all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_look: Option<LastLook>,
+    /// What happened in this run, in its order; on AWS the publisher puts each on the event bus.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub happened: Vec<Happening>,
     /// When to look again before the next schedule, where something is on its way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
@@ -262,6 +268,7 @@ impl Report {
             places: Vec::new(),
             consumers: Vec::new(),
             last_look: None,
+            happened: Vec::new(),
             wake_at: None,
             stages: Vec::new(),
         }

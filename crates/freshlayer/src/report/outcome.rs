@@ -128,7 +128,7 @@ const RANKED: [Rule; 14] = [
     still_rolled_back,
     bad_data,
     waits,
-    unmoved,
+    some_unmoved,
     ordered,
     host_works,
     bakes,
@@ -220,11 +220,24 @@ fn waits(facts: &Facts<'_>) -> Option<Outcome> {
     facts.waits.clone().map(Outcome::held)
 }
 
-fn unmoved(facts: &Facts<'_>) -> Option<Outcome> {
+fn some_unmoved(facts: &Facts<'_>) -> Option<Outcome> {
+    let found = if facts.bake.is_some() { Watched::LooksAgain } else { Watched::No };
+    unmoved(facts.consumers, found).map(Outcome::held)
+}
+
+/// Whether the publisher looks at the open rollout again by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Watched {
+    LooksAgain,
+    No,
+}
+
+/// Says which functions wait for more than their wave.
+pub(crate) fn unmoved(consumers: &[ConsumerReport], watched: Watched) -> Option<Why> {
     use ConsumerState::{Behind, Failed, Held};
     let waits = |one: &&ConsumerReport| [Behind, Failed, Held].contains(&one.state);
-    let looks_again = facts.bake.is_some();
-    let waiting = facts.consumers.iter().filter(waits).filter(|one| {
+    let looks_again = watched == Watched::LooksAgain;
+    let waiting = consumers.iter().filter(waits).filter(|one| {
         let why = one.reason.as_ref().map(|reason| &reason.why);
         let comes =
             why.is_some_and(|why| *why == Why::LaterWave || (looks_again && is_host_work(why)));
@@ -232,11 +245,11 @@ fn unmoved(facts: &Facts<'_>) -> Option<Outcome> {
     });
     let worst = [Failed, Held, Behind];
     let first = worst.iter().find_map(|state| waiting.clone().find(|one| one.state == *state))?;
-    Some(Outcome::held(Why::Unmoved {
+    Some(Why::Unmoved {
         waiting: waiting.count(),
         example: example(first),
-        functions: facts.consumers.len(),
-    }))
+        functions: consumers.len(),
+    })
 }
 
 /// Functions that wait for the host alone, and for no person: the publisher looks again.

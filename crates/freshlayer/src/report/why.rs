@@ -26,6 +26,14 @@ impl From<Why> for Reason {
     }
 }
 
+impl Why {
+    /// Returns the reason's code, as reports and events name it.
+    pub fn code(&self) -> String {
+        let value = serde_json::to_value(self).unwrap_or_default();
+        value["code"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)

@@ -21,7 +21,9 @@ use crate::release::announce::{Told, announce, untold};
 use crate::release::catch_up::{Assigned, Caught, catch_up};
 use crate::release::publish::Failures;
 use crate::report::{LastLook, PlaceReport, Report, Why};
-use crate::state::{Aim, ConsumerNote, Head, Lease, Leased, Looked, Ordered, Session, Work};
+use crate::state::{
+    Aim, ConsumerNote, Head, Lease, Leased, Looked, Ordered, Session, Work, Written,
+};
 
 /// How old a whole look may be before the schedule looks at everything again.
 const LOOK_AGE_MAX: SignedDuration = SignedDuration::from_hours(24);
@@ -376,6 +378,16 @@ impl Converge<'_, '_, '_> {
             rollout.write(&placed.place, function, note);
             is_new = true;
         }
-        if is_new { self.session.write_rollout(rollout).await } else { Ok(()) }
+        if is_new { self.write_rollout(came).await } else { Ok(()) }
+    }
+
+    /// Writes the rollout's object. The run that writes it first tells that the rollout began, whoever ordered it.
+    pub(super) async fn write_rollout(&mut self, came: &Came) -> Result<(), Error> {
+        let Some(rollout) = &came.rollout else { return Ok(()) };
+        if self.session.write_rollout(rollout).await? == Written::First {
+            let now = self.run.engine.ports.clock.now();
+            self.session.tell(came.began(self.outset.gate.as_ref(), now));
+        }
+        Ok(())
     }
 }

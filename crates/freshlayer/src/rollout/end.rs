@@ -24,6 +24,8 @@ pub(super) struct RolloutEnd {
     /// The rollout has reached everyone it can: no function is still moving, and every other one waits for a person.
     /// One place or function that fails does not keep a release from being stable, unless more fail than arrive.
     pub(super) reached: bool,
+    /// For what the open rollout waits for a person.
+    pub(super) held: Option<Why>,
 }
 
 impl RolloutEnd {
@@ -54,6 +56,7 @@ impl RolloutEnd {
                 && behind == 0
                 && failed_for_now <= there
                 && (nobody || there > 0),
+            held: None,
         }
     }
 }

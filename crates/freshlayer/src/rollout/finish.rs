@@ -1,5 +1,7 @@
 //! The end of a run: what became of every consumer is written down and told, and the lease is given back.
 
+use jiff::Timestamp;
+
 use super::came::Came;
 use super::converge::{Converge, Outset};
 use super::end::{RolloutEnd, busy, note_all, order, outline_report};
@@ -59,6 +61,7 @@ impl Converge<'_, '_, '_> {
         {
             self.outset.bake = Some(why.clone());
         }
+        end.held = came.waits_for(&consumers, wake_at);
         let looked = Looked {
             at: now,
             consumers: consumers.len(),
@@ -100,6 +103,7 @@ impl Converge<'_, '_, '_> {
         looked: Looked,
     ) -> Result<(), Error> {
         if !self.session.holds_lease() {
+            self.note_hold(came, end, looked.at).await?;
             return self.write_look(looked).await;
         }
         // The one that this run worked on, and no other that a person's order has opened since.
@@ -110,11 +114,15 @@ impl Converge<'_, '_, '_> {
             if end.converged {
                 rollout.ended = Some(looked.at);
             }
-            self.session.write_rollout(rollout).await?;
+            self.write_rollout(came).await?;
         }
         let (ledger, accepted) = (&self.outset.ledger, self.outset.accepted);
+        let held = end.held.as_ref().map(Why::code);
+        let (mut stable_before, mut begins_to_wait) = (None, false);
         self.session
             .release_lease(|head| {
+                stable_before = head.stable();
+                begins_to_wait = is_open(head) && head.hold_rollout(held.clone());
                 ledger.lessons.write(head, accepted);
                 head.look(looked.clone());
                 told.write(head);
@@ -134,6 +142,12 @@ impl Converge<'_, '_, '_> {
                 }
             })
             .await?;
+        if end.reached && self.session.head().stable() != stable_before {
+            self.session.tell(came.became_stable(end, consumers.len(), looked.at));
+        }
+        if let Some(why) = end.held.as_ref().filter(|_| begins_to_wait) {
+            self.session.tell([came.held(why, looked.at)]);
+        }
         if target.aim == Aim::Before && end.converged {
             self.session
                 .order(|head| {
@@ -143,6 +157,28 @@ impl Converge<'_, '_, '_> {
                     Ok(())
                 })
                 .await?;
+        }
+        Ok(())
+    }
+
+    /// A run that only looks notes for what the rollout waits for a person, where nobody has noted it.
+    async fn note_hold(
+        &mut self,
+        came: &Came,
+        end: &RolloutEnd,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let (Some(why), Some(rollout)) = (&end.held, &came.rollout) else { return Ok(()) };
+        let mut begins_to_wait = false;
+        self.session
+            .order(|head| {
+                let is_open = head.rollout().is_some_and(|open| open.number == rollout.number);
+                begins_to_wait = is_open && head.hold_rollout(Some(why.code()));
+                Ok(())
+            })
+            .await?;
+        if begins_to_wait {
+            self.session.tell([came.held(why, now)]);
         }
         Ok(())
     }
@@ -200,6 +236,7 @@ impl Converge<'_, '_, '_> {
             places,
             consumers,
             last_look,
+            happened: Vec::new(),
             wake_at: None,
             stages: Vec::new(),
         }

@@ -15,6 +15,7 @@ mod plan;
 mod rehearsal;
 mod standing;
 mod tag;
+mod tell;
 mod wave;
 
 pub(crate) use converge::{Converge, Outset};

@@ -110,15 +110,19 @@ impl Converge<'_, '_, '_> {
             return Ok(Turned::On);
         }
         match &came.plan.next {
-            Next::Open(members) => rollout.waves.push(Wave::open(members.clone(), now)),
+            Next::Open(members) => {
+                rollout.waves.push(Wave::open(members.clone(), now));
+                self.write_rollout(came).await?;
+                self.session.tell(came.opened(now));
+            }
             Next::Reached(until) => {
                 if let Some(wave) = rollout.waves.last_mut() {
                     wave.watch(now, *until);
                 }
+                self.write_rollout(came).await?;
             }
             _ => return Ok(Turned::Not),
         }
-        self.session.write_rollout(rollout).await?;
         Ok(Turned::On)
     }
 
@@ -143,7 +147,7 @@ impl Converge<'_, '_, '_> {
         if let Some(wave) = rollout.waves.last_mut() {
             wave.evidence = Some(evidence);
         }
-        self.session.write_rollout(rollout).await?;
+        self.write_rollout(came).await?;
         Ok(failed.then_some(Failure::Wave { wave, says }))
     }
 

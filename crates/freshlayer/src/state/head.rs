@@ -55,6 +55,9 @@ pub struct Head {
     left_behind: Vec<LeftBehind>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     accepted: Vec<Acceptance>,
+    /// The build of each dataset that was told to be older than the definition wants.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    stale: BTreeMap<DatasetName, Timestamp>,
     unpublished: Option<Unpublished>,
     pin: Option<Pin>,
     freeze: Option<Freeze>,
@@ -148,6 +151,7 @@ impl Head {
             rejected: Vec::new(),
             left_behind: Vec::new(),
             accepted: Vec::new(),
+            stale: BTreeMap::new(),
             unpublished: None,
             pin: None,
             freeze: None,
@@ -270,6 +274,11 @@ impl Head {
     /// Returns the data that a person rolled back.
     pub fn left_behind(&self) -> &[LeftBehind] {
         &self.left_behind
+    }
+
+    /// Tells whether it was told that a build is older than the definition wants.
+    pub(crate) fn is_known_as_stale(&self, dataset: &DatasetName, built: Timestamp) -> bool {
+        self.stale.get(dataset) == Some(&built)
     }
 
     /// Returns the release that no Region took yet.
@@ -447,6 +456,7 @@ impl Head {
             started: now,
             paused: None,
             promoted: None,
+            held: None,
             journal: None,
         });
     }
@@ -467,6 +477,14 @@ impl Head {
             let surplus = self.stable_before.len().saturating_sub(STABLE_MAX);
             self.stable_before.drain(..surplus);
         }
+    }
+
+    /// Notes for what the open rollout waits for a person, `None` where it goes on. Tells whether such a wait begins.
+    pub(crate) fn hold_rollout(&mut self, code: Option<String>) -> bool {
+        let Some(rollout) = &mut self.rollout else { return false };
+        let begins = code.is_some() && code != rollout.held;
+        rollout.held = code;
+        begins
     }
 
     /// Closes the rollout.
@@ -511,6 +529,14 @@ impl Head {
     /// Notes that the account's downloads are used up for a while.
     pub(crate) fn quota_reached(&mut self, until: Timestamp) {
         self.quota_until = Some(until);
+    }
+
+    /// Notes that a build is older than the definition wants; those of datasets that serve no more are forgotten.
+    pub(crate) fn becomes_stale(&mut self, dataset: DatasetName, built: Timestamp) {
+        self.stale.insert(dataset, built);
+        let outline = self.outline.as_ref();
+        self.stale
+            .retain(|known, _| outline.is_some_and(|serves| serves.snapshot(known).is_some()));
     }
 
     /// Counts a download.

@@ -27,7 +27,7 @@ pub use rollout::{
     Cause, ConsumerNote, Evidence, Journal, Members, OpenRollout, Rollout, Says, Traffic, Wave,
 };
 pub use seen::{DailyDownloads, Rejection, SeenUpstream};
-pub(crate) use session::Leased;
+pub(crate) use session::{Leased, Written};
 pub use session::{Owner, Session, read_release};
 pub use version::{Decision, decide};
 pub(crate) use zip::{LayerZip, prove_zip};

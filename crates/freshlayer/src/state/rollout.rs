@@ -60,6 +60,9 @@ pub struct OpenRollout {
     /// A person's order that every function moves now, unwatched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promoted: Option<Ordered>,
+    /// The code of the reason for which it waits for a person: told when the wait began, and not again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
     /// A journal that format 1 kept in the head, until it lies in the rollout's object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub journal: Option<Journal>,
@@ -281,6 +284,7 @@ impl Rollout {
                 started: now,
                 paused: None,
                 promoted: None,
+                held: None,
                 journal: None,
             },
         )

@@ -5,6 +5,7 @@ use super::{HEAD_FORMAT, Head, Lease, RELEASE_FORMAT, ROLLOUT_FORMAT, Release, R
 use crate::error::Error;
 use crate::names::LayerName;
 use crate::ports::{Created, Etag, Key, Payload, Ports, Replaced, Store};
+use crate::report::Happening;
 
 /// Tries to write a head against other writers before giving up; each loss means that another one won.
 const WRITES_MAX: u32 = 10;
@@ -27,12 +28,23 @@ pub struct Session<'a> {
     etag: Option<Etag>,
     /// Whether this run has taken the lease and not given it back.
     took: Took,
+    /// What this run wrote down that others want to be told of.
+    happened: Vec<Happening>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Took {
     Lease,
     Nothing,
+}
+
+/// Whether a rollout's object was there before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// It was not: the rollout begins.
+    First,
+    /// It was.
+    Again,
 }
 
 /// Whether this run may change the layer.
@@ -55,7 +67,18 @@ impl<'a> Session<'a> {
         layer: &LayerName,
     ) -> Result<Self, Error> {
         let (head, etag) = read_head(ports, layer).await?;
-        Ok(Self { ports, owner, layer: layer.clone(), head, etag, took: Took::Nothing })
+        let (took, happened) = (Took::Nothing, Vec::new());
+        Ok(Self { ports, owner, layer: layer.clone(), head, etag, took, happened })
+    }
+
+    /// Keeps what happened for the run's report, however the run ends.
+    pub(crate) fn tell(&mut self, happened: impl IntoIterator<Item = Happening>) {
+        self.happened.extend(happened);
+    }
+
+    /// Returns what happened in this run.
+    pub(crate) fn into_happened(self) -> Vec<Happening> {
+        self.happened
     }
 
     /// Returns the head as it was last read or written.
@@ -221,25 +244,27 @@ impl<'a> Session<'a> {
     }
 
     /// Writes a rollout's object. The lease is held, so nobody else does.
-    pub(crate) async fn write_rollout(&self, rollout: &Rollout) -> Result<(), Error> {
+    pub(crate) async fn write_rollout(&self, rollout: &Rollout) -> Result<Written, Error> {
         let key = Key::rollout(&self.layer, rollout.number);
         let fault = |source| Error::Store { key: key.to_string(), source };
         let (store, bytes) = (self.ports.store.as_ref(), print(rollout));
         for _ in 0..WRITES_MAX {
             let stored = store.read(&key).await.map_err(fault)?;
-            let done = match stored {
-                Some(stored) if stored.bytes == bytes => true,
+            let written = match stored {
+                Some(stored) if stored.bytes == bytes => Some(Written::Again),
                 Some(stored) => {
                     let replaced = store.replace(&key, &stored.etag, &bytes).await;
-                    matches!(replaced.map_err(fault)?, Replaced::Replaced(_))
+                    let done = matches!(replaced.map_err(fault)?, Replaced::Replaced(_));
+                    done.then_some(Written::Again)
                 }
                 None => {
                     let created = store.create(&key, Payload::Bytes(&bytes)).await;
-                    matches!(created.map_err(fault)?, Created::Created(_))
+                    let done = matches!(created.map_err(fault)?, Created::Created(_));
+                    done.then_some(Written::First)
                 }
             };
-            if done {
-                return Ok(());
+            if let Some(written) = written {
+                return Ok(written);
             }
         }
         Err(self.contended())
