@@ -133,7 +133,10 @@ impl Promises {
         assert!(head.lease().is_none(), "a lease is left: {:?}; {last}", head.lease());
         let arn = arn_of(&head, desired).expect("it is published");
         let named = aws.parameter(PARAMETER);
-        assert_eq!(named.as_ref(), Some(&arn), "what deployments get; {last}");
+        // Where every function is held, no function has shown that the data is good.
+        if head.stable() == Some(desired) || !definition.rollout.is_watched() {
+            assert_eq!(named.as_ref(), Some(&arn), "what deployments get; {last}");
+        }
         let (met, told) = (aws.met(), status(engine, definition).await.expect("readable"));
         for consumer in &told.consumers {
             let name = consumer.function.as_str();

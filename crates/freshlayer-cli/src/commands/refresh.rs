@@ -68,5 +68,5 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
         }
         reports.push(refresh(&engine, definition, retry).await);
     }
-    Ok(Done::reports(reports).without(definitions.problems))
+    Ok(Done::reports(reports).by_hand().without(definitions.problems))
 }

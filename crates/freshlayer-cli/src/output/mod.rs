@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind, IsTerminal, Write as _};
 use std::process::ExitCode;
 
 use freshlayer::definition::DefinitionProblem;
-use freshlayer::report::{Exit, Report};
+use freshlayer::report::{Exit, Report, minute};
 
 use crate::arguments::Arguments;
 pub(crate) use document::{Answer, Document};
@@ -84,6 +84,17 @@ impl Done {
         let exit = reports.iter().map(Report::exit).fold(Exit::Done, Exit::worst);
         let lines = reports.iter().map(lines::report).collect();
         Self::new(exit, lines, Answer::Layers(reports))
+    }
+
+    /// Says when the command has to be run again, where nothing but a person or a schedule of theirs does it.
+    pub(crate) fn by_hand(self) -> Self {
+        let Answer::Layers(reports) = &self.answer else { return self };
+        let next = reports.iter().filter_map(|report| {
+            let (layer, at) = (&report.layer, minute(report.wake_at?));
+            Some(format!("{layer}: next: run `freshlayer refresh {layer}` again at {at}\n"))
+        });
+        let lines = [self.lines.clone()].into_iter().chain(next).collect();
+        Self { lines, ..self }
     }
 
     /// Adds the problems of definitions whose layers were left out.

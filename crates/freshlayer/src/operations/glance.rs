@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::names::LayerName;
 use crate::report::Why;
 use crate::rollout::{Next, Waves, frozen, paused};
-use crate::state::{ConsumerNote, Head, OpenRollout, Rollout, Says, Wave, Work};
+use crate::state::{Cause, ConsumerNote, Head, OpenRollout, Rollout, Says, Wave, Work};
 
 /// What the state says of a layer's newest rollout.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +43,8 @@ pub enum Coming {
     Waits(Why),
     /// It waits for a person.
     Held(Why),
+    /// It waits for a person, for the reason of this code.
+    HeldFor(String),
 }
 
 /// Reads the head and the object of the newest rollout.
@@ -90,7 +92,7 @@ fn coming(
     now: Timestamp,
 ) -> Coming {
     // A way back may lead to a release that was stable all the time.
-    if head.stable() == Some(open.to) && open.cause.brings_new_data() {
+    if head.stable() == Some(open.to) && open.cause == Cause::NewRelease {
         return Coming::Stable;
     }
     if let Some(why) = frozen(head).or_else(|| paused(head)) {
@@ -108,7 +110,8 @@ fn coming(
             .filter(|_| in_waves && !is_at_work)
             .map(Coming::Waits),
     };
-    by_waves.unwrap_or(match (publisher, &open.promoted) {
+    let waits = open.held.clone().filter(|_| !is_at_work).map(Coming::HeldFor);
+    by_waves.or(waits).unwrap_or(match (publisher, &open.promoted) {
         (Publisher::Works, _) => Coming::Moves,
         (Publisher::Rests, Some(_)) => Coming::Promoted,
         (Publisher::Rests, None) => Coming::NextRun,

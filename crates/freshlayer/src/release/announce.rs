@@ -42,6 +42,19 @@ pub(crate) fn untold<'r>(
     untold.collect()
 }
 
+/// The Regions that have a release, and whose parameter names another one by all that is known, or none.
+pub(crate) fn unnamed<'r>(
+    head: &Head,
+    release: u64,
+    regions: &'r [Region],
+) -> BTreeMap<RegionName, (&'r Region, LayerVersionArn)> {
+    let mut untold = untold(head, release, regions);
+    untold.retain(|name, (_, version)| {
+        head.parameters().get(name).is_none_or(|parameter| parameter.version != *version)
+    });
+    untold
+}
+
 /// Writes the version of a release where deployments of those Regions look.
 pub(crate) async fn announce(
     head: &Head,

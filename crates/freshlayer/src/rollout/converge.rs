@@ -8,16 +8,16 @@ use jiff::{SignedDuration, Timestamp};
 use super::act::{Act, Acted, NotStarting, Strays, Stuck, View};
 use super::came::{Came, GatesAsked};
 use super::end::busy;
-use super::goal::{Target, is_for_deployments};
+use super::goal::{Target, for_deployments};
 use super::observe::Places;
-use super::plan::{Foreign, Next, Plan, Waves, recent};
+use super::plan::{Foreign, Intent, Next, Plan, Waves, World, recent};
 use super::standing::serving;
 use super::wave::Turned;
 use crate::engine::{Attention, Run};
 use crate::error::Error;
 use crate::intake::gather::{Accepted, Ledger};
 use crate::ports::{Region, Stage};
-use crate::release::announce::{Told, announce, untold};
+use crate::release::announce::{Told, announce, unnamed, untold};
 use crate::release::catch_up::{Assigned, Caught, catch_up};
 use crate::release::publish::Failures;
 use crate::report::{LastLook, PlaceReport, Report, Why};
@@ -54,6 +54,13 @@ pub(crate) struct Converge<'r, 's, 'p> {
     pub(crate) run: Run<'r>,
     pub(crate) session: &'s mut Session<'p>,
     pub(crate) outset: Outset,
+}
+
+/// Whether a rollout was opened that brings new data, and has to be planned in waves.
+#[derive(PartialEq, Eq)]
+enum Opened {
+    NewData,
+    Nothing,
 }
 
 /// What a turn towards one target came to.
@@ -156,7 +163,9 @@ impl Converge<'_, '_, '_> {
                 came.strays.extend(here.look_at(&mut came.world, looks).await);
                 continue;
             }
-            self.open_rollout(&mut came, target).await?;
+            if self.open_rollout(&mut came, target).await? == Opened::NewData {
+                continue;
+            }
             self.take_over(&mut came, &here).await?;
             self.write_before(&mut came).await?;
             let acted = self.act(&mut came, &here, target.aim, now).await?;
@@ -218,10 +227,10 @@ impl Converge<'_, '_, '_> {
 
     /// Observes where everyone stands.
     async fn begin(&self, target: &Target, here: &Places) -> Result<Came, Error> {
-        let release = target.outline.seq;
+        let world = here.observe(self.session.head(), target.outline.seq).await;
         Ok(Came {
-            intent: target.intent(self.session, self.run.definition).await?,
-            world: here.observe(self.session.head(), release).await,
+            intent: self.intent(target, &world).await?,
+            world,
             rollout: self.session.rollout().await?,
             plan: Plan::default(),
             strays: Strays::new(),
@@ -276,17 +285,26 @@ impl Converge<'_, '_, '_> {
         };
         let caught = catch_up(&self.run, self.session, &wanted).await?;
         let Caught::Up(mut failures) = caught else { return Ok(caught) };
-        let release = target.outline.seq;
-        if !is_for_deployments(self.session.head(), self.run.definition, release) {
+        let (head, release) = (self.session.head(), target.outline.seq);
+        let Some(taken) = for_deployments(head, self.run.definition, release) else {
+            return Ok(Caught::Up(failures));
+        };
+        let missing = if taken == release {
+            untold(head, release, regions)
+        } else {
+            unnamed(head, taken, regions)
+        };
+        if missing.is_empty() {
             return Ok(Caught::Up(failures));
         }
-        if untold(self.session.head(), release, regions).is_empty() {
-            return Ok(Caught::Up(failures));
-        }
+        let outline = match taken == release {
+            true => target.outline.clone(),
+            false => self.session.release(taken).await?.outline(),
+        };
         if let Leased::Theirs(lease) = self.session.lease(Work::Preparing).await? {
             return Ok(Caught::Busy(lease));
         }
-        let told = self.announce(target, regions).await;
+        let told = announce(self.session.head(), &outline, missing).await;
         self.session.change(|head| told.write(head)).await?;
         failures.extend(told.failures);
         Ok(Caught::Up(failures))
@@ -325,15 +343,25 @@ impl Converge<'_, '_, '_> {
         all.collect()
     }
 
-    /// Functions that come to the layer after its rollout have ended get one of their own: its journal is their way back.
-    async fn open_rollout(&mut self, came: &mut Came, target: &Target) -> Result<(), Error> {
+    /// Functions that come to the layer after its rollout has ended get one of their own: its journal is their way back.
+    async fn open_rollout(&mut self, came: &mut Came, target: &Target) -> Result<Opened, Error> {
         if came.rollout.is_some() || !came.plan.moves() {
-            return Ok(());
+            return Ok(Opened::Nothing);
         }
         let (release, now) = (target.outline.seq, self.run.engine.ports.clock.now());
         self.session.change(|head| head.roll_again(release, now)).await?;
         came.rollout = self.session.rollout().await?;
-        Ok(())
+        if !self.is_judged() {
+            return Ok(Opened::Nothing);
+        }
+        came.intent = self.intent(target, &came.world).await?;
+        Ok(Opened::NewData)
+    }
+
+    async fn intent(&self, target: &Target, world: &World) -> Result<Intent, Error> {
+        let mut intent = target.intent(self.session, self.run.definition).await?;
+        intent.excuse_deployments(world, self.session.head());
+        Ok(intent)
     }
 
     /// Where functions move off versions that freshlayer did not make, the rollout's journal is a way back: the head

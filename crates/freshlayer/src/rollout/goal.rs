@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::plan::{Foreign, GOES_ON_FOR_MAX, Goal, Intent, SetBack, Waves};
+use super::plan::{Foreign, GOES_ON_FOR_MAX, Goal, Intent, SetBack, Waves, World};
 use crate::definition::{Definition, RollMajor};
 use crate::error::Error;
 use crate::names::LayerVersionArn;
 use crate::ports::FunctionName;
 use crate::report::Why;
-use crate::state::{Aim, Head, OpenRollout, Ordered, Outline, Session};
+use crate::state::{Aim, Cause, Head, OpenRollout, Ordered, Outline, Session};
 
 /// Where consumers shall be, with what a report says of the release.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,6 +98,21 @@ pub(crate) async fn goes_on(
 }
 
 impl Intent {
+    /// Counts a function as set back no more where a deployment gave it the version that it was told to take.
+    pub(super) fn excuse_deployments(&mut self, world: &World, head: &Head) {
+        let Goal::Release { targets, .. } = &self.goal else { return };
+        let named = head.parameters().values().map(|parameter| &parameter.version);
+        let named: Vec<_> = named.filter(|arn| targets.values().all(|to| to != *arn)).collect();
+        for ((place, function), set_back) in &mut self.set_back {
+            let view = world.places.iter().find(|view| view.place.to_string() == *place);
+            let consumer = view.and_then(|view| world.consumer(&view.place, function));
+            let mut layers = consumer.into_iter().flat_map(|one| &one.latest.layers);
+            if layers.any(|arn| named.contains(&arn)) {
+                set_back.was_there = false;
+            }
+        }
+    }
+
     /// Takes over what persons ordered since it was made, where that changes neither aim nor data.
     pub(super) fn obey(&mut self, head: &Head) {
         self.frozen = frozen(head);
@@ -106,10 +121,16 @@ impl Intent {
     }
 }
 
-/// Tells whether people's deployments may take a release: where functions are watched with it, once it is stable.
-pub(super) fn is_for_deployments(head: &Head, definition: &Definition, release: u64) -> bool {
-    let judged = head.rollout().is_some_and(OpenRollout::is_judged);
-    !judged || !definition.rollout.is_watched() || head.stable() == Some(release)
+/// The release that people's deployments may take while consumers are on their way to another one: where functions are
+/// watched with it, that is the one before, until it is stable. A person's order is carried out at once.
+pub(super) fn for_deployments(head: &Head, definition: &Definition, release: u64) -> Option<u64> {
+    let is_ordered =
+        |open: &OpenRollout| !open.is_judged() && !matches!(open.cause, Cause::CatchUp);
+    let ordered = head.rollout().is_some_and(is_ordered);
+    if ordered || !definition.rollout.is_watched() || head.stable() == Some(release) {
+        return Some(release);
+    }
+    head.before_rollout()
 }
 
 /// A person's order that the open rollout goes no further for now.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
 
-use super::judge::{self, Callers, Measured};
+use super::judge::{self, Measured};
 use super::plan::{Foreign, Goal, Intent, Next, Standing, Waves, World};
 use crate::definition::{Binding, Gates, MetricsGate, OnInconclusive, Preset, Roll};
 use crate::names::{LayerName, Place, RegionName};
@@ -282,7 +282,6 @@ impl Play {
                 alarms: Ok(Vec::new()),
                 moved: Ok(judge::Calls::new()),
                 others: None,
-                callers: Callers::Expected,
             };
         };
         let of_wave = |(place, function): &Key| wave.has(place, function);
@@ -291,8 +290,7 @@ impl Play {
         let others = || self.fleet.counted(is_later, OTHERS_MAX, window);
         let others = judge::looks_bad(wave, &moved).then(others);
         let others = others.filter(|others| !others.is_empty()).map(Ok);
-        let callers = Callers::Expected;
-        Measured { alarms: Ok(Vec::new()), moved: Ok(moved), others, callers }
+        Measured { alarms: Ok(Vec::new()), moved: Ok(moved), others }
     }
 }
 

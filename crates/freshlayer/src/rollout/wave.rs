@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::act::{Failed, Stuck};
 use super::came::{Came, GatesAsked};
 use super::converge::Converge;
-use super::judge::{self, Callers, Calls, Measured};
+use super::judge::{self, Calls, Measured};
 use super::measure::{Function, alarms, calls, counts_calls, traffic};
 use super::plan::{Next, Standing, Waves};
 use crate::definition::OnInconclusive;
@@ -204,12 +204,7 @@ async fn asked(came: &Came, regions: &[Region], now: Timestamp) -> Option<Eviden
         return Some(Evidence { at: now, says: Says::Pass, unmeasured: 0, sentences });
     }
     if let Some(words) = unlisted(came, wave) {
-        let measured = Measured {
-            alarms: Err(words.clone()),
-            moved: Err(words),
-            others: None,
-            callers: Callers::Expected,
-        };
+        let measured = Measured { alarms: Err(words.clone()), moved: Err(words), others: None };
         return Some(judge::wave(gates, wave, &measured, now));
     }
     let members = members_of(came, wave);
@@ -229,21 +224,7 @@ async fn asked(came: &Came, regions: &[Region], now: Timestamp) -> Option<Eviden
         }
         _ => None,
     };
-    let callers = callers(came, &members);
-    Some(judge::wave(gates, wave, &Measured { alarms, moved, others, callers }, now))
-}
-
-/// Whether calls of these functions are to be expected. Who lets a rollout wait for a person where gates cannot tell wants
-/// to be asked here, too.
-fn callers(came: &Came, members: &[Function]) -> Callers {
-    let traffic = came.rollout.as_ref().and_then(|rollout| rollout.traffic.as_ref());
-    let proceeds = came.intent.gates.on_inconclusive == OnInconclusive::Proceed;
-    match traffic.filter(|_| proceeds) {
-        Some(traffic) if members.iter().all(|(at, function)| traffic.of(at, function) == 0) => {
-            Callers::NotExpected
-        }
-        _ => Callers::Expected,
-    }
+    Some(judge::wave(gates, wave, &Measured { alarms, moved, others }, now))
 }
 
 /// Why a place of the wave cannot be judged: it is not known where its functions stand.

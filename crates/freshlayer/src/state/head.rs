@@ -436,9 +436,12 @@ impl Head {
         self.outline = Some(release.outline());
     }
 
-    /// Opens the rollout to a release that a Region or an account got later than the others.
+    /// Opens the rollout to a release that a Region or an account got later than the others. A release that no function
+    /// was on is new data still.
     pub(crate) fn roll_again(&mut self, to: u64, now: Timestamp) {
-        self.roll(self.stable, to, Cause::CatchUp, "", now);
+        let is_known = self.stable == Some(to) || self.served.contains(&to);
+        let cause = if is_known { Cause::CatchUp } else { Cause::NewRelease };
+        self.roll(self.stable, to, cause, "", now);
     }
 
     /// Opens a rollout: from now on consumers are looked at until every one is there.

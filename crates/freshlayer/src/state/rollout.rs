@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ROLLOUT_FORMAT;
 use super::orders::Ordered;
-use crate::names::{LayerName, LayerVersionArn, Place};
+use crate::names::{LayerName, LayerVersionArn, Place, RegionName};
 use crate::ports::FunctionName;
 use crate::report::Why;
 
@@ -124,6 +124,13 @@ pub struct Traffic {
 }
 
 impl Traffic {
+    /// Returns how often the functions of a Region were called.
+    pub fn of_region(&self, region: &RegionName) -> u64 {
+        let is_there = |place: &str| place.split(' ').next() == Some(region.as_str());
+        let here = self.calls.iter().filter(|(place, _)| is_there(place));
+        here.flat_map(|(_, calls)| calls.values()).sum()
+    }
+
     /// Returns how often a function was called.
     pub fn of(&self, place: &Place, function: &FunctionName) -> u64 {
         let here = self.calls.get(&place.to_string());

@@ -50,12 +50,22 @@ pub(super) fn ending(glance: &RolloutGlance, seen: Seen) -> Option<Ending> {
     let layer = &glance.layer;
     let (exit, words) = match (&glance.coming, &glance.newest) {
         (Coming::Closed, Some(rollout)) if seen == Seen::Rollout => over(glance, rollout),
+        (Coming::Closed, Some(rollout)) if rollout.cause == Cause::Gate => {
+            let (exit, words) = over(glance, rollout);
+            (exit, format!("no open rollout; {words}"))
+        }
         (Coming::Closed, _) => {
             let words = format!("{layer}: no open rollout\n");
             return Some(Ending { exit: Exit::Done, view: String::new(), words });
         }
         (Coming::Stable, Some(rollout)) => (Exit::Done, stable(rollout)),
         (Coming::Held(why), _) => (Exit::Held, why.to_string()),
+        (Coming::HeldFor(code), _) => (
+            Exit::Held,
+            format!(
+                "the rollout waits for a person ({code}): `freshlayer refresh {layer}` says why, and what to do"
+            ),
+        ),
         _ => return None,
     };
     let words = format!("{layer}: {words}\n");
@@ -163,7 +173,7 @@ fn state(rollout: &Rollout, wave: &Wave, turn: Turn<'_>, left: Left) -> String {
             "its bake has ended, and its gates are asked again".to_owned()
         }
         Turn::Last(Coming::GoesBack) => "failed".to_owned(),
-        Turn::Last(Coming::Held(_)) => "waits for a person".to_owned(),
+        Turn::Last(Coming::Held(_) | Coming::HeldFor(_)) => "waits for a person".to_owned(),
         Turn::Last(Coming::Promoted) => "watched no longer".to_owned(),
         Turn::Earlier | Turn::Last(_) => "done".to_owned(),
     }
@@ -222,7 +232,7 @@ fn is_over(coming: &Coming) -> bool {
 /// Says what comes next; how a rollout ended stands below of it.
 fn next(coming: &Coming, rollout: &Rollout) -> Option<String> {
     let words = match coming {
-        Coming::Closed | Coming::Stable | Coming::Held(_) => return None,
+        Coming::Closed | Coming::Stable | Coming::Held(_) | Coming::HeldFor(_) => return None,
         Coming::Moves => "a publisher works on it now".to_owned(),
         Coming::NextRun => "the next refresh goes on with it".to_owned(),
         Coming::Promoted => {

@@ -29,17 +29,6 @@ pub(super) struct Measured {
     pub(super) moved: Result<Calls, String>,
     /// The calls of functions that have not moved yet, where the wave's own look bad.
     pub(super) others: Option<Result<Calls, String>>,
-    /// Whether the wave's functions are called at all.
-    pub(super) callers: Callers,
-}
-
-/// Whether functions are called at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Callers {
-    /// They are, or it is not known.
-    Expected,
-    /// None of them was called before the first wave.
-    NotExpected,
 }
 
 /// Judges the open wave.

@@ -184,9 +184,15 @@ impl<'a> Waves<'a> {
             *functions.entry(&place.region).or_default() += 1;
         }
         let named = course.first_region.as_ref().filter(|region| functions.contains_key(region));
-        let fewest =
-            || functions.iter().min_by_key(|(_, count)| **count).map(|(region, _)| *region);
-        named.or_else(fewest).cloned()
+        // Where no function is called the data would show nothing.
+        let called = functions.iter().filter(|(region, _)| self.has_callers(region));
+        let fewest = called.min_by_key(|(_, count)| **count);
+        let fewest = fewest.or_else(|| functions.iter().min_by_key(|(_, count)| **count));
+        named.or(fewest.map(|(region, _)| *region)).cloned()
+    }
+
+    fn has_callers(&self, region: &RegionName) -> bool {
+        self.traffic.is_none_or(|traffic| traffic.enough <= traffic.of_region(region))
     }
 
     fn count(&self) -> usize {

@@ -28,14 +28,14 @@ impl Head {
     /// Lets the open rollout go no further; `None` lets it go on.
     pub(crate) fn pause_rollout(&mut self, order: Option<Ordered>) {
         if let Some(rollout) = &mut self.rollout {
-            rollout.paused = order;
+            (rollout.paused, rollout.held) = (order, None);
         }
     }
 
     /// Lets every function of the open rollout move now.
     pub(crate) fn promote_rollout(&mut self, order: Ordered) {
         if let Some(rollout) = &mut self.rollout {
-            (rollout.promoted, rollout.paused) = (Some(order), None);
+            (rollout.promoted, rollout.paused, rollout.held) = (Some(order), None, None);
         }
     }
 
@@ -112,6 +112,9 @@ impl Head {
     pub(crate) fn unfreeze(&mut self) {
         self.freeze = None;
         self.looked = None;
+        if let Some(rollout) = &mut self.rollout {
+            rollout.held = None;
+        }
     }
 
     /// Takes the layer over with the versions that freshlayer did not make.
