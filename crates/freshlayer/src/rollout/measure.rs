@@ -6,8 +6,9 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
-use super::judge::{Calls, last_counted};
+use super::judge::{Callers, Calls, last_counted};
 use super::plan::{Intent, World};
+use crate::definition::{Gates, OnInconclusive};
 use crate::error::chain;
 use crate::names::Place;
 use crate::ports::{Alarm, AlarmPattern, FunctionName, Health, PortError, Region, Window};
@@ -20,8 +21,11 @@ pub(super) type Function = (Place, FunctionName);
 const TRAFFIC_MIN: SignedDuration = SignedDuration::from_mins(10);
 const TRAFFIC_MAX: SignedDuration = SignedDuration::from_mins(60);
 
+/// How many functions that have not moved are asked how they fare, where those of the wave fail.
+pub(super) const OTHERS_MAX: usize = 50;
+
 /// Tells whether any place has alarms and counts calls.
-pub(super) fn counts_calls(regions: &[Region]) -> bool {
+pub(crate) fn counts_calls(regions: &[Region]) -> bool {
     regions.iter().any(|region| !region.health.is_empty())
 }
 
@@ -51,6 +55,24 @@ pub(crate) async fn traffic(
     }
     let minutes = u32::try_from(span.as_mins()).unwrap_or(u32::MAX);
     Some(Traffic { minutes, enough: gate.calls_min, calls })
+}
+
+/// Whether calls of these functions are to be expected. Who lets a rollout wait for a person where gates cannot tell wants
+/// to be asked here, too.
+pub(super) fn callers(gates: &Gates, traffic: Option<&Traffic>, members: &[Function]) -> Callers {
+    let proceeds = gates.on_inconclusive == OnInconclusive::Proceed;
+    match traffic.filter(|_| proceeds) {
+        Some(traffic) if members.iter().all(|(at, function)| traffic.of(at, function) == 0) => {
+            Callers::NotExpected
+        }
+        _ => Callers::Expected,
+    }
+}
+
+/// Returns for how long every place keeps minutes.
+pub(super) fn minutes_kept(regions: &[Region]) -> SignedDuration {
+    let health = regions.iter().flat_map(|region| &region.health);
+    health.map(|(_, health)| health.minutes_kept()).min().unwrap_or(SignedDuration::MAX)
 }
 
 fn health<'r>(regions: &'r [Region], place: &Place) -> Option<&'r Arc<dyn Health>> {
