@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -28,7 +28,7 @@ pub enum Would {
     Fail {
         /// In which wave, counted from 1.
         wave: usize,
-        /// How many minutes after the wave was complete.
+        /// How many minutes after the wave was complete, rounded.
         minutes: i64,
         /// What the gates found, in one sentence.
         says: String,
@@ -37,7 +37,7 @@ pub enum Would {
     Wait {
         /// In which wave, counted from 1.
         wave: usize,
-        /// How many minutes after the wave was complete.
+        /// How many minutes after the wave was complete, rounded.
         minutes: i64,
         /// What the gates found, in one sentence.
         says: String,
@@ -178,7 +178,8 @@ impl Past<'_> {
         let wave = rollout.waves.last();
         let found = wave.and_then(|wave| wave.reached.zip(wave.evidence.as_ref()));
         let Some((reached, evidence)) = found else { return (Went::Unseen, look_at) };
-        let minutes = now.duration_since(reached).as_mins();
+        let since = now.duration_since(reached) + SignedDuration::from_secs(30);
+        let minutes = since.as_mins();
         let told = Told { minutes, says: evidence.sentences.join("; ") };
         match next {
             _ if waves.sends_back(evidence, now) => (Went::Back(told), None),
