@@ -10,9 +10,12 @@ use freshlayer::ports::{
     Alarm, AlarmPattern, AlarmState, Calls, Clock, FunctionName, Health, Minutes, PortError,
     Region, Regions, Window,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::simulated::Simulated;
+
+/// As long as CloudWatch keeps minutes.
+const MINUTES_KEPT: SignedDuration = SignedDuration::from_hours(15 * 24);
 
 /// One call: the function, the layer versions that it had, and when.
 #[derive(Debug, Clone, Copy)]
@@ -142,12 +145,19 @@ impl Health for Callers {
         for function in functions {
             *asked.entry(function.clone()).or_default() += 1;
         }
+        if self.aws.clock().now().duration_since(window.from) > MINUTES_KEPT {
+            return Err("minutes are kept for 15 days".into());
+        }
         let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         let found = functions.iter().filter_map(|function| {
             let minutes = counted.get(function)?.range(window.from..window.until);
             Some((function.clone(), minutes.map(|(at, calls)| (*at, *calls)).collect()))
         });
         Ok(found.collect())
+    }
+
+    fn minutes_kept(&self) -> SignedDuration {
+        MINUTES_KEPT
     }
 }
 

@@ -12,7 +12,7 @@ use aws_sdk_cloudwatch::types::{
 use freshlayer::ports::{
     Alarm, AlarmPattern, AlarmState, Calls, FunctionName, Health, Minutes, PortError, Window,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::Fault;
 
@@ -21,6 +21,9 @@ const METRICS_MAX: usize = 500;
 /// CloudWatch's limit of alarm names in one question.
 const NAMES_MAX: usize = 100;
 const MINUTE_SECS: i32 = 60;
+/// CloudWatch keeps single minutes for 15 days, and sums of five of them after that:
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html>.
+const MINUTES_KEPT: SignedDuration = SignedDuration::from_hours(15 * 24);
 const CALLS: &str = "Invocations";
 const ERRORS: &str = "Errors";
 
@@ -137,6 +140,10 @@ impl Health for CloudWatchHealth {
             self.counted(functions, window, &mut found).await?;
         }
         Ok(found)
+    }
+
+    fn minutes_kept(&self) -> SignedDuration {
+        MINUTES_KEPT
     }
 }
 

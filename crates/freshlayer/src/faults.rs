@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use jiff::SignedDuration;
 use serde_json::Value;
 
 use crate::definition::{Destinations, Reader, ScanHook};
@@ -282,6 +283,10 @@ impl Health for Struck<dyn Health> {
         window: Window,
     ) -> Result<BTreeMap<FunctionName, Minutes>, PortError> {
         struck!(self, "health.minutes", |e| e, self.inner.minutes(functions, window))
+    }
+
+    fn minutes_kept(&self) -> SignedDuration {
+        self.inner.minutes_kept()
     }
 }
 

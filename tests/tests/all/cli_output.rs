@@ -37,6 +37,7 @@ fn the_schema_takes_every_document_of_every_command() {
         &["status"],
         &["history", "geo"],
         &["history", "geo", "--rollout", "1"],
+        &["rollout", "judge", "geo", "--past"],
         &["verify", "geo"],
         &["functions", "list"],
         &["pin", "geo", "--reason", "audit"],

@@ -37,6 +37,7 @@ mod fleet_numbers;
 mod fuzz;
 mod gates;
 mod inspect;
+mod judge_past;
 mod lambda;
 mod majors;
 mod one_function;

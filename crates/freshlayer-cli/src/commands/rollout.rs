@@ -1,3 +1,4 @@
+mod judge;
 mod view;
 mod watch;
 
@@ -16,7 +17,7 @@ use crate::output::{Answer, Done, Stopped};
 use crate::references::layer_name;
 use crate::wiring::Host;
 
-/// Look at a layer's open rollout, and pause, resume, abort or promote it.
+/// Look at a layer's open rollout, and pause, resume, abort or promote it; judge past ones.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -59,6 +60,8 @@ enum Action {
         #[arg(long)]
         reason: Option<String>,
     },
+    /// Tell what the gates of the definition would have done in past rollouts, by their calls; it changes nothing.
+    Judge(judge::Args),
 }
 
 /// An order about an open rollout.
@@ -85,6 +88,7 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
             let report = abort_rollout(&engine, &definition, &host.person()).await?;
             return Ok(Done::reports(vec![report]));
         }
+        Action::Judge(args) => return judge::run(host, &engine, &args).await,
         Action::Pause { layer, reason } => (layer, RolloutOrder::Pause, reason),
         Action::Resume { layer } => (layer, RolloutOrder::Resume, None),
         Action::Promote { layer, reason } => (layer, RolloutOrder::Promote, reason),

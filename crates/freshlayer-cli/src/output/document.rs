@@ -5,7 +5,7 @@ use freshlayer::report::Report;
 use freshlayer::schema::Contract;
 use freshlayer::state::{Acceptance, Rollout};
 use freshlayer::{
-    CanRoll, Diff, Examined, History, Inspection, LayerPlan, LayerStatus, Proof, Pruned,
+    CanRoll, Diff, Examined, History, Inspection, LayerPlan, LayerStatus, PastGates, Proof, Pruned,
     RolloutStatus, Verified,
 };
 use schemars::JsonSchema;
@@ -65,6 +65,8 @@ pub(crate) enum Answer {
     RolloutStatus(RolloutStatus),
     /// `rollout pause`, `resume`, `promote`.
     RolloutOrdered(RolloutOrdered),
+    /// `rollout judge --past`.
+    PastGates(PastGates),
     /// `verify`.
     Verified(Verified),
     /// `check`: what was read without a problem.

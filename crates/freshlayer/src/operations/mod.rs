@@ -9,6 +9,7 @@ mod freeze;
 mod glance;
 mod history;
 mod inspect;
+mod judge;
 mod pin;
 mod plan;
 mod provenance;
@@ -37,6 +38,7 @@ pub use freeze::{
 pub use glance::{Coming, RolloutGlance, rollout_glance};
 pub use history::{History, HistoryLine, RolloutLine, RolloutState, history, journal};
 pub use inspect::{Against, Inspection, inspect, suggest_contract};
+pub use judge::{Fate, PastGates, PastRollout, StoppedOf, judge_past};
 pub use pin::{Pinned, pin, unpin};
 pub use plan::{Because, DatasetPlan, LayerPlan, NextRelease, UpstreamState, plan};
 pub use provenance::{Proof, provenance};

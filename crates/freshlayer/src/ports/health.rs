@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{FunctionName, PortError};
 
@@ -10,8 +10,9 @@ use super::{FunctionName, PortError};
 /// # Contract
 /// - `alarms` answers for every alarm that a pattern names. An alarm without an answer does not exist there.
 /// - `minutes` counts the calls of each function minute by minute, whichever version answered them. A minute without calls
-///   may be missing. The last minutes may still grow, and a minute may come late.
-/// - Both only read, so asking again is safe.
+///   may be missing. The last minutes may still grow, and a minute may come late. A window that begins before
+///   `minutes_kept` may lack any minute, or be refused.
+/// - Both only read, so asking again is safe. `minutes_kept` calls nothing.
 #[async_trait]
 pub trait Health: Send + Sync {
     /// Reads how alarms stand.
@@ -29,6 +30,9 @@ pub trait Health: Send + Sync {
         functions: &[FunctionName],
         window: Window,
     ) -> Result<BTreeMap<FunctionName, Minutes>, PortError>;
+
+    /// Returns for how long the host keeps the calls of single minutes.
+    fn minutes_kept(&self) -> SignedDuration;
 }
 
 /// Alarms by name: one, or all that begin alike (`checkout-*`).

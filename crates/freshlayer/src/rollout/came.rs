@@ -97,19 +97,8 @@ impl Came {
 
     /// When to look at the open wave again.
     fn look_at(&self, now: Timestamp) -> Option<Timestamp> {
-        if let Some(Why::OutsideWindow { until, .. }) = self.watch() {
-            return Some(*until);
-        }
-        let (Why::Bakes { until, .. } | Why::Undecided { until: Some(until), .. }) =
-            self.watch()?
-        else {
-            return None;
-        };
-        if self.intent.gates.is_empty() {
-            return Some(*until);
-        }
-        let pause = Waves::of(&self.intent, self.rollout.as_ref()).pause_between_looks(now);
-        Some((*until).min(now.saturating_add(pause).unwrap_or(*until)))
+        let waves = Waves::of(&self.intent, self.rollout.as_ref());
+        waves.look_at(self.watch()?, now)
     }
 
     /// Tells whether only functions are left that this run does not get any further with.

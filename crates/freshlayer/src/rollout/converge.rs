@@ -285,29 +285,38 @@ impl Converge<'_, '_, '_> {
         };
         let caught = catch_up(&self.run, self.session, &wanted).await?;
         let Caught::Up(mut failures) = caught else { return Ok(caught) };
-        let (head, release) = (self.session.head(), target.outline.seq);
-        let Some(taken) = for_deployments(head, self.run.definition, release) else {
-            return Ok(Caught::Up(failures));
-        };
-        let missing = if taken == release {
-            untold(head, release, regions)
-        } else {
-            unnamed(head, taken, regions)
-        };
-        if missing.is_empty() {
-            return Ok(Caught::Up(failures));
+        match self.tell_of(target, regions).await? {
+            Caught::Up(more) => failures.extend(more),
+            busy @ Caught::Busy(_) => return Ok(busy),
         }
-        let outline = match taken == release {
-            true => target.outline.clone(),
-            false => self.session.release(taken).await?.outline(),
+        Ok(Caught::Up(failures))
+    }
+
+    /// Lets people's deployments take the release that they may take by now.
+    async fn tell_of(&mut self, target: &Target, regions: &[Region]) -> Result<Caught, Error> {
+        let (head, release) = (self.session.head(), target.outline.seq);
+        let (outline, regions) = match for_deployments(head, self.run.definition, release) {
+            None => return Ok(Caught::Up(Failures::new())),
+            Some(taken) if taken == release => {
+                (target.outline.clone(), untold(head, release, regions))
+            }
+            Some(before) => {
+                let regions = unnamed(head, before, regions);
+                if regions.is_empty() {
+                    return Ok(Caught::Up(Failures::new()));
+                }
+                (self.session.release(before).await?.outline(), regions)
+            }
         };
+        if regions.is_empty() {
+            return Ok(Caught::Up(Failures::new()));
+        }
         if let Leased::Theirs(lease) = self.session.lease(Work::Preparing).await? {
             return Ok(Caught::Busy(lease));
         }
-        let told = announce(self.session.head(), &outline, missing).await;
+        let told = announce(self.session.head(), &outline, regions).await;
         self.session.change(|head| told.write(head)).await?;
-        failures.extend(told.failures);
-        Ok(Caught::Up(failures))
+        Ok(Caught::Up(told.failures))
     }
 
     pub(super) async fn announce(&self, target: &Target, regions: &[Region]) -> Told {

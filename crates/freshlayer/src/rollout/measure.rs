@@ -20,8 +20,11 @@ pub(super) type Function = (Place, FunctionName);
 const TRAFFIC_MIN: SignedDuration = SignedDuration::from_mins(10);
 const TRAFFIC_MAX: SignedDuration = SignedDuration::from_mins(60);
 
+/// How many functions that have not moved are asked how they fare, where those of the wave fail.
+pub(super) const OTHERS_MAX: usize = 50;
+
 /// Tells whether any place has alarms and counts calls.
-pub(super) fn counts_calls(regions: &[Region]) -> bool {
+pub(crate) fn counts_calls(regions: &[Region]) -> bool {
     regions.iter().any(|region| !region.health.is_empty())
 }
 
@@ -51,6 +54,12 @@ pub(crate) async fn traffic(
     }
     let minutes = u32::try_from(span.as_mins()).unwrap_or(u32::MAX);
     Some(Traffic { minutes, enough: gate.calls_min, calls })
+}
+
+/// Returns for how long every place keeps minutes.
+pub(super) fn minutes_kept(regions: &[Region]) -> SignedDuration {
+    let health = regions.iter().flat_map(|region| &region.health);
+    health.map(|(_, health)| health.minutes_kept()).min().unwrap_or(SignedDuration::MAX)
 }
 
 fn health<'r>(regions: &'r [Region], place: &Place) -> Option<&'r Arc<dyn Health>> {

@@ -11,8 +11,10 @@ mod judge;
 mod measure;
 mod observe;
 mod plan;
+mod recount;
 #[cfg(test)]
 mod rehearsal;
+mod replay;
 mod standing;
 mod tag;
 mod tell;
@@ -23,12 +25,15 @@ pub(crate) use end::{busy, outline_report};
 pub(crate) use foresee::foresee;
 pub use foresee::{Foreseen, ForeseenWave};
 pub(crate) use goal::{Target, frozen, goes_on, paused};
-pub(crate) use measure::traffic;
+pub(crate) use measure::{counts_calls, traffic};
 pub(crate) use observe::Places;
 pub(crate) use plan::Waves;
 pub use plan::{
     Foreign, Goal, Intent, Next, PlaceView, Placed, Plan, Probed, SetBack, Standing, WAVE_TAG,
     World, plan,
 };
+pub(crate) use recount::replay;
+pub use replay::Would;
+pub(crate) use replay::{Past, deciding};
 pub(crate) use standing::Known;
 pub use tag::TagRule;

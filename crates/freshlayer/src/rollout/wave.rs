@@ -6,16 +6,12 @@ use super::act::{Failed, Stuck};
 use super::came::{Came, GatesAsked};
 use super::converge::Converge;
 use super::judge::{self, Calls, Measured};
-use super::measure::{Function, alarms, calls, counts_calls, traffic};
+use super::measure::{Function, OTHERS_MAX, alarms, calls, counts_calls, traffic};
 use super::plan::{Next, Standing, Waves};
-use crate::definition::OnInconclusive;
 use crate::error::Error;
 use crate::ports::Region;
 use crate::report::{Why, not_provisioned};
 use crate::state::{Evidence, OpenRollout, Ordered, Says, Traffic, Wave};
-
-/// How many functions that have not moved are asked how they fare, where those of the wave fail.
-const OTHERS_MAX: usize = 50;
 
 /// A gate that failed.
 pub(super) enum Failure {
@@ -70,14 +66,6 @@ impl Came {
             Next::Open(_) if begins => traffic(&self.intent, &self.world, regions, now).await,
             _ => None,
         }
-    }
-
-    /// Tells whether what the gates say sends every function back.
-    fn sends_back(&self, evidence: &Evidence, now: Timestamp) -> bool {
-        let waves = Waves::of(&self.intent, self.rollout.as_ref());
-        let unclear = matches!(evidence.says, Says::TooFew | Says::Inconclusive);
-        let rolls_back = self.intent.gates.on_inconclusive == OnInconclusive::Rollback;
-        evidence.says == Says::Fail || (unclear && rolls_back && waves.waits_no_longer(now))
     }
 }
 
@@ -140,7 +128,8 @@ impl Converge<'_, '_, '_> {
         came.gates = GatesAsked::Yes;
         let now = self.run.engine.ports.clock.now();
         let Some(evidence) = asked(came, regions, now).await else { return Ok(None) };
-        let failed = came.sends_back(&evidence, now);
+        let waves = Waves::of(&came.intent, came.rollout.as_ref());
+        let failed = waves.sends_back(&evidence, now);
         let Some(rollout) = &mut came.rollout else { return Ok(None) };
         let says = evidence.sentences.clone();
         let wave = rollout.waves.len();

@@ -10,7 +10,7 @@ use crate::definition::{Course, Gates, OnInconclusive, RolloutSpec};
 use crate::names::{Place, RegionName};
 use crate::ports::FunctionName;
 use crate::report::Why;
-use crate::state::{Rollout, Says, Traffic, Wave};
+use crate::state::{Evidence, Rollout, Says, Traffic, Wave};
 
 /// The waves of a rollout so far.
 #[derive(Clone, Copy)]
@@ -53,9 +53,13 @@ impl<'a> Waves<'a> {
         rollout: &'a Rollout,
         now: Timestamp,
     ) -> Option<Next> {
+        Self::recorded(spec, rollout).next(&World::default(), &Standings::new(), now)
+    }
+
+    /// The waves of a rollout whose functions nobody asks.
+    pub(crate) fn recorded(spec: &'a RolloutSpec, rollout: &'a Rollout) -> Self {
         let (course, traffic) = (Some(&spec.course), rollout.traffic.as_ref());
-        let waves = Self { course, gates: &spec.gates, open: &rollout.waves, traffic };
-        waves.next(&World::default(), &Standings::new(), now)
+        Self { course, gates: &spec.gates, open: &rollout.waves, traffic }
     }
 
     /// Tells whether a function may move by now.
@@ -136,6 +140,28 @@ impl<'a> Waves<'a> {
         }
     }
 
+    /// Tells when to look again at an open wave that waits, if time alone brings it on.
+    pub(crate) fn look_at(&self, waits: &Why, now: Timestamp) -> Option<Timestamp> {
+        if let Why::OutsideWindow { until, .. } = waits {
+            return Some(*until);
+        }
+        let (Why::Bakes { until, .. } | Why::Undecided { until: Some(until), .. }) = waits else {
+            return None;
+        };
+        if self.gates.is_empty() {
+            return Some(*until);
+        }
+        let pause = self.pause_between_looks(now);
+        Some((*until).min(now.saturating_add(pause).unwrap_or(*until)))
+    }
+
+    /// Tells whether what the gates say sends every function back.
+    pub(crate) fn sends_back(&self, evidence: &Evidence, now: Timestamp) -> bool {
+        let unclear = matches!(evidence.says, Says::TooFew | Says::Inconclusive);
+        let rolls_back = self.gates.on_inconclusive == OnInconclusive::Rollback;
+        evidence.says == Says::Fail || (unclear && rolls_back && self.waits_no_longer(now))
+    }
+
     /// How long after a look at the open wave its gates are asked again: four times in a bake, and less often the
     /// longer they take after that.
     pub(crate) fn pause_between_looks(&self, now: Timestamp) -> SignedDuration {
@@ -146,7 +172,7 @@ impl<'a> Waves<'a> {
     }
 
     /// Tells whether the inconclusive gates of the open wave have had their longest wait.
-    pub(crate) fn waits_no_longer(&self, now: Timestamp) -> bool {
+    fn waits_no_longer(&self, now: Timestamp) -> bool {
         let until = self.open.last().and_then(|wave| wave.until);
         until.is_some_and(|until| now.duration_since(until) >= self.gates.wait)
     }

@@ -1,0 +1,67 @@
+//! Counts the calls of a past rollout once more, wave by wave, as far as its verdict needs them.
+
+use jiff::Timestamp;
+
+use super::judge;
+use super::measure::{calls, minutes_kept};
+use super::replay::{Counted, Past, Went, Would, ends};
+use crate::names::Place;
+use crate::ports::Region;
+
+/// Replays the gates over a past rollout.
+pub(crate) async fn replay(past: &Past<'_>, regions: &[Region], now: Timestamp) -> Would {
+    let places = regions.iter().flat_map(Region::places).map(|(place, _)| place);
+    let recount = Recount { past, regions, places: places.collect(), now };
+    recount.rollout().await.unwrap_or_else(|stopped| stopped)
+}
+
+struct Recount<'a> {
+    past: &'a Past<'a>,
+    regions: &'a [Region],
+    places: Vec<Place>,
+    now: Timestamp,
+}
+
+impl Recount<'_> {
+    /// Goes from wave to wave; an `Err` is a rollout that cannot be judged.
+    async fn rollout(&self) -> Result<Would, Would> {
+        if let Some(place) = self.past.unknown_place(&self.places) {
+            let why = format!("the definition does not have {place} any more");
+            return Err(Would::Uncounted { why });
+        }
+        let mut too_few = Vec::new();
+        for number in 0..self.past.rollout.waves.len() {
+            if let Some(would) = ends(number, self.wave(number).await?, &mut too_few) {
+                return Ok(would);
+            }
+        }
+        Ok(Would::Pass { too_few })
+    }
+
+    async fn wave(&self, number: usize) -> Result<Went, Would> {
+        let mut went = Went::Unseen;
+        for horizon in self.past.horizons(&self.past.rollout.waves[number]) {
+            let Some(counted) = self.count(number, horizon).await? else { continue };
+            went = self.past.went(number, &counted, horizon);
+            if !went.is_open() {
+                break;
+            }
+        }
+        Ok(went)
+    }
+
+    /// Counts the calls for a wave up to a time; `None` where no minute was over by then.
+    async fn count(&self, number: usize, until: Timestamp) -> Result<Option<Counted>, Would> {
+        let Some(window) = judge::window(&self.past.rollout.waves[number], until) else {
+            return Ok(None);
+        };
+        if self.now.duration_since(window.from) >= minutes_kept(self.regions) {
+            return Err(Would::Gone);
+        }
+        let mut counted = self.past.to_count(number, &self.places);
+        let all = [&counted.members[..], &counted.others].concat();
+        let found = calls(self.regions, &all, window).await;
+        counted.calls = found.map_err(|why| Would::Uncounted { why })?;
+        Ok(Some(counted))
+    }
+}
