@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use freshlayer::ports::Clock;
@@ -38,6 +38,22 @@ fn order(sandbox: &Sandbox, arguments: &[&str]) {
     assert_eq!(ran.code, 0, "{arguments:?}: {ran:?}");
 }
 
+/// Gives a command its Ctrl-C back, which those that run in the background ignore.
+fn with_ctrl_c(command: &Command) -> Command {
+    let mut own = Command::new("env");
+    own.arg("--default-signal=INT").arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => own.env(name, value),
+            None => own.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        own.current_dir(folder);
+    }
+    own
+}
+
 /// A watch that runs.
 struct Watch {
     child: Child,
@@ -47,7 +63,7 @@ struct Watch {
 
 impl Watch {
     fn start(sandbox: &Sandbox) -> Self {
-        let mut command = sandbox.command(&WATCH);
+        let mut command = with_ctrl_c(&sandbox.command(&WATCH));
         let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("it starts");
         let (said, coming) = channel();
@@ -71,7 +87,16 @@ impl Watch {
 
     /// Waits for the end. No line was printed twice, and none holds an escape code.
     fn ends(mut self) -> Ran {
-        self.lines.extend(self.coming.iter());
+        loop {
+            match self.coming.recv_timeout(Duration::from_secs(60)) {
+                Ok(line) => self.lines.push(line),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.child.kill().expect("it runs");
+                    panic!("it does not end: {:#?}", self.lines);
+                }
+            }
+        }
         let mut stderr = String::new();
         let errors = self.child.stderr.as_mut().expect("it is piped");
         errors.read_to_string(&mut stderr).expect("it is text");

@@ -70,6 +70,19 @@ fn the_smallest_region_is_whole_and_watched_before_another_one_begins() {
 }
 
 #[test]
+fn a_region_whose_functions_are_all_held_is_not_the_first_one() {
+    block_on(async {
+        let world = two_regions("rollout.preset = 'standard'\n").await;
+        let far = world.aws.at(ACCOUNT, FAR);
+        for number in 0..FAR_FUNCTIONS {
+            far.tag(&format!("f{number}"), "freshlayer:geo", "hold");
+        }
+        world.refresh(&world.aws).await;
+        assert_eq!(on_new(&world.aws), (1, 0), "the other one begins with its one box");
+    });
+}
+
+#[test]
 fn the_definition_names_the_first_region_or_lets_all_go_together() {
     block_on(async {
         let first = format!("rollout.preset = 'standard'\nrollout.first_region = '{REGION}'\n");

@@ -95,7 +95,8 @@ pub(super) struct RawRollout {
     pub(super) final_bake_minutes: Option<u32>,
     /// When waves may open. Gates and the way back know no window. Default: always.
     pub(super) window: Option<RawWindow>,
-    /// The Region whose functions move first. Default: the one with the fewest functions that use the layer.
+    /// The Region whose functions move first. Default: the one with the fewest functions that use the layer, of those Regions
+    /// whose functions have enough calls for the gate `metrics`.
     pub(super) first_region: Option<String>,
     /// How long the whole first Region is watched before functions of other Regions move, in minutes. 0: all Regions together.
     #[schemars(range(max = 10_080))]

@@ -229,7 +229,7 @@ impl Exit {
         (Self::Usage, "mistake in the command or in a definition"),
         (
             Self::Rejected,
-            "data rejected by a check or by a probe: functions are on the last good release",
+            "data rejected by a check or by a gate: functions are on the last good release",
         ),
         (
             Self::Held,

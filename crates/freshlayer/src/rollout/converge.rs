@@ -56,10 +56,13 @@ pub(crate) struct Converge<'r, 's, 'p> {
     pub(crate) outset: Outset,
 }
 
-/// Whether a rollout was opened that brings new data, and has to be planned in waves.
-#[derive(PartialEq, Eq)]
+/// What became of a rollout that was to be opened.
 enum Opened {
+    /// It brings new data, and is to be planned in waves.
     NewData,
+    /// A person's order came first.
+    Overtaken,
+    /// It needs no other plan, or none was to be opened.
     Nothing,
 }
 
@@ -163,8 +166,10 @@ impl Converge<'_, '_, '_> {
                 came.strays.extend(here.look_at(&mut came.world, looks).await);
                 continue;
             }
-            if self.open_rollout(&mut came, target).await? == Opened::NewData {
-                continue;
+            match self.open_rollout(&mut came, target).await? {
+                Opened::NewData => continue,
+                Opened::Overtaken => break,
+                Opened::Nothing => {}
             }
             self.take_over(&mut came, &here).await?;
             self.write_before(&mut came).await?;
@@ -295,6 +300,7 @@ impl Converge<'_, '_, '_> {
     /// Lets people's deployments take the release that they may take by now.
     async fn tell_of(&mut self, target: &Target, regions: &[Region]) -> Result<Caught, Error> {
         let (head, release) = (self.session.head(), target.outline.seq);
+        let mut is_before = false;
         let (outline, regions) = match for_deployments(head, self.run.definition, release) {
             None => return Ok(Caught::Up(Failures::new())),
             Some(taken) if taken == release => {
@@ -305,6 +311,7 @@ impl Converge<'_, '_, '_> {
                 if regions.is_empty() {
                     return Ok(Caught::Up(Failures::new()));
                 }
+                is_before = true;
                 (self.session.release(before).await?.outline(), regions)
             }
         };
@@ -316,7 +323,8 @@ impl Converge<'_, '_, '_> {
         }
         let told = announce(self.session.head(), &outline, regions).await;
         self.session.change(|head| told.write(head)).await?;
-        Ok(Caught::Up(told.failures))
+        // The way to the new release does not wait for the old one's name.
+        Ok(Caught::Up(if is_before { Failures::new() } else { told.failures }))
     }
 
     pub(super) async fn announce(&self, target: &Target, regions: &[Region]) -> Told {
@@ -358,7 +366,17 @@ impl Converge<'_, '_, '_> {
             return Ok(Opened::Nothing);
         }
         let (release, now) = (target.outline.seq, self.run.engine.ports.clock.now());
-        self.session.change(|head| head.roll_again(release, now)).await?;
+        self.session
+            .change(|head| {
+                // A person's order may have come meanwhile, with a rollout of its own.
+                if head.rollout().is_none() && head.aim() == Some(target.aim) {
+                    head.roll_again(release, now);
+                }
+            })
+            .await?;
+        if self.is_ordered_otherwise(target) {
+            return Ok(Opened::Overtaken);
+        }
         came.rollout = self.session.rollout().await?;
         if !self.is_judged() {
             return Ok(Opened::Nothing);

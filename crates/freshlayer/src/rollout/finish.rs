@@ -114,6 +114,9 @@ impl Converge<'_, '_, '_> {
             if end.converged {
                 rollout.ended = Some(looked.at);
             }
+            if let Some(last) = rollout.waves.last_mut().filter(|_| end.reached) {
+                last.done.get_or_insert(looked.at);
+            }
             self.write_rollout(came).await?;
         }
         let (ledger, accepted) = (&self.outset.ledger, self.outset.accepted);
@@ -142,8 +145,11 @@ impl Converge<'_, '_, '_> {
                 }
             })
             .await?;
+        if end.reached {
+            self.session.tell(came.last_wave_done(looked.at));
+        }
         if end.reached && self.session.head().stable() != stable_before {
-            self.session.tell(came.became_stable(end, consumers.len(), looked.at));
+            self.session.tell([came.became_stable(end, consumers.len(), looked.at)]);
         }
         if let Some(why) = end.held.as_ref().filter(|_| begins_to_wait) {
             self.session.tell([came.held(why, looked.at)]);

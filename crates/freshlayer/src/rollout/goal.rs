@@ -52,6 +52,8 @@ impl Target {
         };
         let spec = &definition.rollout;
         let new_data = head.rollout().filter(|open| open.is_judged());
+        // A function that is held may keep a rollout open long after its release became stable.
+        let unproven = new_data.filter(|open| head.stable() != Some(open.to));
         let ways_back = [Some(release), head.current(), head.stable(), head.fallback()];
         let ways_back = ways_back.into_iter().flatten().filter_map(|seq| head.versions().get(&seq));
         Ok(Intent {
@@ -67,7 +69,7 @@ impl Target {
             set_back: set_back(session, release).await?,
             paused: paused(head),
             course: new_data.filter(|_| !spec.course.is_all_at_once()).map(|_| spec.course.clone()),
-            gates: new_data.map(|_| spec.gates.clone()).unwrap_or_default(),
+            gates: unproven.map(|_| spec.gates.clone()).unwrap_or_default(),
             probe: new_data.and(spec.probe.clone()),
             roll: spec.roll,
             major_since: new_data

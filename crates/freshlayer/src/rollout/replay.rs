@@ -158,10 +158,19 @@ impl Past<'_> {
     /// Looks at a wave as the publisher would have, up to a time.
     pub(super) fn went(&self, number: usize, counted: &Counted, horizon: Timestamp) -> Went {
         let mut rollout = self.up_to(number);
-        let Some(mut now) = rollout.waves[number].reached else { return Went::Unseen };
+        let is_replaced = number + 1 < self.rollout.waves.len();
+        let Some(mut now) = rollout.waves[number].reached else {
+            return if is_replaced { Went::On(Says::Pass) } else { Went::Unseen };
+        };
         loop {
             let (went, next) = self.turn(&rollout, now);
-            let Some(next) = next.filter(|next| *next <= horizon) else { return went };
+            // The run that ended the rollout looked, too.
+            let is_last = now < horizon && horizon == self.over;
+            let next = match next {
+                Some(next) if next <= horizon => next,
+                Some(_) if is_last => horizon,
+                _ => return went,
+            };
             let found = self.look(&rollout.waves[number], counted, next);
             (now, rollout.waves[number].evidence) = (next, found);
         }

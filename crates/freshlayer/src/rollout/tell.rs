@@ -64,9 +64,9 @@ impl Came {
         done.into_iter().chain([opened]).collect()
     }
 
-    /// A wave that none of its functions reached shows nothing, and is never done.
+    /// A wave is told done once. One that none of its functions reached shows nothing, and is never done.
     fn done(&self, number: usize, wave: &Wave, at: Timestamp) -> Option<Happening> {
-        wave.reached?;
+        wave.reached.filter(|_| wave.done == Some(at))?;
         Some(Happening::WaveDone {
             about: self.about(at),
             wave: number,
@@ -75,17 +75,20 @@ impl Came {
         })
     }
 
-    /// The release is stable: its last wave is done, unless a person let every function move.
+    /// Every function is where it belongs: the last wave is done, unless a person let every function move.
+    pub(super) fn last_wave_done(&self, at: Timestamp) -> Option<Happening> {
+        let last = self.newest_wave().filter(|_| self.intent.course.is_some());
+        last.and_then(|(number, wave)| self.done(number, wave, at))
+    }
+
+    /// The release is stable.
     pub(super) fn became_stable(
         &self,
         end: &RolloutEnd,
         functions: usize,
         at: Timestamp,
-    ) -> Vec<Happening> {
-        let last = self.newest_wave().filter(|_| self.intent.course.is_some());
-        let done = last.and_then(|(number, wave)| self.done(number, wave, at));
-        let (about, there) = (self.about(at), end.there);
-        done.into_iter().chain([Happening::ReleaseStable { about, there, functions }]).collect()
+    ) -> Happening {
+        Happening::ReleaseStable { about: self.about(at), there: end.there, functions }
     }
 
     /// For what the open rollout waits for a person. What another run tries again by itself is no such wait.

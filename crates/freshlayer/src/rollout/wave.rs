@@ -94,11 +94,14 @@ impl Converge<'_, '_, '_> {
         let Some(rollout) = &mut came.rollout else { return Ok(Turned::Not) };
         if traffic.is_some() {
             rollout.traffic = traffic;
-            self.session.write_rollout(rollout).await?;
+            self.write_rollout(came).await?;
             return Ok(Turned::On);
         }
         match &came.plan.next {
             Next::Open(members) => {
+                if let Some(last) = rollout.waves.last_mut() {
+                    last.done.get_or_insert(now);
+                }
                 rollout.waves.push(Wave::open(members.clone(), now));
                 self.write_rollout(came).await?;
                 self.session.tell(came.opened(now));
@@ -141,10 +144,12 @@ impl Converge<'_, '_, '_> {
     }
 
     /// Sends every function back to the last stable release, and keeps the data that failed away. Where no release came
-    /// before, functions stay where they are, and the report says what failed.
+    /// before, or this one is stable already, functions stay where they are, and the report says what failed.
     pub(super) async fn retreat(&mut self, came: &mut Came, failure: Failure) -> Result<(), Error> {
         let head = self.session.head();
-        let (Some(to), Some(release)) = (head.before_rollout(), head.desired()) else {
+        let is_stable = head.stable() == head.rollout().map(|open| open.to);
+        let before = head.before_rollout().filter(|_| !is_stable);
+        let (Some(to), Some(release)) = (before, head.desired()) else {
             let (key, why) = match failure {
                 Failure::Probe(Failed { place, function, words }) => {
                     ((place, function), Why::ProbeFailed { words })

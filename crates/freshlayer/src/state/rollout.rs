@@ -160,6 +160,10 @@ pub struct Wave {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(default)]
     pub evidence: Option<Evidence>,
+    /// When the next wave opened, or every function was where it belongs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", default)]
+    pub done: Option<Timestamp>,
 }
 
 /// What the gates said of a wave.
@@ -198,7 +202,7 @@ pub enum Says {
 impl Wave {
     /// A wave that opens.
     pub(crate) fn open(members: Members, opened: Timestamp) -> Self {
-        Self { members, opened, reached: None, until: None, evidence: None }
+        Self { members, opened, reached: None, until: None, evidence: None, done: None }
     }
 
     /// Notes that every member that can be moved is there.

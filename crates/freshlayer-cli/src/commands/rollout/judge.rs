@@ -24,7 +24,7 @@ pub(super) struct Args {
 pub(super) async fn run(host: &Host, engine: &Engine, args: &Args) -> Result<Done, Stopped> {
     if !args.past {
         let words = format!(
-            "`freshlayer rollout judge {} --past` tells what the gates would have done in past rollouts; a refresh judges the open one",
+            "`freshlayer rollout judge {} --past` tells what the gate `metrics` would have done in past rollouts; a refresh judges the open one",
             args.layer
         );
         return Err(Stopped::usage(words));

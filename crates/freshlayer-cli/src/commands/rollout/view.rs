@@ -280,6 +280,7 @@ mod tests {
             reached: Some(at("14:00:05")),
             until: Some(at("14:30:00")),
             evidence: Some(evidence),
+            done: None,
         };
         let note = |outcome: &str| ConsumerNote {
             from: None,

@@ -206,7 +206,7 @@ impl<'a> Waves<'a> {
             return RegionName::parse(region).ok();
         }
         let mut functions: BTreeMap<&RegionName, usize> = BTreeMap::new();
-        for ((place, _), _) in keys(standings) {
+        for ((place, _), _) in keys(standings).filter(|(_, is_later)| *is_later) {
             *functions.entry(&place.region).or_default() += 1;
         }
         let named = course.first_region.as_ref().filter(|region| functions.contains_key(region));
