@@ -88,7 +88,7 @@ impl Watch {
     /// Waits for the end. No line was printed twice, and none holds an escape code.
     fn ends(mut self) -> Ran {
         loop {
-            match self.coming.recv_timeout(Duration::from_secs(60)) {
+            match self.coming.recv_timeout(Duration::from_mins(1)) {
                 Ok(line) => self.lines.push(line),
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {
