@@ -11,6 +11,9 @@ use crate::ports::{Announcement, Region};
 use crate::report::{Reason, Why};
 use crate::state::{Head, Outline, Versions};
 
+/// Regions to be told, each with the version.
+pub(crate) type Untold<'r> = BTreeMap<RegionName, (&'r Region, LayerVersionArn)>;
+
 /// What Regions were told, and why others could not be.
 #[derive(Default)]
 pub(crate) struct Told {
@@ -28,11 +31,7 @@ impl Told {
 }
 
 /// The Regions that have a release, and whose parameter may name another one.
-pub(crate) fn untold<'r>(
-    head: &Head,
-    release: u64,
-    regions: &'r [Region],
-) -> BTreeMap<RegionName, (&'r Region, LayerVersionArn)> {
+pub(crate) fn untold<'r>(head: &Head, release: u64, regions: &'r [Region]) -> Untold<'r> {
     let untold = regions.iter().filter_map(|region| {
         let name = region.registry.region();
         let version = head.version(release, name)?;
@@ -43,11 +42,7 @@ pub(crate) fn untold<'r>(
 }
 
 /// The Regions that have a release, and whose parameter names another one by all that is known, or none.
-pub(crate) fn unnamed<'r>(
-    head: &Head,
-    release: u64,
-    regions: &'r [Region],
-) -> BTreeMap<RegionName, (&'r Region, LayerVersionArn)> {
+pub(crate) fn unnamed<'r>(head: &Head, release: u64, regions: &'r [Region]) -> Untold<'r> {
     let mut untold = untold(head, release, regions);
     untold.retain(|name, (_, version)| {
         head.parameters().get(name).is_none_or(|parameter| parameter.version != *version)
@@ -56,11 +51,7 @@ pub(crate) fn unnamed<'r>(
 }
 
 /// Writes the version of a release where deployments of those Regions look.
-pub(crate) async fn announce(
-    head: &Head,
-    outline: &Outline,
-    untold: BTreeMap<RegionName, (&Region, LayerVersionArn)>,
-) -> Told {
+pub(crate) async fn announce(head: &Head, outline: &Outline, untold: Untold<'_>) -> Told {
     let telling = untold.into_iter().map(|(name, (region, arn))| async move {
         let (layer, version) = (head.layer(), &outline.version);
         let announcement = Announcement { layer, arn: &arn, version };

@@ -17,12 +17,12 @@ use crate::engine::{Attention, Run};
 use crate::error::Error;
 use crate::intake::gather::{Accepted, Ledger};
 use crate::ports::{Region, Stage};
-use crate::release::announce::{Told, announce, unnamed, untold};
+use crate::release::announce::{Told, Untold, announce, unnamed, untold};
 use crate::release::catch_up::{Assigned, Caught, catch_up};
 use crate::release::publish::Failures;
 use crate::report::{LastLook, PlaceReport, Report, Why};
 use crate::state::{
-    Aim, ConsumerNote, Head, Lease, Leased, Looked, Ordered, Session, Work, Written,
+    Aim, ConsumerNote, Head, Lease, Leased, Looked, Ordered, Outline, Session, Work, Written,
 };
 
 /// How old a whole look may be before the schedule looks at everything again.
@@ -300,31 +300,39 @@ impl Converge<'_, '_, '_> {
     /// Lets people's deployments take the release that they may take by now.
     async fn tell_of(&mut self, target: &Target, regions: &[Region]) -> Result<Caught, Error> {
         let (head, release) = (self.session.head(), target.outline.seq);
-        let mut is_before = false;
-        let (outline, regions) = match for_deployments(head, self.run.definition, release) {
-            None => return Ok(Caught::Up(Failures::new())),
+        match for_deployments(head, self.run.definition, release) {
             Some(taken) if taken == release => {
-                (target.outline.clone(), untold(head, release, regions))
+                let regions = untold(head, release, regions);
+                self.name(&target.outline, regions).await
             }
-            Some(before) => {
-                let regions = unnamed(head, before, regions);
-                if regions.is_empty() {
-                    return Ok(Caught::Up(Failures::new()));
-                }
-                is_before = true;
-                (self.session.release(before).await?.outline(), regions)
-            }
-        };
+            Some(before) => self.tell_of_earlier(before, regions).await,
+            None => Ok(Caught::Up(Failures::new())),
+        }
+    }
+
+    /// The way to the new release does not wait for the old one's name: what fails here is tried again by the next run.
+    async fn tell_of_earlier(&mut self, before: u64, regions: &[Region]) -> Result<Caught, Error> {
+        let regions = unnamed(self.session.head(), before, regions);
+        if regions.is_empty() {
+            return Ok(Caught::Up(Failures::new()));
+        }
+        let outline = self.session.release(before).await?.outline();
+        match self.name(&outline, regions).await? {
+            Caught::Up(_) => Ok(Caught::Up(Failures::new())),
+            busy @ Caught::Busy(_) => Ok(busy),
+        }
+    }
+
+    async fn name(&mut self, outline: &Outline, regions: Untold<'_>) -> Result<Caught, Error> {
         if regions.is_empty() {
             return Ok(Caught::Up(Failures::new()));
         }
         if let Leased::Theirs(lease) = self.session.lease(Work::Preparing).await? {
             return Ok(Caught::Busy(lease));
         }
-        let told = announce(self.session.head(), &outline, regions).await;
+        let told = announce(self.session.head(), outline, regions).await;
         self.session.change(|head| told.write(head)).await?;
-        // The way to the new release does not wait for the old one's name.
-        Ok(Caught::Up(if is_before { Failures::new() } else { told.failures }))
+        Ok(Caught::Up(told.failures))
     }
 
     pub(super) async fn announce(&self, target: &Target, regions: &[Region]) -> Told {

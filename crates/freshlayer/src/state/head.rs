@@ -9,13 +9,13 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::lease::{Lease, Work};
+use super::noted::{Looked, Parameter, Shared, Unpublished};
 use super::orders::{Acceptance, Adopted, Freeze, LeftBehind, Ordered, Pin};
 use super::outline::Outline;
 use super::rollout::{Cause, OpenRollout};
 use super::seen::{DailyDownloads, Rejection, SeenUpstream};
 use super::{HEAD_FORMAT, Release};
-use crate::definition::Reader;
-use crate::names::{AccountId, DatasetName, Digest, LayerName, LayerVersionArn, RegionName};
+use crate::names::{DatasetName, Digest, LayerName, LayerVersionArn, RegionName};
 use crate::ports::FunctionName;
 use crate::problem::Problem;
 
@@ -70,51 +70,6 @@ pub struct Head {
     rollout: Option<OpenRollout>,
     looked: Option<Looked>,
     lease: Option<Lease>,
-}
-
-/// The version of the current release in a Region, with those who may use it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Shared {
-    /// The version.
-    pub version: LayerVersionArn,
-    /// Who may use it, beside its own account.
-    pub readers: BTreeSet<Reader>,
-    /// The accounts whose functions were looked at.
-    #[serde(default)]
-    pub accounts: BTreeSet<AccountId>,
-}
-
-/// What a Region's parameter names, so that people's deployments take it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Parameter {
-    /// The version.
-    pub version: LayerVersionArn,
-    /// Whether it does for certain: once consumers go elsewhere, a write that was cut off may have changed it.
-    pub confirmed: bool,
-}
-
-/// A release that is recorded and stored, and that no Region took yet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unpublished {
-    /// The release.
-    pub release: u64,
-    /// The digest of each of its snapshots.
-    pub digests: BTreeMap<DatasetName, Digest>,
-}
-
-/// What the last whole look at the functions found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Looked {
-    /// When.
-    pub at: Timestamp,
-    /// How many functions use the layer.
-    pub consumers: usize,
-    /// How many of them were not where they should be.
-    pub behind: usize,
-    /// How many used another version of the layer in `$LATEST`.
-    pub elsewhere: usize,
-    /// A digest over the functions' tags for this layer.
-    pub tags: String,
 }
 
 /// Where consumers shall be.

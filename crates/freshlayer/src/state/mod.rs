@@ -5,6 +5,7 @@ mod head;
 #[cfg(test)]
 mod head_tests;
 mod lease;
+mod noted;
 mod orders;
 mod outline;
 mod release;
@@ -18,8 +19,9 @@ mod zip;
 pub(crate) use format::parse;
 pub(crate) use format::print;
 pub use format::{HEAD_FORMAT, RELEASE_FORMAT, ROLLOUT_FORMAT};
-pub use head::{Aim, Head, Looked, Parameter, Shared, Unpublished, Versions};
+pub use head::{Aim, Head, Versions};
 pub use lease::{Lease, Work};
+pub use noted::{Looked, Parameter, Shared, Unpublished};
 pub use orders::{Acceptance, Adopted, Freeze, LeftBehind, Ordered, Pin};
 pub use outline::{Outline, SnapshotOutline};
 pub use release::{Profile, Release, Snapshot, content_digest};
