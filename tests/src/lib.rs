@@ -27,6 +27,8 @@ pub mod damage;
 pub mod databases;
 #[cfg(feature = "aws")]
 pub mod emulator;
+/// A hook that says what a story wants it to.
+pub mod hook;
 pub mod places;
 #[cfg(feature = "aws")]
 pub mod rie;

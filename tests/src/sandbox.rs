@@ -15,8 +15,8 @@ use freshlayer::state::Owner;
 use freshlayer::{Attention, Engine, LayerName, Retry};
 use freshlayer_http::{HttpSource, MaxmindAccount, Settings};
 use freshlayer_local::{
-    CommandScanner, FileSource, FolderFleet, FolderRegions, FolderRegistry, FolderStore,
-    LocalSecrets, ProcessPeers, SystemClock,
+    CommandHook, CommandScanner, FileSource, FolderFleet, FolderRegions, FolderRegistry,
+    FolderStore, LocalSecrets, ProcessPeers, SystemClock,
 };
 use tempfile::TempDir;
 
@@ -160,16 +160,13 @@ impl Ran {
 /// # Panics
 /// Where the HTTP client cannot be made.
 pub fn engine(host: &Path) -> Engine {
-    let license_key = SecretRef::Variable("MAXMIND_LICENSE_KEY".to_owned());
-    let maxmind = Ok(MaxmindAccount { account_id: ACCOUNT_ID.to_owned(), license_key });
-    let secrets = Arc::new(LocalSecrets::new(variable));
-    let settings = Settings { maxmind, secrets, pause: Duration::from_millis(5) };
-    let http = HttpSource::new(settings).expect("the client can be made");
+    let http = http();
     let peers = ProcessPeers::of_this_machine();
     let owner = Owner { name: peers.own_name(), lease: Duration::from_mins(15) };
     let ports = Ports {
         source: Arc::new(Sources { http }),
         scanner: Arc::new(CommandScanner::new(variable)),
+        hook: Arc::new(CommandHook::new(variable)),
         notary: Arc::new(Unsigned),
         store: Arc::new(FolderStore::new(host.join("state"))),
         regions: Arc::new(FolderRegions::new(registry(host), fleet(host))),
@@ -186,6 +183,18 @@ pub fn engine(host: &Path) -> Engine {
         patience: Duration::ZERO,
         retry_pauses: vec![Duration::ZERO; 3],
     }
+}
+
+/// Makes the HTTP client of engines in this process.
+///
+/// # Panics
+/// Where it cannot be made.
+pub fn http() -> HttpSource {
+    let license_key = SecretRef::Variable("MAXMIND_LICENSE_KEY".to_owned());
+    let maxmind = Ok(MaxmindAccount { account_id: ACCOUNT_ID.to_owned(), license_key });
+    let secrets = Arc::new(LocalSecrets::new(variable));
+    let settings = Settings { maxmind, secrets, pause: Duration::from_millis(5) };
+    HttpSource::new(settings).expect("the client can be made")
 }
 
 /// The environment of engines in this process.

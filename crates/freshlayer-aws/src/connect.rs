@@ -4,6 +4,7 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_lambda::operation::invoke::InvokeOutput;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::InvocationType;
 use aws_sdk_s3::config::SharedHttpClient;
@@ -16,7 +17,7 @@ use crate::registry::Zips;
 use crate::sign::Signer;
 use crate::{
     AwsRegions, AwsScanner, AwsSecrets, AwsSource, CALLS_PER_SEC_DEFAULT, CloudWatchHealth, Fault,
-    KmsNotary, LambdaFleet, LambdaRegistry, Pace, S3Store,
+    KmsNotary, LambdaFleet, LambdaHook, LambdaRegistry, Pace, S3Store,
 };
 
 /// Tries per call. The SDK waits longer from try to try, and as long as a throttle asks for.
@@ -161,6 +162,11 @@ impl Aws {
         KmsNotary::new(aws_sdk_kms::Client::new(&self.bounded()), key)
     }
 
+    /// Returns who asks functions of this account about waves.
+    pub fn hook(&self) -> LambdaHook {
+        LambdaHook::new(self.clone())
+    }
+
     /// Returns the scanners of this account.
     pub fn scanner(&self) -> AwsScanner {
         AwsScanner::new(self.clone())
@@ -176,21 +182,33 @@ impl Aws {
     /// # Errors
     /// [`Fault`] where it cannot be invoked.
     pub async fn invoke(&self, function: &str, payload: &str) -> Result<String, Fault> {
+        Ok(answer_of(&self.invoked(function, payload).await?))
+    }
+
+    /// Asks a function a question. What a function that failed says is no answer.
+    pub(crate) async fn ask(&self, function: &str, question: &str) -> Result<String, Fault> {
+        let answer = self.invoked(function, question).await?;
+        let text = answer_of(&answer);
+        match answer.function_error() {
+            None => Ok(text),
+            Some(_) => Err(Fault::odd("Invoke", format!("the function failed: {text}"))),
+        }
+    }
+
+    async fn invoked(&self, function: &str, payload: &str) -> Result<InvokeOutput, Fault> {
         // A second try of an invocation whose reply was lost would find nothing new; but it would wait as long.
         let patience = TimeoutConfig::builder().read_timeout(FUNCTION_ENDS_WITHIN).build();
         let once = aws_sdk_lambda::config::Builder::new()
             .retry_config(RetryConfig::disabled())
             .timeout_config(patience);
         let asked = aws_sdk_lambda::Client::new(&self.sdk).invoke().function_name(function);
-        let answer = asked
+        asked
             .payload(Blob::new(payload))
             .customize()
             .config_override(once)
             .send()
             .await
-            .map_err(Fault::of("Invoke"))?;
-        let payload = answer.payload().map(Blob::as_ref).unwrap_or_default();
-        Ok(String::from_utf8_lossy(payload).into_owned())
+            .map_err(Fault::of("Invoke"))
     }
 
     /// Has a function invoked soon, without waiting for it.
@@ -212,4 +230,9 @@ impl Aws {
         let timeouts = TimeoutConfig::builder().operation_timeout(CONTROL_ANSWERS_WITHIN).build();
         self.sdk.to_builder().timeout_config(timeouts).build()
     }
+}
+
+fn answer_of(invoked: &InvokeOutput) -> String {
+    let payload = invoked.payload().map(Blob::as_ref).unwrap_or_default();
+    String::from_utf8_lossy(payload).into_owned()
 }

@@ -35,7 +35,7 @@ impl AwsScanner {
             "key": Key::blob(scanned.sha256).as_str(),
             "sha256": scanned.sha256,
         });
-        let said = self.aws.invoke(function, &question.to_string()).await?;
+        let said = self.aws.ask(function, &question.to_string()).await?;
         let answer: Value = serde_json::from_str(&said).unwrap_or_default();
         let reason = answer["reason"].as_str().unwrap_or("it gave no reason");
         match answer["verdict"].as_str() {

@@ -10,6 +10,7 @@ mod arguments;
 mod commands;
 mod definitions;
 mod environment;
+mod hooks;
 mod output;
 mod progress;
 mod references;

@@ -11,6 +11,7 @@ use crate::arguments::NO_AWS;
 use crate::arguments::{Arguments, Cloud, Target};
 use crate::definitions::Definitions;
 use crate::environment::{self, MAXMIND_ACCOUNT_ID, MAXMIND_LICENSE_KEY, MAXMIND_LICENSE_KEY_FILE};
+use crate::hooks::Hooks;
 use crate::output::{Stopped, Style};
 use crate::progress::Progress;
 use crate::scanners::Scanners;
@@ -22,8 +23,8 @@ use freshlayer::state::Owner;
 use freshlayer::{Attention, Digest, Engine};
 use freshlayer_http::{HttpSource, MaxmindAccount, Settings};
 use freshlayer_local::{
-    CommandScanner, FileSource, FolderFleet, FolderRegions, FolderRegistry, FolderStore,
-    HostFolders, LocalSecrets, ProcessPeers, Runner, SystemClock, clear, sweep,
+    CommandHook, CommandScanner, FileSource, FolderFleet, FolderRegions, FolderRegistry,
+    FolderStore, HostFolders, LocalSecrets, ProcessPeers, Runner, SystemClock, clear, sweep,
 };
 use nix::unistd::{User, getuid};
 
@@ -130,6 +131,7 @@ impl Host {
         };
         let http = HttpSource::new(settings)
             .map_err(|error| Stopped::failed(format!("make the HTTP client: {error}")))?;
+        let http_hook = http.hook();
         let peers = ProcessPeers::of_this_machine();
         sweep(&self.work, &peers);
         let owner = Owner { name: peers.own_name(), lease: LEASE };
@@ -145,6 +147,12 @@ impl Host {
             }),
             scanner: Arc::new(Scanners {
                 local: CommandScanner::new(environment::read),
+                #[cfg(feature = "aws")]
+                account: (self.target == Target::Aws).then(|| Arc::clone(&account)),
+            }),
+            hook: Arc::new(Hooks {
+                command: CommandHook::new(environment::read),
+                http: http_hook,
                 #[cfg(feature = "aws")]
                 account: (self.target == Target::Aws).then_some(account),
             }),

@@ -3,7 +3,7 @@ use std::time::Duration;
 use freshlayer::Limits;
 use freshlayer::definition::PlainHttp;
 use freshlayer::ports::SourceError;
-use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, LOCATION, RANGE};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RANGE};
 use reqwest::{Response, StatusCode};
 use url::Url;
 
@@ -131,6 +131,26 @@ impl Client {
         }
     }
 
+    /// Posts a JSON text once, and returns the answer's text. A redirect is no answer.
+    pub(crate) async fn post_once(
+        &self,
+        url: &Url,
+        headers: &HeaderMap,
+        json: &str,
+        bytes_max: usize,
+    ) -> Result<String, String> {
+        let post = self.client.post(url.clone()).headers(headers.clone());
+        let post = post.header(CONTENT_TYPE, "application/json").body(json.to_owned());
+        let response = post.send().await.map_err(cause)?;
+        if response.status() != StatusCode::OK {
+            return Err(format!("HTTP {}", response.status()));
+        }
+        match read_bounded(response, bytes_max).await {
+            Ok(body) => Ok(String::from_utf8_lossy(&body).into_owned()),
+            Err(Unread::TooLarge(reason) | Unread::BrokenOff(reason)) => Err(reason),
+        }
+    }
+
     /// Waits until the next try, where there is one.
     async fn wait_or_fail(&self, ask: &Ask<'_>, tries: u32, fault: Fault) -> Result<(), Failed> {
         match fault {
@@ -252,7 +272,7 @@ fn retry_after(response: &Response) -> Option<Duration> {
 /// Puts a refusal into words: the status, and the body where it is text meant for people.
 async fn reason(ask: &Ask<'_>, response: Response) -> String {
     let status = response.status();
-    let kind = response.headers().get(reqwest::header::CONTENT_TYPE);
+    let kind = response.headers().get(CONTENT_TYPE);
     let kind = kind.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let text = match &kind {
         kind if kind.starts_with("text/plain") || kind.starts_with("application/json") => {

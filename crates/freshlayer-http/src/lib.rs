@@ -7,6 +7,7 @@
 
 mod base64;
 mod client;
+mod hook;
 mod https;
 mod keyring;
 mod maxmind;
@@ -22,6 +23,7 @@ use freshlayer::definition::{Origin, SecretRef};
 use freshlayer::ports::{Fetch, News, Request, Secrets, Source, SourceError};
 
 pub use client::BuildError;
+pub use hook::HttpHook;
 
 use client::Client;
 use keyring::Keyring;
@@ -70,6 +72,11 @@ impl HttpSource {
             keyring: Arc::new(Keyring::new(settings.secrets)),
             maxmind: settings.maxmind,
         })
+    }
+
+    /// Returns who asks web services, over the same connections and with the same secrets.
+    pub fn hook(&self) -> HttpHook {
+        HttpHook::new(self.client.clone(), Arc::clone(&self.keyring))
     }
 }
 

@@ -12,11 +12,11 @@ use async_trait::async_trait;
 use jiff::SignedDuration;
 use serde_json::Value;
 
-use crate::definition::{Destinations, Reader, ScanHook};
+use crate::definition::{Destinations, Reader, RolloutHook, ScanHook};
 use crate::names::{LayerName, LayerVersionArn, RegionName};
 use crate::ports::{
     Alarm, AlarmPattern, Announcement, Answer, Call, CodeStorage, Consumer, Created, Etag, Event,
-    Events, Fetch, Fleet, FleetError, FunctionName, Glimpse, Health, Key, LayerVersion,
+    Events, Fetch, Fleet, FleetError, FunctionName, Glimpse, Health, Hook, Key, LayerVersion,
     ListedVersion, Located, Minutes, News, Notary, Opinion, Payload, PortError, Ports, Publication,
     Region, Regions, Registry, Replaced, Request, Scanned, Scanner, Source, SourceError, Step,
     Store, Stored, User, Window,
@@ -74,6 +74,7 @@ impl Faults {
         Ports {
             source: self.struck(&ports.source),
             scanner: self.struck(&ports.scanner),
+            hook: self.struck(&ports.hook),
             notary: self.struck(&ports.notary),
             store: self.struck(&ports.store),
             regions: self.struck(&ports.regions),
@@ -159,6 +160,13 @@ impl Source for Struck<dyn Source> {
 impl Scanner for Struck<dyn Scanner> {
     async fn scan(&self, hook: &ScanHook, scanned: Scanned<'_>) -> Result<Opinion, PortError> {
         struck!(self, "scanner.scan", |e| e, self.inner.scan(hook, scanned))
+    }
+}
+
+#[async_trait]
+impl Hook for Struck<dyn Hook> {
+    async fn ask(&self, hook: &RolloutHook, question: &str) -> Result<String, PortError> {
+        struck!(self, "hook.ask", |e| e, self.inner.ask(hook, question))
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod answer;
 mod event;
+mod hooks;
 mod log;
 mod onward;
 mod publisher;

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 
 use crate::answer::{Summary, answer, diagnostic, done, failed};
 use crate::event::{AskedBy, Command, Tried, command};
+use crate::hooks::Hooks;
 use crate::log::{self, Log};
 use crate::onward::Onward;
 use crate::settings::{Settings, read};
@@ -74,8 +75,12 @@ impl Publisher {
             pause: freshlayer_http::Settings::PAUSE,
         })?;
         let ports = Ports {
-            source: Arc::new(Upstreams { aws: aws.source(Arc::new(http.clone())), http }),
+            source: Arc::new(Upstreams {
+                aws: aws.source(Arc::new(http.clone())),
+                http: http.clone(),
+            }),
             scanner: Arc::new(aws.scanner()),
+            hook: Arc::new(Hooks { lambda: aws.hook(), http: http.hook() }),
             notary: notary(&aws, settings.signing_key),
             store: Arc::new(aws.store()),
             regions: Arc::new(aws.regions()),

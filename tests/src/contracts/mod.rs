@@ -2,6 +2,7 @@
 
 mod fleet;
 mod health;
+mod hook;
 mod registry;
 mod scanner;
 mod source;
@@ -9,6 +10,7 @@ mod store;
 
 pub use fleet::{FleetBench, Strictness, fleet};
 pub use health::{HealthBench, health};
+pub use hook::{Asked, hook};
 pub use registry::{Hosts, registry};
 pub use scanner::{Hooks, scanner};
 pub use source::source;

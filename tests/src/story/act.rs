@@ -1,6 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::hook::Script;
 use crate::simulated::Outage;
 
 /// One thing that happens.
@@ -40,6 +41,8 @@ pub enum Act {
     CallsAreWell,
     /// An alarm rings, or is quiet.
     Alarm(String, Rings),
+    /// How the hook answers from now on.
+    Hook(Script),
     /// A layer version ends functions while they start.
     Breaks(u64),
     /// Lambda fails, or works again.
@@ -127,6 +130,9 @@ impl fmt::Display for Act {
             Self::CallsAreWell => f.write_str("calls are well"),
             Self::Alarm(name, Rings::Yes) => write!(f, "alarm {name} rings"),
             Self::Alarm(name, Rings::No) => write!(f, "alarm {name} is quiet"),
+            Self::Hook(Script::Verdict(verdict)) => write!(f, "hook says {verdict}"),
+            Self::Hook(Script::Text(text)) => write!(f, "hook answers {text}"),
+            Self::Hook(Script::Silent) => f.write_str("hook is silent"),
             Self::Breaks(version) => write!(f, "version {version} breaks functions"),
             Self::Lambda(Some(Outage::Unreachable)) => f.write_str("lambda is unreachable"),
             Self::Lambda(Some(Outage::Denied)) => f.write_str("lambda denies"),
@@ -215,6 +221,9 @@ impl FromStr for Act {
             ["calls", "are", "well"] => Self::CallsAreWell,
             ["alarm", name, "rings"] => Self::Alarm(own(name), Rings::Yes),
             ["alarm", name, "is", "quiet"] => Self::Alarm(own(name), Rings::No),
+            ["hook", "says", verdict] => Self::Hook(Script::Verdict(own(verdict))),
+            ["hook", "answers", words @ ..] => Self::Hook(Script::Text(words.join(" "))),
+            ["hook", "is", "silent"] => Self::Hook(Script::Silent),
             ["version", version, "breaks", "functions"] => Self::Breaks(number(version)?),
             ["lambda", "is", "unreachable"] => Self::Lambda(Some(Outage::Unreachable)),
             ["lambda", "denies"] => Self::Lambda(Some(Outage::Denied)),

@@ -23,6 +23,7 @@ use super::promises::Promises;
 use crate::callers::{Called, Callers, Watched};
 use crate::clock::EPOCH;
 use crate::databases::Mmdb;
+use crate::hook::ScriptedHook;
 use crate::sandbox::Deaf;
 use crate::simulated::{ACCOUNT, Hit, NewFunction, REGION, Settings, Simulated, SnapStart};
 
@@ -43,6 +44,7 @@ pub struct Scene {
     pub(super) aws: Simulated,
     pub(super) definition: Definition,
     callers: Arc<Callers>,
+    hook: Arc<ScriptedHook>,
     trouble: Arc<Mutex<Option<Trouble>>>,
     folder: TempDir,
     /// Connected once: a client takes longer to make than many calls.
@@ -110,13 +112,15 @@ impl Scene {
                 with && called.number.is_multiple_of(trouble.one_in)
             })
         });
-        let engine = connected(&aws, &callers, &folder);
+        let hook = Arc::new(ScriptedHook::default());
+        let engine = connected(&aws, &callers, &hook, &folder);
         let (promises, wake_at) = (Promises::default(), None);
         let (happened, shown) = (Vec::new(), 0);
         let scene = Self {
             aws,
             definition,
             callers,
+            hook,
             trouble,
             folder,
             engine,
@@ -186,6 +190,7 @@ impl Scene {
                 };
                 self.callers.alarm(name, state);
             }
+            Act::Hook(script) => self.hook.say(script),
             Act::Breaks(version) => self.aws.break_layer(&layer_version(*version)),
             Act::Lambda(outage) => self.aws.fail_place(*outage),
             Act::Order(order) => return vec![self.order(order).await],
@@ -259,7 +264,7 @@ impl Scene {
             let after = if call.is_multiple_of(2) { Hit::SilentBefore } else { Hit::SilentAfter };
             (number == call).then_some(after)
         });
-        let engine = connected(&dying, &self.callers, &self.folder);
+        let engine = connected(&dying, &self.callers, &self.hook, &self.folder);
         let run = refresh(&engine, &self.definition, Retry::OnChange);
         let ended = tokio::time::timeout(DIES_AFTER, run).await;
         let report = ended.as_ref().ok();
@@ -433,7 +438,12 @@ impl Scene {
 }
 
 /// Connects a person's engine.
-fn connected(aws: &Simulated, callers: &Arc<Callers>, folder: &TempDir) -> Engine {
+fn connected(
+    aws: &Simulated,
+    callers: &Arc<Callers>,
+    hook: &Arc<ScriptedHook>,
+    folder: &TempDir,
+) -> Engine {
     let clock = aws.clock();
     let aws = aws.aws(Pace::per_sec(8));
     let regions = Watched { regions: Arc::new(aws.regions()), callers: callers.clone() };
@@ -441,6 +451,7 @@ fn connected(aws: &Simulated, callers: &Arc<Callers>, folder: &TempDir) -> Engin
         ports: Ports {
             source: Arc::new(FileSource),
             scanner: Arc::new(aws.scanner()),
+            hook: hook.clone(),
             notary: Arc::new(Unsigned),
             store: Arc::new(aws.store()),
             regions: Arc::new(regions),

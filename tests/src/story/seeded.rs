@@ -2,6 +2,7 @@ use fastrand::Rng;
 
 use super::act::{Act, Making, Order, Rings};
 use super::text::Story;
+use crate::hook::Script;
 use crate::simulated::Outage;
 
 const ACTS: usize = 16;
@@ -25,7 +26,29 @@ pub fn story_of(seed: u64) -> Story {
             acts.push(Act::Schedule);
         }
     }
-    Story { about: format!("What seed {seed} brings."), terms: terms(&mut random), acts }
+    let mut story =
+        Story { about: format!("What seed {seed} brings."), terms: terms(&mut random), acts };
+    add_hook(&mut story, &mut random);
+    story
+}
+
+/// Gives one layer in four a hook that changes its mind.
+fn add_hook(story: &mut Story, random: &mut Rng) {
+    let bakes = !story.terms.iter().any(|term| term.contains("all-at-once"));
+    if !bakes || random.u8(..4) > 0 {
+        return;
+    }
+    story.terms.push("rollout.hook = { lambda = 'refunds' }".to_owned());
+    for _ in 0..ACTS / 4 {
+        let verdicts = ["proceed", "proceed", "wait", "hold", "rollback"];
+        let script = match random.usize(..verdicts.len() + 2) {
+            0 => Script::Silent,
+            1 => Script::Text("busy".to_owned()),
+            verdict => Script::Verdict(verdicts[verdict - 2].to_owned()),
+        };
+        story.acts.insert(random.usize(..story.acts.len()), Act::Hook(script));
+    }
+    story.acts.insert(0, Act::Hook(Script::Verdict("proceed".to_owned())));
 }
 
 fn terms(random: &mut Rng) -> Vec<String> {

@@ -1,11 +1,13 @@
 //! An upstream as the world has them: an HTTP server on a free port of the loopback, over a folder.
 //!
 //! `<root>/files/…` is served with `ETag`, `Last-Modified`, conditional requests and ranges.
+//! `/hooks/…` answers questions about waves.
 //! `<root>/maxmind/<edition>/<YYYYMMDD>.mmdb` is served by MaxMind's protocol.
 
 mod answer;
 pub mod chaos;
 mod files;
+mod hooks;
 mod maxmind;
 mod trouble;
 
@@ -14,10 +16,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -93,6 +95,10 @@ struct Planned {
 }
 
 impl Shared {
+    fn see(&self, seen: Seen) {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
+    }
+
     /// Takes the next fault that is planned for a path.
     fn fault(&self, path: &str) -> Option<Fault> {
         let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
@@ -205,7 +211,14 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
         tokio::spawn(async move {
             let service = service_fn(move |request: Request<Incoming>| {
                 let shared = Arc::clone(&shared);
-                async move { Ok::<_, std::convert::Infallible>(route(&shared, own, &request)) }
+                async move {
+                    let answer = if request.method() == Method::POST {
+                        hooks::answer(&shared, request).await
+                    } else {
+                        route(&shared, own, &request)
+                    };
+                    Ok::<_, std::convert::Infallible>(answer)
+                }
             });
             let _closed =
                 http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
@@ -221,15 +234,14 @@ fn headers(request: &Request<Incoming>) -> BTreeMap<String, String> {
 fn route(shared: &Shared, own: Option<SocketAddr>, request: &Request<Incoming>) -> answer::Answer {
     let header =
         |name: &str| request.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
-    let path = request.uri().to_string();
     let seen = Seen {
-        path: path.clone(),
+        path: request.uri().to_string(),
         conditional: header("if-none-match").or(header("if-modified-since")).is_some(),
         range: header("range"),
         authorized: header("authorization").is_some(),
         headers: headers(request),
     };
-    shared.seen.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
+    shared.see(seen);
     let presigned = *shared.presigned.lock().unwrap_or_else(PoisonError::into_inner);
     if presigned.is_some() && own == presigned {
         return maxmind::presigned(shared, request);

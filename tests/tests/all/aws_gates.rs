@@ -8,10 +8,12 @@ use freshlayer_tests::sandbox::block_on;
 use serde_json::{Value, json};
 
 use crate::aws_deployed::{Deployed, geo};
+use crate::aws_scan::answering;
 
 const TERMS: &str = "
 rollout.alarms = ['geo-errors']
 rollout.probe = { payload = { ip = '81.2.69.160' }, path = 'record.country.iso_code', equals = 'BR' }
+rollout.hook = { lambda = 'refunds' }
 ";
 
 fn reason(answer: &Value) -> String {
@@ -24,7 +26,9 @@ fn an_alarm_brings_functions_back_and_each_permission_is_needed() {
         let account = emulator().account().await;
         account.alarm("geo-errors", AlarmState::Quiet).await;
         let terms = TERMS.replace("81.2.69.160", &KNOWN_ADDRESS.to_string());
-        let parameters = ["ProbeFunctions=yes"];
+        let hook = answering(r#"{"verdict": "proceed", "reason": "refunds are as ever"}"#);
+        account.function_of(hook, "refunds", &[], &[], &[]).await;
+        let parameters = ["ProbeFunctions=yes", "HookFunction=refunds"];
         let deployed = Deployed::of(account, &parameters, &terms).without_tls().await;
         let run = async || deployed.invoke(&deployed.publisher, &geo()).await;
         let question = json!({ "ip": KNOWN_ADDRESS });
@@ -53,10 +57,14 @@ fn an_alarm_brings_functions_back_and_each_permission_is_needed() {
         );
         assert!(!deployed.ask_boto("waking.py", &[]).is_empty(), "a look is scheduled");
 
-        deployed.permit_all_but(&[]).await;
+        // The permission to probe is one to ask any of the functions.
+        deployed.permit_all_but(&["ProbeFunctions", "AskTheHook"]).await;
         let watched = run().await;
         let said = reason(&watched);
         assert!(said.contains("(1 alarm is quiet; no call was counted"), "{said}");
+        let unheard = "the function refunds gave no verdict: Invoke: AccessDenied";
+        assert!(said.contains(unheard), "{said}");
+        deployed.permit_all_but(&[]).await;
 
         deployed.account.alarm("geo-errors", AlarmState::Rings).await;
         let back = run().await;
@@ -66,5 +74,7 @@ fn an_alarm_brings_functions_back_and_each_permission_is_needed() {
             said.starts_with("release 2 failed in wave 1 (alarm geo-errors rings in eu-west-1: "),
             "{said}"
         );
+        let heard = "the function refunds lets the wave pass: refunds are as ever";
+        assert!(said.contains(heard), "{said}");
     });
 }

@@ -12,13 +12,13 @@ use freshlayer_tests::sandbox::block_on;
 use crate::aws::Cloud;
 use crate::refresh::GEO;
 
-/// A function that answers every question in the same way.
-fn answering(answer: &str) -> Vec<u8> {
+/// A function that answers every question in the same way; `'"$event"'` stands for what it is asked.
+pub(crate) fn answering(answer: &str) -> Vec<u8> {
     let bootstrap = r#"#!/bin/sh
 base="http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime/invocation"
 while true; do
   headers=$(mktemp)
-  curl --silent --dump-header "$headers" "$base/next" > /dev/null || exit
+  event=$(curl --silent --dump-header "$headers" "$base/next") || exit
   id=$(grep --fixed-strings --ignore-case lambda-runtime-aws-request-id "$headers" | tr -d '[:space:]' | cut -d: -f2)
   curl --silent "$base/$id/response" --data 'ANSWER' > /dev/null
 done

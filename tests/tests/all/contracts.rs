@@ -7,13 +7,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use freshlayer::LayerVersionArn;
-use freshlayer::definition::{Destinations, ScanHook, Terms};
+use freshlayer::definition::{
+    Destinations, RequestHeaders, RolloutHook, ScanHook, SourceUrl, Terms,
+};
 use freshlayer::faults::Faults;
 use freshlayer::ports::{Fleet, FunctionName, Ports, Publication, Region, Registry};
 use freshlayer_local::{FolderFleet, FolderRegistry, FolderStore, NewFunction};
-use freshlayer_tests::contracts::{self, FleetBench, Hooks, Hosts};
+use freshlayer_tests::contracts::{self, Asked, FleetBench, Hooks, Hosts};
 use freshlayer_tests::databases::Mmdb;
-use freshlayer_tests::sandbox::{Sandbox, block_on, layer_name};
+use freshlayer_tests::sandbox::{Sandbox, block_on, http, layer_name};
+use url::Url;
 
 /// The ports of a sandbox, wrapped in faults that never strike: the wrapper must be invisible.
 fn wrapped(sandbox: &Sandbox) -> Ports {
@@ -152,6 +155,47 @@ fn scanner_behind_faults_that_never_strike() {
     let sandbox = Sandbox::new();
     let scanner = wrapped(&sandbox).scanner;
     block_on(contracts::scanner(scanner.as_ref(), &commands(), &sandbox.path("layer.zip")));
+}
+
+fn asked_commands() -> Asked {
+    let shell = |script: &str| RolloutHook::Command(["sh", "-c", script].map(str::to_owned).into());
+    Asked {
+        answers: shell(r#"printf '{"verdict": "proceed", "reason": %s}' "$(cat)""#),
+        chatters: shell("head -c 20000 /dev/zero"),
+        fails: shell("echo out of order; exit 1"),
+        missing: RolloutHook::Command(vec!["/nowhere/hook".to_owned()]),
+        other: RolloutHook::Lambda("hook".to_owned()),
+    }
+}
+
+#[test]
+fn command_hook() {
+    let sandbox = Sandbox::new();
+    block_on(contracts::hook(sandbox.engine().ports.hook.as_ref(), &asked_commands()));
+}
+
+#[test]
+fn hook_behind_faults_that_never_strike() {
+    let sandbox = Sandbox::new();
+    block_on(contracts::hook(wrapped(&sandbox).hook.as_ref(), &asked_commands()));
+}
+
+#[test]
+fn http_hook() {
+    let sandbox = Sandbox::new();
+    let hook = |path: &str| {
+        let url = Url::parse(&format!("{}/hooks/{path}", sandbox.upstream.base()));
+        let url = SourceUrl::new("https://example.org", url.expect("an address"));
+        RolloutHook::Https { url, headers: RequestHeaders::default() }
+    };
+    let asked = Asked {
+        answers: hook("answers"),
+        chatters: hook("chatters"),
+        fails: hook("fails"),
+        missing: hook("missing"),
+        other: RolloutHook::Lambda("hook".to_owned()),
+    };
+    block_on(contracts::hook(&http().hook(), &asked));
 }
 
 #[test]

@@ -430,6 +430,7 @@ fn a_rollouts_notes_spare_a_second_look_for_a_day() {
     let notes = BTreeMap::from([(consumer.function.clone(), note)]);
     let started = Timestamp::UNIX_EPOCH;
     let rollout = Rollout {
+        hook_state: None,
         format: 1,
         layer: layer_name("geo"),
         number: 1,

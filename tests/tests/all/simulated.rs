@@ -107,6 +107,7 @@ impl World {
             ports: Ports {
                 source: Arc::new(FileSource),
                 scanner: Arc::new(aws.scanner()),
+                hook: Arc::new(aws.hook()),
                 notary: Arc::new(freshlayer::ports::Unsigned),
                 store: Arc::new(aws.store()),
                 regions: Arc::new(aws.regions()),

@@ -9,6 +9,7 @@ mod destinations;
 mod expand;
 mod fingerprint;
 mod format;
+mod hook;
 mod parse;
 mod raw;
 mod rollout;
@@ -27,6 +28,7 @@ use serde::Serialize;
 pub use destinations::{Architecture, Destinations, MemberAccount, Reader, Terms, ZipStorage};
 pub use expand::Variables;
 pub use format::{FieldPath, FormatSpec, MmdbProbe, SqliteProbe};
+pub use hook::{HookGate, RolloutHook};
 pub use raw::{OlderBuild, PlainHttp};
 pub use rollout::{
     Binding, Chosen, Course, FunctionProbe, Gates, MetricsGate, OnInconclusive, Preset, Roll,

@@ -111,6 +111,8 @@ pub(super) struct RawRollout {
     /// Watches the calls of a wave's functions while it bakes: where more of them fail than before, the release is rolled back.
     /// On AWS it is on by default, wherever waves bake.
     pub(super) metrics: Option<RawMetrics>,
+    /// A hook of your own that is asked about each wave while it bakes: a command, a Lambda function or a web service.
+    pub(super) hook: Option<RawHook>,
     /// What happens where gates cannot tell, after `wait_minutes`: `proceed`, the rollout goes on if the only doubt is too few calls and
     /// none of them failed, and otherwise waits for a person; `hold`, it waits for a person; `rollback`, every function goes back.
     /// Default: `hold` with the preset `careful`, `proceed` without it.
@@ -194,6 +196,35 @@ impl Default for RawMetrics {
     fn default() -> Self {
         Self { calls_min: MetricsGate::default().calls_min, observe: false }
     }
+}
+
+/// Who is asked about each wave: exactly one of `command`, `lambda` and `https`. It is given a JSON object and answers
+/// `{"verdict": "proceed" | "wait" | "hold" | "rollback", "reason": "…", "state": …}`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct RawHook {
+    /// A command of the machine where `freshlayer` runs, with its arguments. It reads the question from its standard input and
+    /// prints the answer.
+    #[serde(default)]
+    pub(super) command: Vec<String>,
+    /// AWS: a Lambda function, by name or ARN.
+    #[schemars(length(min = 1, max = 170))]
+    pub(super) lambda: Option<String>,
+    /// The address of a web service, which is sent the question by POST.
+    pub(super) https: Option<String>,
+    /// A secret's reference, as in `${TOKEN}`: it is sent to the web service as a bearer token.
+    pub(super) bearer: Option<String>,
+    /// The longest that one question may take, in seconds.
+    #[serde(default = "hook_timeout_secs")]
+    #[schemars(range(min = 1, max = 300))]
+    pub(super) timeout_secs: u32,
+    /// `true`: what it answers is told, and decides nothing.
+    #[serde(default)]
+    pub(super) observe: bool,
+}
+
+fn hook_timeout_secs() -> u32 {
+    30
 }
 
 /// A question to a function, with its answer.

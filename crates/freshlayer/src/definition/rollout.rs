@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ChangeWindow, FieldPath};
+use super::{ChangeWindow, FieldPath, HookGate};
 use crate::names::RegionName;
 use crate::ports::AlarmPattern;
 
@@ -98,6 +98,8 @@ pub struct Gates {
     pub alarms: Vec<AlarmPattern>,
     /// Whether the share of calls that fail grows.
     pub metrics: Option<MetricsGate>,
+    /// Who is asked beside that.
+    pub hook: Option<HookGate>,
     /// What happens where the gates cannot tell.
     pub on_inconclusive: OnInconclusive,
     /// How long after its bake a wave waits at most until the gates can tell.
@@ -107,7 +109,7 @@ pub struct Gates {
 impl Gates {
     /// Tells whether nothing is watched.
     pub fn is_empty(&self) -> bool {
-        self.alarms.is_empty() && self.metrics.is_none()
+        self.alarms.is_empty() && self.metrics.is_none() && self.hook.is_none()
     }
 }
 

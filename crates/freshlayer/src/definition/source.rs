@@ -192,7 +192,7 @@ pub enum ChecksumSpec {
 /// An address, with its variables filled in for the request and left as they stand for people.
 ///
 /// A variable may hold a secret, so `Debug` and `Display` show the text of the definition.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SourceUrl {
     template: String,
     url: Url,

@@ -5,6 +5,7 @@ mod clock;
 mod events;
 mod fleet;
 mod health;
+mod hook;
 mod notary;
 mod regions;
 mod registry;
@@ -22,6 +23,7 @@ pub use fleet::{
     Glimpse, Look, PublishedVersion, Routing, Step, Unqualified, Update, User,
 };
 pub use health::{Alarm, AlarmPattern, AlarmState, Calls, Health, Minutes, Window};
+pub use hook::{ANSWER_BYTES_MAX, Hook};
 pub use notary::{Notary, Unsigned};
 pub use regions::{Region, Regions};
 pub use registry::{
@@ -44,6 +46,8 @@ pub struct Ports {
     pub source: Arc<dyn Source>,
     /// Who looks at zips before they are published.
     pub scanner: Arc<dyn Scanner>,
+    /// Who is asked about waves.
+    pub hook: Arc<dyn Hook>,
     /// Who signs provenance documents.
     pub notary: Arc<dyn Notary>,
     /// Durable state.

@@ -7,6 +7,7 @@ mod end;
 mod finish;
 mod foresee;
 mod goal;
+mod hook;
 mod judge;
 mod measure;
 mod observe;

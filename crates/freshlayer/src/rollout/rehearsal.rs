@@ -178,6 +178,7 @@ fn intent() -> Intent {
     let gates = Gates {
         alarms: Vec::new(),
         metrics: Some(metrics),
+        hook: None,
         on_inconclusive: OnInconclusive::Proceed,
         wait: SignedDuration::from_hours(2),
     };
@@ -282,6 +283,7 @@ impl Play {
                 alarms: Ok(Vec::new()),
                 moved: Ok(judge::Calls::new()),
                 others: None,
+                heard: None,
             };
         };
         let of_wave = |(place, function): &Key| wave.has(place, function);
@@ -290,7 +292,7 @@ impl Play {
         let others = || self.fleet.counted(is_later, OTHERS_MAX, window);
         let others = judge::looks_bad(wave, &moved).then(others);
         let others = others.filter(|others| !others.is_empty()).map(Ok);
-        Measured { alarms: Ok(Vec::new()), moved: Ok(moved), others }
+        Measured { alarms: Ok(Vec::new()), moved: Ok(moved), others, heard: None }
     }
 }
 

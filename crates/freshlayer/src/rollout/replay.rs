@@ -64,7 +64,8 @@ pub enum Would {
 /// are left out. `None` where calls are not watched.
 pub(crate) fn deciding(spec: &RolloutSpec) -> Option<RolloutSpec> {
     let metrics = MetricsGate { binding: Binding::Decides, ..spec.gates.metrics? };
-    let gates = Gates { alarms: Vec::new(), metrics: Some(metrics), ..spec.gates.clone() };
+    let gates =
+        Gates { alarms: Vec::new(), metrics: Some(metrics), hook: None, ..spec.gates.clone() };
     Some(RolloutSpec { gates, ..spec.clone() })
 }
 
@@ -216,6 +217,7 @@ impl Past<'_> {
             alarms: Ok(Vec::new()),
             moved: Ok(moved),
             others: bad.then_some(Ok(others)),
+            heard: None,
         };
         Some(judge::wave(&self.spec.gates, wave, &measured, now))
     }

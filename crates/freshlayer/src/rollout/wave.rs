@@ -5,13 +5,14 @@ use jiff::Timestamp;
 use super::act::{Failed, Stuck};
 use super::came::{Came, GatesAsked};
 use super::converge::Converge;
-use super::judge::{self, Calls, Measured};
+use super::hook::ask;
+use super::judge::{self, Calls, Heard, Measured};
 use super::measure::{Function, OTHERS_MAX, alarms, calls, counts_calls, traffic};
 use super::plan::{Next, Standing, Waves};
 use crate::error::Error;
 use crate::ports::Region;
 use crate::report::{Why, not_provisioned};
-use crate::state::{Evidence, OpenRollout, Ordered, Says, Traffic, Wave};
+use crate::state::{Evidence, OpenRollout, Ordered, Traffic, Wave};
 
 /// A gate that failed.
 pub(super) enum Failure {
@@ -130,10 +131,13 @@ impl Converge<'_, '_, '_> {
     ) -> Result<Option<Failure>, Error> {
         came.gates = GatesAsked::Yes;
         let now = self.run.engine.ports.clock.now();
-        let Some(evidence) = asked(came, regions, now).await else { return Ok(None) };
+        let heard = ask(&self.run, came, now).await;
+        let state = heard.iter().flatten().find_map(|reply| reply.state.clone());
+        let Some(evidence) = asked(came, regions, heard, now).await else { return Ok(None) };
         let waves = Waves::of(&came.intent, came.rollout.as_ref());
         let failed = waves.sends_back(&evidence, now);
         let Some(rollout) = &mut came.rollout else { return Ok(None) };
+        rollout.hook_state = state.or(rollout.hook_state.take());
         let says = evidence.sentences.clone();
         let wave = rollout.waves.len();
         if let Some(wave) = rollout.waves.last_mut() {
@@ -190,15 +194,20 @@ impl Converge<'_, '_, '_> {
 }
 
 /// Measures what the gates of the open wave need, and judges it.
-async fn asked(came: &Came, regions: &[Region], now: Timestamp) -> Option<Evidence> {
+async fn asked(
+    came: &Came,
+    regions: &[Region],
+    heard: Option<Heard>,
+    now: Timestamp,
+) -> Option<Evidence> {
     let wave = came.rollout.as_ref()?.waves.last()?;
     let gates = &came.intent.gates;
     if !counts_calls(regions) {
-        let sentences = vec!["this host has no alarms and counts no calls".to_owned()];
-        return Some(Evidence { at: now, says: Says::Pass, unmeasured: 0, sentences });
+        return Some(judge::unwatched(gates, wave, heard.as_ref(), now));
     }
     if let Some(words) = unlisted(came, wave) {
-        let measured = Measured { alarms: Err(words.clone()), moved: Err(words), others: None };
+        let measured =
+            Measured { alarms: Err(words.clone()), moved: Err(words), others: None, heard };
         return Some(judge::wave(gates, wave, &measured, now));
     }
     let members = members_of(came, wave);
@@ -218,7 +227,7 @@ async fn asked(came: &Came, regions: &[Region], now: Timestamp) -> Option<Eviden
         }
         _ => None,
     };
-    Some(judge::wave(gates, wave, &Measured { alarms, moved, others }, now))
+    Some(judge::wave(gates, wave, &Measured { alarms, moved, others, heard }, now))
 }
 
 /// Why a place of the wave cannot be judged: it is not known where its functions stand.
@@ -232,7 +241,7 @@ fn unlisted(came: &Came, wave: &Wave) -> Option<String> {
 }
 
 /// The functions of a wave that have the new data.
-fn members_of(came: &Came, wave: &Wave) -> Vec<Function> {
+pub(super) fn members_of(came: &Came, wave: &Wave) -> Vec<Function> {
     let known = came.plan.standings.iter().filter(|(_, one)| **one == Standing::Current);
     let known = known.map(|(function, _)| function);
     known.filter(|(place, function)| wave.has(place, function)).cloned().collect()

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::ROLLOUT_FORMAT;
 use super::orders::Ordered;
@@ -108,6 +109,10 @@ pub struct Rollout {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(default)]
     pub traffic: Option<Traffic>,
+    /// What the hook asked to be told with the next question.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(default)]
+    pub hook_state: Option<Value>,
     /// What became of each consumer so far, place by place.
     pub journal: Journal,
 }
@@ -195,6 +200,8 @@ pub enum Says {
     Inconclusive,
     /// Something could not be measured.
     Unmeasured,
+    /// A person is to decide.
+    Hold,
     /// The release does harm.
     Fail,
 }
@@ -278,6 +285,7 @@ impl Rollout {
             tries: 0,
             waves: Vec::new(),
             traffic: None,
+            hook_state: None,
             journal: open.journal.clone().unwrap_or_default(),
         }
     }

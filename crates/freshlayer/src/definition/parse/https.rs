@@ -144,7 +144,7 @@ impl Parser<'_> {
         Err("expected one line".to_owned())
     }
 
-    fn secret(&self, text: &str) -> Result<SecretRef, String> {
+    pub(super) fn secret(&self, text: &str) -> Result<SecretRef, String> {
         let folder = self.file.parent().unwrap_or(Path::new(""));
         SecretRef::parse(text, &std::path::absolute(folder).unwrap_or(folder.to_owned()))
     }

@@ -4,6 +4,7 @@ mod aws;
 mod contract;
 mod destinations;
 mod expect;
+mod hook;
 mod https;
 mod rollout;
 mod scan;

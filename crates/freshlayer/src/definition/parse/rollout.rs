@@ -59,7 +59,8 @@ impl Parser<'_> {
         }
         let gates = self.gates(&raw);
         if by_definition && !gates.is_empty() && course.is_never_watched() {
-            let key = if raw.metrics.is_some() { "metrics" } else { "alarms" };
+            let keys = [("metrics", raw.metrics.is_some()), ("hook", raw.hook.is_some())];
+            let key = keys.into_iter().find(|(_, given)| *given).map_or("alarms", |(key, _)| key);
             let message =
                 "nothing is watched, because no wave bakes: set `preset` or `final_bake_minutes`";
             self.problem(&["rollout", key], message);
@@ -122,7 +123,8 @@ impl Parser<'_> {
             Some(Preset::Careful) => OnInconclusive::Hold,
             _ => OnInconclusive::default(),
         });
-        Gates { alarms, metrics, on_inconclusive, wait }
+        let hook = raw.hook.as_ref().and_then(|hook| self.hook(hook));
+        Gates { alarms, metrics, hook, on_inconclusive, wait }
     }
 }
 

@@ -132,10 +132,11 @@ impl Parser<'_> {
             "http" if plain == PlainHttp::Anywhere || is_loopback(&url) => {
                 return Some(SourceUrl::new(template, url));
             }
-            "http" => {
+            "http" if path[0] == "dataset" => {
                 "plain http can be changed on its way; use https, or allow it with \
                  `source.plain_http = \"anywhere\"`"
             }
+            "http" => "plain http can be changed on its way; use https",
             _ => "expected an https address",
         };
         self.problem(path, fault);

@@ -3,8 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::evalue::{ENOUGH, Pair, SUSPICIOUS, evidence};
-use super::{Calls, Measured, Said};
-use crate::definition::{Binding, MetricsGate};
+use super::{Calls, Measured, Said, observed};
+use crate::definition::MetricsGate;
 use crate::ports::{Minutes, Window};
 use crate::state::{Says, Wave};
 
@@ -34,19 +34,7 @@ pub(in crate::rollout) fn last_counted(now: Timestamp) -> Timestamp {
 }
 
 pub(super) fn judge(gate: &MetricsGate, wave: &Wave, measured: &Measured) -> Said {
-    let said = judged(gate, wave, measured);
-    match gate.binding {
-        Binding::Decides => said,
-        Binding::Observes => {
-            let would = match said.says {
-                Says::Pass => "pass",
-                Says::TooFew | Says::Inconclusive => "be inconclusive",
-                Says::Unmeasured => "hold",
-                Says::Fail => "fail",
-            };
-            Said::of(Says::Pass, format!("{} (only observed: it would {would})", said.sentence))
-        }
-    }
+    observed(gate.binding, judged(gate, wave, measured))
 }
 
 fn judged(gate: &MetricsGate, wave: &Wave, measured: &Measured) -> Said {

@@ -2,6 +2,7 @@
 
 mod alarms;
 mod evalue;
+mod hook;
 mod metrics;
 mod probe;
 
@@ -9,11 +10,12 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::definition::Gates;
+use crate::definition::{Binding, Gates};
 use crate::names::Place;
 use crate::ports::{Alarm, FunctionName, Minutes};
 use crate::state::{Evidence, Says, Wave};
 
+pub(super) use hook::Reply;
 pub(super) use metrics::{last_counted, looks_bad, window};
 pub(super) use probe::{Verdict, probe};
 
@@ -29,7 +31,12 @@ pub(super) struct Measured {
     pub(super) moved: Result<Calls, String>,
     /// The calls of functions that have not moved yet, where the wave's own look bad.
     pub(super) others: Option<Result<Calls, String>>,
+    /// What the hook answered, where there is one.
+    pub(super) heard: Option<Heard>,
 }
+
+/// What the hook answered, or why there is no verdict.
+pub(super) type Heard = Result<Reply, String>;
 
 /// Judges the open wave.
 pub(super) fn wave(gates: &Gates, wave: &Wave, measured: &Measured, now: Timestamp) -> Evidence {
@@ -40,6 +47,30 @@ pub(super) fn wave(gates: &Gates, wave: &Wave, measured: &Measured, now: Timesta
     if let Some(gate) = &gates.metrics {
         said.push(metrics::judge(gate, wave, measured));
     }
+    said.extend(heard(gates, measured.heard.as_ref()));
+    evidence(said, wave, now)
+}
+
+/// Judges the open wave where nothing counts calls or rings.
+pub(super) fn unwatched(
+    gates: &Gates,
+    wave: &Wave,
+    by_hook: Option<&Heard>,
+    now: Timestamp,
+) -> Evidence {
+    let mut said = Vec::new();
+    if !gates.alarms.is_empty() || gates.metrics.is_some() {
+        said.push(Said::of(Says::Pass, "this host has no alarms and counts no calls"));
+    }
+    said.extend(heard(gates, by_hook));
+    evidence(said, wave, now)
+}
+
+fn heard(gates: &Gates, by_hook: Option<&Heard>) -> Option<Said> {
+    Some(hook::judge(gates.hook.as_ref()?, by_hook?))
+}
+
+fn evidence(said: Vec<Said>, wave: &Wave, now: Timestamp) -> Evidence {
     let says = said.iter().map(|one| one.says).max().unwrap_or(Says::Pass);
     let before = wave.evidence.as_ref().map_or(0, |known| known.unmeasured);
     Evidence {
@@ -48,6 +79,18 @@ pub(super) fn wave(gates: &Gates, wave: &Wave, measured: &Measured, now: Timesta
         unmeasured: if says == Says::Unmeasured { before + 1 } else { 0 },
         sentences: said.into_iter().map(|one| one.sentence).collect(),
     }
+}
+
+/// What a gate says where its verdict counts, or does not.
+fn observed(binding: Binding, said: Said) -> Said {
+    let would = match (binding, said.says) {
+        (Binding::Decides, _) => return said,
+        (Binding::Observes, Says::Pass) => "pass",
+        (Binding::Observes, Says::TooFew | Says::Inconclusive) => "be inconclusive",
+        (Binding::Observes, Says::Unmeasured | Says::Hold) => "hold",
+        (Binding::Observes, Says::Fail) => "fail",
+    };
+    Said::of(Says::Pass, format!("{} (only observed: it would {would})", said.sentence))
 }
 
 /// What one gate says.

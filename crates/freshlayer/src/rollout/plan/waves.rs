@@ -99,8 +99,9 @@ impl<'a> Waves<'a> {
             let until = reached.saturating_add(self.bake(course, standings));
             until.unwrap_or(now)
         });
-        // It goes back, where there is a release to go back to.
-        if wave.evidence.as_ref().is_some_and(|evidence| evidence.says == Says::Fail) {
+        // What fails goes back, where there is a release to go back to.
+        let says = wave.evidence.as_ref().map(|evidence| evidence.says);
+        if matches!(says, Some(Says::Fail | Says::Hold)) {
             let (wave, says) = (self.open.len(), said(self.open));
             return Some(Next::Hold(Why::Undecided { wave, says, until: None }));
         }
@@ -134,7 +135,7 @@ impl<'a> Waves<'a> {
             Says::Unmeasured if evidence.unmeasured < UNMEASURED_MAX => {
                 wait(now.saturating_add(LOOK_LATER).unwrap_or(now))
             }
-            Says::TooFew | Says::Inconclusive | Says::Unmeasured | Says::Fail => {
+            Says::TooFew | Says::Inconclusive | Says::Unmeasured | Says::Hold | Says::Fail => {
                 Some(Next::Hold(why(None)))
             }
         }
