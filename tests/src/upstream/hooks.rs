@@ -1,6 +1,6 @@
 //! A web service that is asked about waves.
 
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Collected};
 use hyper::Request;
 use hyper::body::Incoming;
 
@@ -19,7 +19,7 @@ pub(super) async fn answer(shared: &Shared, request: Request<Incoming>) -> Answe
         authorized: !token.is_empty(),
         headers,
     });
-    let question = request.into_body().collect().await.map(|body| body.to_bytes());
+    let question = request.into_body().collect().await.map(Collected::to_bytes);
     let question = String::from_utf8_lossy(&question.unwrap_or_default()).into_owned();
     let json = |body: &str| text(200, "application/json", body);
     match path.strip_prefix("/hooks/") {

@@ -15,6 +15,7 @@ pub struct HookGate {
 
 /// Who is asked about a wave.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one per layer")]
 pub enum RolloutHook {
     /// A command of the machine that freshlayer runs on.
     Command(Vec<String>),
