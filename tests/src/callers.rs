@@ -7,12 +7,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use freshlayer::definition::Destinations;
 use freshlayer::ports::{
-    Alarm, AlarmPattern, AlarmState, Calls, Clock, FunctionName, Health, Minutes, PortError,
-    Region, Regions, Window,
+    Alarm, AlarmPattern, AlarmState, Behind, Calls, Clock, FunctionName, Health, Minutes,
+    PortError, Region, Regions, Window,
 };
 use jiff::{SignedDuration, Timestamp};
 
-use crate::simulated::Simulated;
+use crate::simulated::{Served, Simulated};
 
 /// As long as CloudWatch keeps minutes.
 const MINUTES_KEPT: SignedDuration = SignedDuration::from_hours(15 * 24);
@@ -32,6 +32,8 @@ pub struct Called<'a> {
 pub struct Callers {
     aws: Simulated,
     counted: Mutex<BTreeMap<FunctionName, Minutes>>,
+    behind: Mutex<BTreeMap<Behind, Minutes>>,
+    turns: Mutex<BTreeMap<String, u64>>,
     rates: Mutex<BTreeMap<String, u64>>,
     alarms: Mutex<BTreeMap<String, Alarm>>,
     deaf: Mutex<u32>,
@@ -51,6 +53,8 @@ impl Callers {
         let callers = Arc::new(Self {
             aws: aws.clone(),
             counted: Mutex::default(),
+            behind: Mutex::default(),
+            turns: Mutex::default(),
             rates: Mutex::default(),
             alarms: Mutex::default(),
             deaf: Mutex::default(),
@@ -72,17 +76,40 @@ impl Callers {
         let second = self.aws.clock().now().as_second();
         let minute = Timestamp::from_second(second - second.rem_euclid(60)).expect("a time");
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
-        for (function, layers) in self.aws.callers_get() {
+        for (function, parts) in self.aws.callers_meet() {
             let name = FunctionName::parse(&function).expect("a function's name");
-            let calls = counted.entry(name).or_default().entry(minute).or_default();
+            let calls = counted.entry(name.clone()).or_default().entry(minute).or_default();
             let rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
             for _ in 0..rates.get(&function).copied().unwrap_or(per_minute) {
                 *number += 1;
                 calls.calls += 1;
-                let called = Called { function: &function, layers: &layers, number: *number };
-                calls.errors += u64::from(fails(called));
+                let part = self.part_of(&function, &parts);
+                let called = Called { function: &function, layers: &part.layers, number: *number };
+                let errors = u64::from(fails(called));
+                calls.errors += errors;
+                if let Some((alias, version)) = &part.behind {
+                    let (alias, version) = (alias.clone(), *version);
+                    let at = Behind { function: name.clone(), alias, version };
+                    let mut behind = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
+                    let calls = behind.entry(at).or_default().entry(minute).or_default();
+                    (calls.calls, calls.errors) = (calls.calls + 1, calls.errors + errors);
+                }
             }
         }
+    }
+
+    /// Sends a function's next call to one of its parts, as often to each as its share says.
+    fn part_of<'p>(&self, function: &str, parts: &'p [Served]) -> &'p Served {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = turns.entry(function.to_owned()).or_default();
+        *turn += 37;
+        let mut left = *turn % 100;
+        let found = parts.iter().find(|part| {
+            let is_it = left < u64::from(part.percent);
+            left = left.saturating_sub(u64::from(part.percent));
+            is_it
+        });
+        found.unwrap_or_else(|| parts.last().expect("every call is answered"))
     }
 
     /// From now on one function is called so many times a minute.
@@ -95,6 +122,12 @@ impl Callers {
     pub fn count(&self, function: &FunctionName, minute: Timestamp, calls: Calls) {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         counted.entry(function.clone()).or_default().insert(minute, calls);
+    }
+
+    /// Counts calls of one version behind an alias in one minute.
+    pub fn count_behind(&self, behind: &Behind, minute: Timestamp, calls: Calls) {
+        let mut counted = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
+        counted.entry(behind.clone()).or_default().insert(minute, calls);
     }
 
     /// Sets an alarm; one that is not set does not exist.
@@ -152,6 +185,24 @@ impl Health for Callers {
         let found = functions.iter().filter_map(|function| {
             let minutes = counted.get(function)?.range(window.from..window.until);
             Some((function.clone(), minutes.map(|(at, calls)| (*at, *calls)).collect()))
+        });
+        Ok(found.collect())
+    }
+
+    async fn minutes_behind(
+        &self,
+        versions: &[Behind],
+        window: Window,
+    ) -> Result<BTreeMap<Behind, Minutes>, PortError> {
+        self.hears()?;
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        for behind in versions {
+            *asked.entry(behind.function.clone()).or_default() += 1;
+        }
+        let counted = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = versions.iter().filter_map(|behind| {
+            let minutes = counted.get(behind)?.range(window.from..window.until);
+            Some((behind.clone(), minutes.map(|(at, calls)| (*at, *calls)).collect()))
         });
         Ok(found.collect())
     }

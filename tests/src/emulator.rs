@@ -20,7 +20,7 @@ use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{FunctionCode, Runtime};
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use freshlayer::LayerVersionArn;
-use freshlayer::ports::{AlarmState, Calls, FunctionName};
+use freshlayer::ports::{AlarmState, Behind, Calls, FunctionName};
 use freshlayer_aws::{Aws, Pace};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -228,12 +228,31 @@ impl Account {
     /// # Panics
     /// Where they cannot be counted.
     pub async fn count_calls(&self, function: &FunctionName, minute: Timestamp, calls: Calls) {
-        let dimension = Dimension::builder().name("FunctionName").value(function.as_str()).build();
+        self.count(&[("FunctionName", function.as_str())], minute, calls).await;
+    }
+
+    /// Counts calls of a version behind an alias in a minute, as Lambda itself does.
+    ///
+    /// # Panics
+    /// Where they cannot be counted.
+    pub async fn count_calls_behind(&self, behind: &Behind, minute: Timestamp, calls: Calls) {
+        let function = behind.function.as_str();
+        let (resource, version) =
+            (format!("{function}:{}", behind.alias), behind.version.to_string());
+        let dimensions =
+            [("FunctionName", function), ("Resource", &resource), ("ExecutedVersion", &version)];
+        self.count(&dimensions, minute, calls).await;
+    }
+
+    async fn count(&self, dimensions: &[(&str, &str)], minute: Timestamp, calls: Calls) {
+        let dimension =
+            |(name, value): &(&str, &str)| Dimension::builder().name(*name).value(*value).build();
+        let dimensions: Vec<Dimension> = dimensions.iter().map(dimension).collect();
         let data = [("Invocations", calls.calls), ("Errors", calls.errors)];
         let data = data.map(|(name, count)| {
             MetricDatum::builder()
                 .metric_name(name)
-                .dimensions(dimension.clone())
+                .set_dimensions(Some(dimensions.clone()))
                 .timestamp(aws_sdk_cloudwatch::primitives::DateTime::from_secs(minute.as_second()))
                 .value(count as f64)
                 .build()

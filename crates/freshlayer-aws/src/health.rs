@@ -10,7 +10,8 @@ use aws_sdk_cloudwatch::types::{
     StateValue,
 };
 use freshlayer::ports::{
-    Alarm, AlarmPattern, AlarmState, Calls, FunctionName, Health, Minutes, PortError, Window,
+    Alarm, AlarmPattern, AlarmState, Behind, Calls, FunctionName, Health, Minutes, PortError,
+    Window,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -63,16 +64,29 @@ impl CloudWatchHealth {
         }
     }
 
+    /// Counts calls by the dimensions of their metrics; the answers come in the order of the questions.
     async fn counted(
         &self,
-        functions: &[FunctionName],
+        asked: &[Vec<Dimension>],
         window: Window,
-        found: &mut BTreeMap<FunctionName, Minutes>,
-    ) -> Result<(), Fault> {
-        let queries = functions.iter().enumerate().flat_map(|(number, function)| {
-            [CALLS, ERRORS].map(|metric| query(number, function, metric))
+    ) -> Result<Vec<Minutes>, Fault> {
+        let mut found = Vec::new();
+        for asked in asked.chunks(METRICS_MAX / 2) {
+            found.extend(self.counted_at_once(asked, window).await?);
+        }
+        Ok(found)
+    }
+
+    async fn counted_at_once(
+        &self,
+        asked: &[Vec<Dimension>],
+        window: Window,
+    ) -> Result<Vec<Minutes>, Fault> {
+        let queries = asked.iter().enumerate().flat_map(|(number, dimensions)| {
+            [CALLS, ERRORS].map(|metric| query(number, dimensions, metric))
         });
         let queries: Vec<MetricDataQuery> = queries.collect();
+        let mut found = vec![Minutes::new(); asked.len()];
         let mut next = None;
         loop {
             let page = self
@@ -88,10 +102,10 @@ impl CloudWatchHealth {
             for result in page.metric_data_results() {
                 let id = result.id().unwrap_or_default();
                 let (metric, number) = id.split_at(id.len().min(1));
-                let function = number.parse().ok().and_then(|number: usize| functions.get(number));
-                let function = function
+                let number: Option<usize> = number.parse().ok();
+                let minutes = number.and_then(|number| found.get_mut(number));
+                let minutes = minutes
                     .ok_or_else(|| Fault::odd("GetMetricData", format!("an answer to {id:?}")))?;
-                let minutes = found.entry(function.clone()).or_default();
                 for (at, sum) in result.timestamps().iter().zip(result.values()) {
                     let at = Timestamp::from_second(at.secs())
                         .map_err(|error| Fault::odd("GetMetricData", error.to_string()))?;
@@ -100,7 +114,7 @@ impl CloudWatchHealth {
             }
             next = page.next_token().map(str::to_owned);
             if next.is_none() {
-                return Ok(());
+                return Ok(found);
             }
         }
     }
@@ -135,11 +149,19 @@ impl Health for CloudWatchHealth {
         functions: &[FunctionName],
         window: Window,
     ) -> Result<BTreeMap<FunctionName, Minutes>, PortError> {
-        let mut found = BTreeMap::new();
-        for functions in functions.chunks(METRICS_MAX / 2) {
-            self.counted(functions, window, &mut found).await?;
-        }
-        Ok(found)
+        let asked: Vec<_> = functions.iter().map(|function| vec![of_function(function)]).collect();
+        let found = self.counted(&asked, window).await?;
+        Ok(functions.iter().cloned().zip(found).collect())
+    }
+
+    async fn minutes_behind(
+        &self,
+        versions: &[Behind],
+        window: Window,
+    ) -> Result<BTreeMap<Behind, Minutes>, PortError> {
+        let asked: Vec<_> = versions.iter().map(of_version).collect();
+        let found = self.counted(&asked, window).await?;
+        Ok(versions.iter().cloned().zip(found).collect())
     }
 
     fn minutes_kept(&self) -> SignedDuration {
@@ -147,11 +169,31 @@ impl Health for CloudWatchHealth {
     }
 }
 
-/// Asks for one metric of one function, minute by minute. Its id is the metric's first letter and the function's number.
-fn query(number: usize, function: &FunctionName, metric: &str) -> MetricDataQuery {
-    let dimension = Dimension::builder().name("FunctionName").value(function.as_str()).build();
-    let named =
-        Metric::builder().namespace("AWS/Lambda").metric_name(metric).dimensions(dimension).build();
+fn dimension(name: &str, value: &str) -> Dimension {
+    Dimension::builder().name(name).value(value).build()
+}
+
+fn of_function(function: &FunctionName) -> Dimension {
+    dimension("FunctionName", function.as_str())
+}
+
+/// Lambda counts the calls of an alias by the version that answered them:
+/// <https://docs.aws.amazon.com/lambda/latest/dg/configuring-alias-routing.html>.
+fn of_version(behind: &Behind) -> Vec<Dimension> {
+    let Behind { function, alias, version } = behind;
+    let resource = format!("{}:{alias}", function.as_str());
+    let executed = version.to_string();
+    vec![
+        of_function(function),
+        dimension("Resource", &resource),
+        dimension("ExecutedVersion", &executed),
+    ]
+}
+
+/// Asks for one metric, minute by minute. Its id is the metric's first letter and the question's number.
+fn query(number: usize, dimensions: &[Dimension], metric: &str) -> MetricDataQuery {
+    let named = Metric::builder().namespace("AWS/Lambda").metric_name(metric);
+    let named = named.set_dimensions(Some(dimensions.to_vec())).build();
     let sum = MetricStat::builder().metric(named).period(MINUTE_SECS).stat("Sum").build();
     let id = metric[..1].to_lowercase();
     MetricDataQuery::builder().id(format!("{id}{number}")).metric_stat(sum).build()

@@ -15,11 +15,11 @@ use serde_json::Value;
 use crate::definition::{Destinations, Reader, RolloutHook, ScanHook};
 use crate::names::{LayerName, LayerVersionArn, RegionName};
 use crate::ports::{
-    Alarm, AlarmPattern, Announcement, Answer, Call, CodeStorage, Consumer, Created, Etag, Event,
-    Events, Fetch, Fleet, FleetError, FunctionName, Glimpse, Health, Hook, Key, LayerVersion,
-    ListedVersion, Located, Minutes, News, Notary, Opinion, Payload, PortError, Ports, Publication,
-    Region, Regions, Registry, Replaced, Request, Scanned, Scanner, Source, SourceError, Step,
-    Store, Stored, User, Window,
+    Alarm, AlarmPattern, Announcement, Answer, Behind, Call, CodeStorage, Consumer, Created, Etag,
+    Event, Events, Fetch, Fleet, FleetError, FunctionName, Glimpse, Health, Hook, Key,
+    LayerVersion, ListedVersion, Located, Minutes, News, Notary, Opinion, Payload, PortError,
+    Ports, Publication, Region, Regions, Registry, Replaced, Request, Scanned, Scanner, Source,
+    SourceError, Step, Store, Stored, User, Window,
 };
 
 /// What happens at a call.
@@ -291,6 +291,14 @@ impl Health for Struck<dyn Health> {
         window: Window,
     ) -> Result<BTreeMap<FunctionName, Minutes>, PortError> {
         struck!(self, "health.minutes", |e| e, self.inner.minutes(functions, window))
+    }
+
+    async fn minutes_behind(
+        &self,
+        versions: &[Behind],
+        window: Window,
+    ) -> Result<BTreeMap<Behind, Minutes>, PortError> {
+        struck!(self, "health.minutes", |e| e, self.inner.minutes_behind(versions, window))
     }
 
     fn minutes_kept(&self) -> SignedDuration {

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use freshlayer::LayerVersionArn;
-use freshlayer::ports::{Consumer, Fleet, FleetError, FunctionName, Step};
+use freshlayer::ports::{Consumer, Fleet, FleetError, FunctionName, Routing, Step};
 
 /// What a fleet's implementation brings for its suite: a way to make functions, and to change them behind
 /// freshlayer's back.
@@ -81,6 +81,7 @@ async fn knows_what_is_in_use(bench: &dyn FleetBench) {
         function: name("moves-on"),
         alias: "live".to_owned(),
         version: 2,
+        percent: 100,
         revision_id: published.aliases()[0].revision_id.clone(),
     };
     fleet.apply(&shift).await.expect("applicable");
@@ -203,20 +204,48 @@ async fn walks_a_version_to_an_alias(
         published.versions.len(),
         "an unchanged one publishes nothing"
     );
+    let published = splits_calls(bench, &published).await;
     let shift = Step::MoveAlias {
         function: name("aliased"),
         alias: "live".to_owned(),
         version: 2,
+        percent: 100,
         revision_id: published.aliases()[0].revision_id.clone(),
     };
     let moved = fleet.apply(&shift).await.expect("applicable");
+    assert_eq!(moved.aliases()[0].routing, Routing::Whole);
     assert_eq!(moved.aliases()[0].version, 2);
     assert_ne!(moved.aliases()[0].revision_id, published.aliases()[0].revision_id);
     let Step::MoveAlias { function, alias, revision_id, .. } = shift else { unreachable!() };
-    let stale = Step::MoveAlias { function, alias, version: 1, revision_id };
+    let stale = Step::MoveAlias { function, alias, version: 1, percent: 100, revision_id };
     let error = fleet.apply(&stale).await.expect_err("the alias moved meanwhile");
     assert!(matches!(error, FleetError::Changed { .. }), "{error}");
     retires_what_no_alias_points_to(bench, old).await;
+}
+
+/// Sends a tenth of the calls of an alias elsewhere and back again, where the host can.
+async fn splits_calls(bench: &dyn FleetBench, known: &Consumer) -> Consumer {
+    let fleet = bench.fleet();
+    if bench.strictness() != Strictness::AsLambda {
+        return known.clone();
+    }
+    let lead = |known: &Consumer, version, percent| Step::MoveAlias {
+        function: name("aliased"),
+        alias: "live".to_owned(),
+        version,
+        percent,
+        revision_id: known.aliases()[0].revision_id.clone(),
+    };
+    let part = lead(known, 2, 10);
+    for _twice in 0..2 {
+        let split = fleet.apply(&part).await.expect("applicable");
+        let alias = &split.aliases()[0];
+        assert_eq!((alias.version, alias.routing), (1, Routing::Split { version: 2, percent: 10 }));
+    }
+    let split = consumer(bench, &known.latest.layers[0], "aliased").await;
+    let joined = fleet.apply(&lead(&split, 1, 100)).await.expect("applicable");
+    assert_eq!((joined.aliases()[0].version, joined.aliases()[0].routing), (1, Routing::Whole));
+    fleet.apply(&lead(&joined, 2, 10)).await.expect("applicable")
 }
 
 async fn retires_what_no_alias_points_to(bench: &dyn FleetBench, old: &LayerVersionArn) {

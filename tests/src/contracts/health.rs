@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use freshlayer::ports::{AlarmPattern, AlarmState, Calls, FunctionName, Health, Window};
+use freshlayer::ports::{AlarmPattern, AlarmState, Behind, Calls, FunctionName, Health, Window};
 use jiff::{SignedDuration, Timestamp};
 
 /// A host of functions whose calls and alarms a test can make.
@@ -9,6 +9,8 @@ pub trait HealthBench: Send + Sync {
     fn health(&self) -> &dyn Health;
     /// Has a function called in a minute.
     async fn call(&self, function: &FunctionName, minute: Timestamp, calls: Calls);
+    /// Has a version called in a minute, behind its alias.
+    async fn call_behind(&self, behind: &Behind, minute: Timestamp, calls: Calls);
     /// Makes an alarm, or changes its state.
     async fn alarm(&self, name: &str, state: AlarmState);
     /// Tells what the host's clock says.
@@ -21,6 +23,7 @@ pub trait HealthBench: Send + Sync {
 /// Where it breaks the contract.
 pub async fn health(bench: &dyn HealthBench) {
     minutes(bench).await;
+    minutes_behind(bench).await;
     alarms(bench).await;
 }
 
@@ -48,6 +51,37 @@ async fn minutes(bench: &dyn HealthBench) {
     assert_eq!(busy, wanted, "each minute of the window, with its first and without its end");
     let none = bench.health().minutes(&[], window).await.expect("readable");
     assert!(none.is_empty());
+}
+
+async fn minutes_behind(bench: &dyn HealthBench) {
+    let function = FunctionName::parse("split").expect("a name");
+    let behind = |alias: &str, version| Behind {
+        function: function.clone(),
+        alias: alias.to_owned(),
+        version,
+    };
+    let now = bench.now().as_second();
+    let begin = Timestamp::from_second(now - now.rem_euclid(60) - 3_600).expect("a time");
+    let minute =
+        |number: i64| begin.saturating_add(SignedDuration::from_mins(number)).expect("a time");
+    let calls = |calls, errors| Calls { calls, errors };
+    for number in 0..4 {
+        bench.call(&function, minute(number), calls(10, 1)).await;
+        bench.call_behind(&behind("live", 1), minute(number), calls(9, 0)).await;
+        bench.call_behind(&behind("live", 2), minute(number), calls(1, 1)).await;
+        bench.call_behind(&behind("test", 2), minute(number), calls(7, 7)).await;
+    }
+    let window = Window { from: minute(1), until: minute(3) };
+    let asked = [behind("live", 1), behind("live", 2), behind("live", 3)];
+    let found = bench.health().minutes_behind(&asked, window).await.expect("readable");
+    let both = |one| vec![(minute(1), one), (minute(2), one)];
+    let told = |behind: &Behind| -> Vec<_> {
+        found.get(behind).into_iter().flatten().map(|(at, calls)| (*at, *calls)).collect()
+    };
+    assert_eq!(told(&asked[0]), both(calls(9, 0)));
+    assert_eq!(told(&asked[1]), both(calls(1, 1)), "without those of another alias");
+    assert!(told(&asked[2]).iter().all(|(_, one)| one.calls == 0));
+    assert!(!found.contains_key(&behind("test", 2)), "it was not asked for");
 }
 
 async fn alarms(bench: &dyn HealthBench) {

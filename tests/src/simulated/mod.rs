@@ -60,7 +60,7 @@ use rules::Rules;
 pub use settings::{Architecture, RunsOn, Settings, Signing, SnapStart, Tracing};
 use signer::Signer;
 use views::Record;
-pub use views::{Met, Moved};
+pub use views::{Met, Moved, Served};
 use wire::{Answer, Asked};
 
 /// The Region.

@@ -46,6 +46,17 @@ pub struct Met {
     pub versions: Vec<Vec<String>>,
 }
 
+/// What a part of a function's callers gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Served {
+    /// The ARNs of the layers.
+    pub layers: Vec<String>,
+    /// The alias and the published version; absent for `$LATEST`.
+    pub behind: Option<(String, u64)>,
+    /// How many of a hundred calls.
+    pub percent: u8,
+}
+
 impl Record {
     pub(super) fn new(clock: VirtualClock) -> Self {
         Self { clock, moved: Vec::new(), deleted: Vec::new(), violations: Vec::new() }
@@ -117,6 +128,35 @@ impl Simulated {
             (name.clone(), behind.unwrap_or_else(|| function.shape().served(now).to_vec()))
         });
         layers.collect()
+    }
+
+    /// Returns what callers of each function get: the layers, the published version, and how many of a hundred calls meet
+    /// them.
+    pub fn callers_meet(&self) -> BTreeMap<String, Vec<Served>> {
+        let (mut world, now) = (self.world(), Instant::now());
+        let functions = world.places.entry(self.place.clone()).or_default().all.iter_mut();
+        let served = functions.map(|(name, function)| {
+            let first = function.aliases.iter_mut().next();
+            let first = first.map(|(called, alias)| (called.clone(), alias.settle().clone()));
+            let Some((called, alias)) = first else {
+                let layers = function.shape().served(now).to_vec();
+                return (name.clone(), vec![Served { layers, behind: None, percent: 100 }]);
+            };
+            let parts = alias
+                .weights
+                .iter()
+                .map(|(version, weight)| (version, (weight * 100.0).round() as u8));
+            let parts: Vec<(&String, u8)> = parts.collect();
+            let rest = 100 - parts.iter().map(|(_, percent)| percent).sum::<u8>();
+            let of = |(version, percent): (&String, u8)| {
+                let layers = function.layers_of(version).unwrap_or_default().to_vec();
+                let behind = version.parse().ok().map(|version| (called.clone(), version));
+                Served { layers, behind, percent }
+            };
+            let parts = parts.into_iter().chain([(&alias.version, rest)]);
+            (name.clone(), parts.filter(|(_, percent)| *percent > 0).map(of).collect())
+        });
+        served.collect()
     }
 
     /// Returns what callers of each function meet: behind its first alias, or else in `$LATEST`.

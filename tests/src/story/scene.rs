@@ -25,7 +25,7 @@ use crate::clock::EPOCH;
 use crate::databases::Mmdb;
 use crate::hook::ScriptedHook;
 use crate::sandbox::Deaf;
-use crate::simulated::{ACCOUNT, Hit, NewFunction, REGION, Settings, Simulated, SnapStart};
+use crate::simulated::{ACCOUNT, Hit, NewFunction, REGION, Served, Settings, Simulated, SnapStart};
 
 const DATASET: &str = "
 [[dataset]]
@@ -200,13 +200,8 @@ impl Scene {
             Act::RefreshKilled(call) => return vec![self.run_killed(*call).await],
             Act::Pass(minutes) => return self.pass(*minutes).await,
             Act::CallersGet => {
-                let got = self.aws.callers_get().into_iter();
-                let line = |(name, layers): (String, Vec<String>)| {
-                    let ours = layers.iter().find(|arn| arn.contains(":layer:geo:"));
-                    let number = ours.and_then(|arn| arn.rsplit(':').next());
-                    format!("{name}: {}", number.unwrap_or("no version of the layer"))
-                };
-                return got.map(line).collect();
+                let got = self.aws.callers_meet().into_iter();
+                return got.map(|(name, parts)| format!("{name}: {}", told(&parts))).collect();
             }
             Act::DeploymentsGet => {
                 let named = self.aws.parameter("/freshlayer/geo/arn");
@@ -465,6 +460,22 @@ fn connected(
         attention: Attention::Whole,
         patience: Duration::ZERO,
         retry_pauses: [1, 4, 15].map(Duration::from_secs).to_vec(),
+    }
+}
+
+/// The version of the layer that callers get, or how many of them get which.
+fn told(parts: &[Served]) -> String {
+    let number = |part: &Served| {
+        let ours = part.layers.iter().find(|arn| arn.contains(":layer:geo:"));
+        let number = ours.and_then(|arn| arn.rsplit(':').next());
+        number.unwrap_or("no version of the layer").to_owned()
+    };
+    match parts {
+        [whole] => number(whole),
+        _ => {
+            let parts = parts.iter().map(|part| format!("{} in {} %", number(part), part.percent));
+            parts.collect::<Vec<_>>().join(", ")
+        }
     }
 }
 

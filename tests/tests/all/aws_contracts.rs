@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use freshlayer::definition::Terms;
 use freshlayer::ports::{
-    AlarmState, Calls, Clock as _, Fleet, FunctionName, Health, Publication, Registry,
+    AlarmState, Behind, Calls, Clock as _, Fleet, FunctionName, Health, Publication, Registry,
 };
 use freshlayer::{Digest, LayerVersionArn};
 use freshlayer_aws::{CloudWatchHealth, LambdaFleet, LambdaRegistry};
@@ -67,6 +67,10 @@ impl HealthBench for Measured {
 
     async fn call(&self, function: &FunctionName, minute: Timestamp, calls: Calls) {
         self.account.count_calls(function, minute, calls).await;
+    }
+
+    async fn call_behind(&self, behind: &Behind, minute: Timestamp, calls: Calls) {
+        self.account.count_calls_behind(behind, minute, calls).await;
     }
 
     async fn alarm(&self, name: &str, state: AlarmState) {

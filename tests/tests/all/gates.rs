@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use freshlayer::ports::{AlarmState, Calls, FunctionName, Health};
+use freshlayer::ports::{AlarmState, Behind, Calls, FunctionName, Health};
 use freshlayer::report::{Exit, Report};
 use freshlayer::{Engine, Retry, refresh, rollout_status};
 use freshlayer_tests::callers::{Called, Callers, Watched};
@@ -127,6 +127,10 @@ fn callers_are_counted_as_the_contract_says() {
 
         async fn call(&self, function: &FunctionName, minute: Timestamp, calls: Calls) {
             self.callers.count(function, minute, calls);
+        }
+
+        async fn call_behind(&self, behind: &Behind, minute: Timestamp, calls: Calls) {
+            self.callers.count_behind(behind, minute, calls);
         }
 
         async fn alarm(&self, name: &str, state: AlarmState) {

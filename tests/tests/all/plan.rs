@@ -121,6 +121,7 @@ fn word_of(intent: &Intent, consumer: &Consumer) -> String {
         Standing::Current => "current".to_owned(),
         Standing::Moving => "moving".to_owned(),
         Standing::Later => "later".to_owned(),
+        Standing::Partly(percent) => format!("{percent} %"),
         Standing::Waiting(_) => "waiting".to_owned(),
         Standing::Ordered(_) => "ordered".to_owned(),
         Standing::Held(_) => "held".to_owned(),
@@ -134,7 +135,7 @@ fn word(consumer: &Consumer) -> String {
 fn why(consumer: &Consumer) -> Option<Why> {
     match standing(&plan(&intent(), consumer), consumer) {
         Standing::Waiting(why) | Standing::Ordered(why) | Standing::Held(why) => Some(why.clone()),
-        Standing::Current | Standing::Moving | Standing::Later => None,
+        Standing::Current | Standing::Moving | Standing::Later | Standing::Partly(_) => None,
     }
 }
 
@@ -315,9 +316,13 @@ fn apply(consumer: &mut Consumer, step: &Step) {
             let (configuration, description) = (consumer.latest.clone(), description.clone());
             consumer.versions.push(PublishedVersion { number, configuration, description });
         }
-        Step::MoveAlias { alias, version, .. } => {
+        Step::MoveAlias { alias, version, percent, .. } => {
             let mut aliases = aliases(consumer).iter_mut();
-            aliases.find(|known| known.name == *alias).expect("an alias").version = *version;
+            let alias = aliases.find(|known| known.name == *alias).expect("an alias");
+            match *percent {
+                100 => (alias.version, alias.routing) = (*version, Routing::Whole),
+                percent => alias.routing = Routing::Split { version: *version, percent },
+            }
         }
         Step::RetireVersion { version, .. } => {
             assert!(consumer.aliases().iter().all(|alias| alias.version != *version));

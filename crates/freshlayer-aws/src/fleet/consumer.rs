@@ -85,7 +85,8 @@ pub(super) fn routing(found: Option<&AliasRoutingConfiguration>) -> Routing {
     reason = "the weight is clamped to 0 to 100 first"
 )]
 fn percent(weight: f64) -> u8 {
-    (weight * 100.0).floor().clamp(0.0, 100.0) as u8
+    let most = if weight < 1.0 { 99.0 } else { 100.0 };
+    (weight * 100.0).round().clamp(0.0, most) as u8
 }
 
 pub(super) fn number(version: Option<&str>) -> Option<u64> {

@@ -120,8 +120,9 @@ impl Fleet for LambdaFleet {
             Step::PublishVersion { code_sha256, revision_id, description, .. } => {
                 self.publish(known, code_sha256, revision_id, description).await
             }
-            Step::MoveAlias { alias, version, revision_id, .. } => {
-                self.move_alias(known, alias, *version, revision_id).await
+            Step::MoveAlias { alias, version, percent, revision_id, .. } => {
+                let share = steps::Share { version: *version, percent: *percent };
+                self.move_alias(known, alias, share, revision_id).await
             }
             Step::RetireVersion { version, .. } => self.retire(known, *version).await,
         };

@@ -9,6 +9,35 @@ use super::look::take_latest;
 use super::{LATEST, LambdaFleet};
 use crate::Fault;
 
+/// How many of an alias's calls a version gets, in percent.
+#[derive(Clone, Copy)]
+pub(super) struct Share {
+    pub(super) version: u64,
+    pub(super) percent: u8,
+}
+
+impl Share {
+    fn is_reached(self, alias: &Alias) -> bool {
+        let Self { version, percent } = self;
+        match percent {
+            100 => alias.version == version && alias.routing == Routing::Whole,
+            _ => alias.routing == Routing::Split { version, percent },
+        }
+    }
+}
+
+/// The weights beside an alias's own version.
+fn weights(part: Option<Share>) -> AliasRoutingConfiguration {
+    let weight = |part: Share| (part.version.to_string(), f64::from(part.percent) / 100.0);
+    let weights: HashMap<String, f64> = part.map(weight).into_iter().collect();
+    AliasRoutingConfiguration::builder().set_additional_version_weights(Some(weights)).build()
+}
+
+/// Lambda splits no calls of an alias with provisioned concurrency.
+fn is_about_provisioned(fault: &Fault) -> bool {
+    fault.words().contains("alias configuration for provisioned concurrency")
+}
+
 impl LambdaFleet {
     /// Writes `$LATEST`'s layer list. A reply that was lost shows as a revision that is gone and a list that is there.
     pub(super) async fn set_layers(
@@ -87,12 +116,12 @@ impl LambdaFleet {
         Ok(known)
     }
 
-    /// Points an alias to another version.
+    /// Points an alias to another version, or sends a part of its calls there.
     pub(super) async fn move_alias(
         &self,
         mut known: Consumer,
         name: &str,
-        version: u64,
+        wanted: Share,
         revision_id: &str,
     ) -> Result<Consumer, FleetError> {
         let function = known.function.clone();
@@ -100,31 +129,36 @@ impl LambdaFleet {
         let aliases = look.map(|look| &mut look.aliases).into_iter().flatten();
         let mut found = aliases.filter(|alias| alias.name == name);
         let alias = found.next().ok_or_else(|| changed(&function))?;
-        if alias.version == version {
+        if wanted.is_reached(alias) {
             return Ok(known);
         }
         // A version whose snapshot failed is listed as any other.
-        self.wait_until_updated(&function, &version.to_string()).await?;
+        self.wait_until_updated(&function, &wanted.version.to_string()).await?;
         self.pace.turn().await;
         let asked = self.lambda.update_alias().function_name(function.as_str()).name(name);
-        let asked = asked.function_version(version.to_string()).revision_id(revision_id);
-        // Weights stay where they are left out.
-        let whole = AliasRoutingConfiguration::builder()
-            .set_additional_version_weights(Some(HashMap::new()))
-            .build();
-        let whole = (alias.routing != Routing::Whole).then_some(whole);
-        let asked = asked.set_routing_config(whole);
+        let asked = asked.revision_id(revision_id);
+        let asked = match wanted.percent {
+            // Weights stay where they are left out.
+            100 => asked
+                .function_version(wanted.version.to_string())
+                .set_routing_config((alias.routing != Routing::Whole).then(|| weights(None))),
+            _ => asked.routing_config(weights(Some(wanted))),
+        };
         *alias = match asked.send().await.map_err(Fault::of("UpdateAlias")) {
             Ok(moved) => Alias {
                 name: name.to_owned(),
-                version,
+                version: number(moved.function_version()).unwrap_or(wanted.version),
                 revision_id: moved.revision_id().unwrap_or_default().to_owned(),
                 routing: routing(moved.routing_config()),
             },
             Err(fault) if fault.is("PreconditionFailedException") => {
                 // Other hands moved it, or our own try whose reply was lost did.
                 let now = self.alias_now(&function, name).await?;
-                Some(now).filter(|now| now.version == version).ok_or_else(|| changed(&function))?
+                Some(now).filter(|now| wanted.is_reached(now)).ok_or_else(|| changed(&function))?
+            }
+            Err(fault) if wanted.percent < 100 && is_about_provisioned(&fault) => {
+                let whole = Share { percent: 100, ..wanted };
+                return Box::pin(self.move_alias(known, name, whole, revision_id)).await;
             }
             Err(fault) => return Err(decide(&function, fault)),
         };

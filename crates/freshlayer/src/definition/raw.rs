@@ -84,6 +84,11 @@ pub(super) struct RawRollout {
     /// How long the one box is watched, in minutes. 0: no one box.
     #[schemars(range(max = 10_080))]
     pub(super) one_box_bake_minutes: Option<u32>,
+    /// How many of the calls of the one box's alias come to the release at first, in percent; 100 for all. It counts where that
+    /// part is enough for the gate `metrics`; with fewer calls the function moves whole. Default: 10 with `standard` and
+    /// `careful`, 100 without.
+    #[schemars(range(min = 1, max = 100))]
+    pub(super) alias_weight_percent: Option<u8>,
     /// The share of all functions that may move after each wave opens, cumulative, in percent. Rising; the last value is 100.
     #[schemars(length(min = 1, max = 20), inner(range(min = 1, max = 100)))]
     pub(super) waves: Option<Vec<u8>>,

@@ -155,6 +155,9 @@ pub enum OnInconclusive {
 pub struct Course {
     /// How long the one box is watched: a first wave of one function. Absent where there is none.
     pub one_box_bake: Option<SignedDuration>,
+    /// How many of the calls of the one box's alias come to the release, in percent, where so many can be judged; absent
+    /// for all.
+    pub alias_percent: Option<u8>,
     /// The share of all functions that may move after each wave opens, cumulative, in percent. Rising; the last one is 100.
     pub waves: Vec<u8>,
     /// How long each wave but the last is watched.
@@ -187,10 +190,10 @@ impl Course {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Preset {
-    /// One function for 30 minutes, then 10, 50 and 100 %, 15 minutes apart, and 30 minutes at the end. Two hours after
+    /// One function with a tenth of its calls for 30 minutes, then 10, 50 and 100 %, 15 minutes apart, and 30 minutes at the end. Two hours after
     /// the first Region the others.
     Standard,
-    /// One function for an hour, then 5, 20, 50 and 100 %, two hours apart, and 12 hours at the end. Twelve
+    /// One function with a tenth of its calls for an hour, then 5, 20, 50 and 100 %, two hours apart, and 12 hours at the end. Twelve
     /// hours after the first Region the others.
     Careful,
     /// One function for 5 minutes, then all, and 10 minutes at the end.
@@ -256,8 +259,10 @@ impl Preset {
             Self::AppconfigLinear => (None, vec![20, 40, 60, 80, 100], 6, 30),
             Self::AppconfigCanary => (None, vec![10, 100], 20, 10),
         };
+        let alias_percent = matches!(self, Self::Standard | Self::Careful).then_some(10);
         Course {
             one_box_bake: one_box.map(minutes),
+            alias_percent,
             waves,
             bake: minutes(bake),
             final_bake: minutes(final_bake),

@@ -101,8 +101,8 @@ pub async fn rollout_status(
 fn sentence(next: &Next, waves: usize) -> String {
     match next {
         Next::Act => "the next refresh moves functions".to_owned(),
-        Next::Open(members) => {
-            format!("the next refresh opens wave {} with {}", waves + 1, names(members))
+        Next::Open(opening) => {
+            format!("the next refresh opens wave {} with {}", waves + 1, names(&opening.members))
         }
         Next::Reached(_) => format!("the next refresh begins to watch wave {waves}"),
         Next::Wait(why) | Next::Hold(why) => why.to_string(),

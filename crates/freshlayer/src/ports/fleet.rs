@@ -342,7 +342,8 @@ pub enum Step {
         /// The version.
         version: Option<u64>,
     },
-    /// Points an alias to another version.
+    /// Points an alias to another version, whole or with a part of its calls. A host that splits no calls of the alias points all
+    /// of it there.
     MoveAlias {
         /// The function.
         function: FunctionName,
@@ -350,6 +351,8 @@ pub enum Step {
         alias: String,
         /// The version that is wanted.
         version: u64,
+        /// How many of the calls it gets, in percent: 100 for all. The others stay where the alias points to.
+        percent: u8,
         /// The alias's revision id that was observed.
         revision_id: String,
     },

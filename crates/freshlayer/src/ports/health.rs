@@ -9,10 +9,10 @@ use super::{FunctionName, PortError};
 ///
 /// # Contract
 /// - `alarms` answers for every alarm that a pattern names. An alarm without an answer does not exist there.
-/// - `minutes` counts the calls of each function minute by minute, whichever version answered them. A minute without calls
-///   may be missing. The last minutes may still grow, and a minute may come late. A window that begins before
+/// - `minutes` counts the calls of each function minute by minute, whichever version answered them; `minutes_behind` counts
+///   those that one version answered behind an alias. A minute without calls may be missing. The last minutes may still grow, and a minute may come late. A window that begins before
 ///   `minutes_kept` may lack any minute, or be refused.
-/// - Both only read, so asking again is safe. `minutes_kept` calls nothing.
+/// - All of them only read, so asking again is safe. `minutes_kept` calls nothing.
 #[async_trait]
 pub trait Health: Send + Sync {
     /// Reads how alarms stand.
@@ -30,6 +30,16 @@ pub trait Health: Send + Sync {
         functions: &[FunctionName],
         window: Window,
     ) -> Result<BTreeMap<FunctionName, Minutes>, PortError>;
+
+    /// Counts the calls of versions behind their aliases.
+    ///
+    /// # Errors
+    /// What the adapter says.
+    async fn minutes_behind(
+        &self,
+        versions: &[Behind],
+        window: Window,
+    ) -> Result<BTreeMap<Behind, Minutes>, PortError>;
 
     /// Returns for how long the host keeps the calls of single minutes.
     fn minutes_kept(&self) -> SignedDuration;
@@ -103,6 +113,17 @@ pub struct Window {
     pub from: Timestamp,
     /// The minute behind the last one.
     pub until: Timestamp,
+}
+
+/// A published version that gets calls of an alias.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Behind {
+    /// The function.
+    pub function: FunctionName,
+    /// The alias.
+    pub alias: String,
+    /// The version.
+    pub version: u64,
 }
 
 /// The calls of a function, by the minute in which they began.

@@ -240,7 +240,7 @@ pub(crate) fn unmoved(consumers: &[ConsumerReport], watched: Watched) -> Option<
     let waiting = consumers.iter().filter(waits).filter(|one| {
         let why = one.reason.as_ref().map(|reason| &reason.why);
         let comes =
-            why.is_some_and(|why| *why == Why::LaterWave || (looks_again && is_host_work(why)));
+            why.is_some_and(|why| has_a_later_wave(why) || (looks_again && is_host_work(why)));
         !comes
     });
     let worst = [Failed, Held, Behind];
@@ -250,6 +250,10 @@ pub(crate) fn unmoved(consumers: &[ConsumerReport], watched: Watched) -> Option<
         example: example(first),
         functions: consumers.len(),
     })
+}
+
+fn has_a_later_wave(why: &Why) -> bool {
+    matches!(why, Why::LaterWave | Why::Partly { .. })
 }
 
 /// Functions that wait for the host alone, and for no person: the publisher looks again.

@@ -416,6 +416,11 @@ pub enum Why {
     Proposed,
     /// The function moves with a later wave.
     LaterWave,
+    /// A part of the function's callers has the release, and the others get it with a later wave.
+    Partly {
+        /// The part, in percent.
+        percent: u8,
+    },
     /// The function fails its probe, and there is no release to go back to.
     ProbeFailed {
         /// What was expected and found.

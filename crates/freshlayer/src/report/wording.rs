@@ -271,6 +271,9 @@ impl Why {
                 f.write_str("its own deployment moves it (`rollout.roll = \"propose\"`)")
             }
             Self::LaterWave => f.write_str("it moves with a later wave"),
+            Self::Partly { percent } => {
+                write!(f, "{percent} % of its calls get the release; the others follow with a later wave")
+            }
             Self::ProbeFailed { words } => write!(
                 f,
                 "it fails its probe ({words}), and there is no earlier release to go back to"

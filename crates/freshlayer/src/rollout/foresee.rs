@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::plan::{Intent, Next, Placed, Probed, Standing, World, plan};
+use super::plan::{Intent, Next, Opening, Placed, Probed, Standing, World, plan};
 use crate::definition::Gates;
 use crate::names::Place;
 use crate::ports::{Consumer, FunctionName, Look, PublishedVersion, Routing, Step, Update};
@@ -58,9 +58,9 @@ pub(crate) fn foresee(
         let plan = plan(intent, &world, Some(&rollout), at);
         match plan.next {
             Next::Act => foreseen.act(&mut world, &plan.steps, at),
-            Next::Open(members) => {
+            Next::Open(Opening { members, percent }) => {
                 foreseen.opens(members.clone(), at);
-                rollout.waves.push(Wave::open(members, at));
+                rollout.waves.push(Wave::open(members, percent, at));
             }
             Next::Reached(until) => {
                 if let Some(wave) = rollout.waves.last_mut() {
@@ -151,10 +151,13 @@ fn imagine(world: &mut World, place: &Place, step: &Step) {
             consumer.look.iter_mut().for_each(|look| look.update = Update::Done);
         }
         Step::PublishVersion { description, .. } => publish(&mut consumer, description),
-        Step::MoveAlias { alias, version, .. } => {
+        Step::MoveAlias { alias, version, percent, .. } => {
             let aliases = consumer.look.iter_mut().flat_map(|look| &mut look.aliases);
             for known in aliases.filter(|known| known.name == *alias) {
-                (known.version, known.routing) = (*version, Routing::Whole);
+                match *percent {
+                    100 => (known.version, known.routing) = (*version, Routing::Whole),
+                    percent => known.routing = Routing::Split { version: *version, percent },
+                }
             }
         }
         Step::RetireVersion { version, .. } => {

@@ -30,8 +30,8 @@ pub(crate) use measure::{counts_calls, traffic};
 pub(crate) use observe::Places;
 pub(crate) use plan::Waves;
 pub use plan::{
-    Foreign, Goal, Intent, Next, PlaceView, Placed, Plan, Probed, SetBack, Standing, WAVE_TAG,
-    World, plan,
+    Foreign, Goal, Intent, Next, Opening, PlaceView, Placed, Plan, Probed, SetBack, Standing,
+    WAVE_TAG, World, plan,
 };
 pub(crate) use recount::replay;
 pub use replay::Would;

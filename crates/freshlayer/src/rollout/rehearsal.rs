@@ -225,7 +225,7 @@ impl Play {
             let waves = Waves::of(&self.intent, Some(&self.rollout));
             match waves.next(&World::default(), &self.standings, now) {
                 None => return Ended::Whole,
-                Some(Next::Open(members)) => self.open(members),
+                Some(Next::Open(opening)) => self.open(opening.members),
                 Some(Next::Reached(until)) => self.wave().watch(now, until),
                 Some(Next::Wait(
                     Why::Bakes { until, .. } | Why::Undecided { until: Some(until), .. },
@@ -248,7 +248,7 @@ impl Play {
     }
 
     fn open(&mut self, members: Members) {
-        let wave = Wave::open(members, self.fleet.now);
+        let wave = Wave::open(members, None, self.fleet.now);
         for ((place, function), standing) in &mut self.standings {
             if wave.has(place, function) {
                 *standing = Standing::Current;

@@ -52,6 +52,9 @@ impl Known<'_> {
             }
             (None, Some(Standing::Held(why))) => (ConsumerState::Held, Some(why.clone())),
             (None, Some(Standing::Ordered(why))) => (ConsumerState::Ordered, Some(why.clone())),
+            (None, Some(Standing::Partly(percent))) => {
+                (ConsumerState::Behind, Some(Why::Partly { percent: *percent }))
+            }
             (None, Some(Standing::Later)) => (ConsumerState::Behind, Some(Why::LaterWave)),
             (None, Some(Standing::Waiting(why))) => (ConsumerState::Behind, Some(why.clone())),
             (None, Some(Standing::Moving) | None) => {

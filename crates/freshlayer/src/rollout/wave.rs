@@ -8,7 +8,7 @@ use super::converge::Converge;
 use super::hook::ask;
 use super::judge::{self, Calls, Heard, Measured};
 use super::measure::{Function, OTHERS_MAX, alarms, calls, counts_calls, traffic};
-use super::plan::{Next, Standing, Waves};
+use super::plan::{Next, Opening, Standing, Waves};
 use crate::error::Error;
 use crate::ports::Region;
 use crate::report::{Why, not_provisioned};
@@ -99,11 +99,11 @@ impl Converge<'_, '_, '_> {
             return Ok(Turned::On);
         }
         match &came.plan.next {
-            Next::Open(members) => {
+            Next::Open(Opening { members, percent }) => {
                 if let Some(last) = rollout.waves.last_mut() {
                     last.done.get_or_insert(now);
                 }
-                rollout.waves.push(Wave::open(members.clone(), now));
+                rollout.waves.push(Wave::open(members.clone(), *percent, now));
                 self.write_rollout(came).await?;
                 self.session.tell(came.opened(now));
             }
@@ -131,7 +131,7 @@ impl Converge<'_, '_, '_> {
     ) -> Result<Option<Failure>, Error> {
         came.gates = GatesAsked::Yes;
         let now = self.run.engine.ports.clock.now();
-        let heard = ask(&self.run, came, now).await;
+        let heard = Box::pin(ask(&self.run, came, now)).await;
         let state = heard.iter().flatten().find_map(|reply| reply.state.clone());
         let Some(evidence) = asked(came, regions, heard, now).await else { return Ok(None) };
         let waves = Waves::of(&came.intent, came.rollout.as_ref());
@@ -242,7 +242,8 @@ fn unlisted(came: &Came, wave: &Wave) -> Option<String> {
 
 /// The functions of a wave that have the new data.
 pub(super) fn members_of(came: &Came, wave: &Wave) -> Vec<Function> {
-    let known = came.plan.standings.iter().filter(|(_, one)| **one == Standing::Current);
+    let known = came.plan.standings.iter();
+    let known = known.filter(|(_, one)| matches!(one, Standing::Current | Standing::Partly(_)));
     let known = known.map(|(function, _)| function);
     known.filter(|(place, function)| wave.has(place, function)).cloned().collect()
 }

@@ -151,6 +151,10 @@ pub type Members = BTreeMap<String, BTreeSet<FunctionName>>;
 pub struct Wave {
     /// They are fixed when the wave opens.
     pub members: Members,
+    /// How many of the calls of an alias come to the release, in percent; absent for all. A later wave brings the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(default)]
+    pub percent: Option<u8>,
     /// When it opened.
     #[schemars(with = "String")]
     pub opened: Timestamp,
@@ -208,8 +212,8 @@ pub enum Says {
 
 impl Wave {
     /// A wave that opens.
-    pub(crate) fn open(members: Members, opened: Timestamp) -> Self {
-        Self { members, opened, reached: None, until: None, evidence: None, done: None }
+    pub(crate) fn open(members: Members, percent: Option<u8>, opened: Timestamp) -> Self {
+        Self { members, percent, opened, reached: None, until: None, evidence: None, done: None }
     }
 
     /// Notes that every member that can be moved is there.

@@ -304,6 +304,7 @@ mod tests {
             tries: 0,
             waves: vec![wave],
             traffic: None,
+            hook_state: None,
             journal: [("eu-west-1".to_owned(), notes.into_iter().chain([behind]).collect())].into(),
         };
         RolloutGlance { layer, stable: Some(3), newest: Some(rollout), coming }

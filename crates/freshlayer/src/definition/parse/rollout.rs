@@ -33,6 +33,12 @@ impl Parser<'_> {
         if raw.waves.as_deref().is_some_and(|waves| !is_rising_to_100(waves)) {
             self.problem(&["rollout", "waves"], "expected rising percentages, the last one 100");
         }
+        if let Some(percent) =
+            raw.alias_weight_percent.filter(|percent| !(1..=100).contains(percent))
+        {
+            let message = format!("expected 1 to 100, found {percent}");
+            self.problem(&["rollout", "alias_weight_percent"], message);
+        }
         let preset = raw.preset.unwrap_or(Preset::AllAtOnce).course();
         let minutes = |minutes: u32| SignedDuration::from_mins(i64::from(minutes));
         let one_box = raw
@@ -44,6 +50,7 @@ impl Parser<'_> {
         let window = raw.window.as_ref().and_then(|window| self.window(window));
         let course = Course {
             one_box_bake: one_box.unwrap_or(preset.one_box_bake),
+            alias_percent: raw.alias_weight_percent.map_or(preset.alias_percent, split),
             waves: raw.waves.clone().unwrap_or(preset.waves),
             bake: raw.bake_minutes.map_or(preset.bake, minutes),
             final_bake: raw.final_bake_minutes.map_or(preset.final_bake, minutes),
@@ -51,6 +58,10 @@ impl Parser<'_> {
             window,
             first_region,
         };
+        if raw.alias_weight_percent.is_some() && course.one_box_bake.is_none() {
+            let message = "no wave is a one box: set `preset` or `one_box_bake_minutes`";
+            self.problem(&["rollout", "alias_weight_percent"], message);
+        }
         let chosen = if raw.makes_waves() { Chosen::ByDefinition } else { Chosen::ByDefault };
         let by_definition = chosen == Chosen::ByDefinition;
         if by_definition && course.first_region.is_some() && course.region_gap.is_zero() {
@@ -126,6 +137,10 @@ impl Parser<'_> {
         let hook = raw.hook.as_ref().and_then(|hook| self.hook(hook));
         Gates { alarms, metrics, hook, on_inconclusive, wait }
     }
+}
+
+fn split(percent: u8) -> Option<u8> {
+    (percent < 100).then_some(percent)
 }
 
 fn is_rising_to_100(waves: &[u8]) -> bool {

@@ -23,6 +23,15 @@ pub(super) enum Begins {
     Widely,
 }
 
+/// The wave that opens next.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Opening {
+    /// Its functions.
+    pub members: Members,
+    /// How many of the calls of an alias come to the release, in percent; absent for all.
+    pub percent: Option<u8>,
+}
+
 /// What the choice of members follows from.
 pub(super) struct Choice<'a> {
     pub(super) course: &'a Course,
@@ -34,18 +43,20 @@ pub(super) struct Choice<'a> {
 impl Choice<'_> {
     /// Chooses from the functions that have not moved: the canaries of the tag or one function, then as many as the course
     /// says. Functions without callers come after the others, and those that say `last` with the last wave.
-    pub(super) fn of(&self, later: &[&Key], open: &[&Wave]) -> Members {
+    pub(super) fn of(&self, later: &[&Key], open: &[&Wave]) -> Opening {
         let says = |key: &Key, word: &str| self.says(key, word);
         let (last, early): (Vec<&Key>, Vec<&Key>) = later.iter().partition(|key| says(key, LAST));
-        let (first, rest): (Vec<&Key>, Vec<&Key>) = early.iter().partition(|key| says(key, FIRST));
+        let (first, rest): (Vec<&Key>, Vec<&Key>) =
+            early.iter().partition(|key| says(key, FIRST) || is_in(key, open));
         let has_box = self.begins == Begins::WithOneBox && self.course.one_box_bake.is_some();
         if open.is_empty() && has_box {
             let canaries = if first.is_empty() { self.one_box(&rest) } else { first.clone() };
             if !canaries.is_empty() {
-                return members(&canaries);
+                return Opening { members: members(&canaries), percent: self.percent(&canaries) };
             }
         }
-        let there: usize = open.iter().map(|wave| wave.count()).sum();
+        let partly = later.iter().filter(|key| is_in(key, open)).count();
+        let there = open.iter().map(|wave| wave.count()).sum::<usize>().saturating_sub(partly);
         let all = there + later.len();
         let turns = self.course.waves.iter().skip(open.len().saturating_sub(usize::from(has_box)));
         let shares = turns.map(|percent| (all * usize::from(*percent)).div_ceil(100));
@@ -57,7 +68,15 @@ impl Choice<'_> {
         let ordered = first.into_iter().chain(called).chain(quiet).chain(last);
         let ordered: Vec<&Key> = ordered.collect();
         let many = if early > 0 && many < ordered.len() { many.min(early) } else { many };
-        members(&ordered[..many.min(ordered.len())])
+        Opening { members: members(&ordered[..many.min(ordered.len())]), percent: None }
+    }
+
+    /// The part of their calls by which the functions of a one box can be judged. With fewer calls they move whole.
+    fn percent(&self, one_box: &[&Key]) -> Option<u8> {
+        let (percent, traffic) = (self.course.alias_percent?, self.traffic?);
+        let calls =
+            |key: &&Key| traffic.of(&key.0, &key.1).saturating_mul(u64::from(percent)) / 100;
+        one_box.iter().all(|key| calls(key) >= traffic.enough.max(1)).then_some(percent)
     }
 
     /// The function with the fewest callers of those that have enough to be judged, or else the one with the most. Where
@@ -81,6 +100,10 @@ impl Choice<'_> {
         let consumer = self.world.consumer(&key.0, &key.1);
         consumer.and_then(|one| one.tags.get(WAVE_TAG)).is_some_and(|said| said == word)
     }
+}
+
+fn is_in((place, function): &Key, open: &[&Wave]) -> bool {
+    open.iter().any(|wave| wave.has(place, function))
 }
 
 fn members(keys: &[&Key]) -> Members {

@@ -1,7 +1,7 @@
 //! The next step of one function.
 
 use super::layers::{others, ours, positions, with};
-use super::{Foreign, Goal, Intent, PlaceView, Probed, Standing, Waves, brings_data};
+use super::{Admission, Foreign, Goal, Intent, PlaceView, Probed, Standing, Waves, brings_data};
 use crate::definition::Roll;
 use crate::names::LayerVersionArn;
 use crate::ports::{
@@ -36,7 +36,7 @@ impl<'a> Here<'a> {
             (Some(step), _) if brings_data(&step) && self.intent.roll == Roll::Propose => {
                 (None, Standing::Ordered(Why::Proposed))
             }
-            (Some(step), _) if brings_data(&step) && !self.may_move(consumer) => {
+            (Some(step), _) if brings_data(&step) && self.admission(consumer) == Admission::Not => {
                 (None, Standing::Later)
             }
             (Some(step), _) if brings_data(&step) && self.is_set_back_for_good(consumer) => {
@@ -48,7 +48,7 @@ impl<'a> Here<'a> {
         }
     }
 
-    fn may_move(&self, consumer: &Consumer) -> bool {
+    fn admission(&self, consumer: &Consumer) -> Admission {
         self.waves.admit(&self.view.place, &consumer.function)
     }
 
@@ -168,7 +168,8 @@ impl<'a> FunctionPlan<'a> {
         if let Some(standing) = self.routing() {
             return (None, standing);
         }
-        self.aliases()
+        self.joined()
+            .or_else(|| self.aliases())
             .or_else(|| self.latest())
             .or_else(|| self.updating())
             .or_else(|| self.asked_in_place())
@@ -244,6 +245,7 @@ impl<'a> FunctionPlan<'a> {
                     let alias = alias.name.clone();
                     return there(version).then_some(Standing::Held(Why::NotProvisioned { alias }));
                 }
+                Routing::Split { .. } if self.split_by_us(alias, version).is_some() => return None,
                 Routing::Split { version, percent } => (version, percent),
             };
             let both = there(version) && self.consumer.version(other).is_some_and(there);
@@ -256,11 +258,43 @@ impl<'a> FunctionPlan<'a> {
         })
     }
 
+    /// The version that gets a part of an alias's calls, and its part, where a wave of ours sent them there: it differs in our
+    /// layer only.
+    fn split_by_us(
+        &self,
+        alias: &Alias,
+        served: &PublishedVersion,
+    ) -> Option<(&'a PublishedVersion, u8)> {
+        let Routing::Split { version, percent: percent @ 1..100 } = alias.routing else {
+            return None;
+        };
+        let part = self.consumer.version(version)?;
+        let ours = made_by_freshlayer(&part.description, &self.here.intent.layer)
+            && self.differs_in_our_layer_only(&part.configuration, &served.configuration);
+        ours.then_some((part, percent))
+    }
+
+    /// An alias of which a part has other data than the target's: all of it comes back.
+    fn joined(&self) -> Option<Decision> {
+        let is_there = |version: &PublishedVersion| self.is_on_target(version);
+        let split = self.served().find(|(alias, version)| {
+            let part = self.split_by_us(alias, version);
+            is_there(version) && part.is_some_and(|(part, _)| !is_there(part))
+        });
+        split
+            .map(|(alias, version)| (Some(self.lead(alias, version.number, 100)), Standing::Moving))
+    }
+
+    fn is_on_target(&self, version: &PublishedVersion) -> bool {
+        version.configuration.layers.contains(self.target)
+    }
+
     fn aliases(&self) -> Option<Decision> {
-        let behind: Vec<(&Alias, &PublishedVersion)> = self
-            .served()
-            .filter(|(_, version)| !version.configuration.layers.contains(self.target))
-            .collect();
+        let behind: Vec<(&Alias, &PublishedVersion)> =
+            self.served().filter(|(_, version)| !self.is_on_target(version)).collect();
+        if let Some(percent) = self.partly(&behind) {
+            return Some((None, Standing::Partly(percent)));
+        }
         // An alias that serves other code or settings than $LATEST cannot follow without shipping them.
         let step = behind.iter().find_map(|(alias, version)| self.toward(alias, version));
         if let Some(step) = step {
@@ -270,6 +304,17 @@ impl<'a> FunctionPlan<'a> {
             let (alias, version) = (alias.name.clone(), version.number);
             held(Why::Unreleased { alias, version })
         })
+    }
+
+    /// How many of the calls have the target, in percent, where the wave sends no more there and each alias that is behind
+    /// does so.
+    fn partly(&self, behind: &[(&Alias, &PublishedVersion)]) -> Option<u8> {
+        let Admission::Part(_) = self.here.admission(self.consumer) else { return None };
+        let parts = behind.iter().map(|(alias, version)| {
+            let (part, percent) = self.split_by_us(alias, version)?;
+            self.is_on_target(part).then_some(percent)
+        });
+        parts.collect::<Option<Vec<u8>>>()?.into_iter().max()
     }
 
     fn latest(&self) -> Option<Decision> {
@@ -376,12 +421,11 @@ impl<'a> FunctionPlan<'a> {
             if let Some(question) = self.question(Some(version.number)) {
                 return Some(question);
             }
-            return Some(Step::MoveAlias {
-                function,
-                alias: alias.name.clone(),
-                version: version.number,
-                revision_id: alias.revision_id.clone(),
-            });
+            let percent = match self.here.admission(self.consumer) {
+                Admission::Part(percent) => percent,
+                Admission::Whole | Admission::Not => 100,
+            };
+            return Some(self.lead(alias, version.number, percent));
         }
         if !same(latest) {
             return None;
@@ -395,6 +439,16 @@ impl<'a> FunctionPlan<'a> {
             revision_id: self.consumer.revision_id.clone(),
             description: self.description(),
         })
+    }
+
+    fn lead(&self, alias: &Alias, version: u64, percent: u8) -> Step {
+        Step::MoveAlias {
+            function: self.consumer.function.clone(),
+            alias: alias.name.clone(),
+            version,
+            percent,
+            revision_id: alias.revision_id.clone(),
+        }
     }
 
     fn description(&self) -> String {

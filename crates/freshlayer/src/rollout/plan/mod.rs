@@ -11,15 +11,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use semver::Version;
 
-pub use choice::WAVE_TAG;
+pub use choice::{Opening, WAVE_TAG};
 pub(crate) use function::Here;
-pub(crate) use waves::{GOES_ON_FOR_MAX, Waves};
+pub(crate) use waves::{Admission, GOES_ON_FOR_MAX, Waves};
 
 use crate::definition::{Architecture, Course, FunctionProbe, Gates, Roll};
 use crate::names::{LayerName, LayerVersionArn, Place, RegionName};
 use crate::ports::{Consumer, FunctionName, Step};
 use crate::report::{Reason, Why};
-use crate::state::{Members, Rollout, Versions};
+use crate::state::{Rollout, Versions};
 
 /// What is intended.
 #[derive(Debug, Clone)]
@@ -202,8 +202,8 @@ pub struct Placed {
 pub enum Next {
     /// The steps are done.
     Act,
-    /// The next wave opens, with these functions.
-    Open(Members),
+    /// The next wave opens.
+    Open(Opening),
     /// Every function of the open wave that can be moved is there: from now until then the wave is watched.
     Reached(Timestamp),
     /// The host works on something: look again later.
@@ -224,12 +224,21 @@ pub enum Standing {
     Moving,
     /// The host works on it.
     Waiting(Why),
+    /// So many of its calls get the release, in percent; the others follow with a later wave.
+    Partly(u8),
     /// It moves with a later wave.
     Later,
     /// Where a person ordered it to stay.
     Ordered(Why),
     /// Not to be moved without a person.
     Held(Why),
+}
+
+impl Standing {
+    /// Tells whether a later wave brings it on.
+    pub(crate) fn has_a_later_wave(&self) -> bool {
+        matches!(self, Self::Later | Self::Partly(_))
+    }
 }
 
 /// Plans the next step of every consumer that may move by now, and says what comes then.

@@ -1,6 +1,6 @@
 //! Waves: which functions may move now, and what comes when those of the open wave are there. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -20,6 +20,17 @@ pub(crate) struct Waves<'a> {
     gates: &'a Gates,
     open: &'a [Wave],
     traffic: Option<&'a Traffic>,
+}
+
+/// How far a function may move by now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Admission {
+    /// Not at all.
+    Not,
+    /// With so many of the calls of its aliases, in percent.
+    Part(u8),
+    /// With all calls.
+    Whole,
 }
 
 /// How long after its bake a wave waits for what the gates could not say.
@@ -62,9 +73,14 @@ impl<'a> Waves<'a> {
         Self { course, gates: &spec.gates, open: &rollout.waves, traffic }
     }
 
-    /// Tells whether a function may move by now.
-    pub(crate) fn admit(&self, place: &Place, function: &FunctionName) -> bool {
-        self.course.is_none() || self.open.iter().any(|wave| wave.has(place, function))
+    /// Tells how far a function may move by now.
+    pub(crate) fn admit(&self, place: &Place, function: &FunctionName) -> Admission {
+        if self.course.is_none() {
+            return Admission::Whole;
+        }
+        let waves = self.open.iter().filter(|wave| wave.has(place, function));
+        let far = waves.map(|wave| wave.percent.map_or(Admission::Whole, Admission::Part));
+        far.max().unwrap_or(Admission::Not)
     }
 
     /// Says what comes once no function has a step left; `None` where waves have no say.
@@ -77,7 +93,7 @@ impl<'a> Waves<'a> {
         let course = self.course?;
         let later: Vec<&Key> = standings
             .iter()
-            .filter(|(_, standing)| **standing == Standing::Later)
+            .filter(|(_, standing)| standing.has_a_later_wave())
             .map(|(key, _)| key)
             .collect();
         let Some(wave) = self.open.last() else {
@@ -106,8 +122,8 @@ impl<'a> Waves<'a> {
             return Some(Next::Hold(Why::Undecided { wave, says, until: None }));
         }
         if now < until {
-            let (wave, moved) = (self.open.len(), self.count());
-            let (functions, says) = (moved + later.len(), said(self.open));
+            let (moved, functions) = self.count(&later);
+            let (wave, says) = (self.open.len(), said(self.open));
             return Some(Next::Wait(Why::Bakes { wave, moved, functions, until, says }));
         }
         if let Some(next) = self.undecided(wave, until, now) {
@@ -222,8 +238,19 @@ impl<'a> Waves<'a> {
         self.traffic.is_none_or(|traffic| traffic.enough <= traffic.of_region(region))
     }
 
-    fn count(&self) -> usize {
-        self.open.iter().map(Wave::count).sum()
+    /// How many functions have moved, wholly or in part, and how many will have in the end.
+    fn count(&self, later: &[&Key]) -> (usize, usize) {
+        let mut known: BTreeSet<(&str, &FunctionName)> = BTreeSet::new();
+        for wave in self.open {
+            let members = wave.members.iter();
+            known.extend(
+                members.flat_map(|(place, all)| all.iter().map(move |f| (place.as_str(), f))),
+            );
+        }
+        let moved = known.len();
+        let places: Vec<String> = later.iter().map(|(place, _)| place.to_string()).collect();
+        known.extend(places.iter().zip(later).map(|(place, (_, f))| (place.as_str(), f)));
+        (moved, known.len())
     }
 
     /// Opens the next wave: the canaries of the tag or one function, then as many as the course says. Functions that say
@@ -262,8 +289,8 @@ impl<'a> Waves<'a> {
             since.saturating_add(course.region_gap).unwrap_or(now)
         });
         if let Some(until) = until.filter(|until| others.is_empty() && now < *until) {
-            let (wave, moved) = (self.open.len(), self.count());
-            let (functions, says) = (moved + elsewhere.len(), said(self.open));
+            let (moved, functions) = self.count(&elsewhere);
+            let (wave, says) = (self.open.len(), said(self.open));
             return Next::Wait(Why::Bakes { wave, moved, functions, until, says });
         }
         // Of a first Region that cannot be read it is not known whether it is whole.
@@ -286,7 +313,7 @@ enum Arrival {
 fn arrival(wave: &Wave, standings: &Standings) -> Arrival {
     let members = standings.iter().filter(|((place, function), _)| wave.has(place, function));
     members.fold(Arrival::Never, |so_far, (_, standing)| match standing {
-        Standing::Current | Standing::Waiting(_) => Arrival::Some,
+        Standing::Current | Standing::Partly(_) | Standing::Waiting(_) => Arrival::Some,
         Standing::Moving if so_far == Arrival::Never => Arrival::NotYet,
         _ => so_far,
     })
@@ -294,7 +321,7 @@ fn arrival(wave: &Wave, standings: &Standings) -> Arrival {
 
 /// Every function that uses the layer and may have the data, and whether it moves with a later wave.
 fn keys(standings: &Standings) -> impl Iterator<Item = (&Key, bool)> {
-    standings.iter().map(|(key, standing)| (key, *standing == Standing::Later))
+    standings.iter().map(|(key, standing)| (key, standing.has_a_later_wave()))
 }
 
 /// Tells whether functions of a Region are of a wave.
