@@ -131,16 +131,22 @@ fn dataset_lines(dataset: &DatasetPlan) -> String {
     }
 }
 
+/// Says how many of their calls functions of a wave begin with.
+pub(super) fn part(percent: Option<u8>) -> String {
+    percent.map_or_else(String::new, |percent| format!(", {percent} % of their calls"))
+}
+
 fn rollout_lines(foreseen: &Foreseen) -> String {
     let Foreseen { waves, stable_at, changes, probes } = foreseen;
     let mut text = String::new();
     for (at, wave) in waves.iter().enumerate() {
-        let ForeseenWave { opens, watched_until, members } = wave;
+        let ForeseenWave { opens, watched_until, percent, members } = wave;
         let (number, opens) = (at + 1, minute(*opens));
         let functions = count(members.values().map(BTreeSet::len).sum(), "function");
         let watched = watched_until.map(|until| format!(", watched until {}", minute(until)));
         let (watched, named) = (watched.unwrap_or_default(), names(members));
-        let _ = writeln!(text, "  wave {number}, {opens}: {functions}{watched}: {named}");
+        let part = part(*percent);
+        let _ = writeln!(text, "  wave {number}, {opens}: {functions}{part}{watched}: {named}");
     }
     if waves.is_empty() {
         return text;

@@ -13,6 +13,7 @@ use freshlayer::{
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::plan::part;
 use crate::output::{Answer, Done, Stopped};
 use crate::references::layer_name;
 use crate::wiring::Host;
@@ -132,7 +133,8 @@ fn lines(status: &RolloutStatus) -> String {
         };
         let (number, opened) = (at + 1, minute(wave.opened));
         let functions = functions.join(", ");
-        let _ = writeln!(text, "  wave {number}, opened {opened}: {state}: {functions}");
+        let part = part(wave.percent);
+        let _ = writeln!(text, "  wave {number}, opened {opened}{part}: {state}: {functions}");
         for sentence in wave.evidence.iter().flat_map(|evidence| &evidence.sentences) {
             let _ = writeln!(text, "    {sentence}");
         }

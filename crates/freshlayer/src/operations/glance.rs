@@ -131,8 +131,9 @@ fn goes_back(head: &Head, spec: &RolloutSpec, rollout: &Rollout) -> bool {
 /// Counts the functions of later waves, which the waves themselves do not know.
 fn with_later(why: Why, rollout: &Rollout) -> Why {
     match why {
-        Why::Bakes { wave, moved, until, says, .. } => {
-            Why::Bakes { wave, moved, functions: moved + rollout.later(), until, says }
+        Why::Bakes { wave, moved, percent, until, says, .. } => {
+            let percent = percent.filter(|percent| rollout.has_in_part(*percent));
+            Why::Bakes { wave, moved, functions: moved + rollout.later(), percent, until, says }
         }
         other => other,
     }
@@ -151,6 +152,12 @@ impl Rollout {
     /// What became of each consumer so far.
     pub fn notes(&self) -> impl Iterator<Item = &ConsumerNote> {
         self.journal.values().flat_map(|place| place.values())
+    }
+
+    /// Tells whether some function had a part of its calls with the release when the last run that came to its end wrote it.
+    fn has_in_part(&self, percent: u8) -> bool {
+        let words = Why::Partly { percent }.to_string();
+        self.notes().any(|note| note.outcome == words)
     }
 
     /// How many functions move with a later wave, as the last run that came to its end wrote it.

@@ -158,6 +158,10 @@ pub enum Why {
         moved: usize,
         /// How many functions use the layer and may have it.
         functions: usize,
+        /// How many of the calls of the wave's aliases get the release, in percent; absent for all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(default)]
+        percent: Option<u8>,
         /// Until when.
         #[schemars(with = "String")]
         until: Timestamp,

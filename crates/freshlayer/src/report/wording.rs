@@ -147,8 +147,10 @@ impl Why {
                 "release {release} goes on from wave to wave: no upstream is asked before its rollout is over or waits for a \
                  person"
             ),
-            Self::Bakes { wave, moved, functions, until, says } => {
-                let then = if moved == functions {
+            Self::Bakes { wave, moved, functions, percent, until, says } => {
+                let part = percent.map(|percent| format!(" with {percent} % of their calls"));
+                let part = part.unwrap_or_default();
+                let then = if moved == functions && percent.is_none() {
                     "the release is stable"
                 } else {
                     "the next wave opens"
@@ -156,7 +158,7 @@ impl Why {
                 let gates = if says.is_empty() { "" } else { " if its gates pass" };
                 write!(
                     f,
-                    "wave {wave} is open for {moved} of {functions} functions and is watched until {}; then {then}{gates}{}",
+                    "wave {wave} is open for {moved} of {functions} functions{part} and is watched until {}; then {then}{gates}{}",
                     minute(*until),
                     so_far(says)
                 )

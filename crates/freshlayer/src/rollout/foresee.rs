@@ -39,6 +39,9 @@ pub struct ForeseenWave {
     /// Until when they would be watched; absent where nothing is watched.
     #[schemars(with = "Option<String>")]
     pub watched_until: Option<Timestamp>,
+    /// How many of the calls of their aliases come to the release, in percent; absent for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub percent: Option<u8>,
     /// The functions, by place.
     pub members: Members,
 }
@@ -59,7 +62,7 @@ pub(crate) fn foresee(
         match plan.next {
             Next::Act => foreseen.act(&mut world, &plan.steps, at),
             Next::Open(Opening { members, percent }) => {
-                foreseen.opens(members.clone(), at);
+                foreseen.opens(members.clone(), percent, at);
                 rollout.waves.push(Wave::open(members, percent, at));
             }
             Next::Reached(until) => {
@@ -110,15 +113,15 @@ impl Foreseen {
             return;
         }
         if self.waves.is_empty() {
-            self.opens(Members::new(), at);
+            self.opens(Members::new(), None, at);
         }
         if let Some(wave) = self.waves.last_mut() {
             wave.members.entry(place.to_string()).or_default().insert(function.clone());
         }
     }
 
-    fn opens(&mut self, members: Members, opens: Timestamp) {
-        self.waves.push(ForeseenWave { opens, watched_until: None, members });
+    fn opens(&mut self, members: Members, percent: Option<u8>, opens: Timestamp) {
+        self.waves.push(ForeseenWave { opens, watched_until: None, percent, members });
     }
 
     /// A wave that was open before is told of, too, while it is watched.
@@ -126,7 +129,7 @@ impl Foreseen {
         if self.waves.is_empty()
             && let Some(wave) = rollout.waves.last()
         {
-            self.opens(wave.members.clone(), wave.opened);
+            self.opens(wave.members.clone(), wave.percent, wave.opened);
         }
         if let Some(wave) = self.waves.last_mut() {
             wave.watched_until = Some(until);

@@ -239,9 +239,9 @@ fn next(coming: &Coming, rollout: &Rollout) -> Option<String> {
             "the next refresh moves every function, without further waves and gates".to_owned()
         }
         Coming::GoesBack => "a gate failed, and every function goes back".to_owned(),
-        Coming::Waits(Why::Bakes { moved, functions, says, .. }) => {
+        Coming::Waits(Why::Bakes { moved, functions, percent, says, .. }) => {
             let gates = if says.is_empty() { "" } else { " if its gates pass" };
-            if moved == functions {
+            if moved == functions && percent.is_none() {
                 format!("release {} is stable{gates}", rollout.to)
             } else {
                 format!("wave {} opens{gates}", rollout.waves.len() + 1)
@@ -275,6 +275,7 @@ mod tests {
         let sentences = vec!["alarm geo-errors is quiet".to_owned()];
         let evidence = Evidence { at: at("14:10:00"), says: Says::Pass, unmeasured: 0, sentences };
         let wave = Wave {
+            percent: None,
             members: [("eu-west-1".to_owned(), members.clone().into())].into(),
             opened: at("14:00:00"),
             reached: Some(at("14:00:05")),
@@ -313,7 +314,14 @@ mod tests {
     fn bakes() -> RolloutGlance {
         let says = vec!["alarm geo-errors is quiet".to_owned()];
         let until = at("14:30:00");
-        baking(Coming::Waits(Why::Bakes { wave: 1, moved: 4, functions: 5, until, says }))
+        baking(Coming::Waits(Why::Bakes {
+            wave: 1,
+            moved: 4,
+            functions: 5,
+            percent: None,
+            until,
+            says,
+        }))
     }
 
     const LINES: &str = "\

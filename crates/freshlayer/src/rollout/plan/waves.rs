@@ -124,12 +124,23 @@ impl<'a> Waves<'a> {
         if now < until {
             let (moved, functions) = self.count(&later);
             let (wave, says) = (self.open.len(), said(self.open));
-            return Some(Next::Wait(Why::Bakes { wave, moved, functions, until, says }));
+            let percent = self.part(standings);
+            return Some(Next::Wait(Why::Bakes { wave, moved, functions, percent, until, says }));
         }
         if let Some(next) = self.undecided(wave, until, now) {
             return Some(next);
         }
         (!later.is_empty()).then(|| self.opened(course, standings, world, now))
+    }
+
+    /// How many of their calls functions of the open wave have the release with, in percent; `None` for all. Where no function
+    /// was looked at, the wave tells.
+    fn part(&self, standings: &Standings) -> Option<u8> {
+        let parts = standings.values().filter_map(|standing| match standing {
+            Standing::Partly(percent) => Some(*percent),
+            _ => None,
+        });
+        parts.max().or_else(|| self.open.last()?.percent.filter(|_| standings.is_empty()))
     }
 
     /// What comes after the bake of a wave whose gates do not let it pass.
@@ -291,7 +302,8 @@ impl<'a> Waves<'a> {
         if let Some(until) = until.filter(|until| others.is_empty() && now < *until) {
             let (moved, functions) = self.count(&elsewhere);
             let (wave, says) = (self.open.len(), said(self.open));
-            return Next::Wait(Why::Bakes { wave, moved, functions, until, says });
+            let percent = self.part(standings);
+            return Next::Wait(Why::Bakes { wave, moved, functions, percent, until, says });
         }
         // Of a first Region that cannot be read it is not known whether it is whole.
         let is_whole =
