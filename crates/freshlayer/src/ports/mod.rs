@@ -25,7 +25,8 @@ pub use health::{Alarm, AlarmPattern, AlarmState, Calls, Health, Minutes, Window
 pub use notary::{Notary, Unsigned};
 pub use regions::{Region, Regions};
 pub use registry::{
-    Announcement, LayerVersion, ListedVersion, Located, Publication, Registry, Signature,
+    Announcement, LayerVersion, ListedVersion, Located, Parameters, Publication, Registry,
+    Signature,
 };
 pub use scanner::{Opinion, Scanned, Scanner};
 pub use secrets::{Secret, SecretError, Secrets};
