@@ -5,6 +5,7 @@ mod aws_contracts;
 mod aws_deployed;
 mod aws_faults;
 mod aws_gates;
+mod aws_pruned;
 mod aws_regions;
 mod aws_scan;
 mod aws_signed;

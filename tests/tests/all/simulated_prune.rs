@@ -116,6 +116,37 @@ fn pruned_at_every_call_the_zip_goes_last_and_nothing_that_is_used_goes() {
 }
 
 #[test]
+fn a_function_that_comes_after_a_kill_keeps_its_release() {
+    block_on(async {
+        let world = World::of("");
+        releases(&world, 4).await;
+        let mut saved = 0;
+        for call in 0.. {
+            let aws = world.aws.copy();
+            let struck = aws.hit_by(move |number, _| (number == call).then_some(Hit::SilentAfter));
+            let engine = world.engine(&struck, "killed", pace());
+            let run = prune(&engine, &world.definition, 1, Prune::Delete);
+            let _killed = tokio::time::timeout(Duration::from_mins(1), run).await;
+            if aws.published("geo").len() < 4 {
+                break;
+            }
+            // The first release is the first to go: it is still there.
+            aws.function("late", &on(&version(1)));
+            let again = pruned_on(&world, &aws, 1, Prune::Delete).await;
+            assert_eq!(
+                (gone(&again), again.exit()),
+                (vec![2], Exit::Done),
+                "at {call}: {again:#?}"
+            );
+            assert_eq!(reason(&again, 1), "function late in eu-west-1 uses it", "at {call}");
+            assert_eq!(aws.published("geo").len(), 3, "at {call}");
+            saved += 1;
+        }
+        assert!(saved > 5, "it was killed {saved} times before the first deletion");
+    });
+}
+
+#[test]
 fn a_function_that_comes_between_the_looks_keeps_its_release() {
     block_on(async {
         let world = World::of("");
@@ -207,7 +238,7 @@ fn a_version_that_the_parameter_named_stays_for_thirty_days() {
         assert!(pruned(&world, 1).await.releases.is_empty());
         tokio::time::sleep(TWO_DAYS + TWO_DAYS / 2).await;
         assert_eq!(gone(&pruned(&world, 1).await), [1, 2]);
-        world.build(90);
+        world.build(12);
         assert_eq!(world.refresh(&world.aws).await.exit(), Exit::Done);
         let named = head(&world).await["named"].clone();
         let named: Vec<&String> = named.as_object().expect("a map").keys().collect();
@@ -254,10 +285,9 @@ fn a_release_that_its_licence_wants_gone_is_named_with_its_functions() {
     block_on(async {
         let world = World::with("", "replaced_days_max = 30");
         let first = version(1);
-        new_releases(&world, 1).await;
+        new_releases(&world, 3).await;
         world.aws.function("held", &on(&first));
         world.aws.function("kept", &NewFunction { aliases: &["live"], ..on(&first) });
-        new_releases(&world, 3).await;
         tokio::time::sleep(2 * TWO_WEEKS).await;
         let early = pruned(&world, 1).await;
         assert!(early.kept_too_long.is_empty(), "{early:#?}");
