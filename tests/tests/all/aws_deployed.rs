@@ -114,7 +114,7 @@ impl Deployed {
     }
 
     /// Returns the name of a function's role.
-    async fn role(&self, function: &str) -> String {
+    pub(crate) async fn role(&self, function: &str) -> String {
         let asked = self.account.lambda().get_function_configuration();
         let found = asked.function_name(function).send().await.expect("it is deployed");
         found.role().and_then(|arn| arn.rsplit('/').next()).expect("it has a role").to_owned()
