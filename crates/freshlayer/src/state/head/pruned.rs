@@ -37,6 +37,7 @@ impl Head {
         if is_condemned || self.deleting.contains_key(&release) {
             self.versions.remove(&release);
             self.served.remove(&release);
+            self.named.retain(|named, _| versions.values().all(|version| version != named));
             self.deleting.insert(release, versions);
         }
     }
