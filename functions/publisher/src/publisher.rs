@@ -188,16 +188,7 @@ impl Run<'_> {
                 answer("rollback", &summary)
             }
             Command::Prune { layers, keep } => {
-                let mut chosen = publisher.chosen(&layers)?;
-                let days = self.hours() / 24;
-                let turn = days % chosen.len().max(1);
-                chosen.rotate_left(turn);
-                let mut all = Vec::new();
-                for definition in chosen {
-                    let done = self.prune(definition, keep).await;
-                    log::pruned(&done);
-                    all.push(done);
-                }
+                let all = self.prune_all(publisher.chosen(&layers)?, keep).await;
                 pruned(&all)
             }
             Command::Status { layers } => {
@@ -260,6 +251,18 @@ impl Run<'_> {
         self.in_time(layer, work).await.unwrap_or_else(|error| {
             Report::of(layer.clone(), Outcome::Failed { reason: Why::Error { error }.into() })
         })
+    }
+
+    async fn prune_all(&self, mut layers: Vec<&Definition>, keep: usize) -> Vec<Pruned> {
+        let turn = self.hours() / 24 % layers.len().max(1);
+        layers.rotate_left(turn);
+        let mut all = Vec::new();
+        for definition in layers {
+            let done = self.prune(definition, keep).await;
+            log::pruned(&done);
+            all.push(done);
+        }
+        all
     }
 
     async fn prune(&self, definition: &Definition, keep: usize) -> Pruned {

@@ -365,7 +365,7 @@ impl Scene {
             Order::Promote => rolling(RolloutOrder::Promote).await,
             Order::Prune => {
                 let keep = Keep { newest: 1, named: Named::Goes };
-                let pruned = prune(&engine, &self.definition, keep, Prune::Delete).await;
+                let pruned = Box::pin(prune(&engine, &self.definition, keep, Prune::Delete)).await;
                 pruned.map(|pruned| {
                     let gone = pruned.releases.iter().map(|release| release.seq.to_string());
                     let gone: Vec<String> = gone.collect();

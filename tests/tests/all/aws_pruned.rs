@@ -70,9 +70,9 @@ fn the_pruner_deletes_on_its_second_day_and_each_permission_is_needed() {
         assert_eq!(seqs(&first["releases"]), [0; 0], "{first:#}");
         long_ago(&deployed, "condemned").await;
 
-        let names = deployed.permit(&deployed.pruner, &[]).await;
+        let statements = deployed.permit(&deployed.pruner, &[]).await;
         let is_noticed = |name: &&String| NOT_NOTICED.iter().all(|(known, _)| known != name);
-        for name in names.iter().filter(is_noticed) {
+        for name in statements.iter().filter(is_noticed) {
             deployed.permit(&deployed.pruner, &[name]).await;
             let lacking = prune().await;
             assert_eq!(seqs(&lacking["releases"]), [0; 0], "{name}: {lacking:#}");

@@ -66,7 +66,7 @@ const SETTLING_HOURS: u32 = 24;
 const WEEKLY_EDITIONS: &str = "GeoLite2-";
 const LATE_DAYS: u32 = 8;
 const STOPPED_DAYS: u32 = 15;
-/// Within how many days of a newer build an older one has to be destroyed. Source: the GeoLite end user licence.
+/// Within how many days of a newer build an older one has to be destroyed. Source: `GeoLite2`'s end user licence.
 const REPLACED_DAYS: u32 = 30;
 
 /// How old a build of an upstream may be, where the definition does not say.

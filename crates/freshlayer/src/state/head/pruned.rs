@@ -8,7 +8,7 @@ use super::{Head, Versions};
 use crate::names::{LayerVersionArn, RegionName};
 
 /// How long a version stays that a Region's parameter named. A deployment that fails goes back to the version that it
-/// took before: CloudFormation to the ARN of its last template, and it is stuck where that version is gone.
+/// took before: a stack to the ARN of its last template, and it is stuck where that version is gone.
 const NAMED_STAYS: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// Which releases a prune may delete.
