@@ -36,7 +36,7 @@ pub(super) struct Evidence<'a> {
     functions: BTreeMap<LayerVersionArn, BTreeSet<String>>,
     /// The releases that functions are pinned to by their tags.
     pinned: BTreeSet<u64>,
-    /// The layer versions that somebody may use whose functions are not seen, in words.
+    /// The layer versions that others may use whose functions are not seen, in words.
     open: BTreeMap<LayerVersionArn, String>,
 }
 
