@@ -22,7 +22,7 @@ if "CODE" in os.environ:
     key = f"deploy/{stack}.zip"
     boto3.client("s3").upload_file(os.environ["CODE"], bucket, key)
     body, replaced = re.subn(r"CodeUri: \.\.", f"CodeUri: s3://{bucket}/{key}", body)
-    assert replaced == 1, "expected one CodeUri in the template"
+    assert replaced == 2, "expected the publisher and the pruner in the template"
 # The emulator asks for another action than AWS does.
 body = body.replace("lambda:ListLayerVersions,", "lambda:ListLayerVersions, lambda:ListLayers,")
 client = boto3.client("cloudformation")

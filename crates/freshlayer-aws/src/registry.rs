@@ -12,8 +12,8 @@ use aws_sdk_lambda::types::{
 use aws_smithy_types::base64;
 use freshlayer::definition::{self, HttpsSource, Origin, Reader, SourceUrl, ZipStorage};
 use freshlayer::ports::{
-    Announcement, Key, LayerVersion, ListedVersion, Located, Payload, PortError, Publication,
-    Registry, Signature, Store as _,
+    Announcement, Key, LayerVersion, ListedVersion, Located, Parameters, Payload, PortError,
+    Publication, Registry, Signature, Store as _,
 };
 use freshlayer::{Digest, LayerName, LayerVersionArn, RegionName};
 use url::Url;
@@ -220,6 +220,10 @@ fn digest(code_sha256: &str) -> Option<Digest> {
 impl Registry for LambdaRegistry {
     fn region(&self) -> &RegionName {
         &self.region
+    }
+
+    fn parameters(&self) -> Parameters {
+        Parameters::Written
     }
 
     async fn versions(&self, layer: &LayerName) -> Result<Vec<ListedVersion>, PortError> {

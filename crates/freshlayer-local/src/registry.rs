@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use freshlayer::definition::{Origin, Reader};
 use freshlayer::ports::{
-    Announcement, LayerVersion, ListedVersion, Located, PortError, Publication, Registry, Signature,
+    Announcement, LayerVersion, ListedVersion, Located, Parameters, PortError, Publication,
+    Registry, Signature,
 };
 use freshlayer::{Digest, LAYER_BYTES_MAX, LayerName, LayerVersionArn, RegionName};
 use serde::{Deserialize, Serialize};
@@ -123,6 +124,10 @@ impl FolderRegistry {
 impl Registry for FolderRegistry {
     fn region(&self) -> &RegionName {
         &self.region
+    }
+
+    fn parameters(&self) -> Parameters {
+        Parameters::Absent
     }
 
     async fn versions(&self, layer: &LayerName) -> Result<Vec<ListedVersion>, PortError> {

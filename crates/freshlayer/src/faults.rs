@@ -17,9 +17,9 @@ use crate::names::{LayerName, LayerVersionArn, RegionName};
 use crate::ports::{
     Alarm, AlarmPattern, Announcement, Answer, Behind, Call, CodeStorage, Consumer, Created, Etag,
     Event, Events, Fetch, Fleet, FleetError, FunctionName, Glimpse, Health, Hook, Key,
-    LayerVersion, ListedVersion, Located, Minutes, News, Notary, Opinion, Payload, PortError,
-    Ports, Publication, Region, Regions, Registry, Replaced, Request, Scanned, Scanner, Source,
-    SourceError, Step, Store, Stored, User, Window,
+    LayerVersion, ListedVersion, Located, Minutes, News, Notary, Opinion, Parameters, Payload,
+    PortError, Ports, Publication, Region, Regions, Registry, Replaced, Request, Scanned, Scanner,
+    Source, SourceError, Step, Store, Stored, User, Window,
 };
 
 /// What happens at a call.
@@ -208,6 +208,10 @@ impl Store for Struck<dyn Store> {
 impl Registry for Struck<dyn Registry> {
     fn region(&self) -> &RegionName {
         self.inner.region()
+    }
+
+    fn parameters(&self) -> Parameters {
+        self.inner.parameters()
     }
 
     async fn versions(&self, layer: &LayerName) -> Result<Vec<ListedVersion>, PortError> {

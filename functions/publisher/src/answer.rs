@@ -1,8 +1,8 @@
 //! What an invocation answers: the report of `--json` with the exit code of the CLI, or an error with the exit
 //! class as its type.
 
-use freshlayer::LayerName;
 use freshlayer::report::{Exit, Outcome, Report};
+use freshlayer::{LayerName, Pruned};
 use lambda_runtime::Diagnostic;
 use serde_json::{Value, json};
 
@@ -33,6 +33,18 @@ pub(crate) fn answer(command: &str, summary: &Summary) -> Result<Value, Diagnost
         answer["warnings"] = json!(summary.warnings);
     }
     Ok(answer)
+}
+
+/// Answers with what was pruned.
+pub(crate) fn pruned(all: &[Pruned]) -> Result<Value, Diagnostic> {
+    let exit = all.iter().map(Pruned::exit).fold(Exit::Done, Exit::worst);
+    if exit == Exit::Failed {
+        let failed = all.iter().filter(|pruned| pruned.exit() == Exit::Failed);
+        let lines =
+            failed.map(|pruned| format!("{}: {}", pruned.layer, pruned.failures.join("; ")));
+        return Err(diagnostic(exit, lines.collect::<Vec<_>>().join("; ")));
+    }
+    Ok(done("prune", exit, "pruned", json!(all)))
 }
 
 /// Answers with one result.

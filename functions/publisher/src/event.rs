@@ -28,6 +28,14 @@ pub(crate) enum Command {
         #[serde(default)]
         layers: Vec<LayerName>,
     },
+    /// Condemn releases that nothing leads to, and delete those that were condemned a day ago.
+    Prune {
+        /// The layers; none means all.
+        #[serde(default)]
+        layers: Vec<LayerName>,
+        /// How many of the newest releases stay, used or not.
+        keep: usize,
+    },
     /// Tell how layers stand.
     Status {
         /// The layers; none means all.
@@ -192,6 +200,8 @@ mod tests {
         let geo = LayerName::parse("geo").expect("a layer name");
         let back = Command::Rollback { layer: geo, to: 3, by: remote() };
         assert_eq!(command(&json!({"command": "rollback", "layer": "geo", "to": 3})), Ok(back));
+        let prune = Command::Prune { layers: Vec::new(), keep: 10 };
+        assert_eq!(command(&json!({"command": "prune", "keep": 10})), Ok(prune));
     }
 
     #[test]
@@ -204,6 +214,7 @@ mod tests {
             json!({"command": "refresh", "layers": ["no spaces"]}),
             json!({"command": "delete-everything"}),
             json!({"command": "rollback", "layer": "geo"}),
+            json!({"command": "prune"}),
         ] {
             assert!(command(&event).is_err(), "{event}");
         }

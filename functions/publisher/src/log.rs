@@ -2,9 +2,9 @@
 
 use std::io::Write as _;
 
-use freshlayer::LayerName;
 use freshlayer::ports::{CodeStorage, Event, Events};
-use freshlayer::report::{Outcome, Report};
+use freshlayer::report::{Exit, Outcome, Report, minute};
+use freshlayer::{LayerName, Pruned};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -47,6 +47,39 @@ pub(crate) fn report(report: &Report, now: Timestamp) {
         "outcome": word, "reason": reason.why, "problems": problems,
     }));
     line(&metrics(report, now));
+}
+
+/// Writes what a layer's prune did.
+pub(crate) fn pruned(pruned: &Pruned) {
+    let level = match pruned.exit() {
+        Exit::Done => "INFO",
+        Exit::Failed => "ERROR",
+        Exit::Usage | Exit::Rejected | Exit::Held => "WARN",
+    };
+    let deleted: Vec<u64> = pruned.releases.iter().map(|release| release.seq).collect();
+    let too_old: Vec<&str> = pruned.kept_too_long.iter().map(|late| late.text.as_str()).collect();
+    line(&json!({
+        "level": level, "message": format!("{}: {}", pruned.layer, words(pruned)), "layer": pruned.layer,
+        "deleted": deleted, "condemned": pruned.condemned, "kept": pruned.kept, "kept_too_long": too_old,
+        "failures": pruned.failures, "reason": pruned.held.as_ref().map(|held| &held.why),
+    }));
+}
+
+/// Says in one line what a layer's prune did.
+fn words(pruned: &Pruned) -> String {
+    if let Some(held) = &pruned.held {
+        return format!("held: {held}");
+    }
+    let deleted = pruned.releases.len();
+    let mut words =
+        vec![format!("pruned: {deleted} deleted"), format!("{} kept", pruned.kept.len())];
+    if let Some(first) = pruned.condemned.iter().map(|condemned| condemned.may_go).min() {
+        let (count, from) = (pruned.condemned.len(), minute(first));
+        words.push(format!("{count} condemned, which may be deleted from {from} on"));
+    }
+    words.extend(pruned.kept_too_long.iter().map(|late| late.text.clone()));
+    words.extend(pruned.failures.iter().cloned());
+    words.join("; ")
 }
 
 /// Writes what went wrong beside the work.

@@ -7,8 +7,9 @@ use freshlayer::ports::{Notary, Peers, Ports, Unsigned};
 use freshlayer::report::{Exit, Outcome, Report, Why};
 use freshlayer::state::Owner;
 use freshlayer::{
-    Attention, Back, Engine, LayerName, advance, chain, freeze, freeze_functions, give_lease_back,
-    history, pin, refresh, rollback, status, unfreeze, unfreeze_functions, unpin, verify,
+    Attention, Back, Engine, LayerName, Prune, Pruned, advance, chain, freeze, freeze_functions,
+    give_lease_back, history, pin, prune, refresh, rollback, status, unfreeze, unfreeze_functions,
+    unpin, verify,
 };
 use freshlayer_aws::Aws;
 use freshlayer_http::HttpSource;
@@ -17,7 +18,7 @@ use jiff::Timestamp;
 use lambda_runtime::{Diagnostic, Error, LambdaEvent};
 use serde_json::{Value, json};
 
-use crate::answer::{Summary, answer, diagnostic, done, failed};
+use crate::answer::{Summary, answer, diagnostic, done, failed, pruned};
 use crate::event::{AskedBy, Command, Tried, command};
 use crate::hooks::Hooks;
 use crate::log::{self, Log};
@@ -163,13 +164,13 @@ impl Run<'_> {
                 let mut summary = Summary::default();
                 let mut chosen = publisher.chosen(&layers)?;
                 if layers.is_empty() {
-                    let turn = self.turn() % chosen.len().max(1);
+                    let turn = self.hours() % chosen.len().max(1);
                     chosen.rotate_left(turn);
                 }
                 let here = self.hand_on(chosen, retry, asked_by, &mut summary).await;
                 for definition in here {
                     let work = Box::pin(refresh(engine, definition, retry.into()));
-                    let report = self.in_time(&definition.layer, work).await;
+                    let report = self.reported(&definition.layer, work).await;
                     self.tell(report, &mut summary).await;
                 }
                 answer("refresh", &summary)
@@ -178,7 +179,7 @@ impl Run<'_> {
                 let mut summary = Summary::default();
                 for definition in publisher.chosen(&layers)? {
                     let work = Box::pin(advance(engine, definition));
-                    let report = self.in_time(&definition.layer, work).await;
+                    let report = self.reported(&definition.layer, work).await;
                     self.tell(report, &mut summary).await;
                 }
                 answer("advance", &summary)
@@ -190,6 +191,10 @@ impl Run<'_> {
                 let report = report.map_err(|error| failed(&error))?;
                 self.tell(report, &mut summary).await;
                 answer("rollback", &summary)
+            }
+            Command::Prune { layers, keep } => {
+                let all = self.prune_all(publisher.chosen(&layers)?, keep).await;
+                pruned(&all)
             }
             Command::Status { layers } => {
                 let mut statuses = Vec::new();
@@ -247,27 +252,58 @@ impl Run<'_> {
         }
     }
 
-    /// Does the work of one layer until time is up. A run that is cut off gives its lease back, and says what failed.
-    async fn in_time(&self, layer: &LayerName, work: impl Future<Output = Report>) -> Report {
+    async fn reported(&self, layer: &LayerName, work: impl Future<Output = Report>) -> Report {
+        self.in_time(layer, work).await.unwrap_or_else(|error| {
+            Report::of(layer.clone(), Outcome::Failed { reason: Why::Error { error }.into() })
+        })
+    }
+
+    async fn prune_all(&self, mut layers: Vec<&Definition>, keep: usize) -> Vec<Pruned> {
+        let turn = self.hours() / 24 % layers.len().max(1);
+        layers.rotate_left(turn);
+        let mut all = Vec::new();
+        for definition in layers {
+            let done = self.prune(definition, keep).await;
+            log::pruned(&done);
+            all.push(done);
+        }
+        all
+    }
+
+    async fn prune(&self, definition: &Definition, keep: usize) -> Pruned {
+        let (layer, mode) = (&definition.layer, Prune::AfterRespite);
+        let work = Box::pin(prune(&self.engine, definition, keep, mode));
+        let done = match self.in_time(layer, work).await {
+            Ok(done) => done,
+            Err(words) => Err(freshlayer::Error::NotPossible(words)),
+        };
+        done.unwrap_or_else(|error| Pruned::failed(layer, mode, &error))
+    }
+
+    /// Does the work of one layer until time is up. A run that is cut off gives its lease back, and its end is told in words.
+    async fn in_time<T>(
+        &self,
+        layer: &LayerName,
+        work: impl Future<Output = T>,
+    ) -> Result<T, String> {
         let now = self.engine.ports.clock.now();
         let left = self.ends.map(|ends| ends.duration_since(now));
         let left = left.and_then(|left| Duration::try_from(left).ok()).unwrap_or_default();
-        if let Ok(report) = tokio::time::timeout(left, work).await {
-            return report;
+        if let Ok(done) = tokio::time::timeout(left, work).await {
+            return Ok(done);
         }
         let back = give_lease_back(&self.engine, layer).await;
-        let error = match back {
+        Err(match back {
             Ok(()) => "out of time; the release that serves is untouched, and the next run goes on"
                 .to_owned(),
             Err(error) => {
                 format!("out of time, and its lease runs out by itself: {}", chain(&error))
             }
-        };
-        Report::of(layer.clone(), Outcome::Failed { reason: Why::Error { error }.into() })
+        })
     }
 
-    /// Which layer comes first changes from hour to hour: none is always the last one.
-    fn turn(&self) -> usize {
+    /// The hours since 1970. Which layer comes first changes with the time: none is always the last one.
+    fn hours(&self) -> usize {
         let hours = self.engine.ports.clock.now().as_second() / 3_600;
         usize::try_from(hours).unwrap_or_default()
     }

@@ -7,9 +7,9 @@ use freshlayer::ports::{AlarmState, Clock as _, FunctionName, Peers, Ports, Unsi
 use freshlayer::report::{Happening, Outcome, Report};
 use freshlayer::state::{Head, Owner, Session};
 use freshlayer::{
-    Attention, Back, Engine, Error, LayerVersionArn, Prune, Retry, RolloutOrder, abort_rollout,
-    advance, freeze, freeze_functions, order_rollout, pin, prune, refresh, rollback, unfreeze,
-    unfreeze_functions, unpin,
+    Attention, Back, Engine, Error, Keep, LayerVersionArn, Named, Prune, Retry, RolloutOrder,
+    abort_rollout, advance, freeze, freeze_functions, order_rollout, pin, prune, refresh, rollback,
+    unfreeze, unfreeze_functions, unpin,
 };
 use freshlayer_aws::Pace;
 use freshlayer_local::FileSource;
@@ -364,7 +364,8 @@ impl Scene {
             Order::Resume => rolling(RolloutOrder::Resume).await,
             Order::Promote => rolling(RolloutOrder::Promote).await,
             Order::Prune => {
-                let pruned = prune(&engine, &self.definition, 1, Prune::Delete).await;
+                let keep = Keep { newest: 1, named: Named::Goes };
+                let pruned = Box::pin(prune(&engine, &self.definition, keep, Prune::Delete)).await;
                 pruned.map(|pruned| {
                     let gone = pruned.releases.iter().map(|release| release.seq.to_string());
                     let gone: Vec<String> = gone.collect();

@@ -41,7 +41,9 @@ pub(crate) struct Deployed {
     pub(crate) sandbox: Sandbox,
     pub(crate) account: Account,
     pub(crate) publisher: String,
-    bucket: String,
+    /// The function that deletes old releases; empty where the parameters ask for none.
+    pub(crate) pruner: String,
+    pub(crate) bucket: String,
 }
 
 impl Deployed {
@@ -49,7 +51,7 @@ impl Deployed {
         Self::with(&[]).await
     }
 
-    async fn with(parameters: &[&str]) -> Self {
+    pub(crate) async fn with(parameters: &[&str]) -> Self {
         Self::of(emulator().account().await, parameters, AT_ONCE)
     }
 
@@ -82,7 +84,13 @@ impl Deployed {
         let parameters = [&["LayerNames=*", "FunctionsToRoll=*"], parameters].concat();
         let outputs = account.deploy_template(&template, Some(&code), &parameters);
         let output = |name: &str| outputs[name].as_str().expect("an output").to_owned();
-        Self { publisher: output("PublisherName"), bucket: output("StateBucket"), sandbox, account }
+        Self {
+            publisher: output("PublisherName"),
+            pruner: outputs["PrunerName"].as_str().unwrap_or_default().to_owned(),
+            bucket: output("StateBucket"),
+            sandbox,
+            account,
+        }
     }
 
     /// The emulator speaks plain http, which the shipped bucket policy forbids.
@@ -95,15 +103,20 @@ impl Deployed {
 
     /// Takes statements out of the publisher's policy, or puts the whole one back; returns all their names.
     pub(crate) async fn permit_all_but(&self, removed: &[&str]) -> Vec<String> {
-        let kept = self.sandbox.path("policy.json");
-        let (role, kept) = (self.role().await, kept.to_string_lossy().into_owned());
+        self.permit(&self.publisher, removed).await
+    }
+
+    /// As [`Self::permit_all_but`], for any function.
+    pub(crate) async fn permit(&self, function: &str, removed: &[&str]) -> Vec<String> {
+        let kept = self.sandbox.path(&format!("policy-{function}.json"));
+        let (role, kept) = (self.role(function).await, kept.to_string_lossy().into_owned());
         self.ask_boto("policy.py", &[&[role.as_str(), kept.as_str()], removed].concat())
     }
 
-    /// Returns the name of the publisher's role.
-    async fn role(&self) -> String {
+    /// Returns the name of a function's role.
+    pub(crate) async fn role(&self, function: &str) -> String {
         let asked = self.account.lambda().get_function_configuration();
-        let found = asked.function_name(&self.publisher).send().await.expect("it is deployed");
+        let found = asked.function_name(function).send().await.expect("it is deployed");
         found.role().and_then(|arn| arn.rsplit('/').next()).expect("it has a role").to_owned()
     }
 
@@ -365,10 +378,17 @@ fn the_role_deletes_versions_and_never_a_function() {
             freshlayer_tests::emulator::REGION,
             deployed.account.id
         );
-        let role = deployed.role().await;
+        let role = deployed.role(&deployed.publisher).await;
         let version = format!("{function}:3");
         let arguments = [role.as_str(), "lambda:DeleteFunction", &function, &version];
         assert_eq!(deployed.ask_boto("may.py", &arguments), ["implicitDeny", "allowed"]);
+        let layer = function.replace("function:lookup", "layer:geo:1");
+        let arguments = [role.as_str(), "lambda:DeleteLayerVersion", &layer];
+        assert_eq!(deployed.ask_boto("may.py", &arguments), ["implicitDeny"]);
+        let zip = format!("arn:aws:s3:::{}/blobs/a.zip", deployed.bucket);
+        let arguments = [role.as_str(), "s3:DeleteObject", &zip];
+        assert_eq!(deployed.ask_boto("may.py", &arguments), ["implicitDeny"]);
+        assert!(deployed.pruner.is_empty(), "nothing is pruned unless it is asked for");
     });
 }
 

@@ -161,7 +161,9 @@ fn prune_looks_in_every_region_and_account() {
         empty(&world.far, &bucket).await;
         world.build(12);
         assert_eq!(world.cloud.run(&["refresh"]).code, 1);
-        let ran = world.cloud.run(&["prune", "geo", "--keep", "2"]);
+        let named = world.cloud.run(&["prune", "geo", "--keep", "2"]);
+        assert!(named.stdout.contains("  release 2  kept: the parameter of "), "{named:?}");
+        let ran = world.cloud.run(&["prune", "geo", "--keep", "2", "--even-if-named"]);
         assert_eq!(ran.code, 0, "{ran:?}");
         let place = format!("function held in {FAR} of {} uses it", world.member.id);
         assert!(ran.stdout.contains(&place), "{ran:?}");

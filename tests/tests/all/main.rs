@@ -6,6 +6,7 @@ mod aws_deployed;
 mod aws_faults;
 mod aws_gates;
 mod aws_hook;
+mod aws_pruned;
 mod aws_regions;
 mod aws_scan;
 mod aws_signed;

@@ -66,9 +66,14 @@ impl World {
     }
 
     pub(crate) fn of(terms: &str) -> Self {
+        Self::with(terms, "")
+    }
+
+    /// `terms` stand at the begin of its layer's definition, `keys` in its dataset.
+    pub(crate) fn with(terms: &str, keys: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("geo.toml");
-        std::fs::write(&file, format!("{terms}\n{DATASET}")).expect("writable");
+        std::fs::write(&file, format!("{terms}\n{DATASET}{keys}")).expect("writable");
         let definition = read_file(&file, &|_| None).expect("it holds");
         let world =
             Self { aws: Simulated::new(), clock: VirtualClock::start(), folder, definition };

@@ -140,6 +140,23 @@ fn maxminds_free_databases_are_late_after_eight_days_and_stopped_after_fifteen()
 }
 
 #[test]
+fn maxminds_free_databases_may_be_kept_for_thirty_days_after_a_newer_build() {
+    for (source, days) in [
+        ("source.maxmind = 'GeoLite2-City'", Some(30)),
+        ("source.maxmind = 'GeoLite2-ASN'\nreplaced_days_max = 7", Some(7)),
+        ("source.maxmind = 'GeoIP2-City'", None),
+        ("source.https = 'https://example.org/a'", None),
+    ] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("geo.toml");
+        let text = format!("[[dataset]]\nname = 'a'\nformat = 'mmdb'\n{source}\n");
+        std::fs::write(&file, text).expect("writable");
+        let definition = read_file(&file, &|_| None).expect("it holds");
+        assert_eq!(definition.datasets[0].replaced_days_max, days, "{source}");
+    }
+}
+
+#[test]
 fn an_old_build_is_told_of_before_it_is_refused() {
     let sandbox = Sandbox::new();
     sandbox.layer(

@@ -1,13 +1,13 @@
 use std::fmt::Write;
 
 use freshlayer::report::Exit;
-use freshlayer::{Prune, Pruned, prune};
+use freshlayer::{Keep, Named, Prune, Pruned, prune};
 
 use crate::output::lines::bytes;
 use crate::output::{Answer, Done, Stopped};
 use crate::wiring::Host;
 
-/// Delete the layer versions and zips of releases that nothing uses or refers to.
+/// Delete the layer versions and zips of releases that nothing uses or refers to. It looks twice before it deletes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The layers; default: all.
@@ -15,6 +15,9 @@ pub(crate) struct Args {
     /// Number of newest releases to keep, used or not.
     #[arg(long, value_name = "RELEASES", default_value_t = 10)]
     keep: usize,
+    /// Delete also releases that a Region's parameter named in the last 30 days: a deployment that fails may go back to one.
+    #[arg(long)]
+    even_if_named: bool,
     /// Delete nothing; show what would be deleted, and why each other release stays.
     #[arg(long)]
     dry_run: bool,
@@ -22,11 +25,13 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let mode = if args.dry_run { Prune::Preview } else { Prune::Delete };
+    let named = if args.even_if_named { Named::Goes } else { Named::Stays };
+    let keep = Keep { newest: args.keep, named };
     let engine = host.engine().await?;
     let mut all = Vec::new();
     let definitions = host.definitions(&args.layers)?;
     for definition in &definitions.good {
-        let pruned = prune(&engine, definition, args.keep, mode).await;
+        let pruned = prune(&engine, definition, keep, mode).await;
         all.push(pruned.unwrap_or_else(|error| Pruned::failed(&definition.layer, mode, &error)));
     }
     if mode == Prune::Delete {
@@ -48,7 +53,7 @@ fn lines(pruned: &Pruned) -> String {
         return format!("{layer}: failed: {failures}; nothing was deleted\n");
     }
     let (did, nothing) = match pruned.mode {
-        Prune::Delete => ("pruned", "nothing to prune"),
+        Prune::Delete | Prune::AfterRespite => ("pruned", "nothing to prune"),
         Prune::Preview => ("would prune", "nothing would be pruned"),
     };
     let zips = pruned.releases.iter().map(|release| release.zip_bytes);
@@ -67,6 +72,9 @@ fn lines(pruned: &Pruned) -> String {
     }
     for kept in &pruned.kept {
         let _ = writeln!(text, "  release {}  kept: {}", kept.seq, kept.reason);
+    }
+    for late in &pruned.kept_too_long {
+        let _ = writeln!(text, "  too old: {}", late.text);
     }
     for failure in &pruned.failures {
         let _ = writeln!(text, "  failed: {failure}; the next prune tries again");

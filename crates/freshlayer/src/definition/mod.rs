@@ -96,6 +96,8 @@ pub struct Dataset {
     pub contract: Contract,
     /// The group that it is released with.
     pub group: Option<String>,
+    /// How many days its licence lets a build be kept after a newer one replaced it.
+    pub replaced_days_max: Option<u32>,
 }
 
 impl Dataset {

@@ -66,6 +66,8 @@ const SETTLING_HOURS: u32 = 24;
 const WEEKLY_EDITIONS: &str = "GeoLite2-";
 const LATE_DAYS: u32 = 8;
 const STOPPED_DAYS: u32 = 15;
+/// Within how many days of a newer build an older one has to be destroyed. Source: `GeoLite2`'s end user licence.
+const REPLACED_DAYS: u32 = 30;
 
 /// How old a build of an upstream may be, where the definition does not say.
 #[derive(Default)]
@@ -73,6 +75,7 @@ pub(super) struct Ages {
     pub(super) min_hours: u32,
     pub(super) warn_days: Option<u32>,
     pub(super) max_days: Option<u32>,
+    pub(super) replaced_days: Option<u32>,
 }
 
 impl Origin {
@@ -84,7 +87,12 @@ impl Origin {
         }
         let settles = SETTLING_EDITIONS.contains(&&edition[..]);
         let min_hours = if settles { SETTLING_HOURS } else { 0 };
-        Ages { min_hours, warn_days: Some(LATE_DAYS), max_days: Some(STOPPED_DAYS) }
+        Ages {
+            min_hours,
+            warn_days: Some(LATE_DAYS),
+            max_days: Some(STOPPED_DAYS),
+            replaced_days: Some(REPLACED_DAYS),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::overdue::overdue;
 use super::prune::unseen_reader;
 use crate::definition::Definition;
 use crate::engine::Engine;
@@ -68,6 +69,8 @@ pub enum FindingKind {
     OpenRollout,
     /// A code storage that is nearly full.
     FullStorage,
+    /// A release that is kept longer than the licence of its data allows.
+    KeptTooLong,
     /// A place that could not be asked.
     Unreachable,
 }
@@ -134,9 +137,13 @@ async fn examine(
         examined.held = Some(why.into());
         return Ok(examined);
     }
+    let mut users = BTreeMap::new();
     for region in engine.ports.regions.of(&definition.destinations).await {
         match RegionView::look(session.head(), region).await {
-            Ok(here) => here.examine(session, definition, &mut examined).await?,
+            Ok(here) => {
+                here.examine(session, definition, &mut examined).await?;
+                users.extend(here.used.into_iter().map(|(arn, used)| (arn, used.text)));
+            }
             Err((name, source)) => {
                 let text = format!("{name} could not be asked: {}", chain(source.as_ref()));
                 examined.find(FindingKind::Unreachable, text);
@@ -144,6 +151,7 @@ async fn examine(
         }
     }
     records(engine, session, &mut examined).await?;
+    kept_too_long(engine, session.head(), definition, &users, &mut examined).await?;
     open_rollout(session.head(), &mut examined);
     if session.holds_lease() {
         session.release_lease(|_| ()).await?;
@@ -335,6 +343,28 @@ async fn records(
         } else {
             examined.find(kind, format!("{text}; `doctor --fix` deletes the zip"));
         }
+    }
+    Ok(())
+}
+
+/// Releases that are kept longer than the licence of their data allows, each with a function that uses it.
+async fn kept_too_long(
+    engine: &Engine,
+    head: &Head,
+    definition: &Definition,
+    users: &BTreeMap<LayerVersionArn, String>,
+    examined: &mut Examined,
+) -> Result<(), Error> {
+    let (store, now) = (engine.ports.store.as_ref(), engine.ports.clock.now());
+    let releases = head.versions().keys().copied();
+    for late in overdue(store, head, definition, releases, now).await? {
+        let versions = head.versions().get(&late.release).into_iter();
+        let user = versions.flat_map(BTreeMap::values).find_map(|arn| users.get(arn));
+        let why = match user {
+            Some(user) => format!("{user} uses it"),
+            None => "`freshlayer prune` deletes it, or says why it stays".to_owned(),
+        };
+        examined.find(FindingKind::KeptTooLong, format!("{}; {why}", late.text()));
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ mod glance;
 mod history;
 mod inspect;
 mod judge;
+mod overdue;
 mod pin;
 mod plan;
 mod provenance;
@@ -42,7 +43,9 @@ pub use judge::{Fate, PastGates, PastRollout, StoppedOf, judge_past};
 pub use pin::{Pinned, pin, unpin};
 pub use plan::{Because, DatasetPlan, LayerPlan, NextRelease, UpstreamState, plan};
 pub use provenance::{Proof, provenance};
-pub use prune::{Kept, Prune, Pruned, PrunedRelease, Stays, prune};
+pub use prune::{
+    Condemned, Keep, Kept, KeptTooLong, Named, Prune, Pruned, PrunedRelease, Stays, prune,
+};
 pub use pull::{Pulled, Which, pull, pull_version};
 pub use refresh::{advance, refresh};
 pub use rollback::{Back, WayBack, rollback, way_back};

@@ -27,7 +27,8 @@ pub use hook::{ANSWER_BYTES_MAX, Hook};
 pub use notary::{Notary, Unsigned};
 pub use regions::{Region, Regions};
 pub use registry::{
-    Announcement, LayerVersion, ListedVersion, Located, Publication, Registry, Signature,
+    Announcement, LayerVersion, ListedVersion, Located, Parameters, Publication, Registry,
+    Signature,
 };
 pub use scanner::{Opinion, Scanned, Scanner};
 pub use secrets::{Secret, SecretError, Secrets};

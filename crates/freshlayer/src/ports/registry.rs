@@ -19,11 +19,14 @@ use crate::names::{Digest, LayerName, LayerVersionArn, RegionName};
 /// - `delete` is idempotent. Functions that use a deleted version keep running, but Lambda rejects every later update
 ///   of them. The caller must make sure that no function uses it.
 /// - `share` is idempotent. It only adds readers: access that was granted to a version stays.
-/// - `announce` is idempotent: the last call counts.
+/// - `announce` is idempotent: the last call counts. Where [`Registry::parameters`] are absent it does nothing.
 #[async_trait]
 pub trait Registry: Send + Sync {
     /// Returns the Region's name, as it stands in state and reports.
     fn region(&self) -> &RegionName;
+
+    /// Tells whether `announce` writes where people's deployments look.
+    fn parameters(&self) -> Parameters;
 
     /// Lists all versions of a layer of this account, newest first.
     ///
@@ -87,6 +90,15 @@ pub struct Located {
     pub sha256: Digest,
     /// Where it can be fetched.
     pub origin: Origin,
+}
+
+/// Whether people's deployments look up the version to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parameters {
+    /// They do, in a parameter of the Region.
+    Written,
+    /// There is none: the head says which version is the one to use.
+    Absent,
 }
 
 /// The version to use.

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
+use jiff::Timestamp;
 
 use super::publish::Failures;
 use crate::error::{Error, chain};
 use crate::names::{LayerVersionArn, RegionName};
-use crate::ports::{Announcement, Region};
+use crate::ports::{Announcement, Parameters, Region};
 use crate::report::{Reason, Why};
-use crate::state::{Head, Outline, Versions};
+use crate::state::{Head, Outline};
 
 /// Regions to be told, each with the version.
 pub(crate) type Untold<'r> = BTreeMap<RegionName, (&'r Region, LayerVersionArn)>;
@@ -17,15 +18,38 @@ pub(crate) type Untold<'r> = BTreeMap<RegionName, (&'r Region, LayerVersionArn)>
 /// What Regions were told, and why others could not be.
 #[derive(Default)]
 pub(crate) struct Told {
-    pub(crate) versions: Versions,
+    said: Vec<Said>,
     pub(crate) failures: Failures,
+}
+
+/// One Region that was told.
+struct Said {
+    region: RegionName,
+    version: LayerVersionArn,
+    parameters: Parameters,
+    write: Write,
+}
+
+/// How the write of a Region's parameter ended.
+#[derive(PartialEq, Eq)]
+enum Write {
+    Done,
+    /// It failed, or its reply was lost.
+    Doubtful,
 }
 
 impl Told {
     /// Notes what the Regions were told.
-    pub(crate) fn write(&self, head: &mut Head) {
-        for (region, version) in &self.versions {
-            head.announce(region.clone(), version.clone());
+    pub(crate) fn write(&self, head: &mut Head, now: Timestamp) {
+        for Said { region, version, parameters, write } in &self.said {
+            match (parameters, write) {
+                (Parameters::Written, Write::Done) => head.renames(region, version, now),
+                (Parameters::Written, Write::Doubtful) => head.may_have_named(version, now),
+                (Parameters::Absent, _) => {}
+            }
+            if *write == Write::Done {
+                head.announce(region.clone(), version.clone());
+            }
         }
     }
 }
@@ -52,22 +76,22 @@ pub(crate) fn unnamed<'r>(head: &Head, release: u64, regions: &'r [Region]) -> U
 
 /// Writes the version of a release where deployments of those Regions look.
 pub(crate) async fn announce(head: &Head, outline: &Outline, untold: Untold<'_>) -> Told {
-    let telling = untold.into_iter().map(|(name, (region, arn))| async move {
-        let (layer, version) = (head.layer(), &outline.version);
-        let announcement = Announcement { layer, arn: &arn, version };
+    let telling = untold.into_iter().map(|(name, (region, version))| async move {
+        let (layer, data_version) = (head.layer(), &outline.version);
+        let announcement = Announcement { layer, arn: &version, version: data_version };
         let told = region.registry.announce(announcement).await;
-        let told = told.map_err(|source| {
+        let write = if told.is_ok() { Write::Done } else { Write::Doubtful };
+        let failure = told.err().map(|source| {
             let (action, layer) = ("announce the version of", layer.clone());
             Reason::from(Why::Error { error: chain(&Error::Registry { action, layer, source }) })
         });
-        (name, told.map(|()| arn))
+        let parameters = region.registry.parameters();
+        (Said { region: name, version, parameters, write }, failure)
     });
     let mut told = Told::default();
-    for (name, outcome) in join_all(telling).await {
-        match outcome {
-            Ok(arn) => drop(told.versions.insert(name, arn)),
-            Err(reason) => drop(told.failures.insert(name, reason)),
-        }
+    for (said, failure) in join_all(telling).await {
+        told.failures.extend(failure.map(|reason| (said.region.clone(), reason)));
+        told.said.push(said);
     }
     told
 }

@@ -233,7 +233,7 @@ impl Exit {
         ),
         (
             Self::Held,
-            "held, or only partly done: an order (pin, freeze, pause), a scanner that asks to wait, another publisher, unreleased code, a new major version, data that was rolled back",
+            "held, or only partly done: an order (pin, freeze, pause), a scanner that asks to wait, another publisher, unreleased code, a new major version, data that was rolled back, old data that stays longer than its licence allows",
         ),
     ];
 

@@ -331,7 +331,8 @@ impl Converge<'_, '_, '_> {
             return Ok(Caught::Busy(lease));
         }
         let told = announce(self.session.head(), outline, regions).await;
-        self.session.change(|head| told.write(head)).await?;
+        let now = self.run.engine.ports.clock.now();
+        self.session.change(|head| told.write(head, now)).await?;
         Ok(Caught::Up(told.failures))
     }
 

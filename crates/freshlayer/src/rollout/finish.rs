@@ -128,7 +128,7 @@ impl Converge<'_, '_, '_> {
                 begins_to_wait = is_open(head) && head.hold_rollout(held.clone());
                 ledger.lessons.write(head, accepted);
                 head.look(looked.clone());
-                told.write(head);
+                told.write(head, looked.at);
                 let Aim::Release(release) = target.aim else { return };
                 if end.there > 0 {
                     head.serves(release);

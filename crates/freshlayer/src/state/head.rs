@@ -1,6 +1,7 @@
 //! A layer's head: its fields are private, and it changes by named transitions only.
 
 mod ordered;
+mod pruned;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,12 +43,18 @@ pub struct Head {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     majors: BTreeMap<u64, u64>,
     versions: BTreeMap<u64, Versions>,
+    /// The releases that the next prune may delete, each with the time when nothing led to it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    condemned: BTreeMap<u64, Timestamp>,
     deleting: BTreeMap<u64, Versions>,
     lost: BTreeSet<LayerVersionArn>,
     #[serde(rename = "announced")]
     shared: BTreeMap<RegionName, Shared>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     parameters: BTreeMap<RegionName, Parameter>,
+    /// The versions that Regions' parameters named before, each with the time when that ended.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    named: BTreeMap<LayerVersionArn, Timestamp>,
     upstream: BTreeMap<DatasetName, SeenUpstream>,
     quota_until: Option<Timestamp>,
     downloads: Option<DailyDownloads>,
@@ -96,10 +103,12 @@ impl Head {
             served: BTreeSet::new(),
             majors: BTreeMap::new(),
             versions: BTreeMap::new(),
+            condemned: BTreeMap::new(),
             deleting: BTreeMap::new(),
             lost: BTreeSet::new(),
             shared: BTreeMap::new(),
             parameters: BTreeMap::new(),
+            named: BTreeMap::new(),
             upstream: BTreeMap::new(),
             quota_until: None,
             downloads: None,
@@ -339,9 +348,12 @@ impl Head {
     /// Notes that other hands deleted a layer version. Functions may still name it, so it stays known as ours.
     pub(crate) fn lost(&mut self, release: u64, region: &RegionName) {
         let versions = self.versions.get_mut(&release);
-        self.lost.extend(versions.and_then(|versions| versions.remove(region)));
+        let lost = versions.and_then(|versions| versions.remove(region));
         self.shared.remove(region);
-        self.parameters.remove(region);
+        if self.parameters.get(region).map(|parameter| &parameter.version) == lost.as_ref() {
+            self.parameters.remove(region);
+        }
+        self.lost.extend(lost);
     }
 
     /// Notes that a release is recorded and stored, and that no Region took it: its number is given out.
@@ -404,6 +416,7 @@ impl Head {
         if cause != Cause::CatchUp {
             self.parameters.values_mut().for_each(|parameter| parameter.confirmed = false);
         }
+        self.pardon(to);
         self.rollouts += 1;
         self.rollout = Some(OpenRollout {
             number: self.rollouts,
@@ -421,6 +434,7 @@ impl Head {
 
     /// Notes that functions are on a release.
     pub(crate) fn serves(&mut self, release: u64) {
+        self.pardon(release);
         self.served.insert(release);
         self.served.retain(|seq| self.versions.contains_key(seq));
     }
@@ -465,18 +479,6 @@ impl Head {
     /// Notes what a Region's parameter names.
     pub(crate) fn announce(&mut self, region: RegionName, version: LayerVersionArn) {
         self.parameters.insert(region, Parameter { version, confirmed: true });
-    }
-
-    /// Takes a release away from all that refers to it, before its layer versions are deleted.
-    pub(crate) fn start_deleting(&mut self, release: u64, versions: Versions) {
-        self.versions.remove(&release);
-        self.served.remove(&release);
-        self.deleting.insert(release, versions);
-    }
-
-    /// Notes that nothing is left of a release but its record.
-    pub(crate) fn deleted(&mut self, release: u64) {
-        self.deleting.remove(&release);
     }
 
     /// Notes the last whole state of an upstream.

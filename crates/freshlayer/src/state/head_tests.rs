@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use jiff::civil::date;
+use jiff::{SignedDuration, Timestamp};
 use semver::Version;
 use sha2::Digest as _;
 
@@ -194,11 +194,46 @@ fn the_way_back_is_the_last_stable_release_and_knows_what_it_jumps_over() {
 #[test]
 fn a_release_that_is_deleted_is_referred_to_by_nothing() {
     let mut head = reached(2);
+    head.condemn(1, NOW);
     head.start_deleting(1, versions(1));
     assert!(!head.versions().contains_key(&1) && head.deleting().contains_key(&1));
     assert!(head.made(&versions(1)[&region()]), "until it is gone it is ours");
     head.deleted(1);
     assert!(head.deleting().is_empty());
+}
+
+#[test]
+fn a_condemned_release_that_something_leads_to_again_is_not_deleted() {
+    let mut head = reached(4);
+    for seq in 1..=3 {
+        head.condemn(seq, NOW);
+    }
+    head.condemn(1, NOW + SignedDuration::from_hours(1));
+    assert_eq!(head.condemned(), &BTreeMap::from([(1, NOW), (2, NOW), (3, NOW)]));
+    head.roll_back(&release(3), &order());
+    head.serves(2);
+    assert_eq!(head.condemned(), &BTreeMap::from([(1, NOW)]));
+    head.start_deleting(2, versions(2));
+    assert!(head.versions().contains_key(&2) && head.deleting().is_empty());
+    head.condemn(9, NOW);
+    assert!(!head.condemned().contains_key(&9), "it has no version");
+}
+
+#[test]
+fn a_version_that_a_parameter_named_stays_for_thirty_days() {
+    let mut head = reached(2);
+    let [one, two] = [1, 2].map(|seq| versions(seq)[&region()].clone());
+    let day = |days: i64| NOW + SignedDuration::from_hours(24 * days);
+    head.renames(&region(), &one, day(0));
+    head.announce(region(), one.clone());
+    assert_eq!(head.named_stays_until(&one), None, "it is named");
+    head.renames(&region(), &two, day(1));
+    head.announce(region(), two.clone());
+    assert_eq!(head.named_stays_until(&one), Some(day(31)));
+    head.lost(1, &region());
+    assert_eq!(head.parameters()[&region()].version, two, "the parameter names another version");
+    head.renames(&region(), &two, day(40));
+    assert_eq!(head.named_stays_until(&one), None, "it is forgotten");
 }
 
 #[test]

@@ -182,16 +182,27 @@ impl Parser<'_> {
         }
         let source = self.source(at, format, &raw.source);
         let mut expect = self.expect(at, format, &raw.expect, limits);
+        let mut replaced_days_max = raw.replaced_days_max;
         if let Some(source) = &source {
             let ages = source.origin.ages();
             expect.min_age_hours = raw.expect.min_age_hours.unwrap_or(ages.min_hours);
             expect.build_age_days_warn = expect.build_age_days_warn.or(ages.warn_days);
             expect.build_age_days_max = expect.build_age_days_max.or(ages.max_days);
+            replaced_days_max = replaced_days_max.or(ages.replaced_days);
         }
         let contract = self.contract(at, format, raw.contract);
         let spec = self.format_spec(at, format, mode, raw.expect);
         let (name, group) = (name?, raw.group);
-        Some(Dataset { name, path: path?, source: source?, spec: spec?, expect, contract, group })
+        Some(Dataset {
+            name,
+            path: path?,
+            source: source?,
+            spec: spec?,
+            expect,
+            contract,
+            group,
+            replaced_days_max,
+        })
     }
 }
 

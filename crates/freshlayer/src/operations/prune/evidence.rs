@@ -4,27 +4,39 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use jiff::Timestamp;
 
-use super::{Kept, Stays};
+use super::{Keep, Kept, Named, Stays};
 use crate::definition::Definition;
 use crate::error::{Error, chain};
 use crate::names::{LayerName, LayerVersionArn, Place, RegionName};
-use crate::ports::{Fleet, PortError, Region, Registry};
+use crate::ports::{Consumer, Fleet, PortError, Region, Registry};
 use crate::rollout::TagRule;
 use crate::state::{Head, Versions};
+
+/// Where one looks, and what shall stay.
+pub(super) struct Looking<'a, 'r> {
+    pub(super) definition: &'a Definition,
+    pub(super) regions: &'r [Region],
+    pub(super) keep: Keep,
+}
 
 /// What the decision rests on, beside the head.
 pub(super) struct Evidence<'a> {
     pub(super) definition: &'a Definition,
-    keep: usize,
+    keep: Keep,
+    /// When the look began.
+    at: Timestamp,
     regions: BTreeSet<RegionName>,
     /// The layers, by ARN, whose use was looked at.
     pub(super) looked: BTreeSet<String>,
     /// The layer versions that functions name, and one that does.
     pub(super) in_use: BTreeMap<LayerVersionArn, String>,
+    /// The layer versions that functions name, and all functions that do.
+    functions: BTreeMap<LayerVersionArn, BTreeSet<String>>,
     /// The releases that functions are pinned to by their tags.
     pinned: BTreeSet<u64>,
-    /// The layer versions that somebody may use whose functions are not seen, in words.
+    /// The layer versions that others may use whose functions are not seen, in words.
     open: BTreeMap<LayerVersionArn, String>,
 }
 
@@ -38,17 +50,19 @@ impl<'a> Evidence<'a> {
     /// Looks at every function that can be seen, then at who else may use what none of them names.
     pub(super) async fn look(
         head: &Head,
-        definition: &'a Definition,
-        regions: &[Region],
-        keep: usize,
+        looking: &Looking<'a, '_>,
+        now: Timestamp,
     ) -> Result<Self, Error> {
+        let &Looking { definition, regions, keep } = looking;
         let names = regions.iter().map(|region| region.registry.region().clone());
         let mut evidence = Self {
             definition,
             keep,
+            at: now,
             regions: names.collect(),
             looked: BTreeSet::new(),
             in_use: BTreeMap::new(),
+            functions: BTreeMap::new(),
             pinned: BTreeSet::new(),
             open: BTreeMap::new(),
         };
@@ -64,6 +78,9 @@ impl<'a> Evidence<'a> {
                 look.map_err(|source| Error::Fleet { layer: definition.layer.clone(), source })?;
             evidence.looked.insert(look.layer);
             evidence.in_use.extend(look.in_use);
+            for (arn, function) in look.functions {
+                evidence.functions.entry(arn).or_default().insert(function);
+            }
             evidence.pinned.extend(look.pinned);
         }
         for (_, versions) in evidence.sort(head).gone {
@@ -86,6 +103,28 @@ impl<'a> Evidence<'a> {
         }
     }
 
+    /// Condemns what can go, and pardons what something leads to again.
+    pub(super) fn condemn(&self, head: &mut Head, now: Timestamp) {
+        self.pardon(head);
+        for seq in self.sort(head).gone.into_keys() {
+            head.condemn(seq, now);
+        }
+    }
+
+    /// Pardons the releases that something leads to again.
+    pub(super) fn pardon(&self, head: &mut Head) {
+        for kept in self.sort(head).kept {
+            head.pardon(kept.seq);
+        }
+    }
+
+    /// Returns the functions that use a release.
+    pub(super) fn functions(&self, head: &Head, seq: u64) -> Vec<String> {
+        let versions = head.versions().get(&seq).into_iter().flat_map(BTreeMap::values);
+        let users = versions.filter_map(|arn| self.functions.get(arn)).flatten();
+        users.cloned().collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
     pub(super) fn sort(&self, head: &Head) -> Sorted {
         let (mut gone, mut kept) = (BTreeMap::new(), Vec::new());
         for (&seq, versions) in head.versions().iter().chain(head.deleting()) {
@@ -104,7 +143,7 @@ impl<'a> Evidence<'a> {
         let rollout = head.rollout();
         let named = head.parameters().values().map(|parameter| &parameter.version);
         let mut told = named.chain(head.shared().values().map(|shared| &shared.version));
-        let mut newest = head.versions().keys().rev().take(self.keep);
+        let mut newest = head.versions().keys().rev().take(self.keep.newest);
         let marks = [
             (is(head.current()), Stays::Current),
             (is(head.pinned().map(|pin| pin.release)), Stays::Pinned),
@@ -117,7 +156,19 @@ impl<'a> Evidence<'a> {
             (newest.any(|newest| *newest == seq), Stays::Newest),
         ];
         let marked = marks.into_iter().find_map(|(holds, stays)| holds.then_some(stays));
-        marked.or_else(|| self.used(versions))
+        marked.or_else(|| self.used(versions)).or_else(|| self.named(head, versions))
+    }
+
+    /// Says which Region's parameter named a release in the last 30 days.
+    fn named(&self, head: &Head, versions: &Versions) -> Option<Stays> {
+        if self.keep.named == Named::Goes {
+            return None;
+        }
+        let ends = versions.iter().filter_map(|(region, arn)| {
+            let until = head.named_stays_until(arn)?;
+            Some((until, region)).filter(|(until, _)| *until > self.at)
+        });
+        ends.max().map(|(until, region)| Stays::Named { region: region.clone(), until })
     }
 
     /// Says who uses a release, or may use it without being seen.
@@ -145,6 +196,7 @@ fn layers(head: &Head, region: &RegionName) -> Vec<LayerVersionArn> {
 struct PlaceLook {
     layer: String,
     in_use: Vec<(LayerVersionArn, String)>,
+    functions: Vec<(LayerVersionArn, String)>,
     pinned: Vec<u64>,
 }
 
@@ -161,12 +213,23 @@ async fn look_at(
         TagRule::Pin(seq) => Some(seq),
         _ => None,
     });
+    let functions = consumers.iter().flat_map(|consumer| {
+        let words = format!("function {} in {place}", consumer.function);
+        uses(consumer).map(move |arn| (arn.clone(), words.clone()))
+    });
     let users = named.into_iter();
     Ok(PlaceLook {
         layer: layer.layer().to_owned(),
         pinned: pins.collect(),
+        functions: functions.collect(),
         in_use: users.map(|(arn, user)| (arn, format!("{user} in {place}"))).collect(),
     })
+}
+
+/// The layer versions that a function names, in `$LATEST` or in a published version.
+fn uses(consumer: &Consumer) -> impl Iterator<Item = &LayerVersionArn> {
+    let published = consumer.versions.iter().map(|version| &version.configuration);
+    published.chain([&consumer.latest]).flat_map(|configuration| &configuration.layers)
 }
 
 /// Returns why a version must stay because its policy admits accounts whose functions freshlayer cannot list.

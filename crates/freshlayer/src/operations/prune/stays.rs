@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::names::RegionName;
+use crate::report::minute;
 
 /// Why a prune leaves a release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -30,6 +32,14 @@ pub enum Stays {
     Tagged,
     /// It is one of the newest.
     Newest,
+    /// A Region's parameter named it in the last 30 days.
+    Named {
+        /// The Region.
+        region: RegionName,
+        /// Until when it stays.
+        #[schemars(with = "String")]
+        until: Timestamp,
+    },
     /// A function uses it.
     Used {
         /// The function.
@@ -59,6 +69,13 @@ impl fmt::Display for Stays {
             Self::Announced => "a Region's parameter names it",
             Self::Tagged => "a function's tag pins it",
             Self::Newest => "it is one of the newest",
+            Self::Named { region, until } => {
+                let until = minute(*until);
+                return write!(
+                    f,
+                    "the parameter of {region} named it, and a deployment may go back to it: it stays until {until}"
+                );
+            }
             Self::Used { user } => return write!(f, "{user} uses it"),
             Self::Readable { words } => words,
             Self::RegionNotNamed { region } => {
