@@ -56,7 +56,7 @@ struct Load {
 }
 
 /// When the gates are asked.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Looks {
     EveryMinute,
     AsDeployed,
@@ -269,28 +269,33 @@ impl Play {
         }
         let evidence = {
             let wave = self.rollout.waves.last().expect("a wave is open");
-            judge::wave(&self.intent.gates, wave, &self.measured(wave), self.fleet.now)
+            judge::wave(
+                &self.intent.gates,
+                &self.rollout.waves,
+                &self.measured(wave),
+                self.fleet.now,
+            )
         };
+        let evidence = evidence.expect("a wave is open");
         let says = evidence.says;
         self.wave().evidence = Some(evidence);
         says
     }
 
     fn measured(&self, wave: &Wave) -> Measured {
-        let Some(window) = judge::window(wave, self.fleet.now) else {
-            return Measured {
-                alarms: Ok(Vec::new()),
-                moved: Ok(judge::Calls::new()),
-                others: None,
-            };
+        let waves = Waves::of(&self.intent, Some(&self.rollout));
+        let counts = self.looks == Looks::EveryMinute || waves.is_to_count(self.fleet.now);
+        let window = judge::window(wave, self.fleet.now).filter(|_| counts);
+        let Some(window) = window else {
+            return Measured { alarms: Ok(Vec::new()), moved: None, others: None };
         };
         let of_wave = |(place, function): &Key| wave.has(place, function);
         let moved = self.fleet.counted(of_wave, usize::MAX, window);
         let is_later = |key: &Key| self.standings[key] == Standing::Later;
         let others = || self.fleet.counted(is_later, OTHERS_MAX, window);
-        let others = judge::looks_bad(wave, &moved).then(others);
+        let others = judge::looks_bad(&self.rollout.waves, &moved).then(others);
         let others = others.filter(|others| !others.is_empty()).map(Ok);
-        Measured { alarms: Ok(Vec::new()), moved: Ok(moved), others }
+        Measured { alarms: Ok(Vec::new()), moved: Some(Ok(moved)), others }
     }
 }
 

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::act::{Failed, Stuck};
 use super::came::{Came, GatesAsked};
 use super::converge::Converge;
-use super::judge::{self, Calls, Measured};
+use super::judge::{self, Measured};
 use super::measure::{Function, OTHERS_MAX, alarms, calls, counts_calls, traffic};
 use super::plan::{Next, Standing, Waves};
 use crate::error::Error;
@@ -191,34 +191,37 @@ impl Converge<'_, '_, '_> {
 
 /// Measures what the gates of the open wave need, and judges it.
 async fn asked(came: &Came, regions: &[Region], now: Timestamp) -> Option<Evidence> {
-    let wave = came.rollout.as_ref()?.waves.last()?;
+    let waves = &came.rollout.as_ref()?.waves;
+    let wave = waves.last()?;
     let gates = &came.intent.gates;
     if !counts_calls(regions) {
         let sentences = vec!["this host has no alarms and counts no calls".to_owned()];
-        return Some(Evidence { at: now, says: Says::Pass, unmeasured: 0, sentences });
+        let says = Says::Pass;
+        return Some(Evidence { at: now, says, unmeasured: 0, sentences, counted: None });
     }
     if let Some(words) = unlisted(came, wave) {
-        let measured = Measured { alarms: Err(words.clone()), moved: Err(words), others: None };
-        return Some(judge::wave(gates, wave, &measured, now));
+        let (alarms, moved) = (Err(words.clone()), Some(Err(words)));
+        return judge::wave(gates, waves, &Measured { alarms, moved, others: None }, now);
     }
     let members = members_of(came, wave);
     let alarms = match &gates.alarms[..] {
         [] => Ok(Vec::new()),
         _ => alarms(&gates.alarms, regions, &members).await,
     };
-    let window = judge::window(wave, now).filter(|_| gates.metrics.is_some());
+    let counts = Waves::of(&came.intent, came.rollout.as_ref()).is_to_count(now);
+    let window = judge::window(wave, now).filter(|_| counts);
     let moved = match window {
-        None => Ok(Calls::new()),
-        Some(window) => calls(regions, &members, window).await,
+        None => None,
+        Some(window) => Some(calls(regions, &members, window).await),
     };
     let others: Vec<_> = later_than(came).take(OTHERS_MAX).collect();
     let others = match (&moved, window) {
-        (Ok(moved), Some(window)) if judge::looks_bad(wave, moved) && !others.is_empty() => {
+        (Some(Ok(moved)), Some(window)) if judge::looks_bad(waves, moved) && !others.is_empty() => {
             Some(calls(regions, &others, window).await)
         }
         _ => None,
     };
-    Some(judge::wave(gates, wave, &Measured { alarms, moved, others }, now))
+    judge::wave(gates, waves, &Measured { alarms, moved, others }, now)
 }
 
 /// Why a place of the wave cannot be judged: it is not known where its functions stand.

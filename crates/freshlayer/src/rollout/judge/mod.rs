@@ -25,29 +25,39 @@ pub(super) type Calls = BTreeMap<(Place, FunctionName), Minutes>;
 pub(super) struct Measured {
     /// The alarms of every place, or why they could not be read.
     pub(super) alarms: Result<Vec<(Place, Alarm)>, String>,
-    /// The calls of the wave's functions, or why they could not be counted.
-    pub(super) moved: Result<Calls, String>,
+    /// The calls of the wave's functions, or why they could not be counted. `None` where this look does not count them.
+    pub(super) moved: Option<Result<Calls, String>>,
     /// The calls of functions that have not moved yet, where the wave's own look bad.
     pub(super) others: Option<Result<Calls, String>>,
 }
 
-/// Judges the open wave.
-pub(super) fn wave(gates: &Gates, wave: &Wave, measured: &Measured, now: Timestamp) -> Evidence {
-    let mut said = Vec::new();
+/// Judges the open wave, the last one of a rollout's. `None` where no wave is open.
+pub(super) fn wave(
+    gates: &Gates,
+    waves: &[Wave],
+    measured: &Measured,
+    now: Timestamp,
+) -> Option<Evidence> {
+    let waves = metrics::Waves::of(waves)?;
+    let wave = waves.open;
+    let (mut said, mut counted) = (Vec::new(), None);
     if !gates.alarms.is_empty() {
         said.push(alarms::judge(&gates.alarms, &measured.alarms, wave.opened));
     }
     if let Some(gate) = &gates.metrics {
-        said.push(metrics::judge(gate, wave, measured));
+        let judged = metrics::judge(gate, &waves, measured, now);
+        said.push(judged.0);
+        counted = judged.1;
     }
     let says = said.iter().map(|one| one.says).max().unwrap_or(Says::Pass);
     let before = wave.evidence.as_ref().map_or(0, |known| known.unmeasured);
-    Evidence {
+    Some(Evidence {
         at: now,
         says,
         unmeasured: if says == Says::Unmeasured { before + 1 } else { 0 },
         sentences: said.into_iter().map(|one| one.sentence).collect(),
-    }
+        counted,
+    })
 }
 
 /// What one gate says.
