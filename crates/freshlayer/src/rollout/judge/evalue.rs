@@ -12,9 +12,9 @@
 use crate::ports::Calls;
 use crate::state::{Sums, Tally};
 
-/// From here on the errors count as more frequent: a false alarm in a thousand rollouts where errors are independent, and in
-/// fewer than one of a hundred where they last.
-pub(super) const ENOUGH: f64 = 1_000.0;
+/// From here on the errors count as more frequent: a false alarm in two thousand rollouts where errors are independent, and in
+/// fewer than one of a hundred where callers repeat failed calls.
+pub(super) const ENOUGH: f64 = 2_000.0;
 /// From here on a wave does not pass yet: it is watched until the evidence is enough or gone. Chance comes so far in a third of
 /// all rollouts at most.
 pub(super) const SUSPICIOUS: f64 = 3.0;
