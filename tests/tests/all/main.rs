@@ -20,6 +20,7 @@ mod codegen;
 mod containers;
 mod contract;
 mod contracts;
+mod counts;
 mod crash;
 mod credentials;
 mod custom_runtime;

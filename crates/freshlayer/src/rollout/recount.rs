@@ -7,6 +7,7 @@ use super::measure::{calls, minutes_kept};
 use super::replay::{Counted, Past, Went, Would, ends};
 use crate::names::Place;
 use crate::ports::Region;
+use crate::state::Evidence;
 
 /// Replays the gates over a past rollout.
 pub(crate) async fn replay(past: &Past<'_>, regions: &[Region], now: Timestamp) -> Would {
@@ -29,21 +30,24 @@ impl Recount<'_> {
             let why = format!("the definition does not have {place} any more");
             return Err(Would::Uncounted { why });
         }
-        let mut too_few = Vec::new();
+        let (mut too_few, mut judged) = (Vec::new(), Vec::new());
         for number in 0..self.past.rollout.waves.len() {
-            if let Some(would) = ends(number, self.wave(number).await?, &mut too_few) {
+            let (went, evidence) = self.wave(&judged).await?;
+            if let Some(would) = ends(number, went, &mut too_few) {
                 return Ok(would);
             }
+            judged.push(evidence);
         }
         Ok(Would::Pass { too_few })
     }
 
-    async fn wave(&self, number: usize) -> Result<Went, Would> {
-        let mut went = Went::Unseen;
+    /// Replays the wave behind those that were judged.
+    async fn wave(&self, judged: &[Option<Evidence>]) -> Result<(Went, Option<Evidence>), Would> {
+        let (number, mut went) = (judged.len(), (Went::Unseen, None));
         for horizon in self.past.horizons(&self.past.rollout.waves[number]) {
             let Some(counted) = self.count(number, horizon).await? else { continue };
-            went = self.past.went(number, &counted, horizon);
-            if !went.is_open() {
+            went = self.past.went(judged, &counted, horizon);
+            if !went.0.is_open() {
                 break;
             }
         }

@@ -156,12 +156,20 @@ impl Past<'_> {
         names.find(|name| !known(name)).cloned()
     }
 
-    /// Looks at a wave as the publisher would have, up to a time.
-    pub(super) fn went(&self, number: usize, counted: &Counted, horizon: Timestamp) -> Went {
-        let mut rollout = self.up_to(number);
+    /// Looks at the wave behind those that were judged, as the publisher would have, up to a time. Returns what its last look
+    /// found, too.
+    pub(super) fn went(
+        &self,
+        judged: &[Option<Evidence>],
+        counted: &Counted,
+        horizon: Timestamp,
+    ) -> (Went, Option<Evidence>) {
+        let number = judged.len();
+        let mut rollout = self.up_to(judged);
         let is_replaced = number + 1 < self.rollout.waves.len();
         let Some(mut now) = rollout.waves[number].reached else {
-            return if is_replaced { Went::On(Says::Pass) } else { Went::Unseen };
+            let went = if is_replaced { Went::On(Says::Pass) } else { Went::Unseen };
+            return (went, None);
         };
         loop {
             let (went, next) = self.turn(&rollout, now);
@@ -170,9 +178,9 @@ impl Past<'_> {
             let next = match next {
                 Some(next) if next <= horizon => next,
                 Some(_) if is_last => horizon,
-                _ => return went,
+                _ => return (went, rollout.waves.pop().and_then(|wave| wave.evidence)),
             };
-            let found = self.look(&rollout.waves[number], counted, next);
+            let found = self.look(&rollout, counted, next);
             (now, rollout.waves[number].evidence) = (next, found);
         }
     }
@@ -199,27 +207,32 @@ impl Past<'_> {
         }
     }
 
-    /// The rollout as it was while a wave was the last one, before any look at it.
-    fn up_to(&self, number: usize) -> Rollout {
-        let waves = self.rollout.waves[..=number].iter();
-        let waves = waves.map(|wave| Wave { evidence: None, ..wave.clone() }).collect();
+    /// The rollout as it was while the wave behind those that were judged was the last one, before any look at it.
+    fn up_to(&self, judged: &[Option<Evidence>]) -> Rollout {
+        let judged = judged.iter().cloned().chain([None]);
+        let waves = self.rollout.waves.iter().zip(judged);
+        let waves = waves.map(|(wave, evidence)| Wave { evidence, ..wave.clone() }).collect();
         Rollout { waves, journal: BTreeMap::new(), ..self.rollout.clone() }
     }
 
-    /// What the gates would have said; `None` where no minute was counted by then.
-    fn look(&self, wave: &Wave, counted: &Counted, now: Timestamp) -> Option<Evidence> {
-        let window = judge::window(wave, now)?;
+    /// What the gates would have said; what they said before where this look counts nothing.
+    fn look(&self, rollout: &Rollout, counted: &Counted, now: Timestamp) -> Option<Evidence> {
+        let wave = rollout.waves.last()?;
+        let counts = Waves::recorded(self.spec, rollout).is_to_count(now);
+        let Some(window) = judge::window(wave, now).filter(|_| counts) else {
+            return wave.evidence.clone();
+        };
         let moved = within(&counted.calls, &counted.members, window);
         let others = counted.others.iter().filter(|function| !self.had_moved(function, now));
         let others = within(&counted.calls, others, window);
-        let bad = judge::looks_bad(wave, &moved) && !others.is_empty();
+        let bad = judge::looks_bad(&rollout.waves, &moved) && !others.is_empty();
         let measured = Measured {
             alarms: Ok(Vec::new()),
-            moved: Ok(moved),
+            moved: Some(Ok(moved)),
             others: bad.then_some(Ok(others)),
             heard: None,
         };
-        Some(judge::wave(&self.spec.gates, wave, &measured, now))
+        judge::wave(&self.spec.gates, &rollout.waves, &measured, now)
     }
 
     fn had_moved(&self, (place, function): &Function, now: Timestamp) -> bool {

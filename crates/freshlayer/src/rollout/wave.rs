@@ -6,7 +6,7 @@ use super::act::{Failed, Stuck};
 use super::came::{Came, GatesAsked};
 use super::converge::Converge;
 use super::hook::ask;
-use super::judge::{self, Calls, Heard, Measured};
+use super::judge::{self, Heard, Measured};
 use super::measure::{Function, OTHERS_MAX, alarms, calls, counts_calls, traffic};
 use super::plan::{Next, Opening, Standing, Waves};
 use crate::error::Error;
@@ -200,34 +200,36 @@ async fn asked(
     heard: Option<Heard>,
     now: Timestamp,
 ) -> Option<Evidence> {
-    let wave = came.rollout.as_ref()?.waves.last()?;
+    let waves = &came.rollout.as_ref()?.waves;
+    let wave = waves.last()?;
     let gates = &came.intent.gates;
     if !counts_calls(regions) {
         return Some(judge::unwatched(gates, wave, heard.as_ref(), now));
     }
     if let Some(words) = unlisted(came, wave) {
-        let measured =
-            Measured { alarms: Err(words.clone()), moved: Err(words), others: None, heard };
-        return Some(judge::wave(gates, wave, &measured, now));
+        let (alarms, moved) = (Err(words.clone()), Some(Err(words)));
+        let measured = Measured { alarms, moved, others: None, heard };
+        return judge::wave(gates, waves, &measured, now);
     }
     let members = members_of(came, wave);
     let alarms = match &gates.alarms[..] {
         [] => Ok(Vec::new()),
         _ => alarms(&gates.alarms, regions, &members).await,
     };
-    let window = judge::window(wave, now).filter(|_| gates.metrics.is_some());
+    let counts = Waves::of(&came.intent, came.rollout.as_ref()).is_to_count(now);
+    let window = judge::window(wave, now).filter(|_| counts);
     let moved = match window {
-        None => Ok(Calls::new()),
-        Some(window) => calls(regions, &members, window).await,
+        None => None,
+        Some(window) => Some(calls(regions, &members, window).await),
     };
     let others: Vec<_> = later_than(came).take(OTHERS_MAX).collect();
     let others = match (&moved, window) {
-        (Ok(moved), Some(window)) if judge::looks_bad(wave, moved) && !others.is_empty() => {
+        (Some(Ok(moved)), Some(window)) if judge::looks_bad(waves, moved) && !others.is_empty() => {
             Some(calls(regions, &others, window).await)
         }
         _ => None,
     };
-    Some(judge::wave(gates, wave, &Measured { alarms, moved, others, heard }, now))
+    judge::wave(gates, waves, &Measured { alarms, moved, others, heard }, now)
 }
 
 /// Why a place of the wave cannot be judged: it is not known where its functions stand.

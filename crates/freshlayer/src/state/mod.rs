@@ -1,5 +1,6 @@
 //! What is remembered: immutable release records, one small mutable head per layer, and one object per rollout.
 
+mod counted;
 mod format;
 mod head;
 #[cfg(test)]
@@ -15,6 +16,7 @@ mod session;
 mod version;
 mod zip;
 
+pub use counted::{Counted, Sums, Tally};
 #[cfg(feature = "fuzzing")]
 pub(crate) use format::parse;
 pub(crate) use format::print;

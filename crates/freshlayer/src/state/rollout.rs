@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::ROLLOUT_FORMAT;
+use super::counted::Counted;
 use super::orders::Ordered;
 use crate::names::{LayerName, LayerVersionArn, Place, RegionName};
 use crate::ports::FunctionName;
@@ -188,6 +189,10 @@ pub struct Evidence {
     pub unmeasured: u32,
     /// What each gate found, with its numbers.
     pub sentences: Vec<String>,
+    /// The calls of the wave's functions when they were counted last; absent where they never were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(default)]
+    pub counted: Option<Counted>,
 }
 
 /// What gates say. The worst one of all gates counts, and the order is theirs.

@@ -273,7 +273,8 @@ mod tests {
         let name = |text: &str| FunctionName::parse(text).expect("a name");
         let members = ["a", "b", "c", "d"].map(name);
         let sentences = vec!["alarm geo-errors is quiet".to_owned()];
-        let evidence = Evidence { at: at("14:10:00"), says: Says::Pass, unmeasured: 0, sentences };
+        let (at_1410, says) = (at("14:10:00"), Says::Pass);
+        let evidence = Evidence { at: at_1410, says, unmeasured: 0, sentences, counted: None };
         let wave = Wave {
             percent: None,
             members: [("eu-west-1".to_owned(), members.clone().into())].into(),

@@ -2,56 +2,70 @@
 //!
 //! Errors come in bursts, so a function and minute counts once, whatever the number of its errors: a larger share of them
 //! failed with the new data, or with the old. Where nothing changed, the new data is the worse one with the probability q at
-//! most: one half, or its part of the calls where that is more. A bet on odds that are r times higher gains `theta / q` or
-//! `(1 - theta) / (1 - q)`, with `theta = rq / (1 - q + rq)`; the mean over several r is the evidence. It exceeds 1 / alpha at any
-//! time with a probability of at most alpha (Ville's inequality).
+//! most: one half, or the new data's part of all calls where that is more. A bet on odds that are r times higher gains
+//! `theta / q` or `(1 - theta) / (1 - q)`, with `theta = rq / (1 - q + rq)`; the mean over several r is the evidence. Where
+//! minutes are independent of each other, it exceeds 1 / alpha at any time with a probability of at most alpha (Ville's
+//! inequality). No minute counts twice, so the evidence of all waves of a rollout is one: their minutes are added up. q is
+//! taken from the calls of all minutes together, and errors that last are not independent: `rehearsal.rs` measures what
+//! that costs.
 
-use std::cmp::Ordering;
+use crate::ports::Calls;
+use crate::state::{Sums, Tally};
 
-/// From here on the errors count as more frequent: a false alarm in three hundred waves at most, whatever the number of looks.
-pub(super) const ENOUGH: f64 = 300.0;
+/// From here on the errors count as more frequent: a false alarm in two thousand rollouts where errors are independent, and in
+/// fewer than one of a hundred where callers repeat failed calls.
+pub(super) const ENOUGH: f64 = 2_000.0;
 /// From here on a wave does not pass yet: it is watched until the evidence is enough or gone. Chance comes so far in a third of
-/// all waves at most.
+/// all rollouts at most.
 pub(super) const SUSPICIOUS: f64 = 3.0;
+/// From here on the errors of functions that have not moved excuse those of the wave. Two minutes of all of them are enough.
+pub(super) const EXCUSE: f64 = 10.0;
+/// Many functions may fail at once for one reason: one minute counts at most so many more worse functions than better ones.
+/// One minute alone is never enough.
+const MINUTE_MAX: u64 = 5;
 /// How many times higher the odds may be.
 const RATIOS: [f64; 6] = [1.5, 3.0, 6.0, 15.0, 40.0, 100.0];
-/// Many functions may fail at once for one reason: one minute alone is never enough.
-const MINUTE_MAX: f64 = 10.0;
 
 /// The calls of one function in two minutes that are held against each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Pair {
-    pub(super) new_calls: u64,
-    pub(super) new_errors: u64,
-    pub(super) old_calls: u64,
-    pub(super) old_errors: u64,
+    pub(super) new: Calls,
+    pub(super) old: Calls,
 }
 
-/// Returns the evidence of pairs, minute by minute; each minute has the pairs of all functions.
-pub(super) fn evidence(minutes: &[Vec<Pair>]) -> f64 {
+impl Pair {
+    fn sums(self, of: Calls) -> Sums {
+        let compares = self.new.calls > 0 && self.old.calls > 0;
+        let bad_minutes = u64::from(compares && of.errors > 0);
+        Sums { calls: of.calls, errors: of.errors, bad_minutes }
+    }
+}
+
+/// Adds up one minute, with the pairs of all functions.
+pub(super) fn minute(pairs: impl IntoIterator<Item = Pair>) -> Tally {
+    let mut tally = Tally::default();
+    for pair in pairs {
+        let Pair { new, old } = pair;
+        (tally.new, tally.old) = (tally.new + pair.sums(new), tally.old + pair.sums(old));
+        // Where one of them has no call, neither is worse.
+        let (with, before) = (new.errors * old.calls, old.errors * new.calls);
+        tally.worse += u64::from(with > before);
+        tally.better += u64::from(with < before);
+    }
+    tally.worse = tally.worse.min(tally.better + MINUTE_MAX);
+    tally
+}
+
+/// Returns the evidence of minutes that were added up.
+pub(super) fn evidence(tally: &Tally) -> f64 {
+    let (new, old) = (tally.new.calls as f64, tally.old.calls as f64);
+    let q = (new / (new + old).max(1.0)).clamp(0.5, 0.999);
     let bets = RATIOS.iter().map(|ratio| {
-        let gains = minutes.iter().map(|pairs| {
-            let gain: f64 = pairs.iter().map(|pair| log_gain(pair, *ratio)).sum();
-            gain.min(MINUTE_MAX.ln())
-        });
-        gains.sum::<f64>().exp()
+        let theta = ratio * q / (1.0 - q + ratio * q);
+        let (worse, better) = ((theta / q).ln(), ((1.0 - theta) / (1.0 - q)).ln());
+        (tally.worse as f64 * worse + tally.better as f64 * better).exp()
     });
     bets.sum::<f64>() / RATIOS.len() as f64
-}
-
-fn log_gain(pair: &Pair, ratio: f64) -> f64 {
-    let Pair { new_calls, new_errors, old_calls, old_errors } = *pair;
-    if new_calls == 0 || old_calls == 0 {
-        return 0.0;
-    }
-    let part = new_calls as f64 / (new_calls + old_calls) as f64;
-    let q = part.max(0.5);
-    let theta = ratio * q / (1.0 - q + ratio * q);
-    match (new_errors * old_calls).cmp(&(old_errors * new_calls)) {
-        Ordering::Greater => (theta / q).ln(),
-        Ordering::Less => ((1.0 - theta) / (1.0 - q)).ln(),
-        Ordering::Equal => 0.0,
-    }
 }
 
 #[cfg(test)]
@@ -62,24 +76,31 @@ mod tests {
 
     const FUNCTIONS: usize = 10;
 
+    fn pair(new: (u64, u64), old: (u64, u64)) -> Pair {
+        let calls = |(calls, errors)| Calls { calls, errors };
+        Pair { new: calls(new), old: calls(old) }
+    }
+
     /// Minutes of ten functions with up to ten calls a minute before and after, whose calls fail with these shares. In one
     /// minute of twenty a function's callers meet a burst in which every other call fails, whatever the data.
     fn minutes(rng: &mut Rng, minutes: usize, old: f64, new: f64) -> Vec<Vec<Pair>> {
         let mut calls = |share: f64| {
             let share = if rng.f64() < 0.05 { 0.5 } else { share };
             let calls = rng.u64(0..=10);
-            (calls, (0..calls).filter(|_| rng.f64() < share).count() as u64)
+            Calls { calls, errors: (0..calls).filter(|_| rng.f64() < share).count() as u64 }
         };
-        let mut pair = || {
-            let ((old_calls, old_errors), (new_calls, new_errors)) = (calls(old), calls(new));
-            Pair { new_calls, new_errors, old_calls, old_errors }
-        };
+        let mut pair = || Pair { old: calls(old), new: calls(new) };
         (0..minutes).map(|_| (0..FUNCTIONS).map(|_| pair()).collect()).collect()
+    }
+
+    fn of(minutes: &[Vec<Pair>]) -> f64 {
+        let minutes = minutes.iter().map(|pairs| minute(pairs.iter().copied()));
+        evidence(&minutes.fold(Tally::default(), |sum, one| sum + one))
     }
 
     /// The first minute at whose end the evidence is enough.
     fn found_at(minutes: &[Vec<Pair>]) -> Option<usize> {
-        (1..=minutes.len()).find(|end| evidence(&minutes[..*end]) >= ENOUGH)
+        (1..=minutes.len()).find(|end| of(&minutes[..*end]) >= ENOUGH)
     }
 
     #[test]
@@ -108,11 +129,20 @@ mod tests {
 
     #[test]
     fn one_minute_alone_is_never_enough() {
-        let burst = Pair { new_calls: 1_000, new_errors: 1_000, old_calls: 1_000, old_errors: 0 };
-        assert!(evidence(&[vec![burst]]) < ENOUGH);
-        assert!(evidence(&[vec![burst; FUNCTIONS]]) < ENOUGH, "not even one of all functions");
-        assert!(evidence(&vec![vec![burst]; 10]) >= ENOUGH);
-        let alone = Pair { new_calls: 9, new_errors: 9, old_calls: 0, old_errors: 0 };
-        assert!((evidence(&[vec![alone]]) - 1.0).abs() < 1e-9, "nothing to hold it against");
+        let burst = pair((1_000, 1_000), (1_000, 0));
+        assert!(of(&[vec![burst]]) < EXCUSE);
+        assert!(of(&[vec![burst; FUNCTIONS]]) < ENOUGH, "not even one of all functions");
+        assert!(of(&vec![vec![burst]; 14]) >= ENOUGH);
+        let alone = pair((9, 9), (0, 0));
+        assert!((of(&[vec![alone]]) - 1.0).abs() < 1e-9, "nothing to hold it against");
+    }
+
+    /// More callers meet more errors.
+    #[test]
+    fn a_function_that_is_called_more_often_is_no_evidence() {
+        let busier = pair((3, 1), (1, 0));
+        let quieter = pair((3, 0), (1, 1));
+        let minutes = [vec![vec![busier]; 30], vec![vec![quieter]; 10]].concat();
+        assert!(of(&minutes) < SUSPICIOUS, "{}", of(&minutes));
     }
 }

@@ -2,22 +2,23 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::evalue::{ENOUGH, Pair, SUSPICIOUS, evidence};
+use super::evalue::{ENOUGH, EXCUSE, Pair, SUSPICIOUS, evidence, minute};
 use super::{Calls, Measured, Said, observed};
 use crate::definition::MetricsGate;
-use crate::ports::{Minutes, Window};
-use crate::state::{Says, Wave};
+use crate::ports::{self, Minutes, Window};
+use crate::state::{Counted, Says, Sums, Tally, Wave};
 
 /// How long a minute may take until its calls are counted.
 const LAG: SignedDuration = SignedDuration::from_mins(3);
 /// Fewer errors never stop a release.
 const ERRORS_MIN: u64 = 3;
-/// A smaller growth of the share of errors never stops a release.
+/// A smaller growth of errors never stops a release.
 const GROWTH_MIN: f64 = 1.5;
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
-/// What to count for a wave: as many whole minutes before it opened as have passed since it was complete. `None` where
-/// none has passed.
+/// What to count for a wave: as many whole minutes before it opened as have passed since it was complete, and at least an
+/// hour before it. `None` where no minute has passed.
 pub(in crate::rollout) fn window(wave: &Wave, now: Timestamp) -> Option<Window> {
     let reached = next_minute(wave.reached?);
     let until = last_counted(now);
@@ -25,7 +26,7 @@ pub(in crate::rollout) fn window(wave: &Wave, now: Timestamp) -> Option<Window> 
     if span < MINUTE {
         return None;
     }
-    Some(Window { from: minute_of(wave.opened).saturating_sub(span).ok()?, until })
+    Some(Window { from: minute_of(wave.opened).saturating_sub(span.max(HOUR)).ok()?, until })
 }
 
 /// The minute behind the last one whose calls are counted by now.
@@ -33,131 +34,213 @@ pub(in crate::rollout) fn last_counted(now: Timestamp) -> Timestamp {
     minute_of(now.saturating_sub(LAG).unwrap_or(now))
 }
 
-pub(super) fn judge(gate: &MetricsGate, wave: &Wave, measured: &Measured) -> Said {
-    observed(gate.binding, judged(gate, wave, measured))
+/// Says what the calls of a wave tell, and what was counted. A look that counts nothing says what the last count said.
+pub(super) fn judge(
+    gate: &MetricsGate,
+    waves: &Waves<'_>,
+    measured: &Measured,
+    now: Timestamp,
+) -> (Said, Option<Counted>) {
+    let known = waves.open.evidence.as_ref().and_then(|evidence| evidence.counted.clone());
+    let (says, sentence, counted) = match (&measured.moved, known) {
+        (None, Some(known)) => (known.says, known.sentence.clone(), Some(known)),
+        (None, None) => (Says::TooFew, "no call was counted yet".to_owned(), None),
+        (Some(Err(words)), known) => (Says::Unmeasured, uncounted(words), known),
+        (Some(Ok(calls)), known) => {
+            let moved = Compared::of(calls, waves);
+            match (judged(gate, &moved, waves, measured), known) {
+                (Err(words), known) => (Says::Unmeasured, uncounted(words), known),
+                (Ok((says, sentence)), _) => {
+                    let counted =
+                        Counted { at: now, says, sentence: sentence.clone(), tally: moved.own };
+                    (says, sentence, Some(counted))
+                }
+            }
+        }
+    };
+    (observed(gate.binding, Said { says, sentence }), counted)
 }
 
-fn judged(gate: &MetricsGate, wave: &Wave, measured: &Measured) -> Said {
-    let uncounted =
-        |words: &String| Said::of(Says::Unmeasured, format!("calls cannot be counted: {words}"));
-    let moved = match &measured.moved {
-        Ok(calls) => Compared::of(calls, wave),
-        Err(words) => return uncounted(words),
-    };
+fn uncounted(words: &str) -> String {
+    format!("calls cannot be counted: {words}")
+}
+
+/// Says what calls tell, or why those that could excuse them could not be counted.
+fn judged<'m>(
+    gate: &MetricsGate,
+    moved: &Compared,
+    waves: &Waves<'_>,
+    measured: &'m Measured,
+) -> Result<(Says, String), &'m str> {
     let sentence = moved.sentence();
-    if moved.is_worse() {
+    if moved.looks_bad() {
         let others = match &measured.others {
-            None => return Said::of(Says::Fail, sentence),
-            Some(Ok(calls)) => Compared::of(calls, wave),
-            Some(Err(words)) => return uncounted(words),
+            None => return Ok((Says::Fail, sentence)),
+            Some(others) => others.as_ref().map_err(String::as_str)?,
         };
-        if !others.is_worse() {
-            return Said::of(Says::Fail, sentence);
+        if !Compared::of(others, &waves.alone()).is_an_excuse() {
+            return Ok((Says::Fail, sentence));
         }
         let words =
             format!("{sentence}; calls of functions that have not moved fail more often as well");
-        return Said::of(Says::Inconclusive, words);
+        return Ok((Says::Inconclusive, words));
     }
     if moved.is_suspicious() {
         let words = format!("{sentence}; that may be chance, and more calls will tell");
-        return Said::of(Says::Inconclusive, words);
+        return Ok((Says::Inconclusive, words));
     }
-    if moved.sum.new_calls >= gate.calls_min {
-        return Said::of(Says::Pass, sentence);
+    if moved.own.new.calls >= gate.calls_min {
+        return Ok((Says::Pass, sentence));
     }
     let words = format!("{sentence}; {} calls are needed to pass", gate.calls_min);
-    let says = if moved.sum.new_errors == 0 { Says::TooFew } else { Says::Inconclusive };
-    Said::of(says, words)
+    let says = if moved.own.new.errors == 0 { Says::TooFew } else { Says::Inconclusive };
+    Ok((says, words))
 }
 
 /// Tells whether the calls look bad enough to ask how the other functions fare.
-pub(in crate::rollout) fn looks_bad(wave: &Wave, calls: &Calls) -> bool {
-    Compared::of(calls, wave).is_worse()
+pub(in crate::rollout) fn looks_bad(waves: &[Wave], calls: &Calls) -> bool {
+    Waves::of(waves).is_some_and(|waves| Compared::of(calls, &waves).looks_bad())
+}
+
+/// The open wave, and what was counted for the ones before it.
+pub(super) struct Waves<'a> {
+    pub(super) open: &'a Wave,
+    earlier: Tally,
+}
+
+impl<'a> Waves<'a> {
+    pub(super) fn of(waves: &'a [Wave]) -> Option<Self> {
+        let (open, earlier) = waves.split_last()?;
+        let counted = earlier.iter().filter_map(|wave| wave.evidence.as_ref()?.counted.as_ref());
+        let earlier = counted.fold(Tally::default(), |sum, counted| sum + counted.tally);
+        Some(Self { open, earlier })
+    }
+
+    /// Only the open one.
+    fn alone(&self) -> Self {
+        Self { open: self.open, earlier: Tally::default() }
+    }
 }
 
 /// Calls since a wave was complete against those before it opened.
 struct Compared {
-    /// Every minute with a pair for each function.
-    minutes: Vec<Vec<Pair>>,
-    sum: Pair,
+    /// Those of the wave.
+    own: Tally,
+    /// Those of all waves so far.
+    all: Tally,
+    /// The calls of the wave's functions in the hour before it opened.
+    hour: ports::Calls,
     /// How many functions had no call since they moved.
     silent: usize,
 }
 
 impl Compared {
     /// Holds the first minute after the wave against the last one before it, the second against the last but one, and so on.
-    fn of(calls: &Calls, wave: &Wave) -> Self {
-        let (opened, reached) = (minute_of(wave.opened), wave.reached.map(next_minute));
+    fn of(calls: &Calls, waves: &Waves<'_>) -> Self {
+        let opened = minute_of(waves.open.opened);
+        let since = waves.open.reached.map_or(opened, next_minute);
         let last = calls.values().filter_map(|minutes| minutes.keys().next_back()).max();
-        let spans = reached
-            .zip(last.copied())
-            .map_or(0, |(reached, last)| last.duration_since(reached).as_mins() + 1);
-        let at = |from: Timestamp, minutes: i64| {
-            from.saturating_add(SignedDuration::from_mins(minutes)).unwrap_or(from)
-        };
-        let pair = |number: i64, minutes: &Minutes| {
-            let count = |minute: Timestamp| minutes.get(&minute).copied().unwrap_or_default();
-            let new = count(at(reached.unwrap_or(opened), number));
-            let old = count(at(opened, -1 - number));
-            Pair {
-                new_calls: new.calls,
-                new_errors: new.errors.min(new.calls),
-                old_calls: old.calls,
-                old_errors: old.errors.min(old.calls),
-            }
-        };
-        let minutes: Vec<Vec<Pair>> = (0..spans)
-            .map(|number| calls.values().map(|minutes| pair(number, minutes)).collect())
-            .collect();
-        let sum = minutes.iter().flatten().fold(Pair::default(), |sum, pair| Pair {
-            new_calls: sum.new_calls + pair.new_calls,
-            new_errors: sum.new_errors + pair.new_errors,
-            old_calls: sum.old_calls + pair.old_calls,
-            old_errors: sum.old_errors + pair.old_errors,
+        let span = last.map_or(0, |last| last.duration_since(since).as_mins() + 1);
+        let minutes = (0..span).map(|number| {
+            minute(calls.values().map(|minutes| Pair {
+                new: calls_at(minutes, since, number),
+                old: calls_at(minutes, opened, -1 - number),
+            }))
         });
-        let was_called = |minutes: &Minutes| {
-            let mut since = minutes.range(reached.unwrap_or(opened)..);
-            since.any(|(_, one)| one.calls > 0)
-        };
-        let silent = calls.values().filter(|minutes| !was_called(minutes)).count();
-        Self { minutes, sum, silent }
+        let own = minutes.fold(Tally::default(), |sum, minute| sum + minute);
+        let was_called = |minutes: &&Minutes| minutes.range(since..).any(|(_, one)| one.calls > 0);
+        let silent = calls.len() - calls.values().filter(was_called).count();
+        let hour = calls.values().fold(ports::Calls::default(), |sum, minutes| {
+            let before = opened.saturating_sub(HOUR).unwrap_or(opened)..opened;
+            minutes.range(before).fold(sum, |sum, (_, one)| ports::Calls {
+                calls: sum.calls + one.calls,
+                errors: sum.errors + one.errors.min(one.calls),
+            })
+        });
+        Self { own, all: own + waves.earlier, hour, silent }
     }
 
-    fn is_worse(&self) -> bool {
-        self.has_grown() && evidence(&self.minutes) >= ENOUGH
+    fn looks_bad(&self) -> bool {
+        self.fails_wholly() || (self.has_grown() && evidence(&self.all) >= ENOUGH)
     }
 
     fn is_suspicious(&self) -> bool {
-        self.has_grown() && evidence(&self.minutes) >= SUSPICIOUS
+        self.has_grown() && evidence(&self.all) >= SUSPICIOUS
     }
 
+    /// Tells whether these functions fare so badly that the data of others is not to blame.
+    fn is_an_excuse(&self) -> bool {
+        self.fails_wholly() || (self.has_grown() && evidence(&self.all) >= EXCUSE)
+    }
+
+    /// Tells whether every call of the wave failed, and chance would not do that to calls that fail as often as in the hour
+    /// before. Bursts hit a part of the calls, so no second minute has to tell.
+    fn fails_wholly(&self) -> bool {
+        let Sums { calls, errors, .. } = self.own.new;
+        let before = (self.hour.errors + 1) as f64 / (self.hour.calls + 1) as f64;
+        let chance = before.powf(calls as f64);
+        calls >= ERRORS_MIN && errors == calls && chance <= 1.0 / ENOUGH
+    }
+
+    /// Tells whether errors grew enough to stop a release. A burst has many errors and few minutes.
     fn has_grown(&self) -> bool {
-        let share = |errors: u64, calls: u64| errors as f64 / calls.max(1) as f64;
-        let Pair { new_calls, new_errors, old_calls, old_errors } = self.sum;
-        let grown = share(new_errors, new_calls) >= GROWTH_MIN * share(old_errors, old_calls);
-        new_errors >= ERRORS_MIN && grown
+        let Tally { new, old, .. } = self.all;
+        let share = |sums: Sums| sums.errors as f64 / sums.calls.max(1) as f64;
+        let minutes = new.bad_minutes as f64 >= GROWTH_MIN * old.bad_minutes as f64;
+        new.errors >= ERRORS_MIN && (minutes || share(new) >= GROWTH_MIN * share(old))
     }
 
     fn sentence(&self) -> String {
-        let Pair { new_calls, new_errors, old_calls, old_errors } = self.sum;
         let silent = match self.silent {
             0 => String::new(),
             1 => "; 1 function had no call".to_owned(),
             silent => format!("; {silent} functions had no call"),
         };
-        match (new_calls, new_errors) {
-            (0, _) => format!("no call was counted{silent}"),
+        format!("{}{}{silent}", self.of_the_wave(), self.of_all())
+    }
+
+    fn of_the_wave(&self) -> String {
+        let Tally { new, old, .. } = self.own;
+        match (new.calls, new.errors) {
+            (0, _) => "no call was counted".to_owned(),
             (calls, 0) => {
                 let bound = 100.0 * (1.0 - 0.05_f64.powf(1.0 / calls as f64));
                 format!(
-                    "none of {calls} calls failed, so at most {bound:.1} % of calls fail, with 95 % confidence{silent}"
+                    "none of {calls} calls failed, so at most {bound:.1} % of calls fail, with 95 % confidence"
+                )
+            }
+            _ if self.fails_wholly() => {
+                let ports::Calls { calls, errors } = self.hour;
+                format!(
+                    "all {} calls failed, and {errors} of {calls} in the hour before the wave opened",
+                    new.calls
                 )
             }
             (calls, errors) => format!(
-                "{errors} of {calls} calls failed, and {old_errors} of {old_calls} in as many minutes before the wave opened{silent}"
+                "{errors} of {calls} calls failed, and {} of {} in as many minutes before the wave opened",
+                old.errors, old.calls
             ),
         }
     }
+
+    /// The numbers of all waves, where those of earlier ones speak against the release, too.
+    fn of_all(&self) -> String {
+        let Tally { new, old, .. } = self.all;
+        if self.own == self.all || self.fails_wholly() || !self.is_suspicious() {
+            return String::new();
+        }
+        format!(
+            "; in all waves so far {} of {}, and {} of {} before them",
+            new.errors, new.calls, old.errors, old.calls
+        )
+    }
+}
+
+/// The calls of one minute, so many after or before a time.
+fn calls_at(minutes: &Minutes, from: Timestamp, number: i64) -> ports::Calls {
+    let at = from.saturating_add(SignedDuration::from_mins(number)).unwrap_or(from);
+    let found = minutes.get(&at).copied().unwrap_or_default();
+    ports::Calls { calls: found.calls, errors: found.errors.min(found.calls) }
 }
 
 fn minute_of(at: Timestamp) -> Timestamp {

@@ -27,8 +27,8 @@ pub(super) type Calls = BTreeMap<(Place, FunctionName), Minutes>;
 pub(super) struct Measured {
     /// The alarms of every place, or why they could not be read.
     pub(super) alarms: Result<Vec<(Place, Alarm)>, String>,
-    /// The calls of the wave's functions, or why they could not be counted.
-    pub(super) moved: Result<Calls, String>,
+    /// The calls of the wave's functions, or why they could not be counted. `None` where this look does not count them.
+    pub(super) moved: Option<Result<Calls, String>>,
     /// The calls of functions that have not moved yet, where the wave's own look bad.
     pub(super) others: Option<Result<Calls, String>>,
     /// What the hook answered, where there is one.
@@ -38,17 +38,26 @@ pub(super) struct Measured {
 /// What the hook answered, or why there is no verdict.
 pub(super) type Heard = Result<Reply, String>;
 
-/// Judges the open wave.
-pub(super) fn wave(gates: &Gates, wave: &Wave, measured: &Measured, now: Timestamp) -> Evidence {
-    let mut said = Vec::new();
+/// Judges the open wave, the last one of a rollout's. `None` where no wave is open.
+pub(super) fn wave(
+    gates: &Gates,
+    waves: &[Wave],
+    measured: &Measured,
+    now: Timestamp,
+) -> Option<Evidence> {
+    let waves = metrics::Waves::of(waves)?;
+    let wave = waves.open;
+    let (mut said, mut counted) = (Vec::new(), None);
     if !gates.alarms.is_empty() {
         said.push(alarms::judge(&gates.alarms, &measured.alarms, wave.opened));
     }
     if let Some(gate) = &gates.metrics {
-        said.push(metrics::judge(gate, wave, measured));
+        let judged = metrics::judge(gate, &waves, measured, now);
+        said.push(judged.0);
+        counted = judged.1;
     }
     said.extend(heard(gates, measured.heard.as_ref()));
-    evidence(said, wave, now)
+    Some(Evidence { counted, ..evidence(said, wave, now) })
 }
 
 /// Judges the open wave where nothing counts calls or rings.
@@ -78,6 +87,7 @@ fn evidence(said: Vec<Said>, wave: &Wave, now: Timestamp) -> Evidence {
         says,
         unmeasured: if says == Says::Unmeasured { before + 1 } else { 0 },
         sentences: said.into_iter().map(|one| one.sentence).collect(),
+        counted: None,
     }
 }
 

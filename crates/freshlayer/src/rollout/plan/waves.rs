@@ -33,8 +33,11 @@ pub(crate) enum Admission {
     Whole,
 }
 
-/// How long after its bake a wave waits for what the gates could not say.
+/// How long after its bake a wave waits for what the gates could not say. Calls are not counted sooner after a bake began,
+/// because the first minute is not counted before.
 const LOOK_LATER: SignedDuration = SignedDuration::from_mins(5);
+/// The longest pause between two looks, where alarms are watched or the bake is over.
+const LOOK_MAX: SignedDuration = SignedDuration::from_mins(15);
 /// After so long without another wave a rollout keeps no newer release back any more.
 pub(crate) const GOES_ON_FOR_MAX: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// After so many looks in a row that could not measure, a person has to look.
@@ -190,13 +193,41 @@ impl<'a> Waves<'a> {
         evidence.says == Says::Fail || (unclear && rolls_back && self.waits_no_longer(now))
     }
 
-    /// How long after a look at the open wave its gates are asked again: four times in a bake, and less often the
-    /// longer they take after that.
+    /// How long after a look at the open wave its gates are asked again. Alarms are asked four times in a bake and every 15
+    /// minutes, calls when they are to be counted, and both less and less often after the bake.
     pub(crate) fn pause_between_looks(&self, now: Timestamp) -> SignedDuration {
-        let watched = self.open.last().and_then(|wave| Some((wave.reached?, wave.until?)));
-        let long =
-            watched.map_or(LOOK_LATER, |(reached, until)| until.max(now).duration_since(reached));
-        (long / 4).clamp(SignedDuration::from_mins(1), SignedDuration::from_mins(15))
+        let Some((reached, until)) = self.watched() else { return LOOK_LATER };
+        let (since, bake) = (now.duration_since(reached), until.duration_since(reached));
+        if since >= bake {
+            let first = LOOK_LATER - since;
+            return if first.is_positive() {
+                first
+            } else {
+                (since / 4).clamp(LOOK_LATER, LOOK_MAX)
+            };
+        }
+        match &self.gates.alarms[..] {
+            [] => next_count(since, bake) - since,
+            _ => (bake / 4).clamp(SignedDuration::from_mins(1), LOOK_MAX),
+        }
+    }
+
+    /// Tells whether the calls of the open wave are to be counted at a look: four times in a bake, each several times as
+    /// long after its begin as the one before, and at each look after it.
+    pub(crate) fn is_to_count(&self, now: Timestamp) -> bool {
+        let Some((reached, until)) = self.watched().filter(|_| self.gates.metrics.is_some()) else {
+            return self.gates.metrics.is_some();
+        };
+        let wave = self.open.last();
+        let last = wave.and_then(|wave| Some(wave.evidence.as_ref()?.counted.as_ref()?.at));
+        let last = last.map_or(SignedDuration::ZERO, |last| last.duration_since(reached));
+        let next = next_count(last, until.duration_since(reached));
+        now >= until || now.duration_since(reached) >= next
+    }
+
+    /// From when to when the open wave bakes.
+    fn watched(&self) -> Option<(Timestamp, Timestamp)> {
+        self.open.last().and_then(|wave| Some((wave.reached?, wave.until?)))
     }
 
     /// Tells whether the inconclusive gates of the open wave have had their longest wait.
@@ -312,6 +343,15 @@ impl<'a> Waves<'a> {
         let choice = Choice { course, begins, traffic: self.traffic, world };
         Next::Open(choice.of(&elsewhere, &others))
     }
+}
+
+/// When calls are counted next after they were counted so long after a bake began: after an eighth of it, within 5 and 15
+/// minutes; then each time the same number of times as long after its begin, so that four counts reach its end.
+fn next_count(last: SignedDuration, bake: SignedDuration) -> SignedDuration {
+    let first = (bake / 8).clamp(LOOK_LATER, LOOK_MAX);
+    let times = (2..100).find(|times: &i32| first * times.pow(3) >= bake).unwrap_or(100);
+    let next = if last < first { first } else { last * times };
+    next.min(bake)
 }
 
 /// Whether functions of a wave are on the release.
