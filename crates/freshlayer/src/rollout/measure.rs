@@ -6,11 +6,14 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
-use super::judge::{Calls, last_counted};
+use super::judge::{Calls, Moved, last_counted};
 use super::plan::{Intent, World};
 use crate::error::chain;
 use crate::names::Place;
-use crate::ports::{Alarm, AlarmPattern, FunctionName, Health, PortError, Region, Window};
+use crate::ports::{
+    Alarm, AlarmPattern, Behind, Consumer, FunctionName, Health, Minutes, PortError, Region,
+    Routing, Window,
+};
 use crate::state::Traffic;
 
 /// A function by its place.
@@ -112,6 +115,60 @@ pub(super) async fn calls(
     });
     let found: Result<Vec<Calls>, String> = join_all(asked).await.into_iter().collect();
     Ok(found?.into_iter().flatten().collect())
+}
+
+/// A function that sends a part of an alias's calls to the new data: the versions with the new data, and those beside them.
+#[derive(Debug, Default)]
+pub(super) struct InPart {
+    new: Vec<Behind>,
+    old: Vec<Behind>,
+}
+
+impl InPart {
+    /// Reads it off a function's aliases; `None` where they split no calls.
+    pub(super) fn of(consumer: &Consumer) -> Option<Self> {
+        let mut part = Self::default();
+        for alias in consumer.aliases() {
+            let behind = |version| Behind {
+                function: consumer.function.clone(),
+                alias: alias.name.clone(),
+                version,
+            };
+            if let Routing::Split { version, .. } = alias.routing {
+                part.new.push(behind(version));
+                part.old.push(behind(alias.version));
+            }
+        }
+        (!part.new.is_empty()).then_some(part)
+    }
+}
+
+/// Counts the calls of functions that have the new data: those in part by the versions that answered.
+pub(super) async fn moved(
+    regions: &[Region],
+    whole: &[Function],
+    in_part: &BTreeMap<Function, InPart>,
+    window: Window,
+) -> Result<Moved, String> {
+    let mut moved = Moved::from(calls(regions, whole, window).await?);
+    for (function, InPart { new, old }) in in_part {
+        let Some(health) = health(regions, &function.0) else { continue };
+        let asked: Vec<Behind> = new.iter().chain(old).cloned().collect();
+        let found = health.minutes_behind(&asked, window).await;
+        let found = found.map_err(|error| words(&function.0, &error))?;
+        moved.calls.insert(function.clone(), together(&found, new));
+        moved.beside.insert(function.clone(), together(&found, old));
+    }
+    Ok(moved)
+}
+
+fn together(found: &BTreeMap<Behind, Minutes>, versions: &[Behind]) -> Minutes {
+    let mut sum = Minutes::new();
+    for (at, one) in versions.iter().filter_map(|behind| found.get(behind)).flatten() {
+        let minute = sum.entry(*at).or_default();
+        (minute.calls, minute.errors) = (minute.calls + one.calls, minute.errors + one.errors);
+    }
+    sum
 }
 
 fn words(place: &Place, error: &PortError) -> String {

@@ -294,6 +294,7 @@ impl Play {
         let moved = self.fleet.counted(of_wave, usize::MAX, window);
         let is_later = |key: &Key| self.standings[key] == Standing::Later;
         let others = || self.fleet.counted(is_later, OTHERS_MAX, window);
+        let moved = judge::Moved::from(moved);
         let others = judge::looks_bad(&self.rollout.waves, &moved).then(others);
         let others = others.filter(|others| !others.is_empty()).map(Ok);
         Measured { alarms: Ok(Vec::new()), moved: Some(Ok(moved)), others, heard: None }

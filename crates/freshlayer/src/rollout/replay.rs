@@ -225,6 +225,7 @@ impl Past<'_> {
         let moved = within(&counted.calls, &counted.members, window);
         let others = counted.others.iter().filter(|function| !self.had_moved(function, now));
         let others = within(&counted.calls, others, window);
+        let moved = judge::Moved::from(moved);
         let bad = judge::looks_bad(&rollout.waves, &moved) && !others.is_empty();
         let measured = Measured {
             alarms: Ok(Vec::new()),

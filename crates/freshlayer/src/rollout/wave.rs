@@ -1,5 +1,7 @@
 //! From wave to wave: opened, watched, judged by its gates, and back where one fails.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::act::{Failed, Stuck};
@@ -7,7 +9,7 @@ use super::came::{Came, GatesAsked};
 use super::converge::Converge;
 use super::hook::ask;
 use super::judge::{self, Heard, Measured};
-use super::measure::{Function, OTHERS_MAX, alarms, calls, counts_calls, traffic};
+use super::measure::{Function, InPart, OTHERS_MAX, alarms, calls, counts_calls, moved, traffic};
 use super::plan::{Next, Opening, Standing, Waves};
 use crate::error::Error;
 use crate::ports::Region;
@@ -218,9 +220,12 @@ async fn asked(
     };
     let counts = Waves::of(&came.intent, came.rollout.as_ref()).is_to_count(now);
     let window = judge::window(wave, now).filter(|_| counts);
+    let in_part = in_part(came, &members);
+    let whole: Vec<Function> =
+        members.into_iter().filter(|function| !in_part.contains_key(function)).collect();
     let moved = match window {
         None => None,
-        Some(window) => Some(calls(regions, &members, window).await),
+        Some(window) => Some(moved(regions, &whole, &in_part, window).await),
     };
     let others: Vec<_> = later_than(came).take(OTHERS_MAX).collect();
     let others = match (&moved, window) {
@@ -248,6 +253,18 @@ pub(super) fn members_of(came: &Came, wave: &Wave) -> Vec<Function> {
     let known = known.filter(|(_, one)| matches!(one, Standing::Current | Standing::Partly(_)));
     let known = known.map(|(function, _)| function);
     known.filter(|(place, function)| wave.has(place, function)).cloned().collect()
+}
+
+/// Those of some functions whose aliases send a part of their calls to the new data.
+fn in_part(came: &Came, functions: &[Function]) -> BTreeMap<Function, InPart> {
+    let is_partly = |function: &&Function| {
+        matches!(came.plan.standings.get(*function), Some(Standing::Partly(_)))
+    };
+    let partly = functions.iter().filter(is_partly).filter_map(|function| {
+        let consumer = came.world.consumer(&function.0, &function.1)?;
+        Some((function.clone(), InPart::of(consumer)?))
+    });
+    partly.collect()
 }
 
 fn later_than(came: &Came) -> impl Iterator<Item = Function> {

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::evalue::{ENOUGH, EXCUSE, Pair, SUSPICIOUS, evidence, minute};
-use super::{Calls, Measured, Said, observed};
+use super::{Measured, Moved, Said, observed};
 use crate::definition::MetricsGate;
 use crate::ports::{self, Minutes, Window};
 use crate::state::{Counted, Says, Sums, Tally, Wave};
@@ -78,7 +78,7 @@ fn judged<'m>(
             None => return Ok((Says::Fail, sentence)),
             Some(others) => others.as_ref().map_err(String::as_str)?,
         };
-        if !Compared::of(others, &waves.alone()).is_an_excuse() {
+        if !Compared::of(&others.clone().into(), &waves.alone()).is_an_excuse() {
             return Ok((Says::Fail, sentence));
         }
         let words =
@@ -98,8 +98,8 @@ fn judged<'m>(
 }
 
 /// Tells whether the calls look bad enough to ask how the other functions fare.
-pub(in crate::rollout) fn looks_bad(waves: &[Wave], calls: &Calls) -> bool {
-    Waves::of(waves).is_some_and(|waves| Compared::of(calls, &waves).looks_bad())
+pub(in crate::rollout) fn looks_bad(waves: &[Wave], moved: &Moved) -> bool {
+    Waves::of(waves).is_some_and(|waves| Compared::of(moved, &waves).looks_bad())
 }
 
 /// The open wave, and what was counted for the ones before it.
@@ -122,42 +122,60 @@ impl<'a> Waves<'a> {
     }
 }
 
+/// What calls are held against.
+enum Against {
+    /// Calls of the same functions before the wave.
+    Before,
+    /// Calls that versions before answered in the same minutes, of some functions at least.
+    Beside,
+}
+
+const WITH_THE_DATA_BEFORE: &str = "with the data before";
+
 /// Calls since a wave was complete against those before it opened.
 struct Compared {
     /// Those of the wave.
     own: Tally,
     /// Those of all waves so far.
     all: Tally,
-    /// The calls of the wave's functions in the hour before it opened.
+    /// The calls of the wave's functions in the hour before it opened, and those that versions beside the new ones answered.
     hour: ports::Calls,
+    /// What the calls are held against.
+    against: Against,
     /// How many functions had no call since they moved.
     silent: usize,
 }
 
 impl Compared {
-    /// Holds the first minute after the wave against the last one before it, the second against the last but one, and so on.
-    fn of(calls: &Calls, waves: &Waves<'_>) -> Self {
+    /// Holds the first minute after the wave against the last one before it, the second against the last but one, and so on;
+    /// of a function in part, each minute against the same one of the version before.
+    fn of(moved: &Moved, waves: &Waves<'_>) -> Self {
+        let Moved { calls, beside } = moved;
         let opened = minute_of(waves.open.opened);
         let since = waves.open.reached.map_or(opened, next_minute);
         let last = calls.values().filter_map(|minutes| minutes.keys().next_back()).max();
         let span = last.map_or(0, |last| last.duration_since(since).as_mins() + 1);
         let minutes = (0..span).map(|number| {
-            minute(calls.values().map(|minutes| Pair {
+            minute(calls.iter().map(|(function, minutes)| Pair {
                 new: calls_at(minutes, since, number),
-                old: calls_at(minutes, opened, -1 - number),
+                old: match beside.get(function) {
+                    Some(beside) => calls_at(beside, since, number),
+                    None => calls_at(minutes, opened, -1 - number),
+                },
             }))
         });
         let own = minutes.fold(Tally::default(), |sum, minute| sum + minute);
         let was_called = |minutes: &&Minutes| minutes.range(since..).any(|(_, one)| one.calls > 0);
         let silent = calls.len() - calls.values().filter(was_called).count();
-        let hour = calls.values().fold(ports::Calls::default(), |sum, minutes| {
-            let before = opened.saturating_sub(HOUR).unwrap_or(opened)..opened;
-            minutes.range(before).fold(sum, |sum, (_, one)| ports::Calls {
-                calls: sum.calls + one.calls,
-                errors: sum.errors + one.errors.min(one.calls),
-            })
+        let before = opened.saturating_sub(HOUR).unwrap_or(opened)..opened;
+        let before = calls.values().flat_map(|minutes| minutes.range(before.clone()));
+        let beside_them = beside.values().flat_map(|minutes| minutes.range(since..));
+        let hour = before.chain(beside_them).fold(ports::Calls::default(), |sum, (_, one)| {
+            let (calls, errors) = (sum.calls + one.calls, sum.errors + one.errors.min(one.calls));
+            ports::Calls { calls, errors }
         });
-        Self { own, all: own + waves.earlier, hour, silent }
+        let against = if beside.is_empty() { Against::Before } else { Against::Beside };
+        Self { own, all: own + waves.earlier, hour, against, silent }
     }
 
     fn looks_bad(&self) -> bool {
@@ -211,15 +229,22 @@ impl Compared {
             }
             _ if self.fails_wholly() => {
                 let ports::Calls { calls, errors } = self.hour;
+                let when = match self.against {
+                    Against::Before => "in the hour before the wave opened",
+                    Against::Beside => WITH_THE_DATA_BEFORE,
+                };
+                format!("all {} calls failed, and {errors} of {calls} {when}", new.calls)
+            }
+            (calls, errors) => {
+                let when = match self.against {
+                    Against::Before => "in as many minutes before the wave opened",
+                    Against::Beside => WITH_THE_DATA_BEFORE,
+                };
                 format!(
-                    "all {} calls failed, and {errors} of {calls} in the hour before the wave opened",
-                    new.calls
+                    "{errors} of {calls} calls failed, and {} of {} {when}",
+                    old.errors, old.calls
                 )
             }
-            (calls, errors) => format!(
-                "{errors} of {calls} calls failed, and {} of {} in as many minutes before the wave opened",
-                old.errors, old.calls
-            ),
         }
     }
 

@@ -22,13 +22,28 @@ pub(super) use probe::{Verdict, probe};
 /// The minutes of each function, by place.
 pub(super) type Calls = BTreeMap<(Place, FunctionName), Minutes>;
 
+/// The calls of functions that have the new data.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Moved {
+    /// Their calls; of a function in part, those of the version with the new data.
+    pub(super) calls: Calls,
+    /// The calls of functions in part that the version before answered in the same minutes.
+    pub(super) beside: Calls,
+}
+
+impl From<Calls> for Moved {
+    fn from(calls: Calls) -> Self {
+        Self { calls, beside: Calls::new() }
+    }
+}
+
 /// What was measured of the open wave.
 #[derive(Debug, Clone)]
 pub(super) struct Measured {
     /// The alarms of every place, or why they could not be read.
     pub(super) alarms: Result<Vec<(Place, Alarm)>, String>,
     /// The calls of the wave's functions, or why they could not be counted. `None` where this look does not count them.
-    pub(super) moved: Option<Result<Calls, String>>,
+    pub(super) moved: Option<Result<Moved, String>>,
     /// The calls of functions that have not moved yet, where the wave's own look bad.
     pub(super) others: Option<Result<Calls, String>>,
     /// What the hook answered, where there is one.
