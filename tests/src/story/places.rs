@@ -77,7 +77,9 @@ impl Everywhere {
         let accounts = destinations.accounts.iter().map(|account| Some(account.id.clone()));
         let accounts: Vec<Option<AccountId>> = [None].into_iter().chain(accounts).collect();
         let places = regions.iter().flat_map(|region| {
-            accounts.iter().map(|account| Place { region: region.clone(), account: account.clone() })
+            accounts
+                .iter()
+                .map(|account| Place { region: region.clone(), account: account.clone() })
         });
         let here = places.map(|place| {
             let here = Here::of(aws, &place);

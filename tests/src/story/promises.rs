@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use freshlayer::definition::Definition;
 use freshlayer::ports::FunctionName;
 use freshlayer::report::{ConsumerReport, ConsumerState, Report, Why};
-use freshlayer::state::{Cause, Head, OpenRollout, Rollout, Session};
+use freshlayer::state::{Cause, Head, OpenRollout, Rollout, Says, Session};
 use freshlayer::{Engine, Place, RegionName, status};
 
 use super::places::{Everywhere, Key, OURS, named, own};
@@ -107,9 +107,9 @@ impl Promises {
             return;
         }
         for region in everywhere.regions() {
-            let early = everywhere.parameter(region).filter(|named| {
-                arn_of(head, open.to, region).as_ref() == Some(named)
-            });
+            let early = everywhere
+                .parameter(region)
+                .filter(|named| arn_of(head, open.to, region).as_ref() == Some(named));
             assert_eq!(early, None, "I4: deployments in {region} get it before it is stable");
         }
     }
@@ -142,18 +142,34 @@ impl Promises {
         definition: &Definition,
         last: &str,
     ) {
-        let told = self.beside_the_sick(everywhere, engine, definition, last).await;
+        let told = self.everyone_arrived(everywhere, engine, definition, last).await;
         let (head, _) = state(engine, definition).await;
         let stays = told.iter().any(|one| one.state == ConsumerState::Held);
         assert!(head.rollout().is_none() || stays, "the rollout never ends: {last}");
     }
 
     /// I15: where some places are sick, every function of another one is on the release, or says why a person keeps it
-    /// elsewhere. Returns what is told of the functions.
+    /// elsewhere. What is not seen cannot be judged: a wave with functions of a sick place waits for a verdict.
     ///
     /// # Panics
     /// Where one is not.
     pub(super) async fn beside_the_sick(
+        &self,
+        everywhere: &Everywhere,
+        engine: &Engine,
+        definition: &Definition,
+        last: &str,
+    ) {
+        let (_, rollout) = state(engine, definition).await;
+        let wave = rollout.as_ref().and_then(|rollout| rollout.waves.last());
+        let evidence = wave.and_then(|wave| wave.evidence.as_ref());
+        if evidence.is_none_or(|evidence| evidence.says == Says::Pass) {
+            self.everyone_arrived(everywhere, engine, definition, last).await;
+        }
+    }
+
+    /// Returns what is told of the functions.
+    async fn everyone_arrived(
         &self,
         everywhere: &Everywhere,
         engine: &Engine,

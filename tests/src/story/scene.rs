@@ -7,9 +7,9 @@ use freshlayer::ports::{Clock as _, FunctionName, Peers, Ports, Unsigned};
 use freshlayer::report::{Happening, Outcome, Report};
 use freshlayer::state::{Head, Owner, Session};
 use freshlayer::{
-    Attention, Back, Engine, Error, Prune, Retry, RolloutOrder, abort_rollout,
-    advance, freeze, freeze_functions, order_rollout, pin, prune, refresh, rollback, unfreeze,
-    unfreeze_functions, unpin,
+    Attention, Back, Engine, Error, Prune, Retry, RolloutOrder, abort_rollout, advance, freeze,
+    freeze_functions, order_rollout, pin, prune, refresh, rollback, unfreeze, unfreeze_functions,
+    unpin,
 };
 use freshlayer_aws::Pace;
 use freshlayer_local::FileSource;
@@ -54,6 +54,13 @@ pub struct Scene {
     /// What the runs told, and how much of it the story has shown.
     happened: Vec<Happening>,
     shown: usize,
+}
+
+/// What becomes of a rollout that waits for a person.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Undecided {
+    IsPromoted,
+    Waits,
 }
 
 /// Every other publisher is known to be dead: two of them live in one story only where it says so.
@@ -173,7 +180,9 @@ impl Scene {
         let engine = Engine { attention, ..self.publisher() };
         let before = self.promises.before(&self.everywhere, &engine, &self.definition).await;
         let report = refresh(&engine, &self.definition, Retry::OnChange).await;
-        self.promises.after(before, &self.everywhere, &engine, &self.definition, Some(&report)).await;
+        self.promises
+            .after(before, &self.everywhere, &engine, &self.definition, Some(&report))
+            .await;
         self.told(&report)
     }
 
@@ -231,7 +240,9 @@ impl Scene {
             let engine = self.publisher();
             let before = self.promises.before(&self.everywhere, &engine, &self.definition).await;
             let report = advance(&engine, &self.definition).await;
-            self.promises.after(before, &self.everywhere, &engine, &self.definition, Some(&report)).await;
+            self.promises
+                .after(before, &self.everywhere, &engine, &self.definition, Some(&report))
+                .await;
             let line = self.told(&report);
             if matches!(report.outcome, Outcome::Unchanged { .. }) {
                 looks.push(line);
@@ -304,7 +315,9 @@ impl Scene {
                 })
             }
         };
-        self.promises.after(before, &self.everywhere, &engine, &self.definition, report.as_ref()).await;
+        self.promises
+            .after(before, &self.everywhere, &engine, &self.definition, report.as_ref())
+            .await;
         match (done, report) {
             (Err(error), _) => {
                 format!("{} not possible: {}", self.time(), freshlayer::chain(&error))
@@ -323,13 +336,13 @@ impl Scene {
         let sick = self.everywhere.sick();
         if !sick.is_empty() && sick.len() < self.everywhere.places().count() {
             self.end_troubles(|local| !matches!(local, Local::Lambda(None))).await;
-            let last = self.come_to_rest().await;
+            let last = self.come_to_rest(Undecided::Waits).await;
             let engine = self.engine.clone();
             let (places, layer) = (&self.everywhere, &self.definition);
             self.promises.beside_the_sick(places, &engine, layer, &last).await;
         }
         self.end_troubles(|_| true).await;
-        let last = self.come_to_rest().await;
+        let last = self.come_to_rest(Undecided::IsPromoted).await;
         let engine = self.engine.clone();
         self.promises.at_the_end(&self.everywhere, &engine, &self.definition, &last).await;
     }
@@ -351,7 +364,7 @@ impl Scene {
     }
 
     /// Lets the publisher run until its rollout is over; tells what it said last.
-    async fn come_to_rest(&mut self) -> String {
+    async fn come_to_rest(&mut self, undecided: Undecided) -> String {
         let mut last = String::new();
         for round in 0..12 {
             last = self.run(Attention::Whole).await;
@@ -367,8 +380,7 @@ impl Scene {
             if self.head().await.rollout().is_none() && round > 0 {
                 break;
             }
-            if round % 3 == 2 {
-                // Whoever finds a rollout that waits for a person decides.
+            if round % 3 == 2 && undecided == Undecided::IsPromoted {
                 self.perform(&Act::Order(Order::Promote)).await;
             }
         }

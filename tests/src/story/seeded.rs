@@ -26,8 +26,7 @@ pub fn story_of(seed: u64) -> Story {
     let mut day = 0;
     for _ in 0..ACTS {
         let act = any(&mut random, &mut day);
-        let goes_on =
-            matches!(act, Act::Build(_) | Act::Order(_) | Act::In(_, Local::SetBack(..)));
+        let goes_on = matches!(act, Act::Build(_) | Act::Order(_) | Act::In(_, Local::SetBack(..)));
         acts.push(act);
         if goes_on && random.bool() {
             acts.push(Act::Schedule);
@@ -71,8 +70,9 @@ fn add_places(story: &mut Story, random: &mut Rng) {
     }
     let mut further = vec![own(RegionName::parse(FAR).expect("a Region"))];
     if random.bool() {
-        let of_others = |place: Place| {
-            Place { account: Some(AccountId::parse(OTHERS).expect("an account")), ..place }
+        let of_others = |place: Place| Place {
+            account: Some(AccountId::parse(OTHERS).expect("an account")),
+            ..place
         };
         further.extend([home(), further[0].clone()].map(of_others));
         let role = format!("role_arn = 'arn:aws:iam::{OTHERS}:role/freshlayer'");
