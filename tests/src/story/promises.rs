@@ -165,6 +165,8 @@ impl Promises {
         let evidence = wave.and_then(|wave| wave.evidence.as_ref());
         if evidence.is_none_or(|evidence| evidence.says == Says::Pass) {
             self.everyone_arrived(everywhere, engine, definition, last).await;
+        } else {
+            println!("  the open wave waits for a verdict");
         }
     }
 

@@ -7,9 +7,9 @@ use freshlayer::ports::{Clock as _, FunctionName, Peers, Ports, Unsigned};
 use freshlayer::report::{Happening, Outcome, Report};
 use freshlayer::state::{Head, Owner, Session};
 use freshlayer::{
-    Attention, Back, Engine, Error, Prune, Retry, RolloutOrder, abort_rollout, advance, freeze,
-    freeze_functions, order_rollout, pin, prune, refresh, rollback, unfreeze, unfreeze_functions,
-    unpin,
+    Attention, Back, Engine, Error, Place, Prune, Retry, RolloutOrder, abort_rollout, advance,
+    freeze, freeze_functions, order_rollout, pin, prune, refresh, rollback, unfreeze,
+    unfreeze_functions, unpin,
 };
 use freshlayer_aws::Pace;
 use freshlayer_local::FileSource;
@@ -335,6 +335,10 @@ impl Scene {
     pub async fn settle(&mut self) {
         let sick = self.everywhere.sick();
         if !sick.is_empty() && sick.len() < self.everywhere.places().count() {
+            println!(
+                "> settle beside {}",
+                sick.iter().map(Place::to_string).collect::<Vec<_>>().join(", ")
+            );
             self.end_troubles(|local| !matches!(local, Local::Lambda(None))).await;
             let last = self.come_to_rest(Undecided::Waits).await;
             let engine = self.engine.clone();

@@ -80,7 +80,7 @@ fn add_places(story: &mut Story, random: &mut Rng) {
     }
     story.terms.splice(..0, terms_of_regions(&story.terms, random));
     let mut functions = vec![(home(), NAMES.len())];
-    functions.extend(further.iter().map(|place| (place.clone(), random.usize(1..4))));
+    functions.extend(further.iter().map(|place| (place.clone(), random.usize(2..5))));
     for act in &mut story.acts {
         let Act::In(place, local) = act else { continue };
         let made = |many: usize| local.function().is_none_or(|name| NAMES[..many].contains(&name));
@@ -95,12 +95,13 @@ fn add_places(story: &mut Story, random: &mut Rng) {
 
 fn terms_of_regions(terms: &[String], random: &mut Rng) -> Vec<String> {
     let mut added = vec![format!("regions = ['{}', '{FAR}']", home())];
-    let (gap, first) = (["0", "20", "120"][random.usize(..3)], random.u8(..3) == 0);
+    let gap = ["0", "20", "120"][random.usize(..3)];
+    let first = [None, Some(FAR.to_owned()), Some(home().to_string())][random.usize(..3)].clone();
     let waves = ["standard", "careful"].map(|preset| format!("rollout.preset = '{preset}'"));
     if terms.iter().any(|term| waves.contains(term)) {
         added.push(format!("rollout.region_gap_minutes = {gap}"));
-        if first && gap != "0" {
-            added.push(format!("rollout.first_region = '{FAR}'"));
+        if let Some(first) = first.filter(|_| gap != "0") {
+            added.push(format!("rollout.first_region = '{first}'"));
         }
     }
     added
