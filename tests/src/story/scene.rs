@@ -7,9 +7,9 @@ use freshlayer::ports::{Clock as _, FunctionName, Peers, Ports, Unsigned};
 use freshlayer::report::{Happening, Outcome, Report};
 use freshlayer::state::{Head, Owner, Session};
 use freshlayer::{
-    Attention, Back, Engine, Error, Place, Prune, Retry, RolloutOrder, abort_rollout, advance,
-    freeze, freeze_functions, order_rollout, pin, prune, refresh, rollback, unfreeze,
-    unfreeze_functions, unpin,
+    Attention, Back, Engine, Error, Prune, Retry, RolloutOrder, abort_rollout, advance, freeze,
+    freeze_functions, order_rollout, pin, prune, refresh, rollback, unfreeze, unfreeze_functions,
+    unpin,
 };
 use freshlayer_aws::Pace;
 use freshlayer_local::FileSource;
@@ -335,30 +335,35 @@ impl Scene {
     pub async fn settle(&mut self) {
         let sick = self.everywhere.sick();
         if !sick.is_empty() && sick.len() < self.everywhere.places().count() {
-            println!(
-                "> settle beside {}",
-                sick.iter().map(Place::to_string).collect::<Vec<_>>().join(", ")
-            );
-            self.end_troubles(|local| !matches!(local, Local::Lambda(None))).await;
+            for place in &sick {
+                println!("> settle beside {place}");
+            }
+            self.end_troubles(|local| !matches!(local, Local::Lambda(None)));
+            Box::pin(self.end_orders()).await;
             let last = self.come_to_rest(Undecided::Waits).await;
             let engine = self.engine.clone();
             let (places, layer) = (&self.everywhere, &self.definition);
             self.promises.beside_the_sick(places, &engine, layer, &last).await;
         }
-        self.end_troubles(|_| true).await;
+        self.end_troubles(|_| true);
+        Box::pin(self.end_orders()).await;
         let last = self.come_to_rest(Undecided::IsPromoted).await;
         let engine = self.engine.clone();
         self.promises.at_the_end(&self.everywhere, &engine, &self.definition, &last).await;
     }
 
-    /// Ends troubles of every place and every order.
-    async fn end_troubles(&mut self, ends: impl Fn(&Local) -> bool) {
+    /// Ends troubles of every place.
+    fn end_troubles(&self, ends: impl Fn(&Local) -> bool) {
         let quiet = Local::Alarm("geo-errors".to_owned(), Rings::No);
         for local in [Local::Lambda(None), Local::CallsAreWell, quiet] {
             for place in self.everywhere.places().filter(|_| ends(&local)) {
                 self.everywhere.perform(place, &local);
             }
         }
+    }
+
+    /// Ends every order.
+    async fn end_orders(&mut self) {
         for order in [Order::Unfreeze(None), Order::Unpin, Order::Resume] {
             self.perform(&Act::Order(order)).await;
         }
