@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use freshlayer::Place;
 use freshlayer::definition::Destinations;
 use freshlayer::ports::{
     Alarm, AlarmPattern, AlarmState, Behind, Calls, Clock, FunctionName, Health, Minutes,
@@ -212,12 +213,12 @@ impl Health for Callers {
     }
 }
 
-/// Regions whose functions have callers.
+/// Places whose functions have callers.
 pub struct Watched {
     /// The Regions.
     pub regions: Arc<dyn Regions>,
-    /// The callers of the first one's functions.
-    pub callers: Arc<Callers>,
+    /// The callers of each place.
+    pub callers: BTreeMap<Place, Arc<Callers>>,
 }
 
 #[async_trait]
@@ -225,7 +226,11 @@ impl Regions for Watched {
     async fn of(&self, destinations: &Destinations) -> Vec<Region> {
         let mut regions = self.regions.of(destinations).await;
         for region in &mut regions {
-            region.health = vec![(None, self.callers.clone())];
+            let places = region.places().filter_map(|(place, _)| {
+                let callers: Arc<dyn Health> = self.callers.get(&place)?.clone();
+                Some((place.account, callers))
+            });
+            region.health = places.collect();
         }
         regions
     }

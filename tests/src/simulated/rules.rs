@@ -171,6 +171,11 @@ impl Simulated {
         self.world().rules.organisations.insert(account, organisation.to_owned());
     }
 
+    /// Returns what is wrong with this view's place.
+    pub fn outage(&self) -> Option<Outage> {
+        self.world().rules.outage(&self.place)
+    }
+
     /// Lets this view's place fail, or work again.
     pub fn fail_place(&self, outage: Option<Outage>) {
         let mut world = self.world();

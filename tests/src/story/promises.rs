@@ -2,15 +2,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use freshlayer::definition::Definition;
 use freshlayer::ports::FunctionName;
-use freshlayer::report::{ConsumerState, Report, Why};
-use freshlayer::state::{Cause, Head, Rollout, Session};
-use freshlayer::{Engine, Place, status};
+use freshlayer::report::{ConsumerReport, ConsumerState, Report, Why};
+use freshlayer::state::{Cause, Head, OpenRollout, Rollout, Says, Session};
+use freshlayer::{Engine, Place, RegionName, status};
 
-use crate::simulated::{Met, Simulated};
+use super::places::{Everywhere, Key, OURS, named, own};
+use super::regions::Regions;
+use crate::simulated::Met;
 
 const TAG: &str = "freshlayer:geo";
-const OURS: &str = ":layer:geo:";
-const PARAMETER: &str = "/freshlayer/geo/arn";
 /// The newest three, those that an alias or a way back needs, and what a person made.
 const OWN_VERSIONS_MAX: usize = 12;
 
@@ -18,22 +18,23 @@ const OWN_VERSIONS_MAX: usize = 12;
 #[derive(Debug, Default)]
 pub(super) struct Promises {
     /// The functions that people changed since the open rollout began.
-    touched: BTreeSet<String>,
+    touched: BTreeSet<Key>,
     /// Who was on the new data when its rollout was first seen, by the rollout's number.
-    first: BTreeMap<u64, BTreeSet<String>>,
+    first: BTreeMap<u64, BTreeSet<Key>>,
     /// The rollouts in which a run was cut off: it may have been about to write that the release is stable.
     cut_off: BTreeSet<u64>,
+    regions: Regions,
 }
 
 /// What was so before a run.
 pub(super) struct Before {
-    met: BTreeMap<String, Met>,
+    met: BTreeMap<Key, Met>,
     head: Head,
 }
 
 impl Promises {
-    pub(super) fn touched(&mut self, name: &str) {
-        self.touched.insert(name.to_owned());
+    pub(super) fn touched(&mut self, place: &Place, name: &str) {
+        self.touched.insert((place.clone(), name.to_owned()));
     }
 
     /// Notes that a run was cut off.
@@ -44,12 +45,12 @@ impl Promises {
 
     pub(super) async fn before(
         &self,
-        aws: &Simulated,
+        everywhere: &Everywhere,
         engine: &Engine,
         definition: &Definition,
     ) -> Before {
         let (head, _) = state(engine, definition).await;
-        Before { met: aws.met(), head }
+        Before { met: everywhere.met(), head }
     }
 
     /// Holds what a run or an order left behind against the promises.
@@ -59,61 +60,74 @@ impl Promises {
     pub(super) async fn after(
         &mut self,
         before: Before,
-        aws: &Simulated,
+        everywhere: &Everywhere,
         engine: &Engine,
         definition: &Definition,
         report: Option<&Report>,
     ) {
-        let met = aws.met();
+        let met = everywhere.met();
         let (head, rollout) = state(engine, definition).await;
-        for (name, was) in &before.met {
-            let is = &met[name];
-            left_alone(name, was, is);
-            stays_where_ordered(name, was, is, &before.head);
+        for (key, was) in &before.met {
+            let is = &met[key];
+            left_alone(key, was, is);
+            stays_where_ordered(key, was, is, &before.head);
         }
-        nothing_used_is_gone(aws, &met);
-        nothing_is_published_twice(aws);
-        self.exposure(&before, &met, aws, &head, rollout.as_ref(), definition);
+        nothing_used_is_gone(everywhere, &met);
+        nothing_is_published_twice(everywhere);
+        if let Some(open) = head.rollout() {
+            self.met_before(open, &before, &head);
+            if is_watched(open, definition) {
+                self.not_named_early(open, &head, everywhere);
+                self.members_only(open, rollout.as_ref(), &met, &head);
+                if let Some(rollout) = &rollout {
+                    self.regions.one_after_the_other(rollout, definition, report);
+                }
+            }
+        }
         if let Some(report) = report {
             gone_back(report, &met, &head);
+            holds_no_other_back(report, &everywhere.sick());
         }
     }
 
-    /// I4: only members of open waves meet new data, and who had it before the rollout began; deployments get it once it is
-    /// stable.
-    fn exposure(
-        &mut self,
-        before: &Before,
-        met: &BTreeMap<String, Met>,
-        aws: &Simulated,
-        head: &Head,
-        rollout: Option<&Rollout>,
-        definition: &Definition,
-    ) {
-        let Some(open) = head.rollout() else { return };
-        let Some(arn) = arn_of(head, open.to) else { return };
-        let first = self.first.entry(open.number).or_insert_with(|| {
-            self.touched.clear();
-            let on_it = before.met.iter().filter(|(_, met)| met.layers.contains(&arn));
-            on_it.map(|(name, _)| name.clone()).collect()
-        });
-        let watched = matches!(open.cause, Cause::NewRelease | Cause::Unpin)
-            && open.promoted.is_none()
-            && !definition.rollout.course.is_all_at_once();
-        if !watched {
+    /// Notes who had the data when its rollout began.
+    fn met_before(&mut self, open: &OpenRollout, before: &Before, head: &Head) {
+        if self.first.contains_key(&open.number) {
             return;
         }
-        let named = aws.parameter(PARAMETER);
-        if head.stable() != Some(open.to) && !self.cut_off.contains(&open.number) {
-            assert_ne!(named.as_ref(), Some(&arn), "I4: deployments get it before it is stable");
+        self.touched.clear();
+        let on_it = before.met.iter().filter(|(key, met)| has(met, head, open.to, &key.0.region));
+        let on_it = on_it.map(|(key, _)| key.clone()).collect();
+        self.first.insert(open.number, on_it);
+    }
+
+    /// I4: deployments get new data once it is stable.
+    fn not_named_early(&self, open: &OpenRollout, head: &Head, everywhere: &Everywhere) {
+        if head.stable() == Some(open.to) || self.cut_off.contains(&open.number) {
+            return;
         }
-        let place = home();
-        for (name, met) in met.iter().filter(|(_, met)| met.layers.contains(&arn)) {
-            let function = FunctionName::parse(name).expect("a name");
-            let waves = rollout.map(|rollout| &rollout.waves[..]).unwrap_or_default();
-            let member = waves.iter().any(|wave| wave.has(&place, &function));
-            let known = first.contains(name) || self.touched.contains(name);
-            assert!(member || known, "I4: {name} has {met:?} before its wave");
+        for region in everywhere.regions() {
+            let early = everywhere
+                .parameter(region)
+                .filter(|named| arn_of(head, open.to, region).as_ref() == Some(named));
+            assert_eq!(early, None, "I4: deployments in {region} get it before it is stable");
+        }
+    }
+
+    /// I4: only members of open waves meet new data, and who had it before the rollout began.
+    fn members_only(
+        &self,
+        open: &OpenRollout,
+        rollout: Option<&Rollout>,
+        met: &BTreeMap<Key, Met>,
+        head: &Head,
+    ) {
+        let first = &self.first[&open.number];
+        let waves = rollout.map(|rollout| &rollout.waves[..]).unwrap_or_default();
+        for (key, met) in met.iter().filter(|(key, met)| has(met, head, open.to, &key.0.region)) {
+            let member = waves.iter().any(|wave| wave.has(&key.0, &function(key)));
+            let known = first.contains(key) || self.touched.contains(key);
+            assert!(member || known, "I4: {} has {met:?} before its wave", named(key));
         }
     }
 
@@ -123,49 +137,112 @@ impl Promises {
     /// Where one is not.
     pub(super) async fn at_the_end(
         &self,
-        aws: &Simulated,
+        everywhere: &Everywhere,
         engine: &Engine,
         definition: &Definition,
         last: &str,
     ) {
+        let told = self.everyone_arrived(everywhere, engine, definition, last).await;
         let (head, _) = state(engine, definition).await;
-        let Some(desired) = head.desired() else { return };
-        assert!(head.lease().is_none(), "a lease is left: {:?}; {last}", head.lease());
-        let arn = arn_of(&head, desired).expect("it is published");
-        let named = aws.parameter(PARAMETER);
-        // Where every function is held, no function has shown that the data is good.
-        if head.stable() == Some(desired) || !definition.rollout.is_watched() {
-            assert_eq!(named.as_ref(), Some(&arn), "what deployments get; {last}");
-        }
-        let (met, told) = (aws.met(), status(engine, definition).await.expect("readable"));
-        for consumer in &told.consumers {
-            let name = consumer.function.as_str();
-            let why = consumer.reason.as_ref().map(|reason| &reason.why);
-            match consumer.state {
-                ConsumerState::Current | ConsumerState::Moved => {
-                    let is = &met[name];
-                    assert!(is.layers.contains(&arn), "{name} is said to be there: {is:?}; {last}");
-                }
-                _ => assert!(
-                    matches!(
-                        why,
-                        Some(
-                            Why::Unreleased { .. }
-                                | Why::TagHold { .. }
-                                | Why::TagPin { .. }
-                                | Why::TagVersion { .. }
-                                | Why::RevertedByDeploy { .. }
-                                | Why::NotProvisioned { .. }
-                        )
-                    ),
-                    "{name} waits for nobody: {consumer:?}; {last}"
-                ),
-            }
-            let own = met[name].versions.len();
-            assert!(own <= OWN_VERSIONS_MAX, "I14: {name} has {own} published versions");
-        }
-        let stays = told.consumers.iter().any(|one| one.state == ConsumerState::Held);
+        let stays = told.iter().any(|one| one.state == ConsumerState::Held);
         assert!(head.rollout().is_none() || stays, "the rollout never ends: {last}");
+    }
+
+    /// I15: where some places are sick, every function of another one is on the release, or says why a person keeps it
+    /// elsewhere. What is not seen cannot be judged: a wave with functions of a sick place waits for a verdict.
+    ///
+    /// # Panics
+    /// Where one is not.
+    pub(super) async fn beside_the_sick(
+        &self,
+        everywhere: &Everywhere,
+        engine: &Engine,
+        definition: &Definition,
+        last: &str,
+    ) {
+        let (_, rollout) = state(engine, definition).await;
+        let wave = rollout.as_ref().and_then(|rollout| rollout.waves.last());
+        let evidence = wave.and_then(|wave| wave.evidence.as_ref());
+        if evidence.is_none_or(|evidence| evidence.says == Says::Pass) {
+            self.everyone_arrived(everywhere, engine, definition, last).await;
+        } else {
+            println!("  the open wave waits for a verdict");
+        }
+    }
+
+    /// Returns what is told of the functions.
+    async fn everyone_arrived(
+        &self,
+        everywhere: &Everywhere,
+        engine: &Engine,
+        definition: &Definition,
+        last: &str,
+    ) -> Vec<ConsumerReport> {
+        let (head, _) = state(engine, definition).await;
+        let Some(desired) = head.desired() else { return Vec::new() };
+        assert!(head.lease().is_none(), "a lease is left: {:?}; {last}", head.lease());
+        let sick = everywhere.sick();
+        for region in everywhere.regions() {
+            if sick.contains(&own(region.clone())) {
+                continue;
+            }
+            let arn = arn_of(&head, desired, region).expect("it is published");
+            // Where every function is held, no function has shown that the data is good.
+            if head.stable() == Some(desired) || !definition.rollout.is_watched() {
+                let named = everywhere.parameter(region);
+                assert_eq!(named.as_ref(), Some(&arn), "what deployments get in {region}; {last}");
+            }
+        }
+        let in_part = everywhere.in_part();
+        let (met, told) = (everywhere.met(), status(engine, definition).await.expect("readable"));
+        for consumer in &told.consumers {
+            let region = &consumer.place.region;
+            // Of a Region whose publisher is kept out no function can have what is not published there.
+            let published = arn_of(&head, desired, region);
+            if sick.contains(&consumer.place) || published.is_none() {
+                continue;
+            }
+            let key = (consumer.place.clone(), consumer.function.to_string());
+            let is = &met[&key];
+            arrived(consumer, is, published.as_ref(), last);
+            let whole = matches!(consumer.state, ConsumerState::Current | ConsumerState::Moved);
+            assert!(!whole || !in_part.contains(&key), "{} is split; {last}", named(&key));
+            let made = is.versions.len();
+            assert!(made <= OWN_VERSIONS_MAX, "I14: {} has {made} published versions", named(&key));
+        }
+        told.consumers
+    }
+}
+
+/// Tells whether what functions make of the data is watched, wave after wave.
+fn is_watched(open: &OpenRollout, definition: &Definition) -> bool {
+    matches!(open.cause, Cause::NewRelease | Cause::Unpin)
+        && open.promoted.is_none()
+        && !definition.rollout.course.is_all_at_once()
+}
+
+/// A function is on the release, or says why a person keeps it elsewhere.
+fn arrived(consumer: &ConsumerReport, is: &Met, published: Option<&String>, last: &str) {
+    let why = consumer.reason.as_ref().map(|reason| &reason.why);
+    match consumer.state {
+        ConsumerState::Current | ConsumerState::Moved => {
+            let there = published.is_some_and(|arn| is.layers.contains(arn));
+            assert!(there, "{consumer:?} is said to be there: {is:?}; {last}");
+        }
+        _ => assert!(
+            matches!(
+                why,
+                Some(
+                    Why::Unreleased { .. }
+                        | Why::TagHold { .. }
+                        | Why::TagPin { .. }
+                        | Why::TagVersion { .. }
+                        | Why::RevertedByDeploy { .. }
+                        | Why::NotProvisioned { .. }
+                )
+            ),
+            "{consumer:?} waits for nobody; {last}"
+        ),
     }
 }
 
@@ -181,13 +258,17 @@ async fn state(engine: &Engine, definition: &Definition) -> (Head, Option<Rollou
     (head, rollout)
 }
 
-fn home() -> Place {
-    let region = crate::simulated::REGION;
-    Place { region: freshlayer::RegionName::parse(region).expect("a Region"), account: None }
+fn arn_of(head: &Head, release: u64, region: &RegionName) -> Option<String> {
+    head.version(release, region).map(ToString::to_string)
 }
 
-fn arn_of(head: &Head, release: u64) -> Option<String> {
-    head.version(release, &home().region).map(ToString::to_string)
+/// Tells whether callers meet a release.
+fn has(met: &Met, head: &Head, release: u64, region: &RegionName) -> bool {
+    arn_of(head, release, region).is_some_and(|arn| met.layers.contains(&arn))
+}
+
+fn function((_, name): &Key) -> FunctionName {
+    FunctionName::parse(name).expect("a name")
 }
 
 fn others(layers: &[String]) -> Vec<&String> {
@@ -199,7 +280,8 @@ fn position(layers: &[String]) -> Option<usize> {
 }
 
 /// I5 and I7: a run changes neither the code nor the settings that callers meet, nor any other layer.
-fn left_alone(name: &str, was: &Met, is: &Met) {
+fn left_alone(key: &Key, was: &Met, is: &Met) {
+    let name = named(key);
     assert_eq!(is.code, was.code, "I7: {name} serves other code");
     assert_eq!(is.settings, was.settings, "I5: {name} has other settings");
     assert_eq!(is.latest.0, was.latest.0, "I5: {name} has other code in $LATEST");
@@ -213,46 +295,58 @@ fn left_alone(name: &str, was: &Met, is: &Met) {
 }
 
 /// I8 and I13: what a person froze or holds does not move.
-fn stays_where_ordered(name: &str, was: &Met, is: &Met, head: &Head) {
-    let function = FunctionName::parse(name).expect("a name");
-    let frozen = head.frozen().is_some() || head.frozen_functions().contains_key(&function);
+fn stays_where_ordered(key: &Key, was: &Met, is: &Met, head: &Head) {
+    let frozen = head.frozen().is_some() || head.frozen_functions().contains_key(&function(key));
     let stays = was.tags.get(TAG).is_some_and(|tag| tag == "hold");
     if frozen || stays {
-        assert_eq!((&is.layers, &is.latest.1), (&was.layers, &was.latest.1), "I8: {name} moved");
+        let (is, was) = ((&is.layers, &is.latest.1), (&was.layers, &was.latest.1));
+        assert_eq!(is, was, "I8: {} moved", named(key));
     }
 }
 
 /// I6: every layer version that a function names exists.
-fn nothing_used_is_gone(aws: &Simulated, met: &BTreeMap<String, Met>) {
-    let versions = aws.layer_versions();
-    for (name, met) in met {
+fn nothing_used_is_gone(everywhere: &Everywhere, met: &BTreeMap<Key, Met>) {
+    let regions = everywhere.regions().into_iter();
+    let versions: BTreeMap<String, String> =
+        regions.flat_map(|region| everywhere.layer_versions(region)).collect();
+    for (key, met) in met {
         let used = met.versions.iter().chain([&met.layers, &met.latest.1]).flatten();
         for arn in used.filter(|arn| arn.contains(OURS)) {
-            assert!(versions.contains_key(arn), "I6: {arn} of {name} is gone");
+            assert!(versions.contains_key(arn), "I6: {arn} of {} is gone", named(key));
         }
     }
 }
 
-/// I3: no content has two layer versions.
-fn nothing_is_published_twice(aws: &Simulated) {
-    let versions = aws.layer_versions();
-    let distinct: BTreeSet<&String> = versions.values().collect();
-    assert_eq!(distinct.len(), versions.len(), "I3: published twice: {versions:?}");
+/// I3: no content has two layer versions in one Region.
+fn nothing_is_published_twice(everywhere: &Everywhere) {
+    for region in everywhere.regions() {
+        let versions = everywhere.layer_versions(region);
+        let distinct: BTreeSet<&String> = versions.values().collect();
+        assert_eq!(distinct.len(), versions.len(), "I3: published twice: {versions:?}");
+    }
 }
 
 /// I1: where a gate failed, no caller is left on what it stopped.
-fn gone_back(report: &Report, met: &BTreeMap<String, Met>, head: &Head) {
+fn gone_back(report: &Report, met: &BTreeMap<Key, Met>, head: &Head) {
     let (Why::GateFailed { release, .. }
     | Why::WaveFailed { release, .. }
     | Why::NotStarted { release, .. }) = &report.outcome.reason().why
     else {
         return;
     };
-    let Some(arn) = arn_of(head, *release) else { return };
     let left = report.consumers.iter().filter(|one| {
+        let key = (one.place.clone(), one.function.to_string());
         matches!(one.state, ConsumerState::Current | ConsumerState::Moved)
-            && met[one.function.as_str()].layers.contains(&arn)
+            && has(&met[&key], head, *release, &one.place.region)
     });
     let left: Vec<&str> = left.map(|one| one.function.as_str()).collect();
     assert!(left.is_empty(), "I1: {left:?} still have release {release}");
+}
+
+/// I15: a run fails in a place only where that place, or the registry of its Region, is sick.
+fn holds_no_other_back(report: &Report, sick: &BTreeSet<Place>) {
+    for told in &report.places {
+        let is_sick = sick.contains(&told.place) || sick.contains(&own(told.place.region.clone()));
+        assert!(told.failure.is_none() || is_sick, "I15: {told:?}");
+    }
 }

@@ -3,13 +3,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use freshlayer::definition::{Definition, read_file};
-use freshlayer::ports::{AlarmState, Clock as _, FunctionName, Peers, Ports, Unsigned};
+use freshlayer::ports::{Clock as _, FunctionName, Peers, Ports, Unsigned};
 use freshlayer::report::{Happening, Outcome, Report};
 use freshlayer::state::{Head, Owner, Session};
 use freshlayer::{
-    Attention, Back, Engine, Error, Keep, LayerVersionArn, Named, Prune, Retry, RolloutOrder,
-    abort_rollout, advance, freeze, freeze_functions, order_rollout, pin, prune, refresh, rollback,
-    unfreeze, unfreeze_functions, unpin,
+    Attention, Back, Engine, Error, Keep, Named, Prune, Retry, RolloutOrder, abort_rollout,
+    advance, freeze, freeze_functions, order_rollout, pin, prune, refresh, rollback, unfreeze,
+    unfreeze_functions, unpin,
 };
 use freshlayer_aws::Pace;
 use freshlayer_local::FileSource;
@@ -17,15 +17,17 @@ use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 
-use super::act::{Act, Making, Order, Rings};
+use super::act::{Act, Order};
 use super::events::line;
+use super::local::{Local, Rings};
+use super::places::Everywhere;
 use super::promises::Promises;
-use crate::callers::{Called, Callers, Watched};
+use crate::callers::Watched;
 use crate::clock::EPOCH;
 use crate::databases::Mmdb;
 use crate::hook::ScriptedHook;
 use crate::sandbox::Deaf;
-use crate::simulated::{ACCOUNT, Hit, NewFunction, REGION, Served, Settings, Simulated, SnapStart};
+use crate::simulated::{Hit, Simulated};
 
 const DATASET: &str = "
 [[dataset]]
@@ -33,7 +35,6 @@ name = 'country'
 format = 'mmdb'
 source.file = 'country.mmdb'
 ";
-const CALLS_PER_MINUTE: u64 = 5;
 /// How long a publisher that hears nothing any more lives on: less than its calls wait for an answer.
 const DIES_AFTER: Duration = Duration::from_mins(1);
 /// How often a run may ask to be woken at the same moment.
@@ -41,11 +42,10 @@ const WAKES_MAX: usize = 500;
 
 /// One layer, its functions and their callers on an AWS of their own.
 pub struct Scene {
-    pub(super) aws: Simulated,
-    pub(super) definition: Definition,
-    callers: Arc<Callers>,
+    aws: Simulated,
+    everywhere: Everywhere,
+    definition: Definition,
     hook: Arc<ScriptedHook>,
-    trouble: Arc<Mutex<Option<Trouble>>>,
     folder: TempDir,
     /// Connected once: a client takes longer to make than many calls.
     engine: Engine,
@@ -56,11 +56,11 @@ pub struct Scene {
     shown: usize,
 }
 
-/// Which calls fail.
-#[derive(Clone)]
-struct Trouble {
-    one_in: u64,
-    with: Option<String>,
+/// What becomes of a rollout that waits for a person.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Undecided {
+    IsPromoted,
+    Waits,
 }
 
 /// Every other publisher is known to be dead: two of them live in one story only where it says so.
@@ -78,11 +78,6 @@ impl Peers for NobodyIsGone {
     fn is_gone(&self, _owner: &str) -> bool {
         false
     }
-}
-
-pub(super) fn layer_version(number: u64) -> LayerVersionArn {
-    let arn = format!("arn:aws:lambda:{REGION}:{ACCOUNT}:layer:geo:{number}");
-    LayerVersionArn::parse(&arn).expect("an ARN")
 }
 
 fn build(day: u64) -> Vec<u8> {
@@ -103,25 +98,16 @@ impl Scene {
         std::fs::write(&file, format!("{}\n{DATASET}", terms.join("\n"))).expect("writable");
         let definition = read_file(&file, &|_| None).expect("the definition holds").on_aws();
         let aws = Simulated::new();
-        let trouble = Arc::new(Mutex::new(None::<Trouble>));
-        let known = Arc::clone(&trouble);
-        let callers = Callers::begin(&aws, CALLS_PER_MINUTE, move |called: Called<'_>| {
-            let trouble = known.lock().unwrap_or_else(PoisonError::into_inner);
-            trouble.as_ref().is_some_and(|trouble| {
-                let with = trouble.with.as_ref().is_none_or(|arn| called.layers.contains(arn));
-                with && called.number.is_multiple_of(trouble.one_in)
-            })
-        });
+        let everywhere = Everywhere::of(&aws, &definition.destinations);
         let hook = Arc::new(ScriptedHook::default());
-        let engine = connected(&aws, &callers, &hook, &folder);
+        let engine = connected(&aws, &everywhere, &hook, &folder);
         let (promises, wake_at) = (Promises::default(), None);
         let (happened, shown) = (Vec::new(), 0);
         let scene = Self {
             aws,
+            everywhere,
             definition,
-            callers,
             hook,
-            trouble,
             folder,
             engine,
             wake_at,
@@ -162,52 +148,21 @@ impl Scene {
                 let whole = build(90);
                 self.offer(&whole[..whole.len() / 2]);
             }
-            Act::Function(making) => self.make(making),
-            Act::Deploy(name) => self.aws.deploy(name),
-            Act::Release(name) => {
-                let version = self.aws.release(name);
-                self.aws.point(name, "live", version);
-                self.promises.touched(name);
-            }
-            Act::SetBack(name, version) => {
-                self.aws.put_layer(name, &layer_version(*version));
-                self.promises.touched(name);
-            }
-            Act::Tag(name, key, value) => self.aws.tag(name, key, value),
-            Act::Untag(name, key) => self.aws.untag(name, key),
-            Act::CallsFail(one_in, version) => {
-                let with = version.map(|version| layer_version(version).to_string());
-                *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) =
-                    Some(Trouble { one_in: *one_in, with });
-            }
-            Act::CallsAreWell => {
-                *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
-            }
-            Act::Alarm(name, rings) => {
-                let state = match rings {
-                    Rings::Yes => AlarmState::Rings,
-                    Rings::No => AlarmState::Quiet,
-                };
-                self.callers.alarm(name, state);
+            Act::In(place, local) => {
+                self.everywhere.perform(place, local);
+                if let Local::Release(name) | Local::SetBack(name, _) = local {
+                    self.promises.touched(place, name);
+                }
             }
             Act::Hook(script) => self.hook.say(script),
-            Act::Breaks(version) => self.aws.break_layer(&layer_version(*version)),
-            Act::Lambda(outage) => self.aws.fail_place(*outage),
             Act::Order(order) => return vec![self.order(order).await],
             Act::Schedule => return vec![self.run(Attention::Glance).await],
             Act::Refresh => return vec![self.run(Attention::Whole).await],
             Act::RefreshTwice => return self.run_twice().await,
             Act::RefreshKilled(call) => return vec![self.run_killed(*call).await],
             Act::Pass(minutes) => return self.pass(*minutes).await,
-            Act::CallersGet => {
-                let got = self.aws.callers_meet().into_iter();
-                return got.map(|(name, parts)| format!("{name}: {}", told(&parts))).collect();
-            }
-            Act::DeploymentsGet => {
-                let named = self.aws.parameter("/freshlayer/geo/arn");
-                let number = named.as_ref().and_then(|arn| arn.rsplit(':').next());
-                return vec![format!("version {}", number.unwrap_or("none"))];
-            }
+            Act::CallersGet => return self.everywhere.callers_get(),
+            Act::DeploymentsGet => return self.everywhere.deployments_get(),
             Act::Events => {
                 let since = std::mem::replace(&mut self.shown, self.happened.len());
                 return self.happened[since..].iter().map(|one| line(one, written)).collect();
@@ -221,52 +176,31 @@ impl Scene {
         &self.happened
     }
 
-    fn make(&self, making: &Making) {
-        let [before, behind] = ["before", "behind"].map(|name| self.aws.other_layer(name));
-        let layers = match making.on {
-            Some(version) => vec![before, layer_version(version), behind],
-            None => vec![before, behind],
-        };
-        let snapshot = if making.snapshot { SnapStart::PublishedVersions } else { SnapStart::Off };
-        let tag = making.tag.as_ref().map(|(key, value)| (key.as_str(), value.as_str()));
-        self.aws.function(
-            &making.name,
-            &NewFunction {
-                layers: &layers,
-                aliases: if making.alias { &["live"] } else { &[] },
-                tags: tag.as_slice(),
-                settings: Settings { snap_start: snapshot, ..Settings::default() },
-                ..NewFunction::default()
-            },
-        );
-        if making.provisioned {
-            self.aws.provision(&making.name, "live", 2);
-        }
-    }
-
     async fn run(&mut self, attention: Attention) -> String {
         let engine = Engine { attention, ..self.publisher() };
-        let before = self.promises.before(&self.aws, &engine, &self.definition).await;
+        let before = self.promises.before(&self.everywhere, &engine, &self.definition).await;
         let report = refresh(&engine, &self.definition, Retry::OnChange).await;
-        self.promises.after(before, &self.aws, &engine, &self.definition, Some(&report)).await;
+        self.promises
+            .after(before, &self.everywhere, &engine, &self.definition, Some(&report))
+            .await;
         self.told(&report)
     }
 
     async fn run_killed(&mut self, call: u64) -> String {
         let whole = self.engine.clone();
-        let before = self.promises.before(&self.aws, &whole, &self.definition).await;
+        let before = self.promises.before(&self.everywhere, &whole, &self.definition).await;
         let dying = self.aws.hit_by(move |number, _| {
             let after = if call.is_multiple_of(2) { Hit::SilentBefore } else { Hit::SilentAfter };
             (number == call).then_some(after)
         });
-        let engine = connected(&dying, &self.callers, &self.hook, &self.folder);
+        let engine = connected(&dying, &self.everywhere, &self.hook, &self.folder);
         let run = refresh(&engine, &self.definition, Retry::OnChange);
         let ended = tokio::time::timeout(DIES_AFTER, run).await;
         let report = ended.as_ref().ok();
         if report.is_none() {
             self.promises.cut_off(&whole, &self.definition).await;
         }
-        self.promises.after(before, &self.aws, &whole, &self.definition, report).await;
+        self.promises.after(before, &self.everywhere, &whole, &self.definition, report).await;
         match report {
             Some(report) => self.told(report),
             None => format!("{} the publisher died", self.time()),
@@ -280,10 +214,10 @@ impl Scene {
             engine.ports.peers = Arc::new(NobodyIsGone);
             engine
         });
-        let before = self.promises.before(&self.aws, &engines[0], &self.definition).await;
+        let before = self.promises.before(&self.everywhere, &engines[0], &self.definition).await;
         let runs = engines.iter().map(|one| refresh(one, &self.definition, Retry::OnChange));
         let reports = join_all(runs).await;
-        self.promises.after(before, &self.aws, &engines[0], &self.definition, None).await;
+        self.promises.after(before, &self.everywhere, &engines[0], &self.definition, None).await;
         reports.iter().map(|report| self.told(report)).collect()
     }
 
@@ -304,9 +238,11 @@ impl Scene {
             let Some(at) = self.wake_at.take_if(|at| *at <= until) else { break };
             self.sleep_until(at).await;
             let engine = self.publisher();
-            let before = self.promises.before(&self.aws, &engine, &self.definition).await;
+            let before = self.promises.before(&self.everywhere, &engine, &self.definition).await;
             let report = advance(&engine, &self.definition).await;
-            self.promises.after(before, &self.aws, &engine, &self.definition, Some(&report)).await;
+            self.promises
+                .after(before, &self.everywhere, &engine, &self.definition, Some(&report))
+                .await;
             let line = self.told(&report);
             if matches!(report.outcome, Outcome::Unchanged { .. }) {
                 looks.push(line);
@@ -333,7 +269,7 @@ impl Scene {
 
     async fn order(&mut self, order: &Order) -> String {
         let (engine, by, layer) = (self.engine.clone(), "a person", self.definition.layer.clone());
-        let before = self.promises.before(&self.aws, &engine, &self.definition).await;
+        let before = self.promises.before(&self.everywhere, &engine, &self.definition).await;
         let named = |name: &String| [FunctionName::parse(name).expect("a name")];
         let rolling = async |what| order_rollout(&engine, &layer, what, by, None).await.map(drop);
         let (mut report, mut done_words) = (None, "ordered".to_owned());
@@ -380,7 +316,9 @@ impl Scene {
                 })
             }
         };
-        self.promises.after(before, &self.aws, &engine, &self.definition, report.as_ref()).await;
+        self.promises
+            .after(before, &self.everywhere, &engine, &self.definition, report.as_ref())
+            .await;
         match (done, report) {
             (Err(error), _) => {
                 format!("{} not possible: {}", self.time(), freshlayer::chain(&error))
@@ -391,23 +329,52 @@ impl Scene {
     }
 
     /// Ends every trouble and every order, as people do in the end, and holds what the publisher makes of it against the
-    /// promise that every function comes where it belongs.
+    /// promise that every function comes where it belongs. Where some places are sick, the others come there first.
     ///
     /// # Panics
-    /// Where it does not.
+    /// Where one does not.
     pub async fn settle(&mut self) {
-        let alarms = ["geo-errors"].map(|name| Act::Alarm(name.to_owned(), Rings::No));
-        let ends = [Act::Lambda(None), Act::CallsAreWell, Act::Order(Order::Unfreeze(None))];
-        let ends = ends
-            .into_iter()
-            .chain(alarms)
-            .chain([Act::Order(Order::Unpin), Act::Order(Order::Resume)]);
-        for act in ends {
-            self.perform(&act).await;
+        let sick = self.everywhere.sick();
+        if !sick.is_empty() && sick.len() < self.everywhere.places().count() {
+            for place in &sick {
+                println!("> settle beside {place}");
+            }
+            self.end_troubles(|local| !matches!(local, Local::Lambda(None)));
+            Box::pin(self.end_orders()).await;
+            let last = self.come_to_rest(Undecided::Waits).await;
+            let engine = self.engine.clone();
+            let (places, layer) = (&self.everywhere, &self.definition);
+            self.promises.beside_the_sick(places, &engine, layer, &last).await;
+        }
+        self.end_troubles(|_| true);
+        Box::pin(self.end_orders()).await;
+        let last = self.come_to_rest(Undecided::IsPromoted).await;
+        let engine = self.engine.clone();
+        self.promises.at_the_end(&self.everywhere, &engine, &self.definition, &last).await;
+    }
+
+    /// Ends troubles of every place.
+    fn end_troubles(&self, ends: impl Fn(&Local) -> bool) {
+        let quiet = Local::Alarm("geo-errors".to_owned(), Rings::No);
+        for local in [Local::Lambda(None), Local::CallsAreWell, quiet] {
+            for place in self.everywhere.places().filter(|_| ends(&local)) {
+                self.everywhere.perform(place, &local);
+            }
+        }
+    }
+
+    /// Ends every order.
+    async fn end_orders(&mut self) {
+        for order in [Order::Unfreeze(None), Order::Unpin, Order::Resume] {
+            self.perform(&Act::Order(order)).await;
         }
         for name in self.head().await.frozen_functions().keys() {
             self.perform(&Act::Order(Order::Unfreeze(Some(name.to_string())))).await;
         }
+    }
+
+    /// Lets the publisher run until its rollout is over; tells what it said last.
+    async fn come_to_rest(&mut self, undecided: Undecided) -> String {
         let mut last = String::new();
         for round in 0..12 {
             last = self.run(Attention::Whole).await;
@@ -423,26 +390,24 @@ impl Scene {
             if self.head().await.rollout().is_none() && round > 0 {
                 break;
             }
-            if round % 3 == 2 {
-                // Whoever finds a rollout that waits for a person decides.
+            if round % 3 == 2 && undecided == Undecided::IsPromoted {
                 self.perform(&Act::Order(Order::Promote)).await;
             }
         }
-        let engine = self.engine.clone();
-        self.promises.at_the_end(&self.aws, &engine, &self.definition, &last).await;
+        last
     }
 }
 
 /// Connects a person's engine.
 fn connected(
     aws: &Simulated,
-    callers: &Arc<Callers>,
+    everywhere: &Everywhere,
     hook: &Arc<ScriptedHook>,
     folder: &TempDir,
 ) -> Engine {
     let clock = aws.clock();
     let aws = aws.aws(Pace::per_sec(8));
-    let regions = Watched { regions: Arc::new(aws.regions()), callers: callers.clone() };
+    let regions = Watched { regions: Arc::new(aws.regions()), callers: everywhere.callers() };
     Engine {
         ports: Ports {
             source: Arc::new(FileSource),
@@ -461,22 +426,6 @@ fn connected(
         attention: Attention::Whole,
         patience: Duration::ZERO,
         retry_pauses: [1, 4, 15].map(Duration::from_secs).to_vec(),
-    }
-}
-
-/// The version of the layer that callers get, or how many of them get which.
-fn told(parts: &[Served]) -> String {
-    let number = |part: &Served| {
-        let ours = part.layers.iter().find(|arn| arn.contains(":layer:geo:"));
-        let number = ours.and_then(|arn| arn.rsplit(':').next());
-        number.unwrap_or("no version of the layer").to_owned()
-    };
-    match parts {
-        [whole] => number(whole),
-        _ => {
-            let parts = parts.iter().map(|part| format!("{} in {} %", number(part), part.percent));
-            parts.collect::<Vec<_>>().join(", ")
-        }
     }
 }
 

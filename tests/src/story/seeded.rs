@@ -1,6 +1,10 @@
 use fastrand::Rng;
 
-use super::act::{Act, Making, Order, Rings};
+use freshlayer::{AccountId, Place, RegionName};
+
+use super::act::{Act, Order};
+use super::local::{Local, Making, Rings};
+use super::places::{home, own};
 use super::text::Story;
 use crate::hook::Script;
 use crate::simulated::Outage;
@@ -8,19 +12,21 @@ use crate::simulated::Outage;
 const ACTS: usize = 16;
 const ALARM: &str = "geo-errors";
 const NAMES: [&str; 5] = ["api", "batch", "checkout", "edge", "search"];
+const FAR: &str = "us-east-1";
+const OTHERS: &str = "210987654321";
 
 /// Writes the story of a seed: some functions on a first release, and then any acts in any order.
 pub fn story_of(seed: u64) -> Story {
     let mut random = Rng::with_seed(seed);
-    let mut acts = vec![Act::Alarm(ALARM.to_owned(), Rings::No), Act::Refresh];
+    let mut acts = vec![at_home(Local::Alarm(ALARM.to_owned(), Rings::No)), Act::Refresh];
     for name in NAMES {
-        acts.push(Act::Function(function(name, &mut random)));
+        acts.push(at_home(Local::Function(function(name, &mut random))));
     }
     acts.push(Act::Pass(60));
     let mut day = 0;
     for _ in 0..ACTS {
         let act = any(&mut random, &mut day);
-        let goes_on = matches!(act, Act::Build(_) | Act::Order(_) | Act::SetBack(..));
+        let goes_on = matches!(act, Act::Build(_) | Act::Order(_) | Act::In(_, Local::SetBack(..)));
         acts.push(act);
         if goes_on && random.bool() {
             acts.push(Act::Schedule);
@@ -29,7 +35,22 @@ pub fn story_of(seed: u64) -> Story {
     let mut story =
         Story { about: format!("What seed {seed} brings."), terms: terms(&mut random), acts };
     add_hook(&mut story, &mut random);
+    add_places(&mut story, &mut random);
+    judge_few_calls(&mut story, &mut random);
     story
+}
+
+fn at_home(local: Local) -> Act {
+    Act::In(home(), local)
+}
+
+/// Lets half of the layers with metrics judge a tenth of the calls of their one box.
+fn judge_few_calls(story: &mut Story, random: &mut Rng) {
+    for term in story.terms.iter_mut().filter(|term| *term == "rollout.metrics = {}") {
+        if random.bool() {
+            "rollout.metrics = { calls_min = 10 }".clone_into(term);
+        }
+    }
 }
 
 /// Gives one layer in four a hook that changes its mind.
@@ -49,6 +70,85 @@ fn add_hook(story: &mut Story, random: &mut Rng) {
         story.acts.insert(random.usize(..story.acts.len()), Act::Hook(script));
     }
     story.acts.insert(0, Act::Hook(Script::Verdict("proceed".to_owned())));
+}
+
+/// Gives one layer in five a second Region, and half of them another account: the same acts in any place, and places that
+/// fail alone.
+fn add_places(story: &mut Story, random: &mut Rng) {
+    if random.u8(..5) > 0 {
+        return;
+    }
+    let mut further = vec![own(RegionName::parse(FAR).expect("a Region"))];
+    if random.bool() {
+        let of_others = |place: Place| Place {
+            account: Some(AccountId::parse(OTHERS).expect("an account")),
+            ..place
+        };
+        further.extend([home(), further[0].clone()].map(of_others));
+        let role = format!("role_arn = 'arn:aws:iam::{OTHERS}:role/freshlayer'");
+        story.terms.extend(["[[account]]".to_owned(), format!("id = '{OTHERS}'"), role]);
+    }
+    story.terms.splice(..0, terms_of_regions(&story.terms, random));
+    let mut functions = vec![(home(), NAMES.len())];
+    functions.extend(further.iter().map(|place| (place.clone(), random.usize(2..5))));
+    for act in &mut story.acts {
+        let Act::In(place, local) = act else { continue };
+        let made = |many: usize| local.function().is_none_or(|name| NAMES[..many].contains(&name));
+        let (chosen, many) = &functions[random.usize(..functions.len())];
+        if made(*many) && !matches!(local, Local::Function(_)) {
+            chosen.clone_into(place);
+        }
+    }
+    make_functions(story, &functions[1..], random);
+    add_outages(story, &functions, random);
+}
+
+fn terms_of_regions(terms: &[String], random: &mut Rng) -> Vec<String> {
+    let mut added = vec![format!("regions = ['{}', '{FAR}']", home())];
+    let gap = ["0", "20", "120"][random.usize(..3)];
+    let first = [None, Some(FAR.to_owned()), Some(home().to_string())][random.usize(..3)].clone();
+    let waves = ["standard", "careful"].map(|preset| format!("rollout.preset = '{preset}'"));
+    if terms.iter().any(|term| waves.contains(term)) {
+        added.push(format!("rollout.region_gap_minutes = {gap}"));
+        if let Some(first) = first.filter(|_| gap != "0") {
+            added.push(format!("rollout.first_region = '{first}'"));
+        }
+    }
+    added
+}
+
+/// Makes functions of further places when those at home are there.
+fn make_functions(story: &mut Story, further: &[(Place, usize)], random: &mut Rng) {
+    let made = opening(story);
+    for (place, many) in further {
+        for name in &NAMES[..*many] {
+            let act = Act::In(place.clone(), Local::Function(function(name, random)));
+            story.acts.insert(made, act);
+        }
+    }
+}
+
+/// Lets places fail and come back alone; some stay away to the end.
+fn add_outages(story: &mut Story, places: &[(Place, usize)], random: &mut Rng) {
+    for _ in 0..2 {
+        let (place, _) = &places[random.usize(..places.len())];
+        let outage = match random.u8(..3) {
+            0 if place.account.is_some() => Outage::RoleDenied,
+            0 | 1 => Outage::Denied,
+            _ => Outage::Unreachable,
+        };
+        let begins = random.usize(opening(story)..=story.acts.len());
+        let ends = random.usize(begins..=story.acts.len() + 4) + 1;
+        story.acts.insert(begins, Act::In(place.clone(), Local::Lambda(Some(outage))));
+        if ends <= story.acts.len() {
+            story.acts.insert(ends, Act::In(place.clone(), Local::Lambda(None)));
+        }
+    }
+}
+
+/// How many acts set the scene: the first release, and the functions.
+fn opening(story: &Story) -> usize {
+    story.acts.iter().position(|act| matches!(act, Act::Pass(_))).expect("time passes")
 }
 
 fn terms(random: &mut Rng) -> Vec<String> {
@@ -93,21 +193,24 @@ fn any(random: &mut Rng, day: &mut u64) -> Act {
         15..=21 => Act::Pass(random.u64(5..240)),
         22 => Act::RefreshTwice,
         23..=25 => Act::RefreshKilled(random.u64(..60)),
-        26 => Act::Deploy(name),
-        27 => Act::SetBack(name, 1),
+        26 => at_home(Local::Deploy(name)),
+        27 => at_home(Local::SetBack(name, 1)),
         28 => {
             let value = ["hold", "1", "pin=1"][random.usize(..3)];
-            Act::Tag(name, "freshlayer:geo".to_owned(), value.to_owned())
+            at_home(Local::Tag(name, "freshlayer:geo".to_owned(), value.to_owned()))
         }
-        29 => Act::Untag(name, "freshlayer:geo".to_owned()),
-        30 => Act::CallsFail(random.u64(1..20), None),
-        31 => Act::CallsFail(random.u64(1..10), Some(2 + random.u64(..3))),
-        32 => Act::CallsAreWell,
-        33 => Act::Alarm(ALARM.to_owned(), Rings::Yes),
-        34 => Act::Alarm(ALARM.to_owned(), Rings::No),
-        35 => Act::Breaks(2 + random.u64(..3)),
-        36 => Act::Lambda(Some([Outage::Denied, Outage::Unreachable][random.usize(..2)])),
-        37 => Act::Lambda(None),
+        29 => at_home(Local::Untag(name, "freshlayer:geo".to_owned())),
+        30 => at_home(Local::CallsFail(random.u64(1..20), None)),
+        31 => at_home(Local::CallsFail(random.u64(1..10), Some(2 + random.u64(..3)))),
+        32 => at_home(Local::CallsAreWell),
+        33 => at_home(Local::Alarm(ALARM.to_owned(), Rings::Yes)),
+        34 => at_home(Local::Alarm(ALARM.to_owned(), Rings::No)),
+        35 => at_home(Local::Breaks(2 + random.u64(..3))),
+        36 => {
+            let outages = [Outage::Denied, Outage::Unreachable];
+            at_home(Local::Lambda(Some(outages[random.usize(..2)])))
+        }
+        37 => at_home(Local::Lambda(None)),
         _ => Act::Order(order(name, random)),
     }
 }

@@ -58,7 +58,7 @@ impl Story {
         let mut scene = Scene::set(&self.terms);
         for act in &self.acts {
             let _ = writeln!(text, "{ACT}{act}");
-            for line in scene.perform(act).await {
+            for line in Box::pin(scene.perform(act)).await {
                 let _ = writeln!(text, "  {line}");
             }
         }

@@ -1,16 +1,17 @@
 //! What is watched while a wave bakes decides: alarms, and the calls that fail. On a strict simulation of AWS in virtual
 //! time, with callers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use freshlayer::ports::{AlarmState, Behind, Calls, FunctionName, Health};
 use freshlayer::report::{Exit, Report};
-use freshlayer::{Engine, Retry, refresh, rollout_status};
+use freshlayer::{Engine, Place, RegionName, Retry, refresh, rollout_status};
 use freshlayer_tests::callers::{Called, Callers, Watched};
 use freshlayer_tests::contracts::{self, HealthBench};
-use freshlayer_tests::simulated::{Hit, NewFunction, Simulated};
+use freshlayer_tests::simulated::{Hit, NewFunction, REGION, Simulated};
 use jiff::Timestamp;
 
 use crate::probes::assert_mistake;
@@ -64,6 +65,8 @@ impl Fleet {
     pub(crate) fn engine_on(&self, aws: &Simulated) -> Engine {
         let mut engine = self.world.engine(aws, "tester", pace());
         let (regions, callers) = (engine.ports.regions, self.callers.clone());
+        let home = Place { region: RegionName::parse(REGION).expect("a Region"), account: None };
+        let callers = BTreeMap::from([(home, callers)]);
         engine.ports.regions = Arc::new(Watched { regions, callers });
         engine
     }

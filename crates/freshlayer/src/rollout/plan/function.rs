@@ -194,7 +194,18 @@ impl<'a> FunctionPlan<'a> {
     fn question(&self, version: Option<u64>) -> Option<Step> {
         let open = self.here.intent.probe.is_some() && !self.probed.contains(&version);
         let function = self.consumer.function.clone();
-        (open && !self.was_brought_there()).then_some(Step::Probe { function, version })
+        let asked = open && self.gets_the_release() && !self.was_brought_there();
+        asked.then_some(Step::Probe { function, version })
+    }
+
+    /// A tag may pin a function to another release: its answer says nothing about the new data.
+    fn gets_the_release(&self) -> bool {
+        match &self.here.intent.goal {
+            Goal::Release { targets, .. } => {
+                targets.get(&self.here.view.place.region) == Some(self.target)
+            }
+            Goal::Before(_) => false,
+        }
     }
 
     /// A function without an alias is asked in place: its callers have the new data already.
