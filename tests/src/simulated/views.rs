@@ -57,6 +57,11 @@ pub struct Served {
     pub percent: u8,
 }
 
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is 0 to 100")]
+fn percent(weight: f64) -> u8 {
+    (weight * 100.0).round() as u8
+}
+
 impl Record {
     pub(super) fn new(clock: VirtualClock) -> Self {
         Self { clock, moved: Vec::new(), deleted: Vec::new(), violations: Vec::new() }
@@ -142,10 +147,7 @@ impl Simulated {
                 let layers = function.shape().served(now).to_vec();
                 return (name.clone(), vec![Served { layers, behind: None, percent: 100 }]);
             };
-            let parts = alias
-                .weights
-                .iter()
-                .map(|(version, weight)| (version, (weight * 100.0).round() as u8));
+            let parts = alias.weights.iter().map(|(version, weight)| (version, percent(*weight)));
             let parts: Vec<(&String, u8)> = parts.collect();
             let rest = 100 - parts.iter().map(|(_, percent)| percent).sum::<u8>();
             let of = |(version, percent): (&String, u8)| {

@@ -174,13 +174,11 @@ fn met(parts: &[Served]) -> String {
         let number = ours.and_then(|arn| arn.rsplit(':').next());
         number.unwrap_or("no version of the layer").to_owned()
     };
-    match parts {
-        [whole] => number(whole),
-        _ => {
-            let parts = parts.iter().map(|part| format!("{} in {} %", number(part), part.percent));
-            parts.collect::<Vec<_>>().join(", ")
-        }
+    if let [whole] = parts {
+        return number(whole);
     }
+    let parts = parts.iter().map(|part| format!("{} in {} %", number(part), part.percent));
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 /// Names a function, and its place where it is another one than home.

@@ -23,6 +23,8 @@ pub(super) struct Promises {
     first: BTreeMap<u64, BTreeSet<Key>>,
     /// The rollouts in which a run was cut off: it may have been about to write that the release is stable.
     cut_off: BTreeSet<u64>,
+    /// The layer versions with which functions end while they start.
+    broken: BTreeSet<String>,
     regions: Regions,
 }
 
@@ -35,6 +37,10 @@ pub(super) struct Before {
 impl Promises {
     pub(super) fn touched(&mut self, place: &Place, name: &str) {
         self.touched.insert((place.clone(), name.to_owned()));
+    }
+
+    pub(super) fn breaks(&mut self, version: &freshlayer::LayerVersionArn) {
+        self.broken.insert(version.to_string());
     }
 
     /// Notes that a run was cut off.
@@ -86,7 +92,6 @@ impl Promises {
         }
         if let Some(report) = report {
             gone_back(report, &met, &head);
-            holds_no_other_back(report, &everywhere.sick());
         }
     }
 
@@ -204,7 +209,12 @@ impl Promises {
             }
             let key = (consumer.place.clone(), consumer.function.to_string());
             let is = &met[&key];
-            arrived(consumer, is, published.as_ref(), last);
+            // Lambda keeps a function that cannot start with it where it is.
+            let starts = published.as_ref().is_some_and(|arn| !self.broken.contains(arn));
+            let is_there = published.as_ref().is_some_and(|arn| is.layers.contains(arn));
+            if consumer.state != ConsumerState::Behind || (starts && !is_there) {
+                arrived(consumer, is, published.as_ref(), last);
+            }
             let whole = matches!(consumer.state, ConsumerState::Current | ConsumerState::Moved);
             assert!(!whole || !in_part.contains(&key), "{} is split; {last}", named(&key));
             let made = is.versions.len();
@@ -343,8 +353,11 @@ fn gone_back(report: &Report, met: &BTreeMap<Key, Met>, head: &Head) {
     assert!(left.is_empty(), "I1: {left:?} still have release {release}");
 }
 
-/// I15: a run fails in a place only where that place, or the registry of its Region, is sick.
-fn holds_no_other_back(report: &Report, sick: &BTreeSet<Place>) {
+/// I15: a run of which no call was lost fails in a place only where that place, or the registry of its Region, is sick.
+///
+/// # Panics
+/// Where it fails elsewhere.
+pub(super) fn holds_no_other_back(report: &Report, sick: &BTreeSet<Place>) {
     for told in &report.places {
         let is_sick = sick.contains(&told.place) || sick.contains(&own(told.place.region.clone()));
         assert!(told.failure.is_none() || is_sick, "I15: {told:?}");

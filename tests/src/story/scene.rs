@@ -20,8 +20,8 @@ use tempfile::TempDir;
 use super::act::{Act, Order};
 use super::events::line;
 use super::local::{Local, Rings};
-use super::places::Everywhere;
-use super::promises::Promises;
+use super::places::{Everywhere, layer_version};
+use super::promises::{Promises, holds_no_other_back};
 use crate::callers::Watched;
 use crate::clock::EPOCH;
 use crate::databases::Mmdb;
@@ -150,8 +150,14 @@ impl Scene {
             }
             Act::In(place, local) => {
                 self.everywhere.perform(place, local);
-                if let Local::Release(name) | Local::SetBack(name, _) = local {
-                    self.promises.touched(place, name);
+                match local {
+                    Local::Release(name) | Local::SetBack(name, _) => {
+                        self.promises.touched(place, name);
+                    }
+                    Local::Breaks(number) => {
+                        self.promises.breaks(&layer_version(&place.region, *number));
+                    }
+                    _ => {}
                 }
             }
             Act::Hook(script) => self.hook.say(script),
@@ -183,6 +189,7 @@ impl Scene {
         self.promises
             .after(before, &self.everywhere, &engine, &self.definition, Some(&report))
             .await;
+        holds_no_other_back(&report, &self.everywhere.sick());
         self.told(&report)
     }
 
@@ -243,6 +250,7 @@ impl Scene {
             self.promises
                 .after(before, &self.everywhere, &engine, &self.definition, Some(&report))
                 .await;
+            holds_no_other_back(&report, &self.everywhere.sick());
             let line = self.told(&report);
             if matches!(report.outcome, Outcome::Unchanged { .. }) {
                 looks.push(line);
