@@ -6,6 +6,8 @@ use async_trait::async_trait;
 use freshlayer::definition::{RequestHeaders, RolloutHook, SourceUrl};
 use freshlayer::ports::{ANSWER_BYTES_MAX, Hook, PortError};
 
+use serde_json::Value;
+
 use crate::client::Client;
 use crate::keyring::Keyring;
 
@@ -36,10 +38,25 @@ impl HttpHook {
             self.keyring.read_again(&sent).await?;
         }
         let answer = answer?;
-        if sent.is_repeated_in(&answer) || url.is_repeated_in(&answer) {
+        let read = serde_json::from_str(&answer).map(|value| strings(&value)).unwrap_or_default();
+        let repeats = |text: &str| sent.is_repeated_in(text) || url.is_repeated_in(text);
+        if repeats(&answer) || repeats(&read) {
             return Err("its answer repeats a secret".into());
         }
         Ok(answer)
+    }
+}
+
+/// Every text of an answer, as it is read: what is escaped is hidden in the answer itself.
+fn strings(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(values) => values.iter().map(strings).collect::<Vec<_>>().join("\n"),
+        Value::Object(fields) => {
+            let fields = fields.iter().map(|(key, value)| format!("{key}\n{}", strings(value)));
+            fields.collect::<Vec<_>>().join("\n")
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => String::new(),
     }
 }
 

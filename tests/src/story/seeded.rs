@@ -46,10 +46,11 @@ fn at_home(local: Local) -> Act {
 
 /// Lets half of the layers with metrics judge a tenth of the calls of their one box.
 fn judge_few_calls(story: &mut Story, random: &mut Rng) {
-    for term in story.terms.iter_mut().filter(|term| *term == "rollout.metrics = {}") {
-        if random.bool() {
-            "rollout.metrics = { calls_min = 10 }".clone_into(term);
-        }
+    let has_box = !story.terms.iter().any(|term| term.contains("all-at-once"));
+    let metrics = story.terms.iter_mut().find(|term| *term == "rollout.metrics = {}");
+    if let Some(term) = metrics.filter(|_| has_box && random.bool()) {
+        "rollout.metrics = { calls_min = 10 }".clone_into(term);
+        story.terms.push("rollout.alias_weight_percent = 10".to_owned());
     }
 }
 

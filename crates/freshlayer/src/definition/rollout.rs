@@ -190,10 +190,10 @@ impl Course {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Preset {
-    /// One function with a tenth of its calls for 30 minutes, then 10, 50 and 100 %, 15 minutes apart, and 30 minutes at the end. Two hours after
+    /// One function for 30 minutes, then 10, 50 and 100 %, 15 minutes apart, and 30 minutes at the end. Two hours after
     /// the first Region the others.
     Standard,
-    /// One function with a tenth of its calls for an hour, then 5, 20, 50 and 100 %, two hours apart, and 12 hours at the end. Twelve
+    /// One function for an hour, then 5, 20, 50 and 100 %, two hours apart, and 12 hours at the end. Twelve
     /// hours after the first Region the others.
     Careful,
     /// One function for 5 minutes, then all, and 10 minutes at the end.
@@ -259,10 +259,9 @@ impl Preset {
             Self::AppconfigLinear => (None, vec![20, 40, 60, 80, 100], 6, 30),
             Self::AppconfigCanary => (None, vec![10, 100], 20, 10),
         };
-        let alias_percent = matches!(self, Self::Standard | Self::Careful).then_some(10);
         Course {
             one_box_bake: one_box.map(minutes),
-            alias_percent,
+            alias_percent: None,
             waves,
             bake: minutes(bake),
             final_bake: minutes(final_bake),

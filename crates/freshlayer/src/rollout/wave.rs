@@ -133,7 +133,11 @@ impl Converge<'_, '_, '_> {
     ) -> Result<Option<Failure>, Error> {
         came.gates = GatesAsked::Yes;
         let now = self.run.engine.ports.clock.now();
-        let heard = Box::pin(ask(&self.run, came, now)).await;
+        let wave = came.rollout.as_ref().and_then(|rollout| rollout.waves.last());
+        let heard = match wave.and_then(|wave| unlisted(came, wave)) {
+            Some(words) => came.intent.gates.hook.is_some().then_some(Err(words)),
+            None => Box::pin(ask(&self.run, came, now)).await,
+        };
         let state = heard.iter().flatten().find_map(|reply| reply.state.clone());
         let Some(evidence) = asked(came, regions, heard, now).await else { return Ok(None) };
         let waves = Waves::of(&came.intent, came.rollout.as_ref());

@@ -55,7 +55,7 @@ fn judged(gate: &HookGate, heard: &Result<Reply, String>) -> Said {
     let Reply { verdict, reason, .. } = match heard {
         Ok(reply) => reply,
         Err(words) => {
-            return Said::of(Says::Unmeasured, format!("{hook} gave no verdict: {words}"));
+            return Said::of(Says::Unmeasured, format!("{hook} gave no verdict: {}", short(words)));
         }
     };
     let (says, words) = match verdict {

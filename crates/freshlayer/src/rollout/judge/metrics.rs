@@ -52,7 +52,7 @@ pub(super) fn judge(
                 (Err(words), known) => (Says::Unmeasured, uncounted(words), known),
                 (Ok((says, sentence)), _) => {
                     let counted =
-                        Counted { at: now, says, sentence: sentence.clone(), tally: moved.own };
+                        Counted { at: now, says, sentence: sentence.clone(), tally: moved.whole };
                     (says, sentence, Some(counted))
                 }
             }
@@ -136,6 +136,9 @@ const WITH_THE_DATA_BEFORE: &str = "with the data before";
 struct Compared {
     /// Those of the wave.
     own: Tally,
+    /// Those of the functions of the wave that moved whole. With few calls on one side a minute says too little for later
+    /// waves.
+    whole: Tally,
     /// Those of all waves so far.
     all: Tally,
     /// The calls of the wave's functions in the hour before it opened, and those that versions beside the new ones answered.
@@ -165,6 +168,7 @@ impl Compared {
             }))
         });
         let own = minutes.fold(Tally::default(), |sum, minute| sum + minute);
+        let whole = if beside.is_empty() { own } else { Tally::default() };
         let was_called = |minutes: &&Minutes| minutes.range(since..).any(|(_, one)| one.calls > 0);
         let silent = calls.len() - calls.values().filter(was_called).count();
         let before = opened.saturating_sub(HOUR).unwrap_or(opened)..opened;
@@ -175,7 +179,7 @@ impl Compared {
             ports::Calls { calls, errors }
         });
         let against = if beside.is_empty() { Against::Before } else { Against::Beside };
-        Self { own, all: own + waves.earlier, hour, against, silent }
+        Self { own, whole, all: own + waves.earlier, hour, against, silent }
     }
 
     fn looks_bad(&self) -> bool {

@@ -55,8 +55,7 @@ impl Choice<'_> {
                 return Opening { members: members(&canaries), percent: self.percent(&canaries) };
             }
         }
-        let partly = later.iter().filter(|key| is_in(key, open)).count();
-        let there = open.iter().map(|wave| wave.count()).sum::<usize>().saturating_sub(partly);
+        let there = moved(open, later);
         let all = there + later.len();
         let turns = self.course.waves.iter().skip(open.len().saturating_sub(usize::from(has_box)));
         let shares = turns.map(|percent| (all * usize::from(*percent)).div_ceil(100));
@@ -100,6 +99,16 @@ impl Choice<'_> {
         let consumer = self.world.consumer(&key.0, &key.1);
         consumer.and_then(|one| one.tags.get(WAVE_TAG)).is_some_and(|said| said == word)
     }
+}
+
+/// How many functions of open waves need no later one.
+fn moved(open: &[&Wave], later: &[&Key]) -> usize {
+    let members = open.iter().flat_map(|wave| {
+        let places = wave.members.iter();
+        places.flat_map(|(place, all)| all.iter().map(move |function| (place, function)))
+    });
+    let members: BTreeSet<(&String, &FunctionName)> = members.collect();
+    members.len().saturating_sub(later.iter().filter(|key| is_in(key, open)).count())
 }
 
 fn is_in((place, function): &Key, open: &[&Wave]) -> bool {

@@ -20,6 +20,9 @@ const REAPPLIED_MAX: u32 = 2;
 
 type Decision = (Option<Step>, Standing);
 
+/// An alias with the version that it points to.
+type Served<'a> = (&'a Alias, &'a PublishedVersion);
+
 /// One place, with what is intended there.
 #[derive(Clone, Copy)]
 pub(crate) struct Here<'a> {
@@ -194,7 +197,10 @@ impl<'a> FunctionPlan<'a> {
     fn question(&self, version: Option<u64>) -> Option<Step> {
         let open = self.here.intent.probe.is_some() && !self.probed.contains(&version);
         let function = self.consumer.function.clone();
-        let asked = open && self.gets_the_release() && !self.was_brought_there();
+        let answers = self.consumer.aliases().iter().any(|alias| {
+            matches!(alias.routing, Routing::Split { version: part, percent: 1.. } if Some(part) == version)
+        });
+        let asked = open && self.gets_the_release() && !self.was_brought_there() && !answers;
         asked.then_some(Step::Probe { function, version })
     }
 
@@ -303,29 +309,33 @@ impl<'a> FunctionPlan<'a> {
     fn aliases(&self) -> Option<Decision> {
         let behind: Vec<(&Alias, &PublishedVersion)> =
             self.served().filter(|(_, version)| !self.is_on_target(version)).collect();
-        if let Some(percent) = self.partly(&behind) {
-            return Some((None, Standing::Partly(percent)));
-        }
+        let (parts, rest) = self.parts(behind);
         // An alias that serves other code or settings than $LATEST cannot follow without shipping them.
-        let step = behind.iter().find_map(|(alias, version)| self.toward(alias, version));
+        let step = rest.iter().find_map(|(alias, version)| self.toward(alias, version));
         if let Some(step) = step {
             return Some((Some(step), Standing::Moving));
         }
-        behind.first().map(|(alias, version)| {
+        let unreleased = rest.first().map(|(alias, version)| {
             let (alias, version) = (alias.name.clone(), version.number);
             held(Why::Unreleased { alias, version })
-        })
+        });
+        unreleased.or_else(|| Some((None, Standing::Partly(parts.into_iter().max()?))))
     }
 
-    /// How many of the calls have the target, in percent, where the wave sends no more there and each alias that is behind
-    /// does so.
-    fn partly(&self, behind: &[(&Alias, &PublishedVersion)]) -> Option<u8> {
-        let Admission::Part(_) = self.here.admission(self.consumer) else { return None };
-        let parts = behind.iter().map(|(alias, version)| {
-            let (part, percent) = self.split_by_us(alias, version)?;
-            self.is_on_target(part).then_some(percent)
-        });
-        parts.collect::<Option<Vec<u8>>>()?.into_iter().max()
+    /// Tells the aliases that send as many calls to the target as their wave wants from the others; of those, how many in
+    /// percent.
+    fn parts(&self, behind: Vec<Served<'a>>) -> (Vec<u8>, Vec<Served<'a>>) {
+        let Admission::Part(_) = self.here.admission(self.consumer) else {
+            return (Vec::new(), behind);
+        };
+        let (mut parts, mut rest) = (Vec::new(), Vec::new());
+        for (alias, version) in behind {
+            match self.split_by_us(alias, version).filter(|(part, _)| self.is_on_target(part)) {
+                Some((_, percent)) => parts.push(percent),
+                None => rest.push((alias, version)),
+            }
+        }
+        (parts, rest)
     }
 
     fn latest(&self) -> Option<Decision> {

@@ -120,7 +120,7 @@ impl<'a> Waves<'a> {
         });
         // What fails goes back, where there is a release to go back to.
         let says = wave.evidence.as_ref().map(|evidence| evidence.says);
-        if matches!(says, Some(Says::Fail | Says::Hold)) {
+        if !self.gates.is_empty() && matches!(says, Some(Says::Fail | Says::Hold)) {
             let (wave, says) = (self.open.len(), said(self.open));
             return Some(Next::Hold(Why::Undecided { wave, says, until: None }));
         }
