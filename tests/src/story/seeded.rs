@@ -50,7 +50,7 @@ fn judge_few_calls(story: &mut Story, random: &mut Rng) {
     let metrics = story.terms.iter_mut().find(|term| *term == "rollout.metrics = {}");
     if let Some(term) = metrics.filter(|_| has_box && random.bool()) {
         "rollout.metrics = { calls_min = 10 }".clone_into(term);
-        story.terms.push("rollout.alias_weight_percent = 10".to_owned());
+        story.terms.insert(0, "rollout.alias_weight_percent = 10".to_owned());
     }
 }
 
