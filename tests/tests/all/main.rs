@@ -48,6 +48,7 @@ mod one_function;
 mod orders;
 mod orders_midway;
 mod package;
+mod parts;
 mod plan;
 mod planned;
 mod probes;

@@ -18,16 +18,16 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use semver::Version;
 
-fn arn(layer: &str, version: u64) -> LayerVersionArn {
+pub(crate) fn arn(layer: &str, version: u64) -> LayerVersionArn {
     let text = format!("arn:aws:lambda:local:000000000000:layer:{layer}:{version}");
     LayerVersionArn::parse(&text).expect("an ARN")
 }
 
-fn place() -> Place {
+pub(crate) fn place() -> Place {
     Place { region: RegionName::parse("local").expect("a Region"), account: None }
 }
 
-fn intent() -> Intent {
+pub(crate) fn intent() -> Intent {
     let in_region = |seq| BTreeMap::from([(place().region, arn("geo", seq))]);
     Intent {
         left: BTreeSet::new(),
@@ -49,7 +49,7 @@ fn intent() -> Intent {
     }
 }
 
-fn world(consumer: &Consumer) -> World {
+pub(crate) fn world(consumer: &Consumer) -> World {
     let view = PlaceView {
         place: place(),
         version: Some(arn("geo", 3)),
@@ -68,7 +68,7 @@ fn standing<'p>(plan: &'p Plan, consumer: &Consumer) -> &'p Standing {
     &plan.standings[&(place(), consumer.function.clone())]
 }
 
-fn configuration(code: &str, layers: &[LayerVersionArn]) -> Configuration {
+pub(crate) fn configuration(code: &str, layers: &[LayerVersionArn]) -> Configuration {
     Configuration {
         code_sha256: code.to_owned(),
         settings_sha256: "settings".to_owned(),
@@ -76,16 +76,20 @@ fn configuration(code: &str, layers: &[LayerVersionArn]) -> Configuration {
     }
 }
 
-fn published(number: u64, configuration: Configuration) -> PublishedVersion {
+pub(crate) fn published(number: u64, configuration: Configuration) -> PublishedVersion {
     PublishedVersion { number, configuration, description: String::new() }
 }
 
-fn alias(name: &str, version: u64) -> Alias {
+pub(crate) fn alias(name: &str, version: u64) -> Alias {
     let revision_id = "alias-1".to_owned();
     Alias { name: name.to_owned(), version, revision_id, routing: Routing::Whole }
 }
 
-fn consumer(latest: Configuration, served: Option<Configuration>, tag: Option<&str>) -> Consumer {
+pub(crate) fn consumer(
+    latest: Configuration,
+    served: Option<Configuration>,
+    tag: Option<&str>,
+) -> Consumer {
     let versions = served.map(|configuration| published(7, configuration));
     let aliases = versions.iter().map(|_| alias("live", 7)).collect();
     Consumer {
@@ -100,7 +104,7 @@ fn consumer(latest: Configuration, served: Option<Configuration>, tag: Option<&s
     }
 }
 
-fn aliases(consumer: &mut Consumer) -> &mut Vec<Alias> {
+pub(crate) fn aliases(consumer: &mut Consumer) -> &mut Vec<Alias> {
     &mut consumer.look.as_mut().expect("it was looked at").aliases
 }
 

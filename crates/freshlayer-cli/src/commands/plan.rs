@@ -133,7 +133,7 @@ fn dataset_lines(dataset: &DatasetPlan) -> String {
 
 /// Says how many of their calls functions of a wave begin with.
 pub(super) fn part(percent: Option<u8>) -> String {
-    percent.map_or_else(String::new, |percent| format!(", {percent} % of their calls"))
+    percent.map_or_else(String::new, |percent| format!(", {percent} % of the calls"))
 }
 
 fn rollout_lines(foreseen: &Foreseen) -> String {

@@ -305,7 +305,7 @@ pub(super) struct RawDataset {
     pub(super) group: Option<String>,
     /// How many days a build may be kept after a newer one replaced it, as its licence says. `prune` and `doctor` name each
     /// release that is kept longer, with the functions that use it, and delete none of them. Default: 30 for GeoLite2 from
-    /// MaxMind's own host, else any number.
+    /// MaxMind's own host, else no limit.
     pub(super) replaced_days_max: Option<u32>,
     /// Where it comes from. Exactly one of `https`, `maxmind`, `s3`, `layer` and `file`.
     pub(super) source: RawSource,

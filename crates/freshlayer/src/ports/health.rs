@@ -10,8 +10,8 @@ use super::{FunctionName, PortError};
 /// # Contract
 /// - `alarms` answers for every alarm that a pattern names. An alarm without an answer does not exist there.
 /// - `minutes` counts the calls of each function minute by minute, whichever version answered them; `minutes_behind` counts
-///   those that one version answered behind an alias. A minute without calls may be missing. The last minutes may still grow, and a minute may come late. A window that begins before
-///   `minutes_kept` may lack any minute, or be refused.
+///   those that one version answered behind an alias. A minute without calls may be missing. The last minutes may still
+///   grow, and a minute may come late. A window that begins before `minutes_kept` may lack any minute, or be refused.
 /// - All of them only read, so asking again is safe. `minutes_kept` calls nothing.
 #[async_trait]
 pub trait Health: Send + Sync {

@@ -148,7 +148,7 @@ impl Why {
                  person"
             ),
             Self::Bakes { wave, moved, functions, percent, until, says } => {
-                let part = percent.map(|percent| format!(" with {percent} % of their calls"));
+                let part = percent.map(|percent| format!(" with {percent} % of the calls"));
                 let part = part.unwrap_or_default();
                 let then = if moved == functions && percent.is_none() {
                     "the release is stable"
@@ -274,7 +274,7 @@ impl Why {
             }
             Self::LaterWave => f.write_str("it moves with a later wave"),
             Self::Partly { percent } => {
-                write!(f, "{percent} % of its calls get the release; the others follow with a later wave")
+                write!(f, "{percent} % of its calls get the release; the rest of its calls follow with a later wave")
             }
             Self::ProbeFailed { words } => write!(
                 f,

@@ -50,7 +50,7 @@ impl Parser<'_> {
         let window = raw.window.as_ref().and_then(|window| self.window(window));
         let course = Course {
             one_box_bake: one_box.unwrap_or(preset.one_box_bake),
-            alias_percent: raw.alias_weight_percent.map_or(preset.alias_percent, split),
+            alias_percent: raw.alias_weight_percent.filter(|percent| *percent < 100),
             waves: raw.waves.clone().unwrap_or(preset.waves),
             bake: raw.bake_minutes.map_or(preset.bake, minutes),
             final_bake: raw.final_bake_minutes.map_or(preset.final_bake, minutes),
@@ -137,10 +137,6 @@ impl Parser<'_> {
         let hook = raw.hook.as_ref().and_then(|hook| self.hook(hook));
         Gates { alarms, metrics, hook, on_inconclusive, wait }
     }
-}
-
-fn split(percent: u8) -> Option<u8> {
-    (percent < 100).then_some(percent)
 }
 
 fn is_rising_to_100(waves: &[u8]) -> bool {

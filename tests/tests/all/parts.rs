@@ -1,0 +1,103 @@
+//! A part of an alias's calls, as the planner sees it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use freshlayer::definition::Preset;
+use freshlayer::ports::{Consumer, PublishedVersion, Routing, Step};
+use freshlayer::rollout::{Intent, Next, Standing, plan};
+use freshlayer::state::{Cause, Rollout, Wave};
+use freshlayer_tests::sandbox::layer_name;
+use jiff::Timestamp;
+
+use crate::plan::{alias, aliases, arn, configuration, consumer, intent, place, published, world};
+
+/// A function behind two aliases, whose new version is published: number 8.
+fn behind_two_aliases() -> Consumer {
+    let (old, new) = ([arn("geo", 2)], [arn("geo", 3)]);
+    let mut function =
+        consumer(configuration("code", &new), Some(configuration("code", &old)), None);
+    aliases(&mut function).push(alias("test", 7));
+    let description = "freshlayer geo version 3".to_owned();
+    function
+        .versions
+        .push(PublishedVersion { description, ..published(8, configuration("code", &new)) });
+    function
+}
+
+fn rollout_of(function: &Consumer) -> Rollout {
+    let members = BTreeSet::from([function.function.clone()]);
+    Rollout {
+        format: 1,
+        layer: layer_name("geo"),
+        number: 1,
+        from: Some(2),
+        to: 3,
+        cause: Cause::NewRelease,
+        by: String::new(),
+        started: Timestamp::UNIX_EPOCH,
+        ended: None,
+        tries: 0,
+        waves: vec![Wave {
+            members: BTreeMap::from([(place().to_string(), members)]),
+            percent: Some(10),
+            opened: Timestamp::UNIX_EPOCH,
+            reached: None,
+            until: None,
+            evidence: None,
+            done: None,
+        }],
+        traffic: None,
+        hook_state: None,
+        journal: BTreeMap::new(),
+    }
+}
+
+/// Sends a part of an alias's calls to a version.
+fn split(function: &mut Consumer, at: usize, version: u64, percent: u8) {
+    aliases(function)[at].routing = Routing::Split { version, percent };
+}
+
+#[test]
+fn each_alias_gets_its_part_once_and_then_the_wave_is_there() {
+    let intent = Intent { course: Some(Preset::Standard.course()), ..intent() };
+    let mut function = behind_two_aliases();
+    let rollout = rollout_of(&function);
+    for (at, name) in ["live", "test"].into_iter().enumerate() {
+        let plan = plan(&intent, &world(&function), Some(&rollout), Timestamp::UNIX_EPOCH);
+        let [placed] = &plan.steps[..] else { panic!("one step: {plan:#?}") };
+        match &placed.step {
+            Step::MoveAlias { alias, version: 8, percent: 10, .. } => assert_eq!(alias, name),
+            other => panic!("{other:?}"),
+        }
+        split(&mut function, at, 8, 10);
+    }
+    let plan = plan(&intent, &world(&function), Some(&rollout), Timestamp::UNIX_EPOCH);
+    assert!(plan.steps.is_empty(), "{plan:#?}");
+    assert_eq!(plan.standings.values().collect::<Vec<_>>(), [&Standing::Partly(10)]);
+    assert!(matches!(plan.next, Next::Reached(_)), "{plan:#?}");
+}
+
+#[test]
+fn the_way_back_takes_the_part_away_and_a_persons_split_is_left_alone() {
+    let mut back = intent();
+    let freshlayer::rollout::Goal::Release { targets, release, .. } = &mut back.goal else {
+        unreachable!("it is a release")
+    };
+    (*targets, *release) = (BTreeMap::from([(place().region, arn("geo", 2))]), 2);
+    let mut function = behind_two_aliases();
+    function.latest = configuration("code", &[arn("geo", 2)]);
+    split(&mut function, 1, 8, 10);
+    let plan_of = |function: &Consumer| plan(&back, &world(function), None, Timestamp::UNIX_EPOCH);
+    let planned = plan_of(&function);
+    match &planned.steps[..] {
+        [placed] => match &placed.step {
+            Step::MoveAlias { alias, version: 7, percent: 100, .. } => assert_eq!(alias, "test"),
+            other => panic!("{other:?}"),
+        },
+        _ => panic!("{planned:#?}"),
+    }
+    function.versions[1].description = String::new();
+    let planned = plan_of(&function);
+    assert!(planned.steps.is_empty(), "{planned:#?}");
+    assert!(matches!(planned.standings.values().next(), Some(Standing::Held(_))), "{planned:#?}");
+}
