@@ -7,8 +7,9 @@ use freshlayer::ports::{Notary, Peers, Ports, Unsigned};
 use freshlayer::report::{Exit, Outcome, Report, Why};
 use freshlayer::state::Owner;
 use freshlayer::{
-    Attention, Back, Engine, LayerName, advance, chain, freeze, freeze_functions, give_lease_back,
-    history, pin, refresh, rollback, status, unfreeze, unfreeze_functions, unpin, verify,
+    Attention, Back, Engine, FunctionsOrder, LayerName, advance, chain, freeze, freeze_functions,
+    give_lease_back, history, pin, pin_functions, refresh, roll_back_functions, rollback, status,
+    unfreeze, unfreeze_functions, unpin, unpin_functions, verify,
 };
 use freshlayer_aws::Aws;
 use freshlayer_http::HttpSource;
@@ -183,10 +184,15 @@ impl Run<'_> {
                 }
                 answer("advance", &summary)
             }
-            Command::Rollback { layer, to, by } => {
-                let mut summary = Summary::default();
-                let to = Back::Release(to);
-                let report = rollback(engine, publisher.one(&layer)?, to, &by).await;
+            Command::Rollback { layer, to, functions, reason, by } => {
+                let (mut summary, to) = (Summary::default(), Back::Release(to));
+                let definition = publisher.one(&layer)?;
+                let report = if functions.is_empty() {
+                    rollback(engine, definition, to, &by).await
+                } else {
+                    let order = FunctionsOrder { functions, to, until: None, reason };
+                    roll_back_functions(engine, definition, &order, &by).await
+                };
                 let report = report.map_err(|error| failed(&error))?;
                 self.tell(report, &mut summary).await;
                 answer("rollback", &summary)
@@ -208,12 +214,29 @@ impl Run<'_> {
                 let verified = verified.map_err(|error| failed(&error))?;
                 Ok(done("verify", verified.exit(), "verified", json!(verified)))
             }
-            Command::Pin { layer, to, reason, until, by } => {
+            Command::Pin { layer, to: Some(release), functions, reason, until, by }
+                if !functions.is_empty() =>
+            {
+                let order = FunctionsOrder { functions, to: Back::Release(release), until, reason };
+                let pinned = pin_functions(engine, publisher.one(&layer)?, &order, &by).await;
+                pinned.map_err(|error| failed(&error))?;
+                Ok(done("pin", Exit::Done, "release", json!(release)))
+            }
+            Command::Pin { functions, .. } if !functions.is_empty() => {
+                let words = "a pin of single functions needs the release, `to`";
+                Err(diagnostic(Exit::Usage, words.to_owned()))
+            }
+            Command::Pin { layer, to, reason, until, by, .. } => {
                 let pinned = pin(engine, &layer, to, &by, reason, until).await;
                 let pinned = pinned.map_err(|error| failed(&error))?;
                 Ok(done("pin", Exit::Done, "release", json!(pinned.seq)))
             }
-            Command::Unpin { layer, by } => {
+            Command::Unpin { layer, functions, .. } if !functions.is_empty() => {
+                let unpinned = unpin_functions(engine, &layer, &functions).await;
+                let unpinned = unpinned.map_err(|error| failed(&error))?;
+                Ok(done("unpin", Exit::Done, "was_pinned", json!(!unpinned.is_empty())))
+            }
+            Command::Unpin { layer, by, .. } => {
                 let unpinned = unpin(engine, &layer, &by).await;
                 let unpinned = unpinned.map_err(|error| failed(&error))?;
                 Ok(done("unpin", Exit::Done, "was_pinned", json!(unpinned)))

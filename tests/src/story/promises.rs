@@ -70,6 +70,7 @@ impl Promises {
             let is = &met[name];
             left_alone(name, was, is);
             stays_where_ordered(name, was, is, &before.head);
+            stays_where_pinned(name, was, is, [&before.head, &head]);
         }
         nothing_used_is_gone(aws, &met);
         nothing_is_published_twice(aws);
@@ -113,7 +114,9 @@ impl Promises {
             let waves = rollout.map(|rollout| &rollout.waves[..]).unwrap_or_default();
             let member = waves.iter().any(|wave| wave.has(&place, &function));
             let known = first.contains(name) || self.touched.contains(name);
-            assert!(member || known, "I4: {name} has {met:?} before its wave");
+            let ordered = head.pinned_functions().get(&function);
+            let ordered = ordered.is_some_and(|pin| pin.release() == Some(open.to));
+            assert!(member || known || ordered, "I4: {name} has {met:?} before its wave");
         }
     }
 
@@ -219,6 +222,19 @@ fn stays_where_ordered(name: &str, was: &Met, is: &Met, head: &Head) {
     let stays = was.tags.get(TAG).is_some_and(|tag| tag == "hold");
     if frozen || stays {
         assert_eq!((&is.layers, &is.latest.1), (&was.layers, &was.latest.1), "I8: {name} moved");
+    }
+}
+
+/// I8: a function that a person keeps on a release does not leave it while the order stands.
+fn stays_where_pinned(name: &str, was: &Met, is: &Met, [before, after]: [&Head; 2]) {
+    let function = FunctionName::parse(name).expect("a name");
+    let [pin, still] = [before, after].map(|head| head.pinned_functions().get(&function));
+    let Some(release) = pin.filter(|pin| still == Some(*pin)).and_then(|pin| pin.release()) else {
+        return;
+    };
+    let arn = arn_of(after, release).expect("I6: what a function is pinned to is kept");
+    if was.layers.contains(&arn) {
+        assert!(is.layers.contains(&arn), "I8: {name} left release {release}: {is:?}");
     }
 }
 

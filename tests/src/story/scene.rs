@@ -7,9 +7,9 @@ use freshlayer::ports::{AlarmState, Clock as _, FunctionName, Peers, Ports, Unsi
 use freshlayer::report::{Happening, Outcome, Report};
 use freshlayer::state::{Head, Owner, Session};
 use freshlayer::{
-    Attention, Back, Engine, Error, LayerVersionArn, Prune, Retry, RolloutOrder, abort_rollout,
-    advance, freeze, freeze_functions, order_rollout, pin, prune, refresh, rollback, unfreeze,
-    unfreeze_functions, unpin,
+    Attention, Back, Engine, Error, FunctionsOrder, LayerVersionArn, Prune, Retry, RolloutOrder,
+    abort_rollout, advance, freeze, freeze_functions, order_rollout, pin, prune, refresh,
+    roll_back_functions, rollback, unfreeze, unfreeze_functions, unpin, unpin_functions,
 };
 use freshlayer_aws::Pace;
 use freshlayer_local::FileSource;
@@ -343,7 +343,13 @@ impl Scene {
         let rolling = async |what| order_rollout(&engine, &layer, what, by, None).await.map(drop);
         let (mut report, mut done_words) = (None, "ordered".to_owned());
         let done: Result<(), Error> = match order {
-            Order::Rollback => {
+            Order::Rollback(Some(name)) => {
+                let (functions, to) = (named(name).to_vec(), Back::Stable);
+                let order = FunctionsOrder { functions, to, until: None, reason: None };
+                let back = roll_back_functions(&engine, &self.definition, &order, by).await;
+                back.map(|told| report = Some(told))
+            }
+            Order::Rollback(None) => {
                 let back = rollback(&engine, &self.definition, Back::Stable, by).await;
                 back.map(|told| report = Some(told))
             }
@@ -356,7 +362,10 @@ impl Scene {
                 let until = hours.map(|hours| self.now() + SignedDuration::from_hours(hours));
                 pin(&engine, &layer, None, by, None, until).await.map(drop)
             }
-            Order::Unpin => unpin(&engine, &layer, by).await.map(drop),
+            Order::Unpin(None) => unpin(&engine, &layer, by).await.map(drop),
+            Order::Unpin(Some(name)) => {
+                unpin_functions(&engine, &layer, &named(name)).await.map(drop)
+            }
             Order::Freeze(None) => freeze(&engine, &layer, by, None).await,
             Order::Freeze(Some(name)) => {
                 freeze_functions(&engine, &self.definition, &named(name), by, None).await
@@ -405,12 +414,15 @@ impl Scene {
         let ends = ends
             .into_iter()
             .chain(alarms)
-            .chain([Act::Order(Order::Unpin), Act::Order(Order::Resume)]);
+            .chain([Act::Order(Order::Unpin(None)), Act::Order(Order::Resume)]);
         for act in ends {
             self.perform(&act).await;
         }
         for name in self.head().await.frozen_functions().keys() {
             self.perform(&Act::Order(Order::Unfreeze(Some(name.to_string())))).await;
+        }
+        for name in self.head().await.pinned_functions().keys() {
+            self.perform(&Act::Order(Order::Unpin(Some(name.to_string())))).await;
         }
         let mut last = String::new();
         for round in 0..12 {
