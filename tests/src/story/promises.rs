@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use freshlayer::definition::Definition;
 use freshlayer::ports::FunctionName;
 use freshlayer::report::{ConsumerState, Report, Why};
-use freshlayer::state::{Cause, Head, Rollout, Session};
+use freshlayer::state::{Cause, FunctionPin, Head, Rollout, Session};
 use freshlayer::{Engine, Place, status};
 
 use crate::simulated::{Met, Simulated};
@@ -229,7 +229,7 @@ fn stays_where_ordered(name: &str, was: &Met, is: &Met, head: &Head) {
 fn stays_where_pinned(name: &str, was: &Met, is: &Met, [before, after]: [&Head; 2]) {
     let function = FunctionName::parse(name).expect("a name");
     let [pin, still] = [before, after].map(|head| head.pinned_functions().get(&function));
-    let Some(release) = pin.filter(|pin| still == Some(*pin)).and_then(|pin| pin.release()) else {
+    let Some(release) = pin.filter(|pin| still == Some(*pin)).and_then(FunctionPin::release) else {
         return;
     };
     let arn = arn_of(after, release).expect("I6: what a function is pinned to is kept");

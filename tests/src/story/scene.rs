@@ -346,8 +346,8 @@ impl Scene {
             Order::Rollback(Some(name)) => {
                 let (functions, to) = (named(name).to_vec(), Back::Stable);
                 let order = FunctionsOrder { functions, to, until: None, reason: None };
-                let back = roll_back_functions(&engine, &self.definition, &order, by).await;
-                back.map(|told| report = Some(told))
+                let back = roll_back_functions(&engine, &self.definition, &order, by);
+                Box::pin(back).await.map(|told| report = Some(told))
             }
             Order::Rollback(None) => {
                 let back = rollback(&engine, &self.definition, Back::Stable, by).await;

@@ -108,7 +108,7 @@ fn a_report_shows_what_happened() {
 async fn told_by(story: &str) -> Vec<Happening> {
     let file = workspace().join("tests/stories").join(story);
     let text = std::fs::read_to_string(file).expect("readable");
-    Story::parse(&text).expect("a story").play().await.happened
+    Box::pin(Story::parse(&text).expect("a story").play()).await.happened
 }
 
 #[test]

@@ -306,8 +306,8 @@ fn a_pinned_function_moves_before_any_wave_and_unasked() {
     let there = consumer(configuration("c", &[arn("geo", 2)]), None, None);
     let planned = plan(&pinned, &there);
     assert_eq!((planned.steps.len(), standing(&planned, &there)), (0, &Standing::Ordered(why)));
-    let hold = BTreeMap::from([("freshlayer:geo".to_owned(), "hold".to_owned())]);
-    let held = Consumer { tags: hold, ..old };
+    let tags = BTreeMap::from([("freshlayer:geo".to_owned(), "hold".to_owned())]);
+    let held = Consumer { tags, ..old };
     assert!(plan(&pinned, &held).steps.is_empty(), "a tag that says hold comes first");
 }
 

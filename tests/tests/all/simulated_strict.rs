@@ -68,7 +68,9 @@ fn a_layer_makes_no_more_calls_a_second_than_its_definition_allows() {
         assert!(usual < slow / 2, "{usual:?}");
     });
     let wrong = ["0", "16"].map(|calls| format!("rollout.max_calls_per_sec = {calls}\n"));
-    wrong.iter().for_each(|terms| assert_mistake(terms, "max_calls_per_sec"));
+    for terms in wrong {
+        assert_mistake(&terms, "max_calls_per_sec");
+    }
 }
 
 #[test]
