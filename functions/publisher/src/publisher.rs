@@ -3,9 +3,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use freshlayer::definition::{Definition, read_folder};
-use freshlayer::ports::{Notary, Peers, Ports, Unsigned};
+use freshlayer::ports::{FunctionName, Notary, Peers, Ports, Unsigned};
 use freshlayer::report::{Exit, Outcome, Report, Why};
-use freshlayer::state::Owner;
+use freshlayer::state::{FunctionPin, Owner};
 use freshlayer::{
     Attention, Back, Engine, FunctionsOrder, LayerName, advance, chain, freeze, freeze_functions,
     give_lease_back, history, pin, pin_functions, refresh, roll_back_functions, rollback, status,
@@ -185,17 +185,9 @@ impl Run<'_> {
                 answer("advance", &summary)
             }
             Command::Rollback { layer, to, functions, reason, by } => {
-                let (mut summary, to) = (Summary::default(), Back::Release(to));
-                let definition = publisher.one(&layer)?;
-                let report = if functions.is_empty() {
-                    rollback(engine, definition, to, &by).await
-                } else {
-                    let order = FunctionsOrder { functions, to, until: None, reason };
-                    roll_back_functions(engine, definition, &order, &by).await
-                };
-                let report = report.map_err(|error| failed(&error))?;
-                self.tell(report, &mut summary).await;
-                answer("rollback", &summary)
+                let order =
+                    FunctionsOrder { functions, to: Back::Release(to), until: None, reason };
+                self.roll_back(&layer, &order, &by).await
             }
             Command::Status { layers } => {
                 let mut statuses = Vec::new();
@@ -218,9 +210,7 @@ impl Run<'_> {
                 if !functions.is_empty() =>
             {
                 let order = FunctionsOrder { functions, to: Back::Release(release), until, reason };
-                let pinned = pin_functions(engine, publisher.one(&layer)?, &order, &by).await;
-                pinned.map_err(|error| failed(&error))?;
-                Ok(done("pin", Exit::Done, "release", json!(release)))
+                self.pin_functions(&layer, &order, &by).await
             }
             Command::Pin { functions, .. } if !functions.is_empty() => {
                 let words = "a pin of single functions needs the release, `to`";
@@ -231,16 +221,7 @@ impl Run<'_> {
                 let pinned = pinned.map_err(|error| failed(&error))?;
                 Ok(done("pin", Exit::Done, "release", json!(pinned.seq)))
             }
-            Command::Unpin { layer, functions, .. } if !functions.is_empty() => {
-                let unpinned = unpin_functions(engine, &layer, &functions).await;
-                let unpinned = unpinned.map_err(|error| failed(&error))?;
-                Ok(done("unpin", Exit::Done, "was_pinned", json!(!unpinned.is_empty())))
-            }
-            Command::Unpin { layer, by, .. } => {
-                let unpinned = unpin(engine, &layer, &by).await;
-                let unpinned = unpinned.map_err(|error| failed(&error))?;
-                Ok(done("unpin", Exit::Done, "was_pinned", json!(unpinned)))
-            }
+            Command::Unpin { layer, functions, by } => self.unpin(&layer, &functions, &by).await,
             Command::Freeze { layers, functions, reason, by } => {
                 let mut failures = Vec::new();
                 for definition in publisher.chosen(&layers)? {
@@ -268,6 +249,50 @@ impl Run<'_> {
                 Ok(done("unfreeze", Exit::Done, "frozen", json!(false)))
             }
         }
+    }
+
+    /// Moves the functions that are named back, or all where none is.
+    async fn roll_back(
+        &self,
+        layer: &LayerName,
+        order: &FunctionsOrder,
+        by: &str,
+    ) -> Result<Value, Diagnostic> {
+        let (engine, definition) = (&self.engine, self.publisher.one(layer)?);
+        let report = if order.functions.is_empty() {
+            rollback(engine, definition, order.to, by).await
+        } else {
+            roll_back_functions(engine, definition, order, by).await
+        };
+        let mut summary = Summary::default();
+        self.tell(report.map_err(|error| failed(&error))?, &mut summary).await;
+        answer("rollback", &summary)
+    }
+
+    async fn pin_functions(
+        &self,
+        layer: &LayerName,
+        order: &FunctionsOrder,
+        by: &str,
+    ) -> Result<Value, Diagnostic> {
+        let pinned = pin_functions(&self.engine, self.publisher.one(layer)?, order, by).await;
+        let pinned = pinned.map_err(|error| failed(&error))?;
+        let release = pinned.values().find_map(FunctionPin::release);
+        Ok(done("pin", Exit::Done, "release", json!(release)))
+    }
+
+    async fn unpin(
+        &self,
+        layer: &LayerName,
+        functions: &[FunctionName],
+        by: &str,
+    ) -> Result<Value, Diagnostic> {
+        let unpinned = match functions {
+            [] => unpin(&self.engine, layer, by).await,
+            named => unpin_functions(&self.engine, layer, named).await.map(|all| !all.is_empty()),
+        };
+        let unpinned = unpinned.map_err(|error| failed(&error))?;
+        Ok(done("unpin", Exit::Done, "was_pinned", json!(unpinned)))
     }
 
     /// Does the work of one layer until time is up. A run that is cut off gives its lease back, and says what failed.
