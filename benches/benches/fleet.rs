@@ -125,6 +125,7 @@ fn intent(course: Option<Course>) -> Intent {
         left: BTreeSet::new(),
         frozen: None,
         frozen_functions: BTreeMap::new(),
+        pinned_functions: BTreeMap::new(),
         set_back: BTreeMap::new(),
         paused: None,
         course,

@@ -14,8 +14,12 @@ const BURST: u32 = 5;
 #[derive(Clone)]
 pub struct Pace {
     period: Duration,
+    /// How many calls may come at once after a pause.
+    burst: u32,
     /// When the next call would be due if all of them were spaced evenly.
     due: Arc<Mutex<Instant>>,
+    /// The pace that its calls keep, too.
+    within: Option<Arc<Pace>>,
 }
 
 impl Pace {
@@ -23,20 +27,35 @@ impl Pace {
     pub fn per_sec(calls: u32) -> Self {
         Self {
             period: Duration::from_secs(1) / calls.max(1),
+            burst: BURST,
             due: Arc::new(Mutex::new(Instant::now())),
+            within: None,
         }
     }
 
     /// Makes a pace of its own, as fast: another account or Region has its own limit.
     pub(crate) fn another(&self) -> Self {
-        Self { period: self.period, due: Arc::new(Mutex::new(Instant::now())) }
+        Self { due: Arc::new(Mutex::new(Instant::now())), ..self.clone() }
     }
 
-    /// Waits for the next turn.
+    /// Makes a pace within this one that allows at most so many calls a second, none of them at once.
+    pub(crate) fn at_most(&self, calls: u32) -> Self {
+        Self { burst: 1, within: Some(Arc::new(self.clone())), ..Self::per_sec(calls) }
+    }
+
+    /// Waits for the next turn, here and then in the pace around it.
     pub(crate) async fn turn(&self) {
+        let mut next = Some(self);
+        while let Some(pace) = next {
+            pace.own_turn().await;
+            next = pace.within.as_deref();
+        }
+    }
+
+    async fn own_turn(&self) {
         let turn = {
             let mut due = self.due.lock().await;
-            let turn = due.checked_sub(self.period * (BURST - 1));
+            let turn = due.checked_sub(self.period * (self.burst - 1));
             *due = (*due).max(Instant::now()) + self.period;
             turn
         };
@@ -49,6 +68,28 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pace_within_another_keeps_both() {
+        let account = Pace::per_sec(10);
+        let (slow, started) = (account.at_most(2), Instant::now());
+        for _ in 0..5 {
+            slow.turn().await;
+        }
+        assert!(started.elapsed().as_millis() >= 2_000, "no burst, then two a second");
+        let mut others = 0;
+        while started.elapsed().as_millis() < 4_000 {
+            account.turn().await;
+            others += 1;
+        }
+        assert!(others > 15, "the others have the rest: {others}");
+        let hurry = account.at_most(1_000);
+        let begun = Instant::now();
+        for _ in 0..20 {
+            hurry.turn().await;
+        }
+        assert!(begun.elapsed().as_millis() >= 1_400, "none is faster than the account's");
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_burst_passes_at_once_and_the_rest_is_spaced() {

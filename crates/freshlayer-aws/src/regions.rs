@@ -21,9 +21,18 @@ pub struct AwsRegions {
     connected: Mutex<HashMap<RegionName, Connected>>,
 }
 
-/// One Region: one pace for all calls of one account.
+/// One Region: one pace for all calls of one account, and slower ones within it.
 struct Connected {
     aws: Aws,
+    /// The roles of other accounts.
+    roles: HashMap<MemberAccount, Aws>,
+    /// What layers reach, by how many calls a second they make at most. One process works on one layer after the other, so layers of
+    /// the same bound share a pace.
+    reached: HashMap<Option<u32>, Reached>,
+}
+
+/// The layer versions and functions of one Region, at one pace.
+struct Reached {
     registry: Arc<LambdaRegistry>,
     functions: Functions,
     members: HashMap<MemberAccount, Functions>,
@@ -49,22 +58,35 @@ impl AwsRegions {
 
     fn connect(&self, region: &RegionName) -> Connected {
         let aws = self.home.in_region(region);
-        Connected {
-            registry: Arc::new(aws.registry()),
-            functions: Functions::of(&aws),
-            members: HashMap::new(),
-            aws,
-        }
+        Connected { aws, roles: HashMap::new(), reached: HashMap::new() }
     }
 }
 
 impl Connected {
-    async fn member(&mut self, account: &MemberAccount) -> Functions {
-        if let Some(known) = self.members.get(account) {
+    fn reach(&mut self, calls_per_sec_max: Option<u32>) -> &mut Reached {
+        let aws = &self.aws;
+        self.reached.entry(calls_per_sec_max).or_insert_with(|| {
+            let aws = aws.at_most(calls_per_sec_max);
+            let (registry, functions) = (Arc::new(aws.registry()), Functions::of(&aws));
+            Reached { registry, functions, members: HashMap::new() }
+        })
+    }
+
+    async fn member(
+        &mut self,
+        account: &MemberAccount,
+        calls_per_sec_max: Option<u32>,
+    ) -> Functions {
+        if let Some(known) = self.reach(calls_per_sec_max).members.get(account) {
             return known.clone();
         }
-        let functions = Functions::of(&self.aws.assuming(&account.role_arn).await);
-        self.members.insert(account.clone(), functions.clone());
+        if !self.roles.contains_key(account) {
+            let role = self.aws.assuming(&account.role_arn).await;
+            self.roles.insert(account.clone(), role);
+        }
+        let functions = Functions::of(&self.roles[account].at_most(calls_per_sec_max));
+        let members = &mut self.reach(calls_per_sec_max).members;
+        members.insert(account.clone(), functions.clone());
         functions
     }
 }
@@ -81,12 +103,14 @@ impl Regions for AwsRegions {
         let mut regions = Vec::new();
         for name in names {
             let here = known.entry(name.clone()).or_insert_with(|| self.connect(name));
-            let mut all = vec![(None, here.functions.clone())];
+            let most = destinations.calls_per_sec_max;
+            let reached = here.reach(most);
+            let registry = Arc::clone(&reached.registry);
+            let mut all = vec![(None, reached.functions.clone())];
             for account in &destinations.accounts {
-                all.push((Some(account.id.clone()), here.member(account).await));
+                all.push((Some(account.id.clone()), here.member(account, most).await));
             }
-            let mut region =
-                Region { registry: here.registry.clone(), fleets: Vec::new(), health: Vec::new() };
+            let mut region = Region { registry, fleets: Vec::new(), health: Vec::new() };
             for (account, Functions { fleet, health }) in all {
                 region.fleets.push((account.clone(), fleet));
                 region.health.push((account, health));
@@ -113,6 +137,13 @@ impl Aws {
             sdk,
             ..self.clone()
         }
+    }
+
+    /// The same account and Region, with at most so many calls a second within the pace of all.
+    fn at_most(&self, calls_per_sec: Option<u32>) -> Self {
+        let pace =
+            calls_per_sec.map_or_else(|| self.pace.clone(), |calls| self.pace.at_most(calls));
+        Self { pace, ..self.clone() }
     }
 
     /// A role of another account in the same Region.

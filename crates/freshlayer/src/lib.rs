@@ -60,15 +60,16 @@ pub use names::{AccountId, DatasetName, Digest, LayerName, LayerVersionArn, Plac
 pub use operations::{
     Against, Ahead, Back, Because, CanRoll, Check, ColumnDiff, Coming, Compared, Condemned,
     DatasetChange, DatasetDiff, DatasetGates, DatasetPlan, Diff, EntryChange, EntryDiff, Examined,
-    Fate, FieldDiff, Finding, FindingKind, History, HistoryLine, Inspection, Keep, Kept,
-    KeptTooLong, LayerPlan, LayerStatus, Mend, MmdbDiff, MovementDiff, Named, NextRelease,
+    Fate, FieldDiff, Finding, FindingKind, FunctionsOrder, History, HistoryLine, Inspection, Keep,
+    Kept, KeptTooLong, LayerPlan, LayerStatus, Mend, MmdbDiff, MovementDiff, Named, NextRelease,
     PastGates, PastRollout, Pinned, Progress, Proof, Prune, Pruned, PrunedRelease, Pulled,
     RolloutGlance, RolloutLine, RolloutOrder, RolloutState, RolloutStatus, Stays, StoppedOf,
     TableDiff, Traffic, UpstreamState, Verified, WayBack, Which, abort_rollout, accept, adopt,
     advance, break_lease, can_roll, diff, doctor, freeze, freeze_functions, gates, give_lease_back,
-    history, inspect, journal, judge_past, order_rollout, pin, plan, provenance, prune, pull,
-    pull_version, refresh, rollback, rollout_glance, rollout_status, status, suggest_contract,
-    unfreeze, unfreeze_functions, unpin, verify, way_back,
+    history, inspect, journal, judge_past, order_rollout, pin, pin_functions, plan, provenance,
+    prune, pull, pull_version, refresh, roll_back_functions, rollback, rollout_glance,
+    rollout_status, status, suggest_contract, unfreeze, unfreeze_functions, unpin, unpin_functions,
+    verify, way_back,
 };
 pub use opt_path::OptPath;
 pub use problem::{Code, GateCheck, GateReport, Level, Problem, Verdict, check_table};

@@ -48,6 +48,12 @@ pub(crate) enum Command {
         layer: LayerName,
         /// The release. An event may arrive twice, so it names one: "one back" would go two back.
         to: u64,
+        /// The functions that go back and stay there until they are unpinned; none means all.
+        #[serde(default)]
+        functions: Vec<FunctionName>,
+        /// With functions: why; shown wherever the order is.
+        #[serde(default)]
+        reason: Option<String>,
         /// Who orders it.
         #[serde(default = "remote")]
         by: String,
@@ -68,8 +74,11 @@ pub(crate) enum Command {
     Pin {
         /// The layer.
         layer: LayerName,
-        /// The release; default: the current one.
+        /// The release; default: the current one. With functions it has to be named.
         to: Option<u64>,
+        /// The functions that stay on the release; none means all.
+        #[serde(default)]
+        functions: Vec<FunctionName>,
         /// Why; shown wherever the pin is.
         reason: Option<String>,
         /// When it ends by itself.
@@ -83,6 +92,9 @@ pub(crate) enum Command {
     Unpin {
         /// The layer.
         layer: LayerName,
+        /// The functions that were pinned; none means the layer.
+        #[serde(default)]
+        functions: Vec<FunctionName>,
         /// Who orders it.
         #[serde(default = "remote")]
         by: String,
@@ -198,10 +210,16 @@ mod tests {
         assert_eq!(command(&json!({})), Ok(everything(AskedBy::Schedule)));
         assert_eq!(command(&json!({"command": "refresh"})), Ok(everything(AskedBy::Person)));
         let geo = LayerName::parse("geo").expect("a layer name");
-        let back = Command::Rollback { layer: geo, to: 3, by: remote() };
+        let (functions, reason) = (Vec::new(), None);
+        let back = Command::Rollback { layer: geo, to: 3, functions, reason, by: remote() };
         assert_eq!(command(&json!({"command": "rollback", "layer": "geo", "to": 3})), Ok(back));
         let prune = Command::Prune { layers: Vec::new(), keep: 10 };
         assert_eq!(command(&json!({"command": "prune", "keep": 10})), Ok(prune));
+        let one = json!({"command": "rollback", "layer": "geo", "to": 3, "functions": ["search"], "reason": "a sale"});
+        let Ok(Command::Rollback { functions, reason, .. }) = command(&one) else {
+            panic!("it is understood")
+        };
+        assert_eq!((functions[0].as_str(), reason.as_deref()), ("search", Some("a sale")));
     }
 
     #[test]

@@ -3,13 +3,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use freshlayer::definition::{Definition, read_folder};
-use freshlayer::ports::{Notary, Peers, Ports, Unsigned};
+use freshlayer::ports::{FunctionName, Notary, Peers, Ports, Unsigned};
 use freshlayer::report::{Exit, Outcome, Report, Why};
-use freshlayer::state::Owner;
+use freshlayer::state::{FunctionPin, Owner};
 use freshlayer::{
-    Attention, Back, Engine, LayerName, Prune, Pruned, advance, chain, freeze, freeze_functions,
-    give_lease_back, history, pin, prune, refresh, rollback, status, unfreeze, unfreeze_functions,
-    unpin, verify,
+    Attention, Back, Engine, FunctionsOrder, LayerName, Prune, Pruned, advance, chain, freeze,
+    freeze_functions, give_lease_back, history, pin, pin_functions, prune, refresh,
+    roll_back_functions, rollback, status, unfreeze, unfreeze_functions, unpin, unpin_functions,
+    verify,
 };
 use freshlayer_aws::Aws;
 use freshlayer_http::HttpSource;
@@ -184,13 +185,10 @@ impl Run<'_> {
                 }
                 answer("advance", &summary)
             }
-            Command::Rollback { layer, to, by } => {
-                let mut summary = Summary::default();
-                let to = Back::Release(to);
-                let report = rollback(engine, publisher.one(&layer)?, to, &by).await;
-                let report = report.map_err(|error| failed(&error))?;
-                self.tell(report, &mut summary).await;
-                answer("rollback", &summary)
+            Command::Rollback { layer, to, functions, reason, by } => {
+                let order =
+                    FunctionsOrder { functions, to: Back::Release(to), until: None, reason };
+                self.roll_back(&layer, &order, &by).await
             }
             Command::Prune { layers, keep } => {
                 let all = self.prune_all(publisher.chosen(&layers)?, keep).await;
@@ -213,16 +211,22 @@ impl Run<'_> {
                 let verified = verified.map_err(|error| failed(&error))?;
                 Ok(done("verify", verified.exit(), "verified", json!(verified)))
             }
-            Command::Pin { layer, to, reason, until, by } => {
+            Command::Pin { layer, to: Some(release), functions, reason, until, by }
+                if !functions.is_empty() =>
+            {
+                let order = FunctionsOrder { functions, to: Back::Release(release), until, reason };
+                self.pin_functions(&layer, &order, &by).await
+            }
+            Command::Pin { functions, .. } if !functions.is_empty() => {
+                let words = "a pin of single functions needs the release, `to`";
+                Err(diagnostic(Exit::Usage, words.to_owned()))
+            }
+            Command::Pin { layer, to, reason, until, by, .. } => {
                 let pinned = pin(engine, &layer, to, &by, reason, until).await;
                 let pinned = pinned.map_err(|error| failed(&error))?;
                 Ok(done("pin", Exit::Done, "release", json!(pinned.seq)))
             }
-            Command::Unpin { layer, by } => {
-                let unpinned = unpin(engine, &layer, &by).await;
-                let unpinned = unpinned.map_err(|error| failed(&error))?;
-                Ok(done("unpin", Exit::Done, "was_pinned", json!(unpinned)))
-            }
+            Command::Unpin { layer, functions, by } => self.unpin(&layer, &functions, &by).await,
             Command::Freeze { layers, functions, reason, by } => {
                 let mut failures = Vec::new();
                 for definition in publisher.chosen(&layers)? {
@@ -278,6 +282,50 @@ impl Run<'_> {
             Err(words) => Err(freshlayer::Error::NotPossible(words)),
         };
         done.unwrap_or_else(|error| Pruned::failed(layer, mode, &error))
+    }
+
+    /// Moves the functions that are named back, or all where none is.
+    async fn roll_back(
+        &self,
+        layer: &LayerName,
+        order: &FunctionsOrder,
+        by: &str,
+    ) -> Result<Value, Diagnostic> {
+        let (engine, definition) = (&self.engine, self.publisher.one(layer)?);
+        let report = if order.functions.is_empty() {
+            rollback(engine, definition, order.to, by).await
+        } else {
+            roll_back_functions(engine, definition, order, by).await
+        };
+        let mut summary = Summary::default();
+        self.tell(report.map_err(|error| failed(&error))?, &mut summary).await;
+        answer("rollback", &summary)
+    }
+
+    async fn pin_functions(
+        &self,
+        layer: &LayerName,
+        order: &FunctionsOrder,
+        by: &str,
+    ) -> Result<Value, Diagnostic> {
+        let pinned = pin_functions(&self.engine, self.publisher.one(layer)?, order, by).await;
+        let pinned = pinned.map_err(|error| failed(&error))?;
+        let release = pinned.values().find_map(FunctionPin::release);
+        Ok(done("pin", Exit::Done, "release", json!(release)))
+    }
+
+    async fn unpin(
+        &self,
+        layer: &LayerName,
+        functions: &[FunctionName],
+        by: &str,
+    ) -> Result<Value, Diagnostic> {
+        let unpinned = match functions {
+            [] => unpin(&self.engine, layer, by).await,
+            named => unpin_functions(&self.engine, layer, named).await.map(|all| !all.is_empty()),
+        };
+        let unpinned = unpinned.map_err(|error| failed(&error))?;
+        Ok(done("unpin", Exit::Done, "was_pinned", json!(unpinned)))
     }
 
     /// Does the work of one layer until time is up. A run that is cut off gives its lease back, and its end is told in words.

@@ -41,12 +41,12 @@ pub enum Act {
 /// What a person orders.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Order {
-    /// Back to the last stable release.
-    Rollback,
+    /// Back to the last stable release, or one function alone one release back.
+    Rollback(Option<String>),
     /// Stay on the current release, for so many hours or until unpinned.
     Pin(Option<u64>),
-    /// End the pin.
-    Unpin,
+    /// End the pin, or that of one function.
+    Unpin(Option<String>),
     /// Let nothing move, or one function not.
     Freeze(Option<String>),
     /// End that.
@@ -89,10 +89,12 @@ impl fmt::Display for Act {
 impl fmt::Display for Order {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Rollback => f.write_str("rollback"),
+            Self::Rollback(None) => f.write_str("rollback"),
+            Self::Rollback(Some(name)) => write!(f, "rollback {name}"),
             Self::Pin(None) => f.write_str("pin"),
             Self::Pin(Some(hours)) => write!(f, "pin for {hours} h"),
-            Self::Unpin => f.write_str("unpin"),
+            Self::Unpin(None) => f.write_str("unpin"),
+            Self::Unpin(Some(name)) => write!(f, "unpin {name}"),
             Self::Freeze(None) => f.write_str("freeze"),
             Self::Freeze(Some(name)) => write!(f, "freeze {name}"),
             Self::Unfreeze(None) => f.write_str("unfreeze"),
@@ -140,10 +142,12 @@ impl FromStr for Act {
 
 fn ordered(text: &str, words: &[&str]) -> Result<Order, String> {
     Ok(match words {
-        ["rollback"] => Order::Rollback,
+        ["rollback"] => Order::Rollback(None),
+        ["rollback", name] => Order::Rollback(Some((*name).to_owned())),
         ["pin"] => Order::Pin(None),
         ["pin", "for", hours, "h"] => Order::Pin(hours.parse().ok()),
-        ["unpin"] => Order::Unpin,
+        ["unpin"] => Order::Unpin(None),
+        ["unpin", name] => Order::Unpin(Some((*name).to_owned())),
         ["freeze"] => Order::Freeze(None),
         ["freeze", name] => Order::Freeze(Some((*name).to_owned())),
         ["unfreeze"] => Order::Unfreeze(None),

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use freshlayer::definition::Definition;
 use freshlayer::ports::FunctionName;
 use freshlayer::report::{ConsumerReport, ConsumerState, Report, Why};
-use freshlayer::state::{Cause, Head, OpenRollout, Rollout, Says, Session};
+use freshlayer::state::{Cause, FunctionPin, Head, OpenRollout, Rollout, Says, Session};
 use freshlayer::{Engine, Place, RegionName, status};
 
 use super::places::{Everywhere, Key, OURS, named, own};
@@ -77,6 +77,7 @@ impl Promises {
             let is = &met[key];
             left_alone(key, was, is);
             stays_where_ordered(key, was, is, &before.head);
+            stays_where_pinned(key, was, is, [&before.head, &head]);
         }
         nothing_used_is_gone(everywhere, &met);
         nothing_is_published_twice(everywhere);
@@ -132,7 +133,9 @@ impl Promises {
         for (key, met) in met.iter().filter(|(key, met)| has(met, head, open.to, &key.0.region)) {
             let member = waves.iter().any(|wave| wave.has(&key.0, &function(key)));
             let known = first.contains(key) || self.touched.contains(key);
-            assert!(member || known, "I4: {} has {met:?} before its wave", named(key));
+            let ordered = head.pinned_functions().get(&function(key));
+            let ordered = ordered.is_some_and(|pin| pin.release() == Some(open.to));
+            assert!(member || known || ordered, "I4: {} has {met:?} before its wave", named(key));
         }
     }
 
@@ -311,6 +314,20 @@ fn stays_where_ordered(key: &Key, was: &Met, is: &Met, head: &Head) {
     if frozen || stays {
         let (is, was) = ((&is.layers, &is.latest.1), (&was.layers, &was.latest.1));
         assert_eq!(is, was, "I8: {} moved", named(key));
+    }
+}
+
+/// I8: a function that a person keeps on a release does not leave it while the order stands.
+fn stays_where_pinned(key: &Key, was: &Met, is: &Met, [before, after]: [&Head; 2]) {
+    let pins = [before, after].map(|head| head.pinned_functions().get(&function(key)));
+    let Some(release) = pins[0].filter(|pin| pins[1] == Some(*pin)).and_then(FunctionPin::release)
+    else {
+        return;
+    };
+    let arn = arn_of(after, release, &key.0.region);
+    let arn = arn.expect("I6: what a function is pinned to is kept");
+    if was.layers.contains(&arn) {
+        assert!(is.layers.contains(&arn), "I8: {} left release {release}: {is:?}", named(key));
     }
 }
 

@@ -7,9 +7,9 @@ use freshlayer::ports::{Clock as _, FunctionName, Peers, Ports, Unsigned};
 use freshlayer::report::{Happening, Outcome, Report};
 use freshlayer::state::{Head, Owner, Session};
 use freshlayer::{
-    Attention, Back, Engine, Error, Keep, Named, Prune, Retry, RolloutOrder, abort_rollout,
-    advance, freeze, freeze_functions, order_rollout, pin, prune, refresh, rollback, unfreeze,
-    unfreeze_functions, unpin,
+    Attention, Back, Engine, Error, FunctionsOrder, Keep, Named, Prune, Retry, RolloutOrder,
+    abort_rollout, advance, freeze, freeze_functions, order_rollout, pin, prune, refresh,
+    roll_back_functions, rollback, unfreeze, unfreeze_functions, unpin, unpin_functions,
 };
 use freshlayer_aws::Pace;
 use freshlayer_local::FileSource;
@@ -282,7 +282,13 @@ impl Scene {
         let rolling = async |what| order_rollout(&engine, &layer, what, by, None).await.map(drop);
         let (mut report, mut done_words) = (None, "ordered".to_owned());
         let done: Result<(), Error> = match order {
-            Order::Rollback => {
+            Order::Rollback(Some(name)) => {
+                let (functions, to) = (named(name).to_vec(), Back::Stable);
+                let order = FunctionsOrder { functions, to, until: None, reason: None };
+                let back = roll_back_functions(&engine, &self.definition, &order, by);
+                Box::pin(back).await.map(|told| report = Some(told))
+            }
+            Order::Rollback(None) => {
                 let back = rollback(&engine, &self.definition, Back::Stable, by).await;
                 back.map(|told| report = Some(told))
             }
@@ -295,7 +301,10 @@ impl Scene {
                 let until = hours.map(|hours| self.now() + SignedDuration::from_hours(hours));
                 pin(&engine, &layer, None, by, None, until).await.map(drop)
             }
-            Order::Unpin => unpin(&engine, &layer, by).await.map(drop),
+            Order::Unpin(None) => unpin(&engine, &layer, by).await.map(drop),
+            Order::Unpin(Some(name)) => {
+                unpin_functions(&engine, &layer, &named(name)).await.map(drop)
+            }
             Order::Freeze(None) => freeze(&engine, &layer, by, None).await,
             Order::Freeze(Some(name)) => {
                 freeze_functions(&engine, &self.definition, &named(name), by, None).await
@@ -373,11 +382,14 @@ impl Scene {
 
     /// Ends every order.
     async fn end_orders(&mut self) {
-        for order in [Order::Unfreeze(None), Order::Unpin, Order::Resume] {
+        for order in [Order::Unfreeze(None), Order::Unpin(None), Order::Resume] {
             self.perform(&Act::Order(order)).await;
         }
         for name in self.head().await.frozen_functions().keys() {
             self.perform(&Act::Order(Order::Unfreeze(Some(name.to_string())))).await;
+        }
+        for name in self.head().await.pinned_functions().keys() {
+            self.perform(&Act::Order(Order::Unpin(Some(name.to_string())))).await;
         }
     }
 

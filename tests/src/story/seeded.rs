@@ -219,9 +219,10 @@ fn any(random: &mut Rng, day: &mut u64) -> Act {
 fn order(name: String, random: &mut Rng) -> Order {
     let function = random.bool().then_some(name);
     match random.u8(..11) {
-        0 | 1 => Order::Rollback,
+        0 => Order::Rollback(None),
+        1 => Order::Rollback(function),
         2 => Order::Pin(random.bool().then_some(3)),
-        3 => Order::Unpin,
+        3 => Order::Unpin(function),
         4 => Order::Freeze(function),
         5 => Order::Unfreeze(function),
         6 => Order::Pause,

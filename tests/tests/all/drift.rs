@@ -90,6 +90,58 @@ fn a_country_that_gains_too_much_is_refused_and_named() {
     );
 }
 
+/// Two steps that are small are a large one for functions that have the data of before. What another dataset brought meanwhile
+/// stays.
+#[test]
+fn new_data_is_compared_with_the_last_stable_release_and_carried_data_is_the_newest() {
+    const NOTES: &str = "
+[[dataset]]
+name = 'notes'
+format = 'file'
+source.https = 'UPSTREAM/files/notes.txt'
+";
+    let sandbox = Sandbox::new();
+    sandbox.layer("geo", &format!("{PLACES}{NOTES}"));
+    let in_france = |day: u64, count: u32| {
+        let place = changed(count, |place| place.country = Some("FR".to_owned()));
+        sandbox.upstream.publish("city.mmdb", &build(day, place));
+    };
+    in_france(0, 0);
+    sandbox.upstream.publish("notes.txt", b"first");
+    assert_eq!(sandbox.refresh("geo").exit(), Exit::Done);
+    let add = ["functions", "add", "held", "--layer", "geo", "--tag", "freshlayer:geo=hold"];
+    assert_eq!(sandbox.cli(&add).code, 0);
+    in_france(7, 8);
+    sandbox.upstream.publish("notes.txt", b"second");
+    let second = sandbox.refresh("geo");
+    assert_eq!(second.release.as_ref().map(|release| release.seq), Some(2), "{second:#?}");
+    assert_eq!(sandbox.head("geo")["stable"], 1, "no function has shown that it is good");
+    in_france(14, 15);
+    let refused = sandbox.refresh("geo");
+    assert_eq!(refused.exit(), Exit::Rejected, "{refused:#?}");
+    let mut problems = refused.problems.iter();
+    assert!(problems.any(|problem| problem.code == Code::CountryShares), "{refused:#?}");
+    in_france(21, 9);
+    let third = sandbox.refresh("geo");
+    assert_eq!(third.release.as_ref().map(|release| release.seq), Some(3), "{third:#?}");
+    let notes = |release: u64| {
+        let path = format!("host/state/layers/geo/releases/{release}.json");
+        let bytes = std::fs::read(sandbox.path(&path)).expect("it is recorded");
+        let record: serde_json::Value = serde_json::from_slice(&bytes).expect("it is JSON");
+        let mut snapshots = record["snapshots"].as_array().expect("a list").iter();
+        snapshots.find(|one| one["dataset"] == "notes").expect("it is there")["digest"].clone()
+    };
+    assert_ne!(notes(2), notes(1));
+    assert_eq!(notes(3), notes(2), "carried from the newest release");
+    assert_eq!(sandbox.cli(&["functions", "add", "free", "--layer", "geo"]).code, 0);
+    for (day, count, release) in [(28, 8, 4), (35, 16, 5)] {
+        in_france(day, count);
+        let report = sandbox.refresh("geo");
+        assert_eq!(report.release.as_ref().map(|one| one.seq), Some(release), "{report:#?}");
+        assert_eq!(sandbox.head("geo")["stable"], release, "a function has it");
+    }
+}
+
 /// Nine ordinary weeks, then one with eight times their change, which no fixed bound minds.
 #[test]
 fn a_change_that_no_release_ever_brought_is_released_with_a_warning() {

@@ -2,16 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use freshlayer::definition::{Architecture, Gates, Roll};
+use freshlayer::definition::{Architecture, FieldPath, FunctionProbe, Gates, Preset, Roll};
 use freshlayer::ports::{
     Alias, Configuration, Consumer, FunctionName, Look, PublishedVersion, Routing, Step,
     Unqualified, Update,
 };
 use freshlayer::report::Why;
 use freshlayer::rollout::{
-    Foreign, Goal, Intent, Next, PlaceView, Plan, Standing, World, plan as plan_all,
+    Foreign, Goal, Intent, Next, PinnedFunction, PlaceView, Plan, Standing, World, plan as plan_all,
 };
-use freshlayer::state::{Cause, ConsumerNote, Rollout};
+use freshlayer::state::{Cause, ConsumerNote, Rollout, StaysOn};
 use freshlayer::{LayerVersionArn, Place, RegionName};
 use freshlayer_tests::sandbox::layer_name;
 use jiff::{SignedDuration, Timestamp};
@@ -38,6 +38,7 @@ pub(crate) fn intent() -> Intent {
         foreign: Foreign::Held,
         ways_back: [2, 3].map(|seq| arn("geo", seq)).into(),
         frozen_functions: BTreeMap::new(),
+        pinned_functions: BTreeMap::new(),
         set_back: BTreeMap::new(),
         frozen: None,
         paused: None,
@@ -281,6 +282,38 @@ fn a_version_that_freshlayer_did_not_make_is_left_unless_it_is_adopted() {
     let adopted = Intent { foreign: Foreign::Adopted, ..intent() };
     let planned = plan_all(&adopted, &world, None, Timestamp::UNIX_EPOCH);
     assert_eq!(planned.steps.len(), 1);
+}
+
+/// What a person orders for one function waits for no wave, and no probe asks whether the data is good.
+#[test]
+fn a_pinned_function_moves_before_any_wave_and_unasked() {
+    let old = consumer(configuration("c", &[arn("geo", 3)]), None, None);
+    let why = Why::FunctionPinned {
+        release: Some(2),
+        at: Timestamp::UNIX_EPOCH,
+        by: String::new(),
+        reason: None,
+        until: None,
+    };
+    let pin = PinnedFunction { to: StaysOn::Release(2), why: why.clone() };
+    let probe = FunctionProbe {
+        payload: serde_json::Value::Null,
+        path: FieldPath::default(),
+        equals: None,
+    };
+    let pinned = Intent {
+        course: Some(Preset::Standard.course()),
+        probe: Some(probe),
+        pinned_functions: BTreeMap::from([(old.function.clone(), pin)]),
+        ..intent()
+    };
+    assert_eq!(word_of(&pinned, &old), "set 2");
+    let there = consumer(configuration("c", &[arn("geo", 2)]), None, None);
+    let planned = plan(&pinned, &there);
+    assert_eq!((planned.steps.len(), standing(&planned, &there)), (0, &Standing::Ordered(why)));
+    let tags = BTreeMap::from([("freshlayer:geo".to_owned(), "hold".to_owned())]);
+    let held = Consumer { tags, ..old };
+    assert!(plan(&pinned, &held).steps.is_empty(), "a tag that says hold comes first");
 }
 
 #[test]

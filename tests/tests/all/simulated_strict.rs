@@ -7,8 +7,9 @@ use std::time::Duration;
 use freshlayer::report::{ConsumerState, Exit, Report, Why};
 use freshlayer::{Attention, Engine, Retry, refresh};
 use freshlayer_tests::simulated::{Answering, NewFunction, Outage, Settings, Simulated, SnapStart};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
+use crate::probes::assert_mistake;
 use crate::simulated::{World, block_on, pace, version};
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -42,6 +43,34 @@ async fn on_schedule(world: &World) -> Report {
 
 fn why(report: &Report) -> Option<&Why> {
     report.consumers[0].reason.as_ref().map(|reason| &reason.why)
+}
+
+/// How long a run takes that moves twenty functions.
+async fn twenty_moved_in(terms: &str) -> Duration {
+    let world = World::of(&format!("rollout.preset = 'all-at-once'\n{terms}"));
+    assert_eq!(world.refresh(&world.aws).await.exit(), Exit::Done);
+    for number in 0..20 {
+        let new = NewFunction { layers: &[version(1)], ..NewFunction::default() };
+        world.aws.function(&format!("f{number}"), &new);
+    }
+    world.build(3);
+    let started = Instant::now();
+    assert_eq!(world.refresh(&world.aws).await.exit(), Exit::Done);
+    started.elapsed()
+}
+
+#[test]
+fn a_layer_makes_no_more_calls_a_second_than_its_definition_allows() {
+    block_on(async {
+        let [usual, slow] =
+            [twenty_moved_in("").await, twenty_moved_in("rollout.max_calls_per_sec = 2\n").await];
+        assert!(slow >= Duration::from_secs(10), "twenty updates, two a second: {slow:?}");
+        assert!(usual < slow / 2, "{usual:?}");
+    });
+    let wrong = ["0", "16"].map(|calls| format!("rollout.max_calls_per_sec = {calls}\n"));
+    for terms in wrong {
+        assert_mistake(&terms, "max_calls_per_sec");
+    }
 }
 
 #[test]

@@ -259,6 +259,22 @@ fn an_adopted_layers_earlier_state_is_a_way_back() {
 }
 
 #[test]
+fn one_function_of_an_adopted_layer_goes_back_to_what_it_used_before() {
+    let sandbox = brownfield();
+    assert_eq!(sandbox.cli(&["refresh", "geo", "--adopt"]).code, 0);
+    let back = ["rollback", "geo", "--function", "plain", "--to", "before"];
+    let ran = sandbox.cli(&back);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(stands(&sandbox), [3, 3, 2], "{ran:?}");
+    next_build(&sandbox, 3);
+    assert_refreshed(&sandbox.refresh("geo"), 2);
+    assert_eq!(stands(&sandbox), [4, 4, 2]);
+    assert_eq!(sandbox.cli(&["unpin", "geo", "--function", "plain"]).code, 0);
+    assert_eq!(sandbox.refresh("geo").exit(), Exit::Done);
+    assert_eq!(stands(&sandbox), [4, 4, 4]);
+}
+
+#[test]
 fn a_function_on_a_version_of_other_hands_is_held_until_it_is_adopted() {
     let sandbox = released();
     let theirs = publish(&sandbox, "a hotfix by hand");

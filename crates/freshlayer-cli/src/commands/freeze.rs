@@ -75,8 +75,13 @@ pub(super) fn named(functions: &[FunctionName]) -> String {
 }
 
 /// The functions, as a command line names them.
-fn again(functions: &[FunctionName]) -> String {
+pub(super) fn again(functions: &[FunctionName]) -> String {
     functions.iter().map(|function| format!(" --function {function}")).collect()
+}
+
+/// The word for functions that were named before.
+pub(super) fn it(functions: &[FunctionName]) -> &'static str {
+    if functions.len() == 1 { "it" } else { "them" }
 }
 
 impl LayerFreeze {

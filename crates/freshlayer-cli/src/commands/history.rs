@@ -1,5 +1,6 @@
+use freshlayer::ports::FunctionName;
 use freshlayer::report::{Exit, minute};
-use freshlayer::state::{Acceptance, Cause, Ordered, Rollout};
+use freshlayer::state::{Acceptance, Cause, FunctionPin, Ordered, Rollout};
 use freshlayer::{History, HistoryLine, RolloutLine, RolloutState, history, journal};
 use jiff::Timestamp;
 
@@ -37,6 +38,7 @@ fn tables(history: &History) -> String {
     lines.push_str(&rollout_row(head));
     lines.extend(history.rollouts.iter().map(rollout_line));
     lines.extend(history.accepted.iter().map(accepted_line));
+    lines.extend(history.pinned_functions.iter().map(pinned_line));
     lines
 }
 
@@ -46,6 +48,17 @@ fn accepted_line(accepted: &Acceptance) -> String {
     let digest = accepted.digest.as_str().get(..12).unwrap_or_default();
     let (dataset, at) = (&accepted.dataset, time(*at));
     format!("build {digest} of {dataset} was accepted {at} by {by}{why}\n")
+}
+
+fn pinned_line((function, pin): (&FunctionName, &FunctionPin)) -> String {
+    let Ordered { at, by, reason } = &pin.order;
+    let to = match pin.release() {
+        Some(release) => format!("release {release}"),
+        None => "what it used before freshlayer".to_owned(),
+    };
+    let until = pin.until.map(|until| format!(", until {}", time(until))).unwrap_or_default();
+    let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("function {function} is pinned to {to} since {} by {by}{until}{why}\n", time(*at))
 }
 
 fn release_line(line: &HistoryLine) -> String {

@@ -1,20 +1,28 @@
 use std::str::FromStr;
 
-use freshlayer::{Back, rollback, way_back};
+use freshlayer::{Back, FunctionsOrder, roll_back_functions, rollback, way_back};
 
+use super::pin::Functions;
 use crate::output::{Done, Stopped};
 use crate::references::ReleaseReference;
 use crate::wiring::Host;
 
 /// Move the functions back to an earlier release; the data they leave is not released again.
+///
+/// With `--function` these functions go back and stay there until `unpin`, and all others go on.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The layer.
     layer: String,
+    #[command(flatten)]
+    single: Functions,
     /// The release, such as 3, or its data version, such as 1.0.3, or `before`: what each function
     /// used before the layer was adopted; default: the last stable release before the current one.
     #[arg(long, value_name = "RELEASE")]
     to: Option<To>,
+    /// With --function: the reason; `status` and every refresh show it.
+    #[arg(long, requires = "functions")]
+    reason: Option<String>,
 }
 
 /// Where a person goes back to.
@@ -44,7 +52,12 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
         Some(To::Before) => Back::Before,
         Some(To::Release(to)) => Back::Release(to.number(host, &definition.layer).await?),
     };
-    let engine = host.engine().await?;
+    let (engine, functions) = (host.engine().await?, args.single.functions);
+    if !functions.is_empty() {
+        let order = FunctionsOrder { functions, to, until: None, reason: args.reason };
+        let report = roll_back_functions(&engine, &definition, &order, &host.person()).await?;
+        return Ok(Done::reports(vec![report]));
+    }
     let way = way_back(&engine, &definition, to).await?;
     eprintln!("{}: {way}", definition.layer);
     let to = way.to.map_or(Back::Before, Back::Release);

@@ -1,25 +1,51 @@
 use freshlayer::report::Exit;
 
-use super::pin::Pinned;
+use super::freeze::{it, named};
+use super::pin::{Functions, Pinned};
 use crate::output::{Answer, Done, Stopped};
 use crate::references::layer_name;
 use crate::wiring::Host;
 
 /// End a layer's pin, or its order `rollback --to before`.
+///
+/// Without `--function`, functions that are pinned alone stay so.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The layer.
     layer: String,
+    #[command(flatten)]
+    single: Functions,
 }
 
 pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
-    let Args { layer } = args;
+    let Args { layer, single: Functions { functions } } = args;
     let (engine, name) = (host.engine().await?, layer_name(&layer)?);
+    if !functions.is_empty() {
+        let unpinned = freshlayer::unpin_functions(&engine, &name, &functions).await?;
+        let lines = match &unpinned[..] {
+            [] => format!(
+                "{layer}: {}{} not pinned alone\n",
+                named(&functions),
+                if functions.len() == 1 { "is" } else { "are" }
+            ),
+            unpinned => format!(
+                "{layer}: {}unpinned; the next refresh lets {} follow the others\n",
+                named(unpinned),
+                it(unpinned)
+            ),
+        };
+        let answer = Pinned { layer, release: None, functions };
+        return Ok(Done::new(Exit::Done, lines, Answer::Pinned(answer)));
+    }
     let was_pinned = freshlayer::unpin(&engine, &name, &host.person()).await?;
     let lines = if was_pinned {
         format!("{layer}: unpinned; the next refresh looks for new data\n")
     } else {
         format!("{layer}: has neither a pin nor an order `--to before`\n")
     };
-    Ok(Done::new(Exit::Done, lines, Answer::Pinned(Pinned { layer, release: None })))
+    Ok(Done::new(
+        Exit::Done,
+        lines,
+        Answer::Pinned(Pinned { layer, release: None, functions: Vec::new() }),
+    ))
 }

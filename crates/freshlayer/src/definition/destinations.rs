@@ -15,6 +15,9 @@ pub struct Destinations {
     pub regions: Vec<RegionName>,
     /// Other accounts whose functions use the layer.
     pub accounts: Vec<MemberAccount>,
+    /// How many calls a second the layer makes at most there, per account and Region; absent where only the share of the whole
+    /// publisher bounds them.
+    pub calls_per_sec_max: Option<u32>,
 }
 
 /// Another account whose functions are rolled. The layer's versions stay in the publisher's account.

@@ -124,6 +124,10 @@ pub(super) struct RawRollout {
     /// How long after its bake a wave waits at most until the gates can tell, in minutes. Default: 120.
     #[schemars(range(max = 10_080))]
     pub(super) wait_minutes: Option<u32>,
+    /// How many calls a second this layer makes at most to Lambda's control plane, per account and Region, without `GetFunction`. It only
+    /// lowers `FRESHLAYER_CALLS_PER_SEC`. Default: no bound of its own.
+    #[schemars(range(min = 1, max = 15))]
+    pub(super) max_calls_per_sec: Option<u32>,
     /// `functions`: freshlayer moves them. `propose`: it publishes, and sets the parameter that says which version to use;
     /// your own deployments move the functions.
     pub(super) roll: Roll,

@@ -15,7 +15,7 @@ use crate::names::{DatasetName, Digest};
 use crate::ports::{SourceError, Stage, UpstreamFacts};
 use crate::problem::{Code, Problem};
 use crate::report::{DatasetReport, DatasetState, Why};
-use crate::state::{Head, Rejection, Release, SeenUpstream};
+use crate::state::{Head, Rejection, Release, SeenUpstream, Snapshot};
 
 /// What the upstreams of a layer gave.
 #[derive(Default)]
@@ -143,11 +143,52 @@ impl Ledger {
     }
 }
 
+/// The releases that new data is held against.
+#[derive(Clone, Copy)]
+pub(crate) struct Served<'a> {
+    /// The newest one.
+    pub(crate) current: Option<&'a Release>,
+    /// The last stable one, where the newest is another.
+    pub(crate) stable: Option<&'a Release>,
+}
+
+impl<'a> Served<'a> {
+    /// Returns what new data of a dataset is compared with: the last stable release, because the newest one may be no good.
+    /// Data that the newest one has already is compared with itself.
+    pub(crate) fn compared(self, candidate: &Candidate) -> Option<(&'a Release, &'a Snapshot)> {
+        let dataset = &candidate.dataset;
+        let of = |release: &'a Release| Some((release, release.snapshot(&dataset.name)?));
+        let current = self.current.and_then(of);
+        if current.is_some_and(|(_, snapshot)| snapshot.digest == candidate.digest) {
+            return current;
+        }
+        let stable = self.stable.and_then(of);
+        stable.filter(|(_, snapshot)| snapshot.format == dataset.format()).or(current)
+    }
+
+    /// Returns the newest snapshot of a dataset.
+    pub(crate) fn newest(self, dataset: &DatasetName) -> Option<&'a Snapshot> {
+        self.current?.snapshot(dataset)
+    }
+
+    /// Returns what inspection holds a candidate against.
+    pub(crate) fn live(
+        self,
+        candidate: &Candidate,
+        file: Option<Result<PathBuf, String>>,
+    ) -> Option<Live> {
+        let (_, snapshot) = self.compared(candidate)?;
+        let newest = self.newest(&candidate.dataset.name);
+        let newest_built = newest.and_then(|newest| newest.built);
+        Some(Live { snapshot: snapshot.clone(), newest_built, file })
+    }
+}
+
 /// What everything that came is held against.
 pub(crate) struct Baseline<'a> {
     pub(crate) run: &'a Run<'a>,
     pub(crate) head: &'a Head,
-    pub(crate) live: Option<&'a Release>,
+    pub(crate) served: Served<'a>,
     /// The file of each live dataset that new data is compared with, or why it cannot be read.
     pub(crate) files: BTreeMap<DatasetName, Result<PathBuf, String>>,
     pub(crate) retry: Retry,
@@ -220,9 +261,7 @@ impl Baseline<'_> {
         let seen = candidate.seen.clone();
         let size_bytes = candidate.files.iter().map(|file| file.size_bytes).sum();
         let running = self.run.stages.start(Stage::Inspect, dataset.name.as_str(), None);
-        let live = self.live.and_then(|release| release.snapshot(&dataset.name)).cloned();
-        let file = self.files.get(&dataset.name).cloned();
-        let live = live.map(|snapshot| Live { snapshot, file });
+        let live = self.served.live(&candidate, self.files.get(&dataset.name).cloned());
         let (limits, now) = (self.run.definition.limits.clone(), self.now());
         let differences = self.differences(&dataset.name, &candidate.digest);
         let inspected =
@@ -278,7 +317,7 @@ impl Baseline<'_> {
             return None;
         }
         let before = self.head.upstream(&dataset.name).filter(|seen| seen.digest == *digest);
-        let live = self.live.and_then(|release| release.snapshot(&dataset.name));
+        let live = self.served.newest(&dataset.name);
         let is_live = live.is_some_and(|live| live.digest == *digest);
         let now = self.now();
         let made = before.and_then(|seen| seen.young_since).or(proven.snapshot().built);

@@ -63,7 +63,7 @@ pub async fn unfreeze_functions(
 }
 
 /// A name with a typing mistake would freeze nothing, and be believed to.
-async fn known(
+pub(super) async fn known(
     engine: &Engine,
     definition: &Definition,
     head: &Head,

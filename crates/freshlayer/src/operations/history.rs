@@ -7,7 +7,8 @@ use serde::Serialize;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::names::{LayerName, LayerVersionArn, RegionName};
-use crate::state::{Acceptance, Cause, Rollout, Session, read_release};
+use crate::ports::FunctionName;
+use crate::state::{Acceptance, Cause, FunctionPin, Rollout, Session, read_release};
 
 /// How many of a layer's rollouts are listed.
 const ROLLOUTS_LISTED_MAX: usize = 100;
@@ -21,6 +22,10 @@ pub struct History {
     pub rollouts: Vec<RolloutLine>,
     /// The builds that a person let pass, newest first.
     pub accepted: Vec<Acceptance>,
+    /// The functions that a person keeps on a release of their own.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(default)]
+    pub pinned_functions: BTreeMap<FunctionName, FunctionPin>,
 }
 
 /// One rollout in a layer's history.
@@ -92,6 +97,7 @@ pub async fn history(engine: &Engine, layer: &LayerName) -> Result<History, Erro
         releases: releases(engine, &session).await?,
         rollouts: rollouts(&session).await?,
         accepted: session.head().accepted().iter().rev().cloned().collect(),
+        pinned_functions: session.head().pinned_functions().clone(),
     })
 }
 

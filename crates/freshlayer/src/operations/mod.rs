@@ -12,6 +12,7 @@ mod inspect;
 mod judge;
 mod overdue;
 mod pin;
+mod pin_functions;
 mod plan;
 mod provenance;
 mod prune;
@@ -41,6 +42,7 @@ pub use history::{History, HistoryLine, RolloutLine, RolloutState, history, jour
 pub use inspect::{Against, Inspection, inspect, suggest_contract};
 pub use judge::{Fate, PastGates, PastRollout, StoppedOf, judge_past};
 pub use pin::{Pinned, pin, unpin};
+pub use pin_functions::{FunctionsOrder, pin_functions, roll_back_functions, unpin_functions};
 pub use plan::{Because, DatasetPlan, LayerPlan, NextRelease, UpstreamState, plan};
 pub use provenance::{Proof, provenance};
 pub use prune::{

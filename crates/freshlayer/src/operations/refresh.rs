@@ -5,7 +5,7 @@ use crate::definition::Definition;
 use crate::engine::{Engine, Retry, Run};
 use crate::error::{Error, chain};
 use crate::intake::download::{Candidate, Downloaded, UpstreamAnswer, download};
-use crate::intake::gather::{Accepted, Baseline, Brought, gather};
+use crate::intake::gather::{Accepted, Baseline, Brought, Served, gather};
 use crate::progress::Stages;
 use crate::release::foreign::foreign;
 use crate::release::live::live_files;
@@ -95,9 +95,11 @@ async fn refresh_layer(
         Downloaded::Busy(lease) => return Ok(busy(&run.definition.layer, &lease)),
     };
     let (live, stored) = base(&run, session, &pulled).await?;
-    let files =
-        live_files(&run, session.head(), live.as_ref(), &fresh(&pulled), folder.path()).await;
-    let baseline = Baseline { run: &run, head: session.head(), live: live.as_ref(), files, retry };
+    let stable = if fresh(&pulled).is_empty() { None } else { session.stable_release().await? };
+    let (head, served) =
+        (session.head(), Served { current: live.as_ref(), stable: stable.as_ref() });
+    let files = live_files(&run, head, served, &fresh(&pulled), folder.path()).await;
+    let baseline = Baseline { run: &run, head, served, files, retry };
     let Brought { proven, ledger } = gather(&baseline, pulled).await?;
     outset.ledger = ledger;
     tell_refused(session, &mut outset.ledger, run.engine.ports.clock.now());

@@ -150,7 +150,7 @@ async fn carry_out(
 }
 
 /// Takes the lease. A publisher that moves functions obeys within seconds, and one that crashed is waited for.
-async fn lease(run: &Run<'_>, session: &mut Session<'_>) -> Result<Leased, Error> {
+pub(super) async fn lease(run: &Run<'_>, session: &mut Session<'_>) -> Result<Leased, Error> {
     let engine = run.engine;
     let now = engine.ports.clock.now();
     let give_up = now.saturating_add(engine.patience).unwrap_or(now);
@@ -199,9 +199,9 @@ fn target(head: &Head, to: Back) -> Result<Option<u64>, Error> {
 
 /// The last stable release before the current one. A jump over releases that functions were on is a person's to
 /// decide.
-fn fallback(head: &Head, current: u64) -> Result<u64, Error> {
+pub(super) fn fallback(head: &Head, current: u64) -> Result<u64, Error> {
     let none = || not_possible(head, &format!("has no release before {current} to roll back to"));
-    let to = head.fallback().ok_or_else(none)?;
+    let to = head.earlier(current).ok_or_else(none)?;
     let between = head.served_between(to, current);
     let Some(nearest) = between.last() else { return Ok(to) };
     let jumped: Vec<String> = between.iter().map(ToString::to_string).collect();
@@ -216,7 +216,7 @@ fn fallback(head: &Head, current: u64) -> Result<u64, Error> {
     ))
 }
 
-fn before(head: &Head) -> Result<(), Error> {
+pub(super) fn before(head: &Head) -> Result<(), Error> {
     if head.adopted().is_some_and(|adopted| !adopted.rollouts.is_empty()) {
         return Ok(());
     }
@@ -224,6 +224,6 @@ fn before(head: &Head) -> Result<(), Error> {
     Err(not_possible(head, words))
 }
 
-fn not_possible(head: &Head, words: &str) -> Error {
+pub(super) fn not_possible(head: &Head, words: &str) -> Error {
     Error::NotPossible(format!("layer `{}` {words}", head.layer()))
 }

@@ -13,26 +13,26 @@ use crate::engine::Run;
 use crate::error::{Error, chain};
 use crate::formats::pipe::{INPUT_BYTES, blocking};
 use crate::intake::download::Candidate;
+use crate::intake::gather::Served;
 use crate::names::DatasetName;
-use crate::state::{Head, Release, Snapshot};
+use crate::state::{Head, Snapshot};
 
 /// The file of each dataset that new data is compared with, or why it cannot be read. That holds back no new data: it
 /// would be held for ever.
 pub(crate) type LiveFiles = BTreeMap<DatasetName, Result<PathBuf, String>>;
 
-/// Brings the files of the live release, where new data of the same format came.
+/// Brings the files that new data of the same format is compared with.
 pub(crate) async fn live_files(
     run: &Run<'_>,
     head: &Head,
-    live: Option<&Release>,
+    served: Served<'_>,
     candidates: &[&Candidate],
     folder: &Path,
 ) -> LiveFiles {
-    let Some(live) = live else { return LiveFiles::new() };
     let mut files = LiveFiles::new();
     for candidate in candidates {
         let dataset = &candidate.dataset;
-        let Some(snapshot) = live.snapshot(&dataset.name) else { continue };
+        let Some((live, snapshot)) = served.compared(candidate) else { continue };
         let is_compared = matches!(dataset.format(), Format::Mmdb | Format::Sqlite)
             && dataset.format() == snapshot.format;
         if !is_compared || candidate.digest == snapshot.digest {

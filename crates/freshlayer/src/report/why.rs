@@ -1,5 +1,6 @@
 //! Why something is as it is: values for machines, and one wording for people.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -90,6 +91,11 @@ pub enum Why {
         release: u64,
         /// Its data version.
         version: String,
+    },
+    /// A person moved single functions back.
+    FunctionsRolledBack {
+        /// The release that each stays on; null for what it used before the layer was adopted.
+        functions: BTreeMap<FunctionName, Option<u64>>,
     },
     /// A person handed an adopted layer's functions back to what they had before.
     HandedBack {
@@ -315,6 +321,22 @@ pub enum Why {
         by: String,
         /// Why, in the person's words.
         reason: Option<String>,
+    },
+    /// A person keeps the function on a release of its own.
+    FunctionPinned {
+        /// The release; absent for what the function used before the layer was adopted.
+        release: Option<u64>,
+        /// When.
+        #[schemars(with = "String")]
+        at: Timestamp,
+        /// Who said so.
+        by: String,
+        /// Why, in the person's words.
+        reason: Option<String>,
+        /// When the order ends by itself; absent where only a person ends it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "Option<String>", default)]
+        until: Option<Timestamp>,
     },
     /// Other hands set the function back to an earlier version, again and again.
     RevertedByDeploy {

@@ -36,6 +36,14 @@ impl fmt::Display for Why {
             Self::RolledBack { release, version } => {
                 write!(f, "rolled back to release {release}, version {version}")
             }
+            Self::FunctionsRolledBack { functions } => {
+                let each = functions.iter().map(|(function, release)| {
+                    format!("{function} went back to {}", release_or_before(*release))
+                });
+                let each = each.collect::<Vec<_>>().join(", ");
+                let stay = if functions.len() == 1 { " and stays" } else { "; they stay" };
+                write!(f, "{each}{stay} there until `freshlayer unpin LAYER --function NAME`")
+            }
             Self::HandedBack { by, at } => write!(
                 f,
                 "functions are back on what they used before freshlayer, by order of {by} at {}; `freshlayer unpin` ends this order",
@@ -204,6 +212,13 @@ impl Why {
                 "frozen {}; `freshlayer unfreeze LAYER --function NAME` lets it move",
                 since(*at, by, reason.as_deref())
             ),
+            Self::FunctionPinned { release, at, by, reason, until } => write!(
+                f,
+                "pinned to {} {}{}; `freshlayer unpin LAYER --function NAME` lets it follow the others",
+                release_or_before(*release),
+                since(*at, by, reason.as_deref()),
+                until.map(|until| format!(", until {}", minute(until))).unwrap_or_default()
+            ),
             Self::RevertedByDeploy { times, release } => write!(
                 f,
                 "it was brought to release {release} and set back by other hands {times} times, so it is left alone until \
@@ -298,6 +313,14 @@ pub(crate) fn not_provisioned(alias: &str) -> String {
 /// Writes a time to the minute, in UTC.
 pub fn minute(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// Names where single functions stay.
+fn release_or_before(release: Option<u64>) -> String {
+    match release {
+        Some(release) => format!("release {release}"),
+        None => "what was used before freshlayer".to_owned(),
+    }
 }
 
 fn young(dataset: &DatasetName, until: Timestamp) -> String {

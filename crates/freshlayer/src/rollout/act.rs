@@ -9,7 +9,7 @@ use futures_util::{StreamExt as _, stream};
 use jiff::SignedDuration;
 use tokio::time::{Instant, interval_at};
 
-use super::goal::{frozen_functions, paused};
+use super::goal::{frozen_functions, paused, pinned_functions};
 use super::judge::{self, Verdict};
 use super::observe::Places;
 use super::plan::{Here, Intent, PlaceView, Plan, Probed, Waves, World};
@@ -186,12 +186,22 @@ impl Act<'_> {
         session.read_again().await?;
         let frozen = session.head().frozen().is_some() || paused(session.head()).is_some();
         let frozen = frozen || frozen_functions(session.head()) != self.intent.frozen_functions;
-        let ordered = session.head().aim() != self.aim || frozen || !session.holds_lease();
+        let pinned = pinned_functions(session.head()) != self.intent.pinned_functions;
+        let ordered = session.head().aim() != self.aim || frozen || pinned;
+        let ordered = ordered || !session.holds_lease();
         let over = self.engine.deadline.is_some_and(|deadline| {
             let last = deadline.checked_add(LAST_STEPS).unwrap_or(deadline);
             self.engine.ports.clock.now() >= last
         });
         Ok(ordered || over)
+    }
+
+    /// What a function that a person keeps on a release of its own makes of that says nothing of the new data.
+    fn not_starting(&self, here: Here<'_>, consumer: &Consumer) -> NotStarting {
+        match here.pinned(consumer) {
+            Some(_) => NotStarting::HoldsTheFunction,
+            None => self.not_starting,
+        }
     }
 
     /// Does step after step of one function until it has none left.
@@ -214,7 +224,7 @@ impl Act<'_> {
             let done = match &step {
                 Step::Probe { version, .. } => self.probe(fleet, &consumer, *version).await,
                 step => {
-                    let applied = apply(fleet, step, self.not_starting).await;
+                    let applied = apply(fleet, step, self.not_starting(here, &consumer)).await;
                     applied.map(|next| consumer = next)
                 }
             };

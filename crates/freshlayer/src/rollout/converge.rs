@@ -429,7 +429,8 @@ impl Converge<'_, '_, '_> {
         let mut is_new = false;
         for placed in &came.plan.steps {
             let function = placed.step.function();
-            if rollout.note(&placed.place, function).is_some() {
+            let leaves = came.intent.pinned_functions.contains_key(function);
+            if rollout.note(&placed.place, function).is_some_and(|note| !note.done || !leaves) {
                 continue;
             }
             let view = came.world.places.iter().find(|view| view.place == placed.place);

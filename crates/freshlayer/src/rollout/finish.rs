@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use super::came::Came;
 use super::converge::{Converge, Outset};
 use super::end::{RolloutEnd, busy, note_all, order, outline_report};
-use super::goal::Target;
-use super::plan::Next;
+use super::goal::{Target, pinned_functions};
+use super::plan::{Intent, Next};
 use super::standing::{Known, places};
 use super::tag::tag;
 use crate::engine::Attention;
@@ -41,7 +41,7 @@ impl Converge<'_, '_, '_> {
         {
             return Ok(Some(busy(self.session.head().layer(), &lease)));
         }
-        if self.has_another_aim(target) {
+        if self.is_overtaken(target, &came.intent) {
             return Ok(None);
         }
         let told = if end.reached { self.tell_deployments(target).await } else { Told::default() };
@@ -70,7 +70,7 @@ impl Converge<'_, '_, '_> {
             tags: came.world.tags(&tag(&came.intent.layer)),
         };
         self.write_down(target, &mut came, &consumers, &end, &told, looked).await?;
-        if self.has_another_aim(target) {
+        if self.is_overtaken(target, &came.intent) {
             return Ok(None);
         }
         let mut report = self.report(Some(&target.outline), places, consumers, None);
@@ -89,8 +89,11 @@ impl Converge<'_, '_, '_> {
         self.announce(target, &regions).await
     }
 
-    fn has_another_aim(&self, target: &Target) -> bool {
-        self.session.head().aim() != Some(target.aim) && !self.run.engine.is_out_of_time()
+    /// Tells whether a person's order came that this run follows, too.
+    fn is_overtaken(&self, target: &Target, intent: &Intent) -> bool {
+        let head = self.session.head();
+        let ordered = head.aim() != Some(target.aim) || !obeys(intent, head);
+        ordered && !self.run.engine.is_out_of_time()
     }
 
     async fn write_down(
@@ -104,7 +107,7 @@ impl Converge<'_, '_, '_> {
     ) -> Result<(), Error> {
         if !self.session.holds_lease() {
             self.note_hold(came, end, looked.at).await?;
-            return self.write_look(looked).await;
+            return self.write_look(looked, &came.intent).await;
         }
         // The one that this run worked on, and no other that a person's order has opened since.
         let number = came.rollout.as_ref().map(|rollout| rollout.number);
@@ -120,6 +123,7 @@ impl Converge<'_, '_, '_> {
             self.write_rollout(came).await?;
         }
         let (ledger, accepted) = (&self.outset.ledger, self.outset.accepted);
+        let intent = &came.intent;
         let held = end.held.as_ref().map(Why::code);
         let (mut stable_before, mut begins_to_wait) = (None, false);
         self.session
@@ -127,7 +131,9 @@ impl Converge<'_, '_, '_> {
                 stable_before = head.stable();
                 begins_to_wait = is_open(head) && head.hold_rollout(held.clone());
                 ledger.lessons.write(head, accepted);
-                head.look(looked.clone());
+                if obeys(intent, head) {
+                    head.look(looked.clone());
+                }
                 told.write(head, looked.at);
                 let Aim::Release(release) = target.aim else { return };
                 if end.there > 0 {
@@ -190,10 +196,16 @@ impl Converge<'_, '_, '_> {
     }
 
     /// A schedule's run remembers its whole look, so that the next ones may be content with a glance.
-    async fn write_look(&mut self, looked: Looked) -> Result<(), Error> {
+    async fn write_look(&mut self, looked: Looked, intent: &Intent) -> Result<(), Error> {
         if self.run.engine.attention == Attention::Glance {
-            let write = |head: &mut Head| Ok(head.look(looked.clone()));
-            self.session.order(write).await?;
+            self.session
+                .order(|head| {
+                    if obeys(intent, head) {
+                        head.look(looked.clone());
+                    }
+                    Ok(())
+                })
+                .await?;
         }
         self.write_lessons().await
     }
@@ -247,4 +259,9 @@ impl Converge<'_, '_, '_> {
             stages: Vec::new(),
         }
     }
+}
+
+/// Tells whether a run that ends knew of every order for a single function. Its look says nothing of one that came later.
+fn obeys(intent: &Intent, head: &Head) -> bool {
+    pinned_functions(head) == intent.pinned_functions
 }

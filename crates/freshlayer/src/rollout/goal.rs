@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::plan::{Foreign, GOES_ON_FOR_MAX, Goal, Intent, SetBack, Waves, World};
+use super::plan::{Foreign, GOES_ON_FOR_MAX, Goal, Intent, PinnedFunction, SetBack, Waves, World};
 use crate::definition::{Definition, RollMajor};
 use crate::error::Error;
 use crate::names::LayerVersionArn;
@@ -66,6 +66,7 @@ impl Target {
             left: head.left_behind().iter().map(|left| left.release).collect(),
             frozen: frozen(head),
             frozen_functions: frozen_functions(head),
+            pinned_functions: pinned_functions(head),
             set_back: set_back(session, release).await?,
             paused: paused(head),
             course: new_data.filter(|_| !spec.course.is_all_at_once()).map(|_| spec.course.clone()),
@@ -119,6 +120,7 @@ impl Intent {
     pub(super) fn obey(&mut self, head: &Head) {
         self.frozen = frozen(head);
         self.frozen_functions = frozen_functions(head);
+        self.pinned_functions = pinned_functions(head);
         self.paused = paused(head);
     }
 }
@@ -161,6 +163,17 @@ pub(super) fn frozen_functions(head: &Head) -> BTreeMap<FunctionName, Why> {
     frozen.collect()
 }
 
+/// The functions that a person keeps on a release of their own.
+pub(super) fn pinned_functions(head: &Head) -> BTreeMap<FunctionName, PinnedFunction> {
+    let pinned = head.pinned_functions().iter().map(|(function, pin)| {
+        let Ordered { at, by, reason } = pin.order.clone();
+        let (release, until) = (pin.release(), pin.until);
+        let why = Why::FunctionPinned { release, at, by, reason, until };
+        (function.clone(), PinnedFunction { to: pin.to.clone(), why })
+    });
+    pinned.collect()
+}
+
 /// How often other hands set functions back that a release had reached, as the journal of the last rollout says. One that
 /// reached it and is not on it now was set back once more.
 async fn set_back(
@@ -178,7 +191,7 @@ async fn set_back(
 }
 
 /// What each function was on before the layer was adopted, as the journals of the rollouts say that took it over.
-async fn before(
+pub(crate) async fn before(
     session: &Session<'_>,
 ) -> Result<BTreeMap<(String, FunctionName), LayerVersionArn>, Error> {
     let mut before = BTreeMap::new();

@@ -25,13 +25,13 @@ pub(crate) use converge::{Converge, Outset};
 pub(crate) use end::{busy, outline_report};
 pub(crate) use foresee::foresee;
 pub use foresee::{Foreseen, ForeseenWave};
-pub(crate) use goal::{Target, frozen, goes_on, paused};
+pub(crate) use goal::{Target, before, frozen, goes_on, paused};
 pub(crate) use measure::{counts_calls, traffic};
 pub(crate) use observe::Places;
 pub(crate) use plan::Waves;
 pub use plan::{
-    Foreign, Goal, Intent, Next, Opening, PlaceView, Placed, Plan, Probed, SetBack, Standing,
-    WAVE_TAG, World, plan,
+    Foreign, Goal, Intent, Next, Opening, PinnedFunction, PlaceView, Placed, Plan, Probed, SetBack,
+    Standing, WAVE_TAG, World, plan,
 };
 pub(crate) use recount::replay;
 pub use replay::Would;

@@ -192,6 +192,7 @@ fn intent() -> Intent {
         left: BTreeSet::new(),
         frozen: None,
         frozen_functions: BTreeMap::new(),
+        pinned_functions: BTreeMap::new(),
         set_back: BTreeMap::new(),
         paused: None,
         course: Some(Preset::Standard.course()),

@@ -52,8 +52,9 @@ impl Came {
 
     /// A function whose version behind the alias cannot start with its provisioned concurrency: a gate that Lambda keeps.
     pub(super) fn not_provisioned(&self) -> Option<Failed> {
+        let pinned = &self.intent.pinned_functions;
         self.plan.standings.iter().find_map(|((place, function), standing)| match standing {
-            Standing::Held(Why::NotProvisioned { alias }) => {
+            Standing::Held(Why::NotProvisioned { alias }) if !pinned.contains_key(function) => {
                 let (place, function) = (place.clone(), function.clone());
                 Some(Failed { place, function, words: not_provisioned(alias) })
             }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lease::{Lease, Work};
 use super::noted::{Looked, Parameter, Shared, Unpublished};
-use super::orders::{Acceptance, Adopted, Freeze, LeftBehind, Ordered, Pin};
+use super::orders::{Acceptance, Adopted, Freeze, FunctionPin, LeftBehind, Ordered, Pin};
 use super::outline::Outline;
 use super::rollout::{Cause, OpenRollout};
 use super::seen::{DailyDownloads, Rejection, SeenUpstream};
@@ -71,6 +71,9 @@ pub struct Head {
     /// Functions that a person lets stay where they are, in every place.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     frozen_functions: BTreeMap<FunctionName, Freeze>,
+    /// Functions that a person keeps on a release of their own, in every place.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pinned_functions: BTreeMap<FunctionName, FunctionPin>,
     handed_back: Option<Ordered>,
     adopted: Option<Adopted>,
     rollouts: u64,
@@ -120,6 +123,7 @@ impl Head {
             pin: None,
             freeze: None,
             frozen_functions: BTreeMap::new(),
+            pinned_functions: BTreeMap::new(),
             handed_back: None,
             adopted: None,
             rollouts: 0,
@@ -265,6 +269,11 @@ impl Head {
         &self.frozen_functions
     }
 
+    /// Returns the functions that a person keeps on a release of their own.
+    pub fn pinned_functions(&self) -> &BTreeMap<FunctionName, FunctionPin> {
+        &self.pinned_functions
+    }
+
     /// Returns a person's order to hand the functions back to what they used before.
     pub fn is_handed_back(&self) -> Option<&Ordered> {
         self.handed_back.as_ref()
@@ -322,12 +331,16 @@ impl Head {
     /// Returns the release that a rollback without a number leads to: the last stable one before the current, or
     /// where there was none the newest published before it.
     pub fn fallback(&self) -> Option<u64> {
-        let current = self.current?;
+        self.earlier(self.current?)
+    }
+
+    /// Returns the last stable release before another one, or where there was none the newest published before it.
+    pub(crate) fn earlier(&self, than: u64) -> Option<u64> {
         let before = self.stable_before.iter().chain(&self.stable).copied();
         before
-            .filter(|seq| *seq < current && self.versions.contains_key(seq))
+            .filter(|seq| *seq < than && self.versions.contains_key(seq))
             .max()
-            .or_else(|| self.versions.range(..current).next_back().map(|(seq, _)| *seq))
+            .or_else(|| self.versions.range(..than).next_back().map(|(seq, _)| *seq))
     }
 
     /// Returns the releases between two, both left out, that functions were on.

@@ -1,13 +1,13 @@
 //! What persons ordered, kept apart from verdicts about data.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::SnapshotOutline;
-use crate::names::{DatasetName, Digest};
+use crate::names::{DatasetName, Digest, LayerVersionArn};
 use crate::problem::{Code, Problem};
 
 /// Who ordered something, when, and why.
@@ -38,6 +38,40 @@ pub struct Pin {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", default)]
     pub until: Option<Timestamp>,
+}
+
+/// An order that one function stays on a release of its own, while all others go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FunctionPin {
+    /// Where it stays.
+    pub to: StaysOn,
+    /// When, who, and why.
+    #[serde(flatten)]
+    pub order: Ordered,
+    /// When it ends by itself; absent where only a person ends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", default)]
+    pub until: Option<Timestamp>,
+}
+
+/// Where one function stays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum StaysOn {
+    /// On a release.
+    Release(u64),
+    /// On the layer version that it used before the layer was adopted, by place.
+    Before(BTreeMap<String, LayerVersionArn>),
+}
+
+impl FunctionPin {
+    /// Returns the release that the function stays on; `None` for what it used before the layer was adopted.
+    pub fn release(&self) -> Option<u64> {
+        match self.to {
+            StaysOn::Release(release) => Some(release),
+            StaysOn::Before(_) => None,
+        }
+    }
 }
 
 /// An order that nothing moves.

@@ -86,13 +86,22 @@ impl<'a> Session<'a> {
         &self.head
     }
 
-    /// Returns the release that carried datasets come from and drift is judged against.
+    /// Returns the newest release: carried datasets come from it.
     ///
     /// # Errors
     /// [`Error::Store`], and [`Error::State`] where the record is missing or cannot be understood.
     pub async fn current_release(&self) -> Result<Option<Release>, Error> {
         match self.head.current() {
             Some(seq) => Ok(Some(self.release(seq).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Returns the last stable release, where the newest one is another and is not stable: new data is compared with it.
+    pub(crate) async fn stable_release(&self) -> Result<Option<Release>, Error> {
+        let stable = self.head.stable().filter(|stable| self.head.current() != Some(*stable));
+        match stable {
+            Some(seq) => read_release(self.ports.store.as_ref(), &self.layer, seq).await,
             None => Ok(None),
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::destinations::{Destinations, MemberAccount, Reader, Terms, ZipStorage};
-use super::super::raw::{RawAccount, RawPublish};
+use super::super::raw::{RawAccount, RawPublish, RawRollout};
 use super::Parser;
 use crate::names::{AccountId, RegionName};
 
@@ -13,6 +13,8 @@ const RUNTIMES_MAX: usize = 15;
 const ARCHITECTURES_MAX: usize = 2;
 /// Bounds of a signing profile's name. Source: the AWS Signer API, `PutSigningProfile`.
 const PROFILE_CHARS: std::ops::RangeInclusive<usize> = 2..=64;
+/// What Lambda's control plane takes in a second, per account and Region. Source: AWS Lambda quotas.
+const CALLS_PER_SEC: std::ops::RangeInclusive<u32> = 1..=15;
 
 impl Parser<'_> {
     pub(super) fn destinations(
@@ -37,7 +39,17 @@ impl Parser<'_> {
             accounts: members
                 .filter_map(|(at, raw)| self.account(&at.to_string(), raw, accounts))
                 .collect(),
+            calls_per_sec_max: None,
         }
+    }
+
+    pub(super) fn calls_per_sec_max(&mut self, raw: Option<&RawRollout>) -> Option<u32> {
+        let calls = raw?.max_calls_per_sec?;
+        if !CALLS_PER_SEC.contains(&calls) {
+            let message = format!("expected 1 to {} calls, found {calls}", CALLS_PER_SEC.end());
+            self.problem(&["rollout", "max_calls_per_sec"], message);
+        }
+        Some(calls)
     }
 
     fn account(&mut self, at: &str, raw: &RawAccount, all: &[RawAccount]) -> Option<MemberAccount> {

@@ -21,7 +21,7 @@ use super::check::{locate, misfits};
 use super::expand::Variables;
 use super::raw::{RawDataset, RawLayer};
 use super::schema::definition_schema;
-use super::{Dataset, Definition, DefinitionProblem};
+use super::{Dataset, Definition, DefinitionProblem, Destinations};
 use crate::limits::{LAYER_BYTES_MAX, Limits};
 use crate::names::{DatasetName, LayerName};
 use crate::opt_path::{Mode, OptPath};
@@ -92,7 +92,9 @@ impl Parser<'_> {
             self.problem(&[], "the file's name: `wave` is taken by the tag `freshlayer:wave`");
         }
         self.limits(&raw.limits);
-        let destinations = self.destinations(&raw.regions, &raw.account);
+        let calls_per_sec_max = self.calls_per_sec_max(raw.rollout.as_ref());
+        let destinations =
+            Destinations { calls_per_sec_max, ..self.destinations(&raw.regions, &raw.account) };
         let terms = self.terms(raw.publish, &destinations);
         let scan = self.scan(raw.scan);
         let rollout = self.rollout(raw.rollout);

@@ -27,7 +27,10 @@ use crate::state::{Profile, Snapshot};
 
 /// What serves of a dataset.
 pub(crate) struct Live {
+    /// What new data is compared with.
     pub(crate) snapshot: Snapshot,
+    /// When the newest release's data was built: no upstream goes back behind that.
+    pub(crate) newest_built: Option<Timestamp>,
     /// Its file, where new data is compared with it address by address, or why that cannot be read.
     pub(crate) file: Option<Result<PathBuf, String>>,
 }
@@ -83,12 +86,13 @@ pub(crate) fn inspect(
     let changed = candidate.upstream.last_modified.filter(|changed| *changed <= tomorrow);
     let states_age = findings.built.is_some();
     findings.built = findings.built.or(changed);
+    let newest_built = live.and_then(|live| live.newest_built);
     let live = live.map(|live| &live.snapshot);
     findings.profile.counts.insert("bytes".to_owned(), size_bytes);
     if let Some(built) = findings.built {
         // When a file of this machine was written says nothing of the build that it holds.
         let is_local = matches!(candidate.dataset.source.origin, Origin::File { .. });
-        let earlier = live.filter(|_| states_age || !is_local);
+        let earlier = newest_built.filter(|_| states_age || !is_local);
         age(&candidate, built, earlier, now, &mut gates);
     }
     if let Some(live) = live {
@@ -172,13 +176,12 @@ fn future_build(built: Timestamp, tomorrow: Timestamp) -> Option<Problem> {
 fn age(
     candidate: &Candidate,
     built: Timestamp,
-    live: Option<&Snapshot>,
+    live_built: Option<Timestamp>,
     now: Timestamp,
     gates: &mut GateReport,
 ) {
     let expect = &candidate.dataset.expect;
     let found = format!("one of {built}");
-    let live_built = live.and_then(|live| live.built);
     if let Some(live) = live_built.filter(|_| expect.older_build == OlderBuild::Reject) {
         let expected = format!("a build not before the live one of {live}");
         let problem = || Problem::fail(Code::OlderBuild, expected, found.clone());

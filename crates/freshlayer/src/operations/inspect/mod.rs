@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::formats::pipe::blocking;
 use crate::intake::download::{Asked, Candidate, Fetched, candidate, fetch_alone, unpack_alone};
 use crate::intake::extract::StagedFile;
+use crate::intake::gather::Served;
 use crate::intake::inspect::{Differences, Live, inspect as judge};
 use crate::intake::recognise::{Recognised, recognise_file, recognise_files};
 use crate::intake::suggest::suggest;
@@ -286,15 +287,11 @@ impl Look<'_> {
     async fn live(&self, found: &Candidate) -> Result<Option<Live>, Error> {
         let Some(layer) = &self.layer else { return Ok(None) };
         let session = self.run.engine.session(layer).await?;
-        let release = session.current_release().await?;
-        let name = &found.dataset.name;
-        let Some(snapshot) = release.as_ref().and_then(|release| release.snapshot(name)).cloned()
-        else {
-            return Ok(None);
-        };
-        let (head, release) = (session.head(), release.as_ref());
-        let mut files = live_files(&self.run, head, release, &[found], self.folder).await;
-        Ok(Some(Live { snapshot, file: files.remove(name) }))
+        let (current, stable) = (session.current_release().await?, session.stable_release().await?);
+        let served = Served { current: current.as_ref(), stable: stable.as_ref() };
+        let head = session.head();
+        let mut files = live_files(&self.run, head, served, &[found], self.folder).await;
+        Ok(served.live(found, files.remove(&found.dataset.name)))
     }
 
     fn refused(&self, problems: Vec<Problem>) -> Inspection {

@@ -144,9 +144,11 @@ impl<'a> Evidence<'a> {
         let named = head.parameters().values().map(|parameter| &parameter.version);
         let mut told = named.chain(head.shared().values().map(|shared| &shared.version));
         let mut newest = head.versions().keys().rev().take(self.keep.newest);
+        let mut functions = head.pinned_functions().values();
         let marks = [
             (is(head.current()), Stays::Current),
             (is(head.pinned().map(|pin| pin.release)), Stays::Pinned),
+            (functions.any(|pin| is(pin.release())), Stays::FunctionPinned),
             (is(head.stable()), Stays::Stable),
             (is(head.fallback()), Stays::WayBack),
             (is(rollout.map(|rollout| rollout.to)), Stays::RolloutTo),

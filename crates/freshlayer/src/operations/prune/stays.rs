@@ -18,6 +18,8 @@ pub enum Stays {
     Current,
     /// The layer is pinned to it.
     Pinned,
+    /// A person keeps a function on it.
+    FunctionPinned,
     /// Every consumer that can be moved has reached it.
     Stable,
     /// A rollback leads to it.
@@ -62,6 +64,7 @@ impl fmt::Display for Stays {
         f.write_str(match self {
             Self::Current => "it is the current one",
             Self::Pinned => "the layer is pinned to it",
+            Self::FunctionPinned => "a function is pinned to it",
             Self::Stable => "it is the stable one",
             Self::WayBack => "a rollback leads to it",
             Self::RolloutTo => "a rollout leads to it",

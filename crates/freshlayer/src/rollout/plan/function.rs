@@ -1,7 +1,10 @@
 //! The next step of one function.
 
 use super::layers::{others, ours, positions, with};
-use super::{Admission, Foreign, Goal, Intent, PlaceView, Probed, Standing, Waves, brings_data};
+use super::{
+    Admission, Foreign, Goal, Intent, PinnedFunction, PlaceView, Probed, Standing, Waves,
+    brings_data,
+};
 use crate::definition::Roll;
 use crate::names::LayerVersionArn;
 use crate::ports::{
@@ -10,7 +13,7 @@ use crate::ports::{
 use crate::release::publish::made_by_freshlayer;
 use crate::report::Why;
 use crate::rollout::tag::{TagRule, tag};
-use crate::state::Rollout;
+use crate::state::{Rollout, StaysOn};
 
 /// How many published versions of its own making freshlayer keeps per function, beside those that are needed.
 const OWN_VERSIONS_KEPT: usize = 3;
@@ -51,7 +54,11 @@ impl<'a> Here<'a> {
         }
     }
 
+    /// A person's order for one function waits for no wave.
     fn admission(&self, consumer: &Consumer) -> Admission {
+        if self.pinned(consumer).is_some() {
+            return Admission::Whole;
+        }
         self.waves.admit(&self.view.place, &consumer.function)
     }
 
@@ -61,7 +68,7 @@ impl<'a> Here<'a> {
     }
 
     fn is_set_back_for_good(&self, consumer: &Consumer) -> bool {
-        self.times_set_back(consumer) > REAPPLIED_MAX
+        self.pinned(consumer).is_none() && self.times_set_back(consumer) > REAPPLIED_MAX
     }
 
     fn next_of(&self, consumer: &'a Consumer, probed: &'a Probed) -> Decision {
@@ -73,10 +80,32 @@ impl<'a> Here<'a> {
         let (step, standing) =
             FunctionPlan { here: *self, consumer, target, opted_in, probed }.next();
         match standing {
+            Standing::Current if let Some(pinned) = self.pinned(consumer) => {
+                (step, Standing::Ordered(pinned.why.clone()))
+            }
             Standing::Current if self.is_pinned_by_tag(consumer) => {
                 (step, Standing::Ordered(Why::TagPin { tag: tag(&self.intent.layer) }))
             }
             standing => (step, standing),
+        }
+    }
+
+    /// A person's order that keeps the function on a release of its own. A tag that says hold comes first.
+    pub(crate) fn pinned(&self, consumer: &Consumer) -> Option<&'a PinnedFunction> {
+        let holds = TagRule::of(consumer, &self.intent.layer) == Some(TagRule::Hold);
+        self.intent.pinned_functions.get(&consumer.function).filter(|_| !holds)
+    }
+
+    fn target_of_pin(&self, pinned: &'a PinnedFunction) -> Result<&'a LayerVersionArn, Standing> {
+        match &pinned.to {
+            StaysOn::Before(before) => before
+                .get(&self.view.place.to_string())
+                .ok_or(Standing::Ordered(Why::NothingBefore)),
+            StaysOn::Release(release) => {
+                let versions = self.intent.releases.get(release);
+                let target = versions.and_then(|versions| versions.get(&self.view.place.region));
+                target.ok_or(Standing::Held(Why::NotPublished { release: *release }))
+            }
         }
     }
 
@@ -110,6 +139,9 @@ impl<'a> Here<'a> {
         let asked = TagRule::of(consumer, &self.intent.layer);
         if let Some(why) = self.intent.frozen_functions.get(&consumer.function) {
             return Err(Standing::Ordered(why.clone()));
+        }
+        if let Some(pinned) = self.pinned(consumer) {
+            return self.target_of_pin(pinned);
         }
         match (asked, &self.intent.goal) {
             (Some(TagRule::Hold), _) => Err(Standing::Ordered(Why::TagHold { tag })),
@@ -181,9 +213,15 @@ impl<'a> FunctionPlan<'a> {
 
     /// A function that this rollout has brought there needs no second look in its next run.
     fn is_noted_done(&self) -> bool {
-        self.was_brought_there()
+        !self.is_pinned()
+            && self.was_brought_there()
             && self.consumer.look.is_none()
             && self.consumer.latest.layers.contains(self.target)
+    }
+
+    /// What the rollout noted is about its release, and not about the one that a person keeps the function on.
+    fn is_pinned(&self) -> bool {
+        self.here.pinned(self.consumer).is_some()
     }
 
     fn was_brought_there(&self) -> bool {
@@ -195,7 +233,8 @@ impl<'a> FunctionPlan<'a> {
 
     /// The probe of a version that callers may get next; `None` where there is nothing to ask any more.
     fn question(&self, version: Option<u64>) -> Option<Step> {
-        let open = self.here.intent.probe.is_some() && !self.probed.contains(&version);
+        let asks = self.here.intent.probe.is_some() && !self.is_pinned();
+        let open = asks && !self.probed.contains(&version);
         let function = self.consumer.function.clone();
         let answers = self.consumer.aliases().iter().any(|alias| {
             matches!(alias.routing, Routing::Split { version: part, percent: 1.. } if Some(part) == version)

@@ -19,7 +19,7 @@ use crate::definition::{Architecture, Course, FunctionProbe, Gates, Roll};
 use crate::names::{LayerName, LayerVersionArn, Place, RegionName};
 use crate::ports::{Consumer, FunctionName, Step};
 use crate::report::{Reason, Why};
-use crate::state::{Rollout, Versions};
+use crate::state::{Rollout, StaysOn, Versions};
 
 /// What is intended.
 #[derive(Debug, Clone)]
@@ -42,6 +42,8 @@ pub struct Intent {
     pub frozen: Option<Why>,
     /// The functions that a person lets stay where they are, and why.
     pub frozen_functions: BTreeMap<FunctionName, Why>,
+    /// The functions that a person keeps on a release of their own.
+    pub pinned_functions: BTreeMap<FunctionName, PinnedFunction>,
     /// How often other hands set a function back that the release had reached.
     pub set_back: BTreeMap<(String, FunctionName), SetBack>,
     /// Why the open rollout goes no further for now.
@@ -82,6 +84,15 @@ pub enum Goal {
     },
     /// On the layer version that each used before the layer was adopted, by place and function.
     Before(BTreeMap<(String, FunctionName), LayerVersionArn>),
+}
+
+/// A function that a person keeps on a release of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PinnedFunction {
+    /// Where it stays.
+    pub to: StaysOn,
+    /// Why.
+    pub why: Why,
 }
 
 /// What happens to functions on versions that freshlayer did not make.

@@ -1,6 +1,6 @@
 //! What a person orders; no lease is needed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -8,7 +8,7 @@ use super::Head;
 use crate::names::{DatasetName, Digest};
 use crate::ports::FunctionName;
 use crate::state::Release;
-use crate::state::orders::{Acceptance, Adopted, Freeze, LeftBehind, Ordered, Pin};
+use crate::state::orders::{Acceptance, Adopted, Freeze, FunctionPin, LeftBehind, Ordered, Pin};
 use crate::state::rollout::Cause;
 
 /// How many accepted builds a head remembers.
@@ -83,8 +83,14 @@ impl Head {
         }
     }
 
-    /// Takes back a pin that has come to its end.
+    /// Takes back the pins that have come to their end.
     pub(crate) fn lapse(&mut self, now: Timestamp) {
+        let is_over = |pin: &FunctionPin| pin.until.is_some_and(|until| until <= now);
+        let functions = self.pinned_functions.iter().filter(|(_, pin)| is_over(pin));
+        let functions: Vec<FunctionName> = functions.map(|(name, _)| name.clone()).collect();
+        if !functions.is_empty() {
+            self.unpin_functions(&functions);
+        }
         let ended = self.pin.as_ref().and_then(|pin| Some((pin.until?, pin.by.clone())));
         if let Some((at, by)) = ended.filter(|(until, _)| *until <= now) {
             self.unpin(&Ordered { at, by, reason: None });
@@ -100,6 +106,19 @@ impl Head {
     /// Takes the freeze of some functions back.
     pub(crate) fn unfreeze_functions(&mut self, functions: &[FunctionName]) {
         self.frozen_functions.retain(|function, _| !functions.contains(function));
+        self.looked = None;
+    }
+
+    /// Keeps some functions on a release of their own until unpinned. What the last look counted as standing elsewhere
+    /// moves now.
+    pub(crate) fn pin_functions(&mut self, pins: &BTreeMap<FunctionName, FunctionPin>) {
+        self.pinned_functions.extend(pins.clone());
+        self.looked = None;
+    }
+
+    /// Takes the pins of some functions back.
+    pub(crate) fn unpin_functions(&mut self, functions: &[FunctionName]) {
+        self.pinned_functions.retain(|function, _| !functions.contains(function));
         self.looked = None;
     }
 
