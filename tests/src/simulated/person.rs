@@ -149,6 +149,28 @@ impl Simulated {
         self.alias(name, alias, |alias| alias.point(&version.to_string(), BTreeMap::new()));
     }
 
+    /// Points an alias to a version and leaves its weights, as `aws lambda update-alias` does without a routing.
+    ///
+    /// # Panics
+    /// Where there is no such function or alias.
+    pub fn point_beside_weight(&self, name: &str, alias: &str, version: u64) {
+        self.alias(name, alias, |alias| {
+            let weights = alias.weights.clone();
+            alias.point(&version.to_string(), weights);
+        });
+    }
+
+    /// Clears an alias's weights, as a person does.
+    ///
+    /// # Panics
+    /// Where there is no such function or alias.
+    pub fn unweigh(&self, name: &str, alias: &str) {
+        self.alias(name, alias, |alias| {
+            let to = alias.version.clone();
+            alias.point(&to, BTreeMap::new());
+        });
+    }
+
     /// Gives a version a share of an alias's calls, as a person does.
     ///
     /// # Panics
@@ -178,6 +200,14 @@ impl Simulated {
             let provisioned = alias.provisioned.as_mut().expect("it has provisioned concurrency");
             provisioned.next = Ending::Badly(reason.to_owned());
         });
+    }
+
+    /// Tells whether a function has an alias.
+    ///
+    /// # Panics
+    /// Where there is no such function.
+    pub fn has_alias(&self, name: &str, alias: &str) -> bool {
+        self.change(name, |function, _| function.aliases.contains_key(alias))
     }
 
     fn alias(&self, name: &str, alias: &str, change: impl FnOnce(&mut Alias)) {

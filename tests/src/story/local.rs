@@ -12,6 +12,10 @@ pub enum Local {
     Deploy(String),
     /// A person publishes `$LATEST` and points the alias to it.
     Release(String),
+    /// The same, but a weight that the alias had stays, as with `aws lambda update-alias`.
+    ReleaseBesideWeight(String),
+    /// A person takes the weight off the alias.
+    Unweigh(String),
     /// A deployment sets a function back to a layer version.
     SetBack(String, u64),
     /// A person tags a function.
@@ -63,6 +67,8 @@ impl Local {
             Self::Function(making) => Some(&making.name),
             Self::Deploy(name)
             | Self::Release(name)
+            | Self::ReleaseBesideWeight(name)
+            | Self::Unweigh(name)
             | Self::SetBack(name, _)
             | Self::Tag(name, ..)
             | Self::Untag(name, _) => Some(name),
@@ -81,6 +87,8 @@ impl fmt::Display for Local {
             Self::Function(making) => write!(f, "function {making}"),
             Self::Deploy(name) => write!(f, "deploy {name}"),
             Self::Release(name) => write!(f, "release {name}"),
+            Self::ReleaseBesideWeight(name) => write!(f, "release {name} beside its weight"),
+            Self::Unweigh(name) => write!(f, "unweigh {name}"),
             Self::SetBack(name, version) => write!(f, "set {name} back to {version}"),
             Self::Tag(name, key, value) => write!(f, "tag {name} {key}={value}"),
             Self::Untag(name, key) => write!(f, "untag {name} {key}"),
@@ -134,6 +142,8 @@ impl FromStr for Local {
             ["function", name, rest @ ..] => Self::Function(making(text, name, rest)?),
             ["deploy", name] => Self::Deploy(own(name)),
             ["release", name] => Self::Release(own(name)),
+            ["release", name, "beside", "its", "weight"] => Self::ReleaseBesideWeight(own(name)),
+            ["unweigh", name] => Self::Unweigh(own(name)),
             ["set", name, "back", "to", version] => Self::SetBack(own(name), number(version)?),
             ["tag", name, tag] => {
                 let (key, value) = tag.split_once('=').ok_or(format!("{text:?}: no value"))?;

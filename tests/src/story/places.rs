@@ -216,6 +216,13 @@ impl Here {
                 let version = self.aws.release(name);
                 self.aws.point(name, "live", version);
             }
+            Local::ReleaseBesideWeight(name) | Local::Unweigh(name)
+                if !self.aws.has_alias(name, "live") => {}
+            Local::ReleaseBesideWeight(name) => {
+                let version = self.aws.release(name);
+                self.aws.point_beside_weight(name, "live", version);
+            }
+            Local::Unweigh(name) => self.aws.unweigh(name, "live"),
             Local::SetBack(name, number) => self.aws.put_layer(name, &version(number)),
             Local::Tag(name, key, value) => self.aws.tag(name, key, value),
             Local::Untag(name, key) => self.aws.untag(name, key),

@@ -151,7 +151,9 @@ impl Scene {
             Act::In(place, local) => {
                 self.everywhere.perform(place, local);
                 match local {
-                    Local::Release(name) | Local::SetBack(name, _) => {
+                    Local::Release(name)
+                    | Local::ReleaseBesideWeight(name)
+                    | Local::SetBack(name, _) => {
                         self.promises.touched(place, name);
                     }
                     Local::Breaks(number) => {

@@ -194,7 +194,11 @@ fn any(random: &mut Rng, day: &mut u64) -> Act {
         15..=21 => Act::Pass(random.u64(5..240)),
         22 => Act::RefreshTwice,
         23..=25 => Act::RefreshKilled(random.u64(..60)),
-        26 => at_home(Local::Deploy(name)),
+        26 => at_home(match random.u8(..4) {
+            0 | 1 => Local::Deploy(name),
+            2 => Local::ReleaseBesideWeight(name),
+            _ => Local::Unweigh(name),
+        }),
         27 => at_home(Local::SetBack(name, 1)),
         28 => {
             let value = ["hold", "1", "pin=1"][random.usize(..3)];

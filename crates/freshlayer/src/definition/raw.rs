@@ -85,7 +85,8 @@ pub(super) struct RawRollout {
     #[schemars(range(max = 10_080))]
     pub(super) one_box_bake_minutes: Option<u32>,
     /// How many of the calls of the one box's alias come to the release at first, in percent; 100 for all. It counts where that
-    /// part is enough for the gate `metrics`; with fewer calls the function moves whole. Default: 100.
+    /// part is enough for the gate `metrics`; with fewer calls the function moves whole. Default: 10 with `standard` and `careful`,
+    /// else 100.
     #[schemars(range(min = 1, max = 100))]
     pub(super) alias_weight_percent: Option<u8>,
     /// The share of all functions that may move after each wave opens, cumulative, in percent. Rising; the last value is 100.

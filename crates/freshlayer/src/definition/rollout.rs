@@ -238,10 +238,10 @@ impl Preset {
     pub fn course(self) -> Course {
         let minutes = SignedDuration::from_mins;
         let tenths = || (1..=10).map(|tenth| tenth * 10).collect::<Vec<u8>>();
-        let region_gap = match self {
-            Self::Standard => 120,
-            Self::Careful => 720,
-            _ => 0,
+        let (region_gap, alias_percent) = match self {
+            Self::Standard => (120, Some(10)),
+            Self::Careful => (720, Some(10)),
+            _ => (0, None),
         };
         let (one_box, waves, bake, final_bake) = match self {
             Self::Standard => (Some(30), vec![10, 50, 100], 15, 30),
@@ -261,7 +261,7 @@ impl Preset {
         };
         Course {
             one_box_bake: one_box.map(minutes),
-            alias_percent: None,
+            alias_percent,
             waves,
             bake: minutes(bake),
             final_bake: minutes(final_bake),

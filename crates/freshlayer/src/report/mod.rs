@@ -294,6 +294,11 @@ impl Report {
 }
 
 impl ConsumerReport {
+    /// Returns why the function stands where it stands, where there is a reason.
+    pub fn why(&self) -> Option<&Why> {
+        self.reason.as_ref().map(|reason| &reason.why)
+    }
+
     /// Tells whether the function is not where it should be.
     pub fn waits(&self) -> bool {
         use ConsumerState::{Behind, Failed, Held};

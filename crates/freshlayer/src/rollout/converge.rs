@@ -439,7 +439,8 @@ impl Converge<'_, '_, '_> {
             let foreign = from.is_some_and(|from| !self.session.head().made(from));
             let outcome = ConsumerNote::MOVING.to_owned();
             let from = from.cloned();
-            let note = ConsumerNote { from, foreign, outcome, done: false, set_back: 0 };
+            let note =
+                ConsumerNote { from, foreign, outcome, done: false, in_part: false, set_back: 0 };
             rollout.write(&placed.place, function, note);
             is_new = true;
         }

@@ -1,10 +1,10 @@
 //! How a rollout stands at the end of a run, and what is written and told of it. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::goal::{frozen, paused};
 use super::plan::SetBack;
-use crate::names::LayerName;
+use crate::names::{LayerName, Place};
 use crate::ports::FunctionName;
 use crate::report::{
     ConsumerReport, ConsumerState, Outcome, PlaceReport, Reason, ReleaseReport, Report, Why,
@@ -61,11 +61,18 @@ impl RolloutEnd {
     }
 }
 
+/// What a run did with functions, and how often other hands set them back.
+#[derive(Clone, Copy)]
+pub(super) struct Moves<'a> {
+    pub(super) moved: &'a BTreeSet<(Place, FunctionName)>,
+    pub(super) set_back: &'a BTreeMap<(String, FunctionName), SetBack>,
+}
+
 /// Writes into the journal what became of every consumer.
 pub(super) fn note_all(
     rollout: &mut Rollout,
     consumers: &[ConsumerReport],
-    set_back: &BTreeMap<(String, FunctionName), SetBack>,
+    came: Moves<'_>,
     head: &Head,
 ) {
     for consumer in consumers {
@@ -74,17 +81,19 @@ pub(super) fn note_all(
             None => consumer.state.word().to_owned(),
         };
         let done = matches!(consumer.state, ConsumerState::Current | ConsumerState::Moved);
+        let in_part = matches!(consumer.why(), Some(Why::Partly { .. }));
         let from = consumer.layer_version.clone();
         let foreign = from.as_ref().is_some_and(|from| !head.made(from));
         let key = (consumer.place.to_string(), consumer.function.clone());
-        let again = consumer.state == ConsumerState::Moved
-            || consumer
-                .reason
-                .as_ref()
-                .is_some_and(|reason| matches!(reason.why, Why::RevertedByDeploy { .. }));
-        let set_back =
-            set_back.get(&key).map_or(0, |known| if again { known.times() } else { known.before });
-        let note = ConsumerNote { from, foreign, outcome, done, set_back };
+        let is_moved = came.moved.contains(&(consumer.place.clone(), consumer.function.clone()));
+        let set_back = match (came.set_back.get(&key), consumer.why()) {
+            (None, _) => 0,
+            (Some(_), Some(Why::RevertedByDeploy { times, .. })) => *times,
+            (Some(known), Some(Why::Partly { .. })) if is_moved => known.in_part(),
+            (Some(known), _) if consumer.state == ConsumerState::Moved => known.times(),
+            (Some(known), _) => known.before,
+        };
+        let note = ConsumerNote { from, foreign, outcome, done, in_part, set_back };
         rollout.write(&consumer.place, &consumer.function, note);
     }
 }

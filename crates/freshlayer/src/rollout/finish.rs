@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::came::Came;
 use super::converge::{Converge, Outset};
-use super::end::{RolloutEnd, busy, note_all, order, outline_report};
+use super::end::{Moves, RolloutEnd, busy, note_all, order, outline_report};
 use super::goal::{Target, pinned_functions};
 use super::plan::{Intent, Next};
 use super::standing::{Known, places};
@@ -113,7 +113,8 @@ impl Converge<'_, '_, '_> {
         let number = came.rollout.as_ref().map(|rollout| rollout.number);
         let is_open = |head: &Head| head.rollout().map(|open| open.number) == number;
         if let Some(rollout) = came.rollout.as_mut().filter(|_| is_open(self.session.head())) {
-            note_all(rollout, consumers, &came.intent.set_back, self.session.head());
+            let moves = Moves { moved: &came.moved, set_back: &came.intent.set_back };
+            note_all(rollout, consumers, moves, self.session.head());
             if end.converged {
                 rollout.ended = Some(looked.at);
             }

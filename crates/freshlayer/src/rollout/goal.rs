@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::names::LayerVersionArn;
 use crate::ports::FunctionName;
 use crate::report::Why;
-use crate::state::{Aim, Cause, Head, OpenRollout, Ordered, Outline, Session};
+use crate::state::{Aim, Cause, ConsumerNote, Head, OpenRollout, Ordered, Outline, Session};
 
 /// Where consumers shall be, with what a report says of the release.
 #[derive(Debug, Clone, PartialEq)]
@@ -185,9 +185,11 @@ async fn set_back(
     let notes = last.journal.into_iter().flat_map(|(place, notes)| {
         notes.into_iter().map(move |(function, note)| ((place.clone(), function), note))
     });
-    let set_back =
-        notes.map(|(key, note)| (key, SetBack { before: note.set_back, was_there: note.done }));
-    Ok(set_back.filter(|(_, set_back)| set_back.times() > 0).collect())
+    let set_back = notes.map(|(key, note)| {
+        let ConsumerNote { set_back: before, done: was_there, in_part: was_in_part, .. } = note;
+        (key, SetBack { before, was_there, was_in_part })
+    });
+    Ok(set_back.filter(|(_, set_back)| set_back.in_part() > 0).collect())
 }
 
 /// What each function was on before the layer was adopted, as the journals of the rollouts say that took it over.

@@ -9,12 +9,12 @@ use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
 
 use super::judge::{self, Measured};
-use super::plan::{Foreign, Goal, Intent, Next, Standing, Waves, World};
-use crate::definition::{Binding, Gates, MetricsGate, OnInconclusive, Preset, Roll};
+use super::plan::{Foreign, Goal, Intent, Next, Opening, Standing, Waves, World};
+use crate::definition::{Binding, Course, Gates, MetricsGate, OnInconclusive, Preset, Roll};
 use crate::names::{LayerName, Place, RegionName};
 use crate::ports::{Calls, FunctionName, Minutes, Window};
 use crate::report::Why;
-use crate::state::{Members, Rollout, Says, Wave};
+use crate::state::{Rollout, Says, Traffic, Wave};
 
 const ROLLOUTS: u64 = 10;
 /// Longer than any wave waits, so that as many minutes lie before it.
@@ -47,6 +47,7 @@ enum Bursts {
 #[derive(Debug, Clone, Copy)]
 struct Load {
     functions: usize,
+    begins: Begins,
     /// The mean over all functions; each has its own rate, between none and twice as many.
     calls_per_minute: f64,
     /// The share of calls that fail with the old data, and with the new.
@@ -54,6 +55,18 @@ struct Load {
     new: f64,
     bursts: Bursts,
 }
+
+/// How the first function gets the data.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Begins {
+    Whole,
+    /// With a tenth of so many calls a minute.
+    WithATenth(f64),
+}
+
+const TENTH: u8 = 10;
+/// With as many calls as the gate `metrics` asks for within the bake of the one box.
+const A_TENTH: Begins = Begins::WithATenth(120.0);
 
 /// When the gates are asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,13 +96,18 @@ struct Called {
     /// When its last burst began.
     burst: Option<Timestamp>,
     is_out: bool,
+    /// The calls that it answered, with the new data where it had it.
     counted: Minutes,
+    /// The calls that it answered with the old data while it had the new data in part.
+    beside: Minutes,
 }
 
 struct Fleet {
     rng: Rng,
     load: Load,
     all: BTreeMap<Key, Called>,
+    /// The functions that have the data in part.
+    in_part: BTreeSet<Key>,
     all_out: bool,
     now: Timestamp,
 }
@@ -100,48 +118,71 @@ impl Fleet {
         let place = Place { region: RegionName::parse("local").expect("a Region"), account: None };
         let all = (0..load.functions).map(|number| {
             let name = FunctionName::parse(&format!("f{number:03}")).expect("a name");
-            let per_minute = 2.0 * load.calls_per_minute * rng.f64();
-            (
-                (place.clone(), name),
-                Called { per_minute, burst: None, is_out: false, counted: Minutes::new() },
-            )
+            let per_minute = match load.begins {
+                Begins::WithATenth(calls) if number == 0 => calls,
+                _ => 2.0 * load.calls_per_minute * rng.f64(),
+            };
+            ((place.clone(), name), Called::by(per_minute))
         });
         let all = all.collect();
-        let mut fleet = Self { rng, load, all, all_out: false, now: Timestamp::UNIX_EPOCH };
+        let (in_part, now) = (BTreeSet::new(), Timestamp::UNIX_EPOCH);
+        let mut fleet = Self { rng, load, all, in_part, all_out: false, now };
         (0..MINUTES_BEFORE).for_each(|_| fleet.pass_minute(&BTreeMap::new()));
         fleet
     }
 
     fn pass_minute(&mut self, standings: &BTreeMap<Key, Standing>) {
-        let Self { rng, load, all, all_out, now } = self;
+        let Self { rng, load, all, in_part, all_out, now } = self;
+        let is_in_part =
+            |(_, standing): &(&Key, &Standing)| matches!(standing, Standing::Partly(_));
+        *in_part = standings.iter().filter(is_in_part).map(|(key, _)| key.clone()).collect();
         let outages = load.bursts == Bursts::Outages;
         *all_out = outages && goes_on_out(*all_out, 5.0, rng);
         for (key, called) in all {
             called.is_out = outages && goes_on_out(called.is_out, 10.0, rng);
             let is_hit = *all_out || called.is_out || called.bursts(load.bursts, *now, rng);
-            let share = match standings.get(key) {
-                _ if is_hit => 0.5,
-                Some(Standing::Current) => load.new,
-                _ => load.old,
+            let fails = |share: f64| if is_hit { 0.5 } else { share };
+            let (part, rest) = match standings.get(key) {
+                Some(Standing::Partly(percent)) => {
+                    let part = called.per_minute * f64::from(*percent) / 100.0;
+                    (counted(part, fails(load.new), rng), called.per_minute - part)
+                }
+                Some(Standing::Current) => (counted(called.per_minute, fails(load.new), rng), 0.0),
+                _ => (counted(called.per_minute, fails(load.old), rng), 0.0),
             };
-            let calls = poisson(called.per_minute, rng);
-            let errors = (0..calls).filter(|_| rng.f64() < share).count() as u64;
-            called.counted.insert(*now, Calls { calls, errors });
+            called.counted.insert(*now, part);
+            if rest > 0.0 {
+                called.beside.insert(*now, counted(rest, fails(load.old), rng));
+            }
         }
         *now += MINUTE;
+    }
+
+    /// A function that is there in part now is counted by version, and any other one whole.
+    fn all_of(&self, key: &Key, called: &Called, at: Timestamp, new: Calls) -> Calls {
+        match called.beside.get(&at).filter(|_| !self.in_part.contains(key)) {
+            Some(old) => Calls { calls: new.calls + old.calls, errors: new.errors + old.errors },
+            None => new,
+        }
     }
 
     fn counted(&self, of: impl Fn(&Key) -> bool, many: usize, window: Window) -> judge::Calls {
         let some = self.all.iter().filter(|(key, _)| of(key)).take(many);
         let some = some.map(|(key, called)| {
             let minutes = called.counted.range(window.from..window.until);
-            (key.clone(), minutes.map(|(at, calls)| (*at, *calls)).collect())
+            let all = minutes.map(|(at, new)| (*at, self.all_of(key, called, *at, *new)));
+            (key.clone(), all.collect())
         });
         some.collect()
     }
 }
 
 impl Called {
+    fn by(per_minute: f64) -> Self {
+        let (counted, beside) = (Minutes::new(), Minutes::new());
+        Self { per_minute, burst: None, is_out: false, counted, beside }
+    }
+
     /// Tells whether a burst hits this minute.
     fn bursts(&mut self, bursts: Bursts, now: Timestamp, rng: &mut Rng) -> bool {
         match bursts {
@@ -159,12 +200,22 @@ impl Called {
     }
 }
 
+/// The calls of one minute, of which this share fails.
+fn counted(mean: f64, share: f64, rng: &mut Rng) -> Calls {
+    let calls = poisson(mean, rng);
+    Calls { calls, errors: (0..calls).filter(|_| rng.f64() < share).count() as u64 }
+}
+
 /// Once a week, for so many minutes on average.
 fn goes_on_out(is_out: bool, minutes: f64, rng: &mut Rng) -> bool {
     if is_out { rng.f64() >= 1.0 / minutes } else { rng.f64() < 1.0 / (7.0 * 24.0 * 60.0) }
 }
 
+/// The sum of draws with a small mean is a draw, too, and their products do not vanish.
 fn poisson(mean: f64, rng: &mut Rng) -> u64 {
+    if mean > 100.0 {
+        return poisson(100.0, rng) + poisson(mean - 100.0, rng);
+    }
     let (limit, mut product, mut count) = ((-mean).exp(), rng.f64(), 0);
     while product > limit {
         product *= rng.f64();
@@ -173,7 +224,20 @@ fn poisson(mean: f64, rng: &mut Rng) -> u64 {
     count
 }
 
-fn intent() -> Intent {
+/// What was counted of the one box before, where it begins with a tenth.
+fn traffic(fleet: &Fleet) -> Option<Traffic> {
+    let (Begins::WithATenth(_), Some(((place, name), called))) =
+        (fleet.load.begins, fleet.all.first_key_value())
+    else {
+        return None;
+    };
+    let last_ten = called.counted.values().rev().take(10).map(|one| one.calls).sum();
+    let calls = [(place.to_string(), [(name.clone(), last_ten)].into())].into();
+    Some(Traffic { minutes: 10, enough: 100, calls })
+}
+
+fn intent(begins: Begins) -> Intent {
+    let alias_percent = (begins != Begins::Whole).then_some(TENTH);
     let metrics = MetricsGate { calls_min: 100, binding: Binding::Decides };
     let gates = Gates {
         alarms: Vec::new(),
@@ -195,7 +259,7 @@ fn intent() -> Intent {
         pinned_functions: BTreeMap::new(),
         set_back: BTreeMap::new(),
         paused: None,
-        course: Some(Preset::Standard.course()),
+        course: Some(Course { alias_percent, ..Preset::Standard.course() }),
         gates,
         probe: None,
         roll: Roll::Functions,
@@ -214,8 +278,9 @@ struct Play {
 
 impl Play {
     fn new(load: Load, looks: Looks, seed: u64) -> Self {
-        let (intent, fleet) = (intent(), Fleet::new(load, seed));
-        let rollout = Rollout::imagined(&intent.layer, 2, fleet.now);
+        let (intent, fleet) = (intent(load.begins), Fleet::new(load, seed));
+        let mut rollout = Rollout::imagined(&intent.layer, 2, fleet.now);
+        rollout.traffic = traffic(&fleet);
         let standings = fleet.all.keys().map(|key| (key.clone(), Standing::Later)).collect();
         Self { intent, fleet, rollout, standings, looks }
     }
@@ -226,7 +291,7 @@ impl Play {
             let waves = Waves::of(&self.intent, Some(&self.rollout));
             match waves.next(&World::default(), &self.standings, now) {
                 None => return Ended::Whole,
-                Some(Next::Open(opening)) => self.open(opening.members),
+                Some(Next::Open(opening)) => self.open(opening),
                 Some(Next::Reached(until)) => self.wave().watch(now, until),
                 Some(Next::Wait(
                     Why::Bakes { until, .. } | Why::Undecided { until: Some(until), .. },
@@ -248,11 +313,11 @@ impl Play {
         self.rollout.waves.last_mut().expect("a wave is open")
     }
 
-    fn open(&mut self, members: Members) {
-        let wave = Wave::open(members, None, self.fleet.now);
+    fn open(&mut self, Opening { members, percent }: Opening) {
+        let wave = Wave::open(members, percent, self.fleet.now);
         for ((place, function), standing) in &mut self.standings {
             if wave.has(place, function) {
-                *standing = Standing::Current;
+                *standing = percent.map_or(Standing::Current, Standing::Partly);
             }
         }
         self.rollout.waves.push(wave);
@@ -295,7 +360,9 @@ impl Play {
         let moved = self.fleet.counted(of_wave, usize::MAX, window);
         let is_later = |key: &Key| self.standings[key] == Standing::Later;
         let others = || self.fleet.counted(is_later, OTHERS_MAX, window);
-        let moved = judge::Moved::from(moved);
+        let in_part = self.fleet.in_part.iter().filter(|key| of_wave(key));
+        let beside = in_part.map(|key| (key.clone(), self.fleet.all[key].beside.clone())).collect();
+        let moved = judge::Moved { calls: moved, beside };
         let others = judge::looks_bad(&self.rollout.waves, &moved).then(others);
         let others = others.filter(|others| !others.is_empty()).map(Ok);
         Measured { alarms: Ok(Vec::new()), moved: Some(Ok(moved)), others, heard: None }
@@ -312,38 +379,51 @@ fn percent(of: &[Ended], is: impl Fn(&Ended) -> bool) -> f64 {
 }
 
 /// Good data: a third of the rollouts each has 0.1, 1 and 5 % of errors before and after. The gates are asked every minute.
-fn comes_back(bursts: Bursts, percent_max: f64) {
+fn comes_back(begins: Begins, bursts: Bursts, percent_max: f64) {
     let share = |seed: u64| [0.001, 0.01, 0.05][usize::try_from(seed % 3).expect("small")];
     let load = |seed| {
         let (old, new) = (share(seed), share(seed));
-        Load { functions: 100, calls_per_minute: 10.0, old, new, bursts }
+        Load { functions: 100, begins, calls_per_minute: 10.0, old, new, bursts }
     };
     let ended = played(Looks::EveryMinute, load);
     let back = percent(&ended, |one| matches!(one, Ended::Back { .. }));
     let waits = percent(&ended, |one| matches!(one, Ended::WaitsForAPerson { .. }));
     let many = ended.len();
-    println!("good, {bursts:?}: of {many} {back:.2} % come back, {waits:.2} % wait for a person");
+    println!(
+        "good, {begins:?}, {bursts:?}: of {many} {back:.2} % come back, {waits:.2} % wait for a person"
+    );
     // One of few is no share.
     assert!(back <= percent_max.max(100.0 / many as f64), "{bursts:?}: {back} %");
 }
 
 #[test]
 fn good_data_comes_back_in_one_rollout_of_a_hundred_at_most() {
-    comes_back(Bursts::Never, 1.0);
-    comes_back(Bursts::Minutes, 1.0);
+    comes_back(Begins::Whole, Bursts::Never, 1.0);
+    comes_back(Begins::Whole, Bursts::Minutes, 1.0);
 }
 
 /// The judge takes minutes for independent of each other. Errors that last are none, and count too much.
 #[test]
 fn bursts_that_last_bring_good_data_back_in_few_rollouts() {
-    comes_back(Bursts::Retries, 1.0);
-    comes_back(Bursts::Outages, 1.0);
+    comes_back(Begins::Whole, Bursts::Retries, 1.0);
+    comes_back(Begins::Whole, Bursts::Outages, 1.0);
+}
+
+#[test]
+fn good_data_that_begins_with_a_tenth_of_the_calls_comes_back_in_one_rollout_of_a_hundred_at_most()
+{
+    comes_back(A_TENTH, Bursts::Never, 1.0);
+    comes_back(A_TENTH, Bursts::Minutes, 1.0);
+    comes_back(A_TENTH, Bursts::Retries, 1.0);
+    comes_back(A_TENTH, Bursts::Outages, 1.0);
 }
 
 /// Bad data: 5 % of calls fail instead of 1 %. The gates are asked when the publisher asks them.
 fn is_found(calls_per_minute: f64, bursts: Bursts, percent_min: f64) {
     const FUNCTIONS: usize = 100;
-    let load = Load { functions: FUNCTIONS, calls_per_minute, old: 0.01, new: 0.05, bursts };
+    let begins = Begins::Whole;
+    let load =
+        Load { functions: FUNCTIONS, begins, calls_per_minute, old: 0.01, new: 0.05, bursts };
     let ended = played(Looks::AsDeployed, |_| load);
     let back = |most| percent(&ended, |one| matches!(one, Ended::Back { moved } if *moved <= most));
     let waits = percent(
@@ -369,4 +449,30 @@ fn five_percent_of_errors_are_found_before_half_of_the_fleet_has_them() {
 fn five_percent_of_errors_between_bursts_are_found_before_half_of_the_fleet_has_them() {
     is_found(10.0, Bursts::Minutes, 95.0);
     is_found(10.0, Bursts::Retries, 95.0);
+}
+
+/// Bad data that begins with a tenth of the calls of one function.
+fn is_found_in_a_tenth(new: f64, bursts: Bursts, percent_min: f64) {
+    let load =
+        Load { functions: 100, begins: A_TENTH, calls_per_minute: 10.0, old: 0.01, new, bursts };
+    let ended = played(Looks::AsDeployed, |_| load);
+    let of_one = percent(&ended, |one| matches!(one, Ended::Back { moved: 1 }));
+    let early = percent(
+        &ended,
+        |one| matches!(one, Ended::Back { moved } | Ended::WaitsForAPerson { moved } if *moved < 50),
+    );
+    println!(
+        "bad, {new} in a tenth, {bursts:?}: of {} {of_one:.1} % come back before a second function has it, {early:.1} % come back or wait for a person before half of the functions have it",
+        ended.len()
+    );
+    assert!(of_one >= percent_min - 100.0 / ended.len() as f64, "{bursts:?}: {of_one} %");
+}
+
+#[test]
+fn a_tenth_of_the_calls_of_one_function_shows_errors() {
+    for bursts in [Bursts::Never, Bursts::Minutes, Bursts::Retries] {
+        is_found_in_a_tenth(1.0, bursts, 99.0);
+        is_found_in_a_tenth(0.2, bursts, 90.0);
+        is_found_in_a_tenth(0.05, bursts, 20.0);
+    }
 }

@@ -253,6 +253,10 @@ pub struct ConsumerNote {
     /// Whether it reached the release.
     #[serde(default)]
     pub done: bool,
+    /// Whether a part of its calls reached the release.
+    #[serde(default, skip_serializing_if = "is_false")]
+    #[schemars(default)]
+    pub in_part: bool,
     /// How often other hands set it back after that.
     #[serde(default, skip_serializing_if = "is_zero")]
     #[schemars(default)]
@@ -277,6 +281,11 @@ impl ConsumerNote {
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
 fn is_zero(count: &u32) -> bool {
     *count == 0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_false(told: &bool) -> bool {
+    !told
 }
 
 impl Rollout {
@@ -329,6 +338,7 @@ impl Rollout {
         match notes.get_mut(function) {
             Some(known) => {
                 (known.outcome, known.done) = (note.outcome, note.done);
+                known.in_part = note.in_part;
                 known.set_back = known.set_back.max(note.set_back);
             }
             None => drop(notes.insert(function.clone(), note)),

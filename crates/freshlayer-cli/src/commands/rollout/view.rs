@@ -289,6 +289,7 @@ mod tests {
             foreign: false,
             outcome: outcome.to_owned(),
             done: outcome == "moved",
+            in_part: false,
             set_back: 0,
         };
         let notes = members.map(|member| (member, note("moved")));

@@ -41,16 +41,19 @@ impl Parser<'_> {
         }
         let preset = raw.preset.unwrap_or(Preset::AllAtOnce).course();
         let minutes = |minutes: u32| SignedDuration::from_mins(i64::from(minutes));
-        let one_box = raw
-            .one_box_bake_minutes
-            .map(|box_minutes| Some(minutes(box_minutes)).filter(|bake| !bake.is_zero()));
+        let one_box = raw.one_box_bake_minutes.map_or(preset.one_box_bake, |box_minutes| {
+            Some(minutes(box_minutes)).filter(|bake| !bake.is_zero())
+        });
         let first_region = raw.first_region.as_deref();
         let first_region = first_region
             .and_then(|name| self.noted(&["rollout", "first_region"], RegionName::parse(name)));
         let window = raw.window.as_ref().and_then(|window| self.window(window));
         let course = Course {
-            one_box_bake: one_box.unwrap_or(preset.one_box_bake),
-            alias_percent: raw.alias_weight_percent.filter(|percent| *percent < 100),
+            one_box_bake: one_box,
+            alias_percent: raw
+                .alias_weight_percent
+                .or(preset.alias_percent)
+                .filter(|percent| *percent < 100 && one_box.is_some()),
             waves: raw.waves.clone().unwrap_or(preset.waves),
             bake: raw.bake_minutes.map_or(preset.bake, minutes),
             final_bake: raw.final_bake_minutes.map_or(preset.final_bake, minutes),

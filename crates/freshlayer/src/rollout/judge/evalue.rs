@@ -8,6 +8,10 @@
 //! inequality). No minute counts twice, so the evidence of all waves of a rollout is one: their minutes are added up. q is
 //! taken from the calls of all minutes together, and errors that last are not independent: `rehearsal.rs` measures what
 //! that costs.
+//!
+//! Where an alias sends a part of its calls to the new data, chance alone decides which version answers a call. Where nothing
+//! changed, an error is the new version's with the probability q, its part of all calls, whoever calls and however errors
+//! cluster. So each error is a bet of its own, and the product of both kinds of evidence is evidence again.
 
 use crate::ports::Calls;
 use crate::state::{Sums, Tally};
@@ -23,6 +27,8 @@ pub(super) const EXCUSE: f64 = 10.0;
 /// Many functions may fail at once for one reason: one minute counts at most so many more worse functions than better ones.
 /// One minute alone is never enough.
 const MINUTE_MAX: u64 = 5;
+/// A new version begins with cold starts: one minute counts at most so many more of its errors than of the version beside it.
+const PART_MINUTE_MAX: u64 = 3;
 /// How many times higher the odds may be.
 const RATIOS: [f64; 6] = [1.5, 3.0, 6.0, 15.0, 40.0, 100.0];
 
@@ -56,10 +62,35 @@ pub(super) fn minute(pairs: impl IntoIterator<Item = Pair>) -> Tally {
     tally
 }
 
+/// Adds up one minute of functions in part, with the calls of the new version and of the one beside it: each error counts.
+pub(super) fn minute_in_part(pairs: impl IntoIterator<Item = Pair>) -> Tally {
+    let mut tally = Tally::default();
+    for pair in pairs {
+        (tally.new, tally.old) = (tally.new + pair.sums(pair.new), tally.old + pair.sums(pair.old));
+        tally.worse += pair.new.errors;
+        tally.better += pair.old.errors;
+    }
+    tally.worse = tally.worse.min(tally.better + PART_MINUTE_MAX);
+    tally
+}
+
 /// Returns the evidence of minutes that were added up.
 pub(super) fn evidence(tally: &Tally) -> f64 {
+    bets(tally, share(tally).clamp(0.5, 0.999))
+}
+
+/// Returns the evidence of minutes of functions in part that were added up.
+pub(super) fn evidence_in_part(tally: &Tally) -> f64 {
+    bets(tally, share(tally).clamp(0.001, 0.999))
+}
+
+/// The new data's part of all calls.
+fn share(tally: &Tally) -> f64 {
     let (new, old) = (tally.new.calls as f64, tally.old.calls as f64);
-    let q = (new / (new + old).max(1.0)).clamp(0.5, 0.999);
+    new / (new + old).max(1.0)
+}
+
+fn bets(tally: &Tally, q: f64) -> f64 {
     let bets = RATIOS.iter().map(|ratio| {
         let theta = ratio * q / (1.0 - q + ratio * q);
         let (worse, better) = ((theta / q).ln(), ((1.0 - theta) / (1.0 - q)).ln());

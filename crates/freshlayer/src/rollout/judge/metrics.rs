@@ -1,8 +1,12 @@
 //! Calls that failed: those of the wave's functions since they moved, against those of the same functions just before.
 
+use std::ops::Add as _;
+
 use jiff::{SignedDuration, Timestamp};
 
-use super::evalue::{ENOUGH, EXCUSE, Pair, SUSPICIOUS, evidence, minute};
+use super::evalue::{
+    ENOUGH, EXCUSE, Pair, SUSPICIOUS, evidence, evidence_in_part, minute, minute_in_part,
+};
 use super::{Measured, Moved, Said, observed};
 use crate::definition::MetricsGate;
 use crate::ports::{self, Minutes, Window};
@@ -136,11 +140,12 @@ const WITH_THE_DATA_BEFORE: &str = "with the data before";
 struct Compared {
     /// Those of the wave.
     own: Tally,
-    /// Those of the functions of the wave that moved whole. With few calls on one side a minute says too little for later
-    /// waves.
+    /// Those of the functions of the wave that moved whole.
     whole: Tally,
     /// Those of all waves so far.
     all: Tally,
+    /// How strongly they speak against the new data.
+    evidence: f64,
     /// The calls of the wave's functions in the hour before it opened, and those that versions beside the new ones answered.
     hour: ports::Calls,
     /// What the calls are held against.
@@ -158,17 +163,23 @@ impl Compared {
         let since = waves.open.reached.map_or(opened, next_minute);
         let last = calls.values().filter_map(|minutes| minutes.keys().next_back()).max();
         let span = last.map_or(0, |last| last.duration_since(since).as_mins() + 1);
-        let minutes = (0..span).map(|number| {
-            minute(calls.iter().map(|(function, minutes)| Pair {
+        let whole = (0..span).map(|number| {
+            let moved_whole = calls.iter().filter(|(function, _)| !beside.contains_key(function));
+            minute(moved_whole.map(|(_, minutes)| Pair {
                 new: calls_at(minutes, since, number),
-                old: match beside.get(function) {
-                    Some(beside) => calls_at(beside, since, number),
-                    None => calls_at(minutes, opened, -1 - number),
-                },
+                old: calls_at(minutes, opened, -1 - number),
             }))
         });
-        let own = minutes.fold(Tally::default(), |sum, minute| sum + minute);
-        let whole = if beside.is_empty() { own } else { Tally::default() };
+        let whole = whole.fold(Tally::default(), Tally::add);
+        let in_part = (0..span).map(|number| {
+            minute_in_part(beside.iter().filter_map(|(function, beside)| {
+                let new = calls_at(calls.get(function)?, since, number);
+                Some(Pair { new, old: calls_at(beside, since, number) })
+            }))
+        });
+        let in_part = in_part.fold(Tally::default(), Tally::add);
+        let evidence = evidence(&(whole + waves.earlier)) * evidence_in_part(&in_part);
+        let own = whole + in_part;
         let was_called = |minutes: &&Minutes| minutes.range(since..).any(|(_, one)| one.calls > 0);
         let silent = calls.len() - calls.values().filter(was_called).count();
         let before = opened.saturating_sub(HOUR).unwrap_or(opened)..opened;
@@ -179,20 +190,20 @@ impl Compared {
             ports::Calls { calls, errors }
         });
         let against = if beside.is_empty() { Against::Before } else { Against::Beside };
-        Self { own, whole, all: own + waves.earlier, hour, against, silent }
+        Self { own, whole, all: own + waves.earlier, evidence, hour, against, silent }
     }
 
     fn looks_bad(&self) -> bool {
-        self.fails_wholly() || (self.has_grown() && evidence(&self.all) >= ENOUGH)
+        self.fails_wholly() || (self.has_grown() && self.evidence >= ENOUGH)
     }
 
     fn is_suspicious(&self) -> bool {
-        self.has_grown() && evidence(&self.all) >= SUSPICIOUS
+        self.has_grown() && self.evidence >= SUSPICIOUS
     }
 
     /// Tells whether these functions fare so badly that the data of others is not to blame.
     fn is_an_excuse(&self) -> bool {
-        self.fails_wholly() || (self.has_grown() && evidence(&self.all) >= EXCUSE)
+        self.fails_wholly() || (self.has_grown() && self.evidence >= EXCUSE)
     }
 
     /// Tells whether every call of the wave failed, and chance would not do that to calls that fail as often as in the hour

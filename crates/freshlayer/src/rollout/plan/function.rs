@@ -1,8 +1,10 @@
 //! The next step of one function.
 
+mod part;
+
 use super::layers::{others, ours, positions, with};
 use super::{
-    Admission, Foreign, Goal, Intent, PinnedFunction, PlaceView, Probed, Standing, Waves,
+    Admission, Foreign, Goal, Intent, PinnedFunction, PlaceView, Probed, SetBack, Standing, Waves,
     brings_data,
 };
 use crate::definition::Roll;
@@ -45,7 +47,7 @@ impl<'a> Here<'a> {
             (Some(step), _) if brings_data(&step) && self.admission(consumer) == Admission::Not => {
                 (None, Standing::Later)
             }
-            (Some(step), _) if brings_data(&step) && self.is_set_back_for_good(consumer) => {
+            (Some(step), _) if self.brings_again(&step, consumer) => {
                 let times = self.times_set_back(consumer);
                 let release = self.intent.release().unwrap_or_default();
                 held(Why::RevertedByDeploy { times, release })
@@ -64,11 +66,22 @@ impl<'a> Here<'a> {
 
     fn times_set_back(&self, consumer: &Consumer) -> u32 {
         let key = (self.view.place.to_string(), consumer.function.clone());
-        self.intent.set_back.get(&key).map_or(0, |set_back| set_back.times())
+        let in_part = matches!(self.admission(consumer), Admission::Part(_));
+        let times = |known: &SetBack| if in_part { known.in_part() } else { known.times() };
+        self.intent.set_back.get(&key).map_or(0, times)
     }
 
-    fn is_set_back_for_good(&self, consumer: &Consumer) -> bool {
-        self.pinned(consumer).is_none() && self.times_set_back(consumer) > REAPPLIED_MAX
+    /// Tells whether a step would bring a function once more what other hands took from it too often. A weight may go.
+    fn brings_again(&self, step: &Step, consumer: &Consumer) -> bool {
+        let takes_away = match step {
+            Step::MoveAlias { alias, version, .. } => {
+                let mut aliases = consumer.aliases().iter();
+                aliases.any(|known| known.name == *alias && known.version == *version)
+            }
+            _ => false,
+        };
+        let too_often = self.times_set_back(consumer) > REAPPLIED_MAX;
+        brings_data(step) && !takes_away && self.pinned(consumer).is_none() && too_often
     }
 
     fn next_of(&self, consumer: &'a Consumer, probed: &'a Probed) -> Decision {
@@ -291,56 +304,6 @@ impl<'a> FunctionPlan<'a> {
         used || self.opted_in || self.served().next().is_some()
     }
 
-    /// An alias that sends a part of its calls elsewhere is not moved.
-    fn routing(&self) -> Option<Standing> {
-        let there = |version: &PublishedVersion| version.configuration.layers.contains(self.target);
-        self.served().find_map(|(alias, version)| {
-            let (other, percent) = match alias.routing {
-                Routing::Whole => return None,
-                Routing::Failed { .. } => {
-                    let alias = alias.name.clone();
-                    return there(version).then_some(Standing::Held(Why::NotProvisioned { alias }));
-                }
-                Routing::Split { .. } if self.split_by_us(alias, version).is_some() => return None,
-                Routing::Split { version, percent } => (version, percent),
-            };
-            let both = there(version) && self.consumer.version(other).is_some_and(there);
-            let alias = alias.name.clone();
-            match (both, percent) {
-                (true, _) => None,
-                (false, 100) => Some(Standing::Waiting(Why::Shifting { alias })),
-                (false, _) => Some(Standing::Held(Why::SplitAlias { alias })),
-            }
-        })
-    }
-
-    /// The version that gets a part of an alias's calls, and its part, where a wave of ours sent them there: it differs in our
-    /// layer only.
-    fn split_by_us(
-        &self,
-        alias: &Alias,
-        served: &PublishedVersion,
-    ) -> Option<(&'a PublishedVersion, u8)> {
-        let Routing::Split { version, percent: percent @ 1..100 } = alias.routing else {
-            return None;
-        };
-        let part = self.consumer.version(version)?;
-        let ours = made_by_freshlayer(&part.description, &self.here.intent.layer)
-            && self.differs_in_our_layer_only(&part.configuration, &served.configuration);
-        ours.then_some((part, percent))
-    }
-
-    /// An alias of which a part has other data than the target's: all of it comes back.
-    fn joined(&self) -> Option<Decision> {
-        let is_there = |version: &PublishedVersion| self.is_on_target(version);
-        let split = self.served().find(|(alias, version)| {
-            let part = self.split_by_us(alias, version);
-            is_there(version) && part.is_some_and(|(part, _)| !is_there(part))
-        });
-        split
-            .map(|(alias, version)| (Some(self.lead(alias, version.number, 100)), Standing::Moving))
-    }
-
     fn is_on_target(&self, version: &PublishedVersion) -> bool {
         version.configuration.layers.contains(self.target)
     }
@@ -359,22 +322,6 @@ impl<'a> FunctionPlan<'a> {
             held(Why::Unreleased { alias, version })
         });
         unreleased.or_else(|| Some((None, Standing::Partly(parts.into_iter().max()?))))
-    }
-
-    /// Tells the aliases that send as many calls to the target as their wave wants from the others; of those, how many in
-    /// percent.
-    fn parts(&self, behind: Vec<Served<'a>>) -> (Vec<u8>, Vec<Served<'a>>) {
-        let Admission::Part(_) = self.here.admission(self.consumer) else {
-            return (Vec::new(), behind);
-        };
-        let (mut parts, mut rest) = (Vec::new(), Vec::new());
-        for (alias, version) in behind {
-            match self.split_by_us(alias, version).filter(|(part, _)| self.is_on_target(part)) {
-                Some((_, percent)) => parts.push(percent),
-                None => rest.push((alias, version)),
-            }
-        }
-        (parts, rest)
     }
 
     fn latest(&self) -> Option<Decision> {

@@ -111,12 +111,19 @@ pub struct SetBack {
     pub before: u32,
     /// Whether it was there when the journal was last written: if it is not there now, it was set back once more.
     pub was_there: bool,
+    /// Whether a part of its calls was there then: without that part it was set back once more, unless it moves on.
+    pub was_in_part: bool,
 }
 
 impl SetBack {
     /// Counts the last time.
     pub fn times(self) -> u32 {
         self.before + u32::from(self.was_there)
+    }
+
+    /// Counts the last time of a function that lost its part.
+    pub fn in_part(self) -> u32 {
+        self.before + u32::from(self.was_there || self.was_in_part)
     }
 }
 
