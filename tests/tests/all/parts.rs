@@ -101,3 +101,34 @@ fn the_way_back_takes_the_part_away_and_a_persons_split_is_left_alone() {
     assert!(planned.steps.is_empty(), "{planned:#?}");
     assert!(matches!(planned.standings.values().next(), Some(Standing::Held(_))), "{planned:#?}");
 }
+
+/// A person points the alias to other code and leaves our weight, with data that every function left.
+#[test]
+fn a_weight_with_data_that_was_left_goes_though_the_alias_has_other_code() {
+    let mut back = intent();
+    let freshlayer::rollout::Goal::Release { targets, release, .. } = &mut back.goal else {
+        unreachable!("it is a release")
+    };
+    (*targets, *release) = (BTreeMap::from([(place().region, arn("geo", 2))]), 2);
+    back.left = BTreeSet::from([3]);
+    back.releases.insert(3, BTreeMap::from([(place().region, arn("geo", 3))]));
+    let mut function = behind_two_aliases();
+    let other_code = configuration("other", &[arn("geo", 2)]);
+    function.versions.push(published(9, other_code.clone()));
+    function.latest = other_code;
+    for alias in aliases(&mut function) {
+        alias.version = 9;
+    }
+    split(&mut function, 1, 8, 10);
+    let steps_of = |function: &Consumer| {
+        let planned = plan(&back, &world(function), None, Timestamp::UNIX_EPOCH);
+        planned.steps.into_iter().map(|placed| placed.step).collect::<Vec<_>>()
+    };
+    match &steps_of(&function)[..] {
+        [Step::MoveAlias { alias, version: 9, percent: 100, .. }] => assert_eq!(alias, "test"),
+        other => panic!("{other:?}"),
+    }
+    // Where most calls still get our version, the other code is a person's own canary.
+    split(&mut function, 1, 8, 90);
+    assert_eq!(steps_of(&function), []);
+}

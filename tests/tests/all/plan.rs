@@ -494,4 +494,15 @@ fn a_rollouts_notes_spare_a_second_look_for_a_day() {
         let look = plan.steps.iter().any(|placed| matches!(placed.step, Step::Look { .. }));
         assert_eq!(look, looks, "after {hours} h: {plan:#?}");
     }
+    // A day later it is looked at again, and not probed again.
+    let probe = FunctionProbe {
+        payload: serde_json::Value::Null,
+        path: FieldPath::parse(""),
+        equals: None,
+    };
+    let probing = Intent { probe: Some(probe), ..intent() };
+    consumer.look = Some(Look::default());
+    let now = started + SignedDuration::from_hours(25);
+    let plan = plan_all(&probing, &world(&consumer), Some(&rollout), now);
+    assert!(plan.steps.is_empty(), "{plan:#?}");
 }

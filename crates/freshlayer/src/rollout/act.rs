@@ -81,6 +81,8 @@ pub(crate) struct Act<'a> {
     pub(crate) intent: &'a Intent,
     pub(crate) places: &'a Places,
     pub(crate) rollout: Option<&'a Rollout>,
+    /// The rollout, while its notes spare a second look.
+    pub(crate) recent: Option<&'a Rollout>,
     /// Which functions may move by now.
     pub(crate) waves: Waves<'a>,
     /// What the session's head said when the plan was made.
@@ -213,7 +215,8 @@ impl Act<'_> {
             return walked.ended(consumer, End::There);
         };
         loop {
-            let here = Here { intent: self.intent, view, rollout: self.rollout, waves: self.waves };
+            let Self { intent, rollout, recent, waves, .. } = *self;
+            let here = Here { intent, view, rollout, recent, waves };
             let (Some(step), _) = here.next(&consumer, &walked.probed) else {
                 return walked.ended(consumer, End::There);
             };

@@ -34,6 +34,8 @@ pub(crate) struct Here<'a> {
     pub(crate) intent: &'a Intent,
     pub(crate) view: &'a PlaceView,
     pub(crate) rollout: Option<&'a Rollout>,
+    /// The rollout, while its notes spare a second look.
+    pub(crate) recent: Option<&'a Rollout>,
     pub(crate) waves: Waves<'a>,
 }
 
@@ -227,7 +229,7 @@ impl<'a> FunctionPlan<'a> {
     /// A function that this rollout has brought there needs no second look in its next run.
     fn is_noted_done(&self) -> bool {
         !self.is_pinned()
-            && self.was_brought_there()
+            && self.was_noted_done(self.here.recent)
             && self.consumer.look.is_none()
             && self.consumer.latest.layers.contains(self.target)
     }
@@ -237,11 +239,9 @@ impl<'a> FunctionPlan<'a> {
         self.here.pinned(self.consumer).is_some()
     }
 
-    fn was_brought_there(&self) -> bool {
-        let rollout = self.here.rollout;
-        let note = rollout
-            .and_then(|rollout| rollout.note(&self.here.view.place, &self.consumer.function));
-        note.is_some_and(|note| note.done)
+    fn was_noted_done(&self, rollout: Option<&Rollout>) -> bool {
+        let (place, function) = (&self.here.view.place, &self.consumer.function);
+        rollout.and_then(|rollout| rollout.note(place, function)).is_some_and(|note| note.done)
     }
 
     /// The probe of a version that callers may get next; `None` where there is nothing to ask any more.
@@ -252,7 +252,8 @@ impl<'a> FunctionPlan<'a> {
         let answers = self.consumer.aliases().iter().any(|alias| {
             matches!(alias.routing, Routing::Split { version: part, percent: 1.. } if Some(part) == version)
         });
-        let asked = open && self.gets_the_release() && !self.was_brought_there() && !answers;
+        let asked =
+            open && self.gets_the_release() && !self.was_noted_done(self.here.rollout) && !answers;
         asked.then_some(Step::Probe { function, version })
     }
 

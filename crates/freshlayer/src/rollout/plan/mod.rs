@@ -264,7 +264,7 @@ pub fn plan(intent: &Intent, world: &World, rollout: Option<&Rollout>, now: Time
     let (mut steps, mut standings) = (Vec::new(), BTreeMap::new());
     let (waves, never) = (Waves::of(intent, rollout), Probed::new());
     for view in &world.places {
-        let here = Here { intent, view, rollout: recent(rollout, now), waves };
+        let here = Here { intent, view, rollout, recent: recent(rollout, now), waves };
         for consumer in view.consumers.iter().flatten() {
             let probed = view.probed.get(&consumer.function).unwrap_or(&never);
             let (step, standing) = here.next(consumer, probed);
