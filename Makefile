@@ -1,7 +1,17 @@
 # Called by `sam build`, for each function: the publisher for Amazon Linux 2023, with the layer definitions beside it.
+# ARCHITECTURE=arm64 builds for Graviton, as the template's parameter `Architecture` says. PUBLISHER=FILE takes a publisher that is
+# built already.
+ARCHITECTURE ?= x86_64
+TARGET = $(subst arm64,aarch64,$(ARCHITECTURE))-unknown-linux-gnu.2.34
+
 build-Publisher build-Pruner:
 	@ls layers/*.toml > /dev/null 2>&1 || { echo 'layers/ holds no definition: run `freshlayer init` first' >&2; exit 1; }
-	cargo lambda build --profile deployed --package publisher --target x86_64-unknown-linux-gnu.2.34
+ifdef PUBLISHER
+	cp $(PUBLISHER) $(ARTIFACTS_DIR)/bootstrap
+	chmod 755 $(ARTIFACTS_DIR)/bootstrap
+else
+	cargo lambda build --profile deployed --package publisher --target $(TARGET)
 	cp target/lambda/publisher/bootstrap $(ARTIFACTS_DIR)/
+endif
 	mkdir -p $(ARTIFACTS_DIR)/layers
 	cp layers/*.toml $(ARTIFACTS_DIR)/layers/
