@@ -8,7 +8,6 @@ use freshlayer::state::{Cause, ConsumerNote, Rollout, Wave};
 use freshlayer::{Coming, RolloutGlance};
 use jiff::Timestamp;
 
-use crate::commands::history::cause;
 use crate::output::lines::count;
 
 /// How many functions of a wave are named, and how many that are kept back.
@@ -105,7 +104,7 @@ pub(super) fn block(glance: &RolloutGlance, left: Left) -> String {
     let began = minute(*started);
     let why = match rollout.cause {
         Cause::NewRelease => String::new(),
-        other => format!(" ({})", cause(other)),
+        other => format!(" ({})", other.words()),
     };
     let mut text = format!("{layer}: rollout {number} to release {to}{why}, begun {began}\n");
     for (at, wave) in rollout.waves.iter().enumerate() {
