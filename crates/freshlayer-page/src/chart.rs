@@ -4,6 +4,8 @@ use maud::{Markup, html};
 
 /// The height of all pictures in their own units; they are stretched to the room that there is.
 const HEIGHT: f64 = 100.0;
+/// A few bars are not stretched to blocks.
+const SLOTS_MIN: usize = 40;
 
 /// One bar of a row of bars.
 pub(crate) struct Bar {
@@ -36,7 +38,7 @@ impl Look {
 /// A row of bars from zero up, with a line across where a value is given.
 pub(crate) fn bars(bars: &[Bar], line: Option<f64>, title: &str) -> Markup {
     let most = bars.iter().map(|bar| bar.value).chain(line).fold(f64::EPSILON, f64::max);
-    let width = 10 * bars.len().max(12);
+    let width = 10 * bars.len().max(SLOTS_MIN);
     let scaled = |value: f64| HEIGHT * value / most;
     html! {
         svg.bars role="img" viewBox={ "0 0 " (width) " 100" } preserveAspectRatio="none" {
@@ -68,6 +70,18 @@ pub(crate) fn gauge(value: f64, marks: &[f64], title: &str) -> Markup {
                 @let x = scaled(*mark);
                 line.mark x1=(x) x2=(x) y1="0" y2="10" {}
             }
+        }
+    }
+}
+
+/// A part of a whole.
+pub(crate) fn share(part: f64, whole: f64, title: &str) -> Markup {
+    let width = 100.0 * part / whole.max(f64::EPSILON);
+    html! {
+        svg.gauge role="img" viewBox="0 0 100 10" preserveAspectRatio="none" {
+            title { (title) }
+            rect.track x="0" y="3" width="100" height="4" {}
+            rect.chosen x="0" y="3" width=(short(width.min(100.0))) height="4" {}
         }
     }
 }

@@ -155,7 +155,7 @@ fn counts(dataset: &DatasetCounts) -> Markup {
 fn one_count(change: &CountChange, most: f64) -> Markup {
     let shown = |value: Option<u64>| value.map_or("not counted".to_owned(), number);
     let words = match share(change) {
-        Some(share) => format!("{:+.2} %", 100.0 * share),
+        Some(share) => format!("{:+.2}\u{a0}%", 100.0 * share),
         None => "new or gone".to_owned(),
     };
     let title = format!("{}: {words}", change.what);

@@ -26,26 +26,39 @@ pub(crate) fn count(value: usize, noun: &str) -> String {
 /// Writes a count of bytes, in decimal units.
 pub(crate) fn bytes(count: u64) -> String {
     match count {
-        0..1_000 => format!("{count} B"),
-        1_000..1_000_000 => format!("{:.1} kB", count as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.1} MB", count as f64 / 1e6),
-        _ => format!("{:.1} GB", count as f64 / 1e9),
+        0..1_000 => format!("{count}\u{a0}B"),
+        1_000..1_000_000 => format!("{:.1}\u{a0}kB", count as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1}\u{a0}MB", count as f64 / 1e6),
+        _ => format!("{:.1}\u{a0}GB", count as f64 / 1e9),
     }
 }
 
 /// Writes a span of time in its largest unit.
 pub(crate) fn span(secs: i64) -> String {
     match secs {
-        ..120 => format!("{secs} s"),
-        120..7_200 => format!("{} min", secs / 60),
-        7_200..172_800 => format!("{} h", secs / 3_600),
-        _ => format!("{} days", number(secs / 86_400)),
+        ..120 => format!("{secs}\u{a0}s"),
+        120..7_200 => format!("{}\u{a0}min", secs / 60),
+        7_200..172_800 => format!("{}\u{a0}h", secs / 3_600),
+        _ => format!("{}\u{a0}days", number(secs / 86_400)),
     }
 }
 
 /// Writes parts per million as a percentage.
 pub(crate) fn percent(ppm: u32) -> String {
-    format!("{:.2} %", f64::from(ppm) / 10_000.0)
+    format!("{:.2}\u{a0}%", f64::from(ppm) / 10_000.0)
+}
+
+/// Writes a sentence whose commands and names stand between backticks.
+pub(crate) fn prose(text: &str) -> Markup {
+    let parts: Vec<&str> = text.split('`').collect();
+    if parts.len().is_multiple_of(2) {
+        return html! { (text) };
+    }
+    html! {
+        @for (at, part) in parts.iter().enumerate() {
+            @if at.is_multiple_of(2) { (part) } @else { code { (part) } }
+        }
+    }
 }
 
 /// Writes a point in time, to the minute.
@@ -81,6 +94,11 @@ pub(crate) fn more(left_out: usize) -> Markup {
 mod tests {
     use super::*;
 
+    /// No line ends between a number and its unit.
+    fn unbroken(text: &str) -> String {
+        text.replace(' ', "\u{a0}")
+    }
+
     #[test]
     fn numbers_have_a_comma_before_each_three_digits() {
         let shown = [0_u64, 12, 999, 1_000, 12_345, 1_234_567].map(|value| number(value));
@@ -90,8 +108,8 @@ mod tests {
     #[test]
     fn spans_and_sizes_have_their_largest_unit() {
         let spans = [7, 600, 10_000, 864_000].map(span);
-        assert_eq!(spans, ["7 s", "10 min", "2 h", "10 days"]);
+        assert_eq!(spans, ["7 s", "10 min", "2 h", "10 days"].map(unbroken));
         let sizes = [7, 1_500, 30_800_000, 80_530_636_800].map(bytes);
-        assert_eq!(sizes, ["7 B", "1.5 kB", "30.8 MB", "80.5 GB"]);
+        assert_eq!(sizes, ["7 B", "1.5 kB", "30.8 MB", "80.5 GB"].map(unbroken));
     }
 }

@@ -3,7 +3,7 @@
 use freshlayer::{LayerDossier, ServedDossier};
 use maud::{Markup, html};
 
-use crate::figures::{bytes, number, time};
+use crate::figures::{bytes, number, prose, time};
 use crate::{data, moving, overview, releases, room};
 
 pub(crate) fn section(layer: &LayerDossier) -> Markup {
@@ -11,9 +11,9 @@ pub(crate) fn section(layer: &LayerDossier) -> Markup {
     html! {
         section.layer aria-labelledby=(id) {
             h2 id=(id) { (layer.layer) " " (overview::word(layer.word)) }
-            @if let Some(reason) = layer.reasons.first() { p.lead { (reason) } }
+            @if let Some(reason) = layer.reasons.first() { p.lead { (prose(reason)) } }
             @if layer.reasons.len() > 1 {
-                ul { @for reason in &layer.reasons[1..] { li { (reason) } } }
+                ul { @for reason in &layer.reasons[1..] { li { (prose(reason)) } } }
             }
             @if let Some(description) = &layer.description { p.note { (description) } }
             @if let Some(served) = &layer.served { (facts(layer, served)) }

@@ -6,7 +6,7 @@ use freshlayer::{Group, LayerDossier, OpenDossier, WaitDossier, WaveDossier};
 use maud::{Markup, html};
 
 use crate::chart;
-use crate::figures::{count, number, some_of, time, time_or};
+use crate::figures::{count, number, prose, some_of, time};
 
 const GROUPS_MAX: usize = 100;
 const WAITS_MAX: usize = 50;
@@ -29,51 +29,33 @@ fn rollout(open: &OpenDossier) -> Markup {
             @if open.later > 0 { "; " (number(open.later as u64)) " move with a later wave" }
             "."
         }
-        (chart::gauge(open.reached as f64, &[open.functions as f64], &title))
-        @if let Some(held) = &open.held { p { strong { "Waits for a person: " } (held) } }
-        @if let Some(next) = &open.next { p { strong { "Next: " } (next) } }
+        (chart::share(open.reached as f64, open.functions as f64, &title))
+        @if let Some(held) = &open.held { p { strong { "Waits for a person: " } (prose(held)) } }
+        @if let Some(next) = &open.next { p { strong { "Next: " } (prose(next)) } }
         @if !open.waves.is_empty() {
-            div.scroll tabindex="0" role="region" aria-label="Waves" {
-                table {
-                    thead {
-                        tr {
-                            th.number scope="col" { "Wave" }
-                            th.number scope="col" { "Functions" }
-                            th scope="col" { "Opened" }
-                            th scope="col" { "Watched from" }
-                            th scope="col" { "Watched until" }
-                            th scope="col" { "Over" }
-                            th scope="col" { "Gates" }
-                        }
-                    }
-                    tbody { @for (at, wave) in open.waves.iter().enumerate() { (one_wave(at + 1, wave)) } }
-                }
-            }
+            ol.waves { @for wave in &open.waves { li { (one_wave(wave)) } } }
         }
     }
 }
 
-fn one_wave(at: usize, wave: &WaveDossier) -> Markup {
+fn one_wave(wave: &WaveDossier) -> Markup {
     html! {
-        tr {
-            th.number scope="row" { (at) }
-            td.number {
-                (number(wave.functions as u64))
-                @if let Some(percent) = wave.percent { ", " (percent) " % of the calls" }
-            }
-            td { (time(wave.opened)) }
-            td { (time_or(wave.watched_from, "on its way")) }
-            td { (time_or(wave.watched_until, "")) }
-            td { (time_or(wave.done, "open")) }
-            td.wide {
-                @if let Some(says) = wave.says { (verdict(says)) }
-                @if !wave.sentences.is_empty() { ul { @for sentence in &wave.sentences { li { (sentence) } } } }
-                details {
-                    summary { "Its functions" }
-                    p { (some_of(&wave.names, wave.functions, NAMES_MAX)) }
-                }
-            }
+        p {
+            strong { (count(wave.functions, "function")) }
+            @if let Some(percent) = wave.percent { ", " (percent) " % of their calls" }
+            @if let Some(says) = wave.says { "; gates: " strong { (verdict(says)) } }
         }
+        p.note {
+            "Opened " (time(wave.opened))
+            @if let Some(from) = wave.watched_from { ", watched from " (time(from)) }
+            @if let Some(until) = wave.watched_until { " until " (time(until)) }
+            @match wave.done { Some(done) => { ", over " (time(done)) }, None => ", open" }
+            "."
+        }
+        @if !wave.sentences.is_empty() {
+            ul { @for sentence in &wave.sentences { li { (prose(sentence)) } } }
+        }
+        (named(&wave.names, wave.functions))
     }
 }
 
@@ -112,7 +94,7 @@ pub(crate) fn functions(layer: &LayerDossier) -> Markup {
             }
             @if left_out > 0 { p.note { (count(left_out, "more row")) ", see " code { "--json" } "." } }
         }
-        @for unknown in &layer.unknown { p { strong { "Could not be listed: " } (unknown) } }
+        @for unknown in &layer.unknown { p { strong { "Could not be listed: " } (prose(unknown)) } }
     }
 }
 
@@ -136,22 +118,18 @@ fn one_group(group: &Group) -> Markup {
 }
 
 /// A few names stand there; more are behind a summary.
-fn named(names: &[&str], all: usize) -> Markup {
+fn named<T: AsRef<str>>(names: &[T], all: usize) -> Markup {
     const OPEN_MAX: usize = 3;
     html! {
         @if all <= OPEN_MAX {
             (some_of(names, all, OPEN_MAX))
         } @else {
             details {
-                summary { (some_names(names)) " and others" }
+                summary { (names.first().map(AsRef::as_ref).unwrap_or_default()) " and " (number(all.saturating_sub(1) as u64)) " more" }
                 p { (some_of(names, all, NAMES_MAX)) }
             }
         }
     }
-}
-
-fn some_names(names: &[&str]) -> String {
-    names.first().copied().unwrap_or_default().to_owned()
 }
 
 pub(crate) fn waits(layer: &LayerDossier) -> Markup {
@@ -185,13 +163,12 @@ fn one_wait(wait: &WaitDossier) -> Markup {
         ConsumerState::Failed => "failed",
         ConsumerState::Current | ConsumerState::Moved => "there",
     };
-    let names: Vec<&str> = wait.names.iter().map(String::as_str).collect();
     html! {
         tr {
             th scope="row" { (state) }
             td.number { (number(wait.functions as u64)) }
-            td.wide { (wait.reason) }
-            td.wide { (named(&names, wait.functions)) }
+            td.wide { (prose(&wait.reason)) }
+            td.wide { (named(&wait.names, wait.functions)) }
         }
     }
 }

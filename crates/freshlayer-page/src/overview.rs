@@ -3,17 +3,17 @@
 use freshlayer::{Dossier, LayerDossier, LayerWord};
 use maud::{Markup, html};
 
-use crate::figures::{count, number, span, time};
+use crate::figures::{count, number, prose, span, time};
 
 /// How many layers the table lists.
 const ROWS_MAX: usize = 1_000;
 const WORDS: [LayerWord; 6] = [
-    LayerWord::Empty,
     LayerWord::Stale,
     LayerWord::Held,
     LayerWord::Rolling,
     LayerWord::Ageing,
     LayerWord::Fresh,
+    LayerWord::Empty,
 ];
 
 /// Says how all layers stand, in one line.
@@ -25,7 +25,7 @@ pub(crate) fn in_short(layers: &[LayerDossier]) -> String {
     let counts: Vec<String> = counts.collect();
     match layers.len() {
         0 => "no layers".to_owned(),
-        all => format!("{}, {}", count(all, "layer"), counts.join(", ")),
+        all => format!("{}: {}", count(all, "layer"), counts.join(", ")),
     }
 }
 
@@ -34,7 +34,7 @@ pub(crate) fn header(dossier: &Dossier) -> Markup {
         header {
             h1 { "Layers" }
             p.lead { (in_short(&dossier.layers)) }
-            p.note { "As of " (time(dossier.at)) ". Ages are counted to the time at which a layer was looked at." }
+            p.note { "As of " (time(dossier.at)) ". The age is that of the oldest dataset when the layer was looked at." }
         }
     }
 }
@@ -51,7 +51,7 @@ pub(crate) fn table(layers: &[LayerDossier]) -> Markup {
                             th scope="col" { "Layer" }
                             th scope="col" { "Stands" }
                             th.number scope="col" { "Release" }
-                            th.number scope="col" { "Oldest data" }
+                            th.number scope="col" { "Age" }
                             th.number scope="col" { "Functions" }
                         }
                     }
@@ -103,7 +103,7 @@ pub(crate) fn failures(failures: &[String]) -> Markup {
         @if !failures.is_empty() {
             section aria-labelledby="failures" {
                 h2 id="failures" { "Could not be read" }
-                ul { @for failure in failures { li { (failure) } } }
+                ul { @for failure in failures { li { (prose(failure)) } } }
             }
         }
     }

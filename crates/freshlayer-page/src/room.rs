@@ -4,7 +4,7 @@ use freshlayer::{LayerDossier, PruneDossier};
 use maud::{Markup, html};
 
 use crate::chart;
-use crate::figures::{bytes, count, number, time};
+use crate::figures::{bytes, count, number, prose, time};
 
 const KEPT_MAX: usize = 50;
 
@@ -19,11 +19,11 @@ pub(crate) fn room(layer: &LayerDossier) -> Markup {
             @let (used, limit) = (line.storage.used_bytes, line.storage.limit_bytes);
             @let words = format!("Code storage in {}: {} of {}, {} %", line.place, bytes(used), bytes(limit), line.storage.percent());
             p { (words) }
-            (chart::gauge(used as f64, &[limit as f64], &words))
+            (chart::share(used as f64, limit as f64, &words))
         }
         @match (&room.prune, &room.unasked) {
             (Some(prune), _) => (pruned(layer, prune)),
-            (None, Some(words)) => p { "It is not known what a prune would free: " (words) },
+            (None, Some(words)) => p { "It is not known what a prune would free: " (prose(words)) },
             (None, None) => p.note { "What a prune would free, " code { "freshlayer report" } " asks and this page does not." },
         }
         @if !room.condemned.is_empty() {
@@ -50,13 +50,13 @@ fn pruned(layer: &LayerDossier, prune: &PruneDossier) -> Markup {
                 "."
             }
         }
-        @for words in &prune.kept_too_long { p { strong { "Kept too long: " } (words) } }
+        @for words in &prune.kept_too_long { p { strong { "Kept too long: " } (prose(words)) } }
         @if !prune.kept.is_empty() {
             details {
                 summary { "Why " (count(prune.kept.len(), "release")) " would stay" }
                 ul {
                     @for kept in prune.kept.iter().take(KEPT_MAX) {
-                        li { "release " (number(kept.release)) ": " (kept.reason) }
+                        li { "release " (number(kept.release)) ": " (prose(&kept.reason)) }
                     }
                 }
                 @let left_out = prune.kept.len().saturating_sub(KEPT_MAX);

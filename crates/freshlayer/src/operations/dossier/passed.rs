@@ -61,7 +61,7 @@ pub struct RolloutDossier {
     pub waves: usize,
     /// When its last wave was watched to its end, or else when it ended.
     #[schemars(with = "Option<String>")]
-    pub reached: Option<Timestamp>,
+    pub reached_at: Option<Timestamp>,
 }
 
 impl RolloutDossier {
@@ -70,7 +70,7 @@ impl RolloutDossier {
         Self {
             line: RolloutLine::of(rollout, state),
             waves: rollout.waves.len(),
-            reached: last.or(rollout.ended),
+            reached_at: last.or(rollout.ended),
         }
     }
 }
@@ -109,7 +109,7 @@ fn dataset(snapshot: &Snapshot) -> ReleaseDataset {
 /// When the first rollout to a release was through. A later way back to it says nothing of its data.
 fn first_reached(rollouts: &[RolloutDossier], release: u64) -> Option<Timestamp> {
     let mut oldest_first = rollouts.iter().rev();
-    oldest_first.find(|rollout| rollout.line.to == release)?.reached
+    oldest_first.find(|rollout| rollout.line.to == release)?.reached_at
 }
 
 /// The median of the times that are known; of an even number the lower one of the two in the middle.

@@ -87,7 +87,7 @@ fn old(datasets: &[DatasetDossier]) -> impl Iterator<Item = (LayerWord, String)>
         let name = &dataset.name;
         Some((
             word,
-            format!("{name} was built {age} days ago; `expect.build_age_days_{key}` is {days}"),
+            format!("the data of {name} was built {age} days ago; `expect.build_age_days_{key}` is {days}"),
         ))
     })
 }
