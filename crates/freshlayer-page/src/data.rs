@@ -7,7 +7,7 @@ use freshlayer::{
 use maud::{Markup, html};
 
 use crate::chart;
-use crate::figures::{count, more, number, percent, span, time, time_or};
+use crate::figures::{count, more, number, percent, prose, span, time, time_or};
 
 const REFUSED_MAX: usize = 20;
 const PROBLEMS_MAX: usize = 20;
@@ -97,7 +97,7 @@ pub(crate) fn problems(problems: &[Problem]) -> Markup {
     html! {
         ul {
             @for problem in problems.iter().take(PROBLEMS_MAX) {
-                li { code { (problem.code.as_str()) } " " (problem) }
+                li { (prose(&problem.to_string())) }
             }
         }
         @let left_out = problems.len().saturating_sub(PROBLEMS_MAX);

@@ -26,7 +26,7 @@ pub(crate) fn section(layer: &LayerDossier) -> Markup {
             (releases::to_stable(layer))
             (data::change(layer))
             (releases::rollouts(layer))
-            (room::room(layer))
+            @if layer.releases_total > 0 { (room::room(layer)) }
             p.note { "Looked at " (time(layer.at)) "." }
         }
     }
