@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,9 @@ use crate::state::{Acceptance, Cause, Head, Release, Rollout, Session, read_rele
 
 /// How many of a layer's rollouts are listed.
 pub(super) const ROLLOUTS_LISTED_MAX: usize = 100;
+
+/// How many records are read at the same time.
+const READS_AT_ONCE: usize = 8;
 
 /// What became of a layer, newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -135,8 +139,11 @@ pub(super) async fn read_records(
     mut take: impl FnMut(Release),
 ) -> Result<(), Error> {
     let (store, head) = (engine.ports.store.as_ref(), session.head());
-    for seq in (1..=head.newest()).rev().take(most) {
-        if let Some(record) = read_release(store, head.layer(), seq).await? {
+    let numbers = stream::iter((1..=head.newest()).rev().take(most));
+    let reads = numbers.map(|seq| read_release(store, head.layer(), seq));
+    let mut records = reads.buffered(READS_AT_ONCE);
+    while let Some(record) = records.next().await {
+        if let Some(record) = record? {
             take(record);
         }
     }
