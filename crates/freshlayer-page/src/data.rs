@@ -1,8 +1,8 @@
 //! The data of a layer: its age, what was refused, and what differs from the release before.
 
 use freshlayer::{
-    AgeWord, ChangeDossier, CountChange, DatasetCounts, DatasetDossier, LayerDossier, Problem,
-    RejectedDossier,
+    AgeWord, ChangeDossier, CountChange, DatasetCounts, DatasetDossier, LayerDossier,
+    LayerVersionArn, Problem, RejectedDossier,
 };
 use maud::{Markup, html};
 
@@ -112,12 +112,22 @@ pub(crate) fn change(layer: &LayerDossier) -> Markup {
             @for dataset in datasets { (counts(dataset)) }
             @if datasets.is_empty() { p { "Both have the same data." } }
             p.note {
-                "The state keeps no numbers for each country: "
-                code { "freshlayer diff " (layer.layer) ":" (from) " " (layer.layer) ":" (to) }
-                " downloads both releases and shows them."
+                "The state keeps no numbers for each country. "
+                @match (version(layer, *from), version(layer, *to)) {
+                    (Some(before), Some(after)) => {
+                        code { "freshlayer diff " (before) " " (after) } " downloads both releases and shows them."
+                    },
+                    _ => { code { "freshlayer diff" } " needs both releases, and one has no layer version any more." },
+                }
             }
         }
     }
+}
+
+/// A layer version of a release, by which `diff` finds it.
+fn version(layer: &LayerDossier, release: u64) -> Option<&LayerVersionArn> {
+    let found = layer.releases.iter().find(|one| one.line.seq == release)?;
+    found.line.layer_versions.values().next()
 }
 
 fn counts(dataset: &DatasetCounts) -> Markup {

@@ -42,7 +42,7 @@ fn one_wave(wave: &WaveDossier) -> Markup {
     html! {
         p {
             strong { (count(wave.functions, "function")) }
-            @if let Some(percent) = wave.percent { ", " (percent) " % of their calls" }
+            @if let Some(percent) = wave.percent { ", " (percent) " % of the calls" }
             @if let Some(says) = wave.says { "; gates: " strong { (verdict(says)) } }
         }
         p.note {

@@ -126,7 +126,7 @@ fn facts(layer: &LayerDossier) -> Vec<String> {
     }
     for wave in layer.open.iter().flat_map(|open| &open.waves) {
         facts.extend(wave.sentences.iter().map(|sentence| plain(sentence)));
-        facts.extend(wave.percent.map(|percent| format!("{percent} % of their calls")));
+        facts.extend(wave.percent.map(|percent| format!("{percent} % of the calls")));
     }
     for line in &layer.rollouts {
         facts.push(format!("{} of {}", line.line.reached, line.line.consumers));

@@ -4,10 +4,10 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use freshlayer::ports::{Key, Store as _};
 use freshlayer::{Dossier, dossier_after, shelve};
-use freshlayer_local::FolderStore;
+use freshlayer_local::{FolderRegistry, FolderStore};
 use freshlayer_page::page;
 use freshlayer_tests::databases::Mmdb;
-use freshlayer_tests::sandbox::{Sandbox, block_on};
+use freshlayer_tests::sandbox::{Sandbox, block_on, layer_name};
 use serde_json::{Value, json};
 
 use crate::aws_deployed::{Deployed, geo as aws_geo};
@@ -119,6 +119,19 @@ fn a_page_is_written_to_a_file_or_to_standard_output() {
     assert!(ran.code == 0 && ran.stdout.starts_with("<!DOCTYPE html>"), "{ran:?}");
     let ran = sandbox.cli(&["report", "--json", "--out", "page.html"]);
     assert_eq!(ran.json()["dossier"]["layers"][0]["layer"], "geo");
+}
+
+#[test]
+fn the_page_names_a_command_that_shows_what_moved() {
+    let sandbox = lively();
+    let html = sandbox.cli(&["report"]).stdout;
+    let (_, command) = html.split_once("<code>freshlayer diff ").expect("it names the command");
+    let (versions, _) = command.split_once("</code>").expect("the command ends");
+    let versions: Vec<&str> = versions.split(' ').collect();
+    let ran = sandbox.cli(&["diff", versions[0], versions[1], "--json"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let both = [1, 2].map(|release| FolderRegistry::arn(&layer_name("geo"), release).to_string());
+    assert_eq!(versions, both);
 }
 
 /// No one can write to `/sys`, not even root.
