@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::aws_deployed::{Deployed, geo as aws_geo};
 use crate::refresh::{GEO, assert_refreshed, released};
+use crate::watch::baking;
 
 const FRESH: &str = "expect.build_age_days_warn = 100000\nexpect.build_age_days_max = 200000\n";
 
@@ -75,7 +76,9 @@ fn the_dossier_tells_who_is_where_who_waits_and_what_was_refused() {
         (&told["groups"][1]["release"], &told["groups"][1]["functions"]),
         (&json!(1), &json!(1))
     );
-    assert_eq!(told["waits"][0]["reason"], "its tag freshlayer:geo says hold");
+    let waits = &told["waits"][0];
+    assert_eq!(waits["reason"], "its tag freshlayer:geo says hold");
+    assert_eq!(waits["names"], json!(["held in local"]));
     assert_eq!(
         (&told["datasets"][0]["age"], &told["rejected"][0]["newest"]),
         (&json!("fresh"), &json!(true))
@@ -84,6 +87,28 @@ fn the_dossier_tells_who_is_where_who_waits_and_what_was_refused() {
     assert!(counts.iter().any(|count| count["what"] == "nodes" && count["after"].is_u64()));
     let took = told["releases"][0]["stable_after_secs"].as_i64().expect("it is stable");
     assert!(took > 0 && told["stable_after_secs_median"].as_i64().is_some_and(|all| all >= took));
+}
+
+#[test]
+fn the_dossier_tells_of_the_open_rollout_and_a_persons_order() {
+    let sandbox = baking();
+    let told = geo(&sandbox);
+    assert_eq!((&told["word"], &told["functions_there"]), (&json!("rolling"), &json!(1)));
+    let open = &told["open"];
+    assert_eq!((&open["to"], &open["reached"], &open["later"]), (&json!(2), &json!(1), &json!(1)));
+    let progress = sandbox.cli(&["rollout", "status", "geo", "--json"]).json();
+    let wave = &progress["rollout_status"]["open"]["waves"][0];
+    assert_eq!(
+        (&open["waves"][0]["opened"], &open["waves"][0]["functions"]),
+        (&wave["opened"], &json!(1))
+    );
+    assert_eq!(open["waves"][0]["watched_until"], wave["until"]);
+    assert_eq!(sandbox.cli(&["rollout", "pause", "geo"]).code, 0);
+    let told = geo(&sandbox);
+    let reason = told["reasons"][0].as_str().expect("a sentence");
+    assert!(told["word"] == "held" && reason.contains("paused"), "{reason}");
+    let html = sandbox.cli(&["report"]).stdout;
+    assert!(html.contains("Rollout 2 to release 2") && html.contains("Waits for a person: "));
 }
 
 #[test]
