@@ -95,6 +95,7 @@ impl S3Store {
                 Condition::Absent => write.if_none_match("*"),
                 Condition::Still(etag) => write.if_match(&etag.0),
             };
+            let write = write.set_content_type(content_type(key).map(str::to_owned));
             let write = write.checksum_sha256(&body.sha256).body(body.stream().await?);
             let patient = Config::builder().timeout_config(body.patience());
             let sent = write.customize().config_override(patient).send().await;
@@ -110,6 +111,11 @@ impl S3Store {
         let words = format!("other writers changed the object at each of {CONFLICTS_MAX} tries");
         Err(Fault::odd("PutObject", words))
     }
+}
+
+/// Browsers and the console show a page as a page only where the bucket calls it one.
+fn content_type(key: &Key) -> Option<&'static str> {
+    (*key == Key::page()).then_some("text/html; charset=utf-8")
 }
 
 /// When a write may happen.

@@ -10,7 +10,7 @@ use freshlayer::report::Exit;
 
 use crate::commands::{
     accept, break_lease, can_roll, check, codegen, completions, contract, diff, doctor, exec,
-    freeze, functions, history, init, inspect, pin, plan, provenance, prune, pull, refresh,
+    freeze, functions, history, init, inspect, pin, plan, provenance, prune, pull, refresh, report,
     rollback, rollout, schema, status, unfreeze, unpin, verify,
 };
 use crate::environment;
@@ -140,6 +140,7 @@ pub(crate) enum Command {
     Plan(plan::Args),
     Refresh(refresh::Args),
     Status(status::Args),
+    Report(report::Args),
     History(history::Args),
     Rollback(rollback::Args),
     Rollout(rollout::Args),

@@ -43,7 +43,7 @@ fn run(arguments: Arguments) -> Result<Done, Stopped> {
     use commands::{
         accept, break_lease, can_roll, check, codegen, completions, contract, diff, doctor, exec,
         freeze, functions, history, init, inspect, pin, plan, provenance, prune, pull, refresh,
-        rollback, rollout, schema, status, unfreeze, unpin, verify,
+        report, rollback, rollout, schema, status, unfreeze, unpin, verify,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -58,6 +58,7 @@ fn run(arguments: Arguments) -> Result<Done, Stopped> {
         Command::Plan(args) => runtime.block_on(plan::run(&host, args)),
         Command::Refresh(args) => runtime.block_on(refresh::run(&host, args)),
         Command::Status(args) => runtime.block_on(status::run(&host, args)),
+        Command::Report(args) => runtime.block_on(report::run(&host, args)),
         Command::History(args) => runtime.block_on(history::run(&host, args)),
         Command::Rollback(args) => runtime.block_on(rollback::run(&host, args)),
         Command::Rollout(args) => runtime.block_on(rollout::run(&host, args)),

@@ -58,18 +58,21 @@ pub use freshlayer_reader::manifest_path;
 pub use limits::{LAYER_BYTES_MAX, Limits};
 pub use names::{AccountId, DatasetName, Digest, LayerName, LayerVersionArn, Place, RegionName};
 pub use operations::{
-    Against, Ahead, Back, Because, CanRoll, Check, ColumnDiff, Coming, Compared, Condemned,
-    DatasetChange, DatasetDiff, DatasetGates, DatasetPlan, Diff, EntryChange, EntryDiff, Examined,
-    Fate, FieldDiff, Finding, FindingKind, FunctionsOrder, History, HistoryLine, Inspection, Keep,
-    Kept, KeptTooLong, LayerPlan, LayerStatus, Mend, MmdbDiff, MovementDiff, Named, NextRelease,
-    PastGates, PastRollout, Pinned, Progress, Proof, Prune, Pruned, PrunedRelease, Pulled,
-    RolloutGlance, RolloutLine, RolloutOrder, RolloutState, RolloutStatus, Stays, StoppedOf,
-    TableDiff, Traffic, UpstreamState, Verified, WayBack, Which, abort_rollout, accept, adopt,
-    advance, break_lease, can_roll, diff, doctor, freeze, freeze_functions, gates, give_lease_back,
-    history, inspect, journal, judge_past, order_rollout, pin, pin_functions, plan, provenance,
-    prune, pull, pull_version, refresh, roll_back_functions, rollback, rollout_glance,
-    rollout_status, status, suggest_contract, unfreeze, unfreeze_functions, unpin, unpin_functions,
-    verify, way_back,
+    Against, AgeWord, Ahead, Back, Because, CanRoll, ChangeDossier, Check, ColumnDiff, Coming,
+    Compared, Condemned, CondemnedRelease, CountChange, DatasetAge, DatasetChange, DatasetCounts,
+    DatasetDiff, DatasetDossier, DatasetGates, DatasetPlan, Diff, Dossier, EntryChange, EntryDiff,
+    Examined, Fate, FieldDiff, Finding, FindingKind, FunctionsOrder, Group, History, HistoryLine,
+    Inspection, Keep, Kept, KeptRelease, KeptTooLong, LayerDossier, LayerPlan, LayerStatus,
+    LayerWord, Mend, MmdbDiff, MovementDiff, Named, NextRelease, OpenDossier, PastGates,
+    PastRollout, Pinned, Progress, Proof, Prune, PruneDossier, Pruned, PrunedRelease, Pulled,
+    RejectedDossier, ReleaseDataset, ReleaseDossier, RolloutDossier, RolloutGlance, RolloutLine,
+    RolloutOrder, RolloutState, RolloutStatus, RoomDossier, ServedDossier, Stays, StoppedOf,
+    StorageLine, TableDiff, Traffic, UpstreamState, Verified, WaitDossier, WaveDossier, WayBack,
+    Which, abort_rollout, accept, adopt, advance, break_lease, can_roll, diff, doctor, dossier,
+    dossier_after, freeze, freeze_functions, gates, give_lease_back, history, inspect, journal,
+    judge_past, order_rollout, pin, pin_functions, plan, provenance, prune, pull, pull_version,
+    refresh, roll_back_functions, rollback, rollout_glance, rollout_status, shelve, status,
+    suggest_contract, unfreeze, unfreeze_functions, unpin, unpin_functions, verify, way_back,
 };
 pub use opt_path::OptPath;
 pub use problem::{Code, GateCheck, GateReport, Level, Problem, Verdict, check_table};

@@ -10,6 +10,7 @@ mod event;
 mod hooks;
 mod log;
 mod onward;
+mod page;
 mod publisher;
 mod settings;
 mod source;

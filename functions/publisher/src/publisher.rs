@@ -24,6 +24,7 @@ use crate::event::{AskedBy, Command, Tried, command};
 use crate::hooks::Hooks;
 use crate::log::{self, Log};
 use crate::onward::Onward;
+use crate::page;
 use crate::settings::{Settings, read};
 use crate::source::{Upstreams, Vault, maxmind};
 
@@ -389,7 +390,22 @@ impl Run<'_> {
         log::report(&report, self.engine.ports.clock.now());
         let told = self.publisher.onward.tell(&report, &self.function_arn);
         summary.warnings.extend(told.await);
+        self.keep_page(&report, summary).await;
         summary.reports.push(report);
+    }
+}
+
+impl Run<'_> {
+    /// A page that is not written changes nothing about how the run ended.
+    async fn keep_page(&self, report: &Report, summary: &mut Summary) {
+        let definitions = &self.publisher.definitions;
+        let definition = definitions.iter().find(|definition| definition.layer == report.layer);
+        let Some(definition) = definition else { return };
+        let kept = Box::pin(page::keep(&self.engine, definitions, definition, report));
+        if let Err(words) = kept.await {
+            log::warning(&report.layer, &words);
+            summary.warnings.push(words);
+        }
     }
 }
 

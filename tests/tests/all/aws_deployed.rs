@@ -47,7 +47,7 @@ pub(crate) struct Deployed {
 }
 
 impl Deployed {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(&[]).await
     }
 

@@ -67,6 +67,7 @@ fn json_is_one_document_that_the_schema_describes() {
         &["refresh"][..],
         &["status"],
         &["history", "geo"],
+        &["report"],
         &["verify", "geo"],
         &["functions", "list"],
         &["pin", "geo"],

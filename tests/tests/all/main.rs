@@ -48,6 +48,8 @@ mod one_function;
 mod orders;
 mod orders_midway;
 mod package;
+mod page;
+mod page_written;
 mod parts;
 mod plan;
 mod planned;

@@ -8,18 +8,23 @@ use freshlayer_tests::sandbox::workspace;
 use serde_json::Value;
 
 /// Which members of the workspace each may use.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("freshlayer-reader", &[]),
     ("freshlayer", &["freshlayer-reader"]),
     ("freshlayer-aws", &["freshlayer"]),
     ("freshlayer-http", &["freshlayer"]),
     ("freshlayer-local", &["freshlayer"]),
+    ("freshlayer-page", &["freshlayer"]),
     ("geo-lookup", &["freshlayer-reader"]),
-    ("publisher", &["freshlayer", "freshlayer-aws", "freshlayer-http", "freshlayer-local"]),
+    (
+        "publisher",
+        &["freshlayer", "freshlayer-aws", "freshlayer-http", "freshlayer-local", "freshlayer-page"],
+    ),
 ];
 
 /// Crates that only some rooms may name; the tests may, too.
-const OWNED: [(&str, &[&str]); 4] = [
+const OWNED: [(&str, &[&str]); 5] = [
+    ("maud", &["freshlayer-page"]),
     ("reqwest", &["freshlayer-http"]),
     ("nix", &["freshlayer-cli", "freshlayer-local"]),
     ("clap", &["freshlayer-cli"]),

@@ -25,7 +25,7 @@ use crate::way_back::next_build;
 const WATCH: [&str; 4] = ["rollout", "status", "geo", "--watch"];
 
 /// Two functions, one of which has release 2 and is watched for five minutes.
-fn baking() -> Sandbox {
+pub(crate) fn baking() -> Sandbox {
     let sandbox = released();
     sandbox.layer("geo", &format!("rollout.preset = 'fast'\n{GEO}"));
     next_build(&sandbox, 3);

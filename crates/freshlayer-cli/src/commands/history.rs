@@ -1,6 +1,6 @@
 use freshlayer::ports::FunctionName;
 use freshlayer::report::{Exit, minute};
-use freshlayer::state::{Acceptance, Cause, FunctionPin, Ordered, Rollout};
+use freshlayer::state::{Acceptance, FunctionPin, Ordered, Rollout};
 use freshlayer::{History, HistoryLine, RolloutLine, RolloutState, history, journal};
 use jiff::Timestamp;
 
@@ -83,7 +83,7 @@ fn rollout_line(line: &RolloutLine) -> String {
         (RolloutState::Open, _) => "goes on".to_owned(),
         _ => "replaced".to_owned(),
     };
-    let cause = cause(line.cause);
+    let cause = line.cause.words();
     rollout_row([
         &line.number.to_string(),
         &line.from.map_or("-".to_owned(), |from| from.to_string()),
@@ -107,18 +107,6 @@ fn consumers(rollout: &Rollout) -> String {
         }
     }
     lines
-}
-
-pub(super) fn cause(cause: Cause) -> &'static str {
-    match cause {
-        Cause::NewRelease => "new release",
-        Cause::CatchUp => "release came late to a Region or an account",
-        Cause::Rollback => "rollback",
-        Cause::Pin => "pin",
-        Cause::Unpin => "unpin",
-        Cause::Gate => "a gate failed",
-        Cause::HandBack => "back to what was before freshlayer",
-    }
 }
 
 /// Writes a time whose zone stands in the header.

@@ -21,6 +21,7 @@ pub(crate) mod provenance;
 pub(crate) mod prune;
 pub(crate) mod pull;
 pub(crate) mod refresh;
+pub(crate) mod report;
 pub(crate) mod rollback;
 pub(crate) mod rollout;
 pub(crate) mod schema;

@@ -5,8 +5,8 @@ use freshlayer::report::Report;
 use freshlayer::schema::Contract;
 use freshlayer::state::{Acceptance, Rollout};
 use freshlayer::{
-    CanRoll, Diff, Examined, History, Inspection, LayerPlan, LayerStatus, PastGates, Proof, Pruned,
-    RolloutStatus, Verified,
+    CanRoll, Diff, Dossier, Examined, History, Inspection, LayerPlan, LayerStatus, PastGates,
+    Proof, Pruned, RolloutStatus, Verified,
 };
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -57,6 +57,8 @@ pub(crate) enum Answer {
     Plans(Vec<LayerPlan>),
     /// `status`: one per layer.
     Status(Vec<LayerStatus>),
+    /// `report`: how layers stand and what became of them.
+    Dossier(Box<Dossier>),
     /// `history`: releases and rollouts, newest first.
     History(History),
     /// `history --rollout`: what became of each consumer.

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::names::LayerName;
 use crate::report::Why;
 use crate::rollout::{Next, Waves, frozen, paused};
-use crate::state::{Cause, ConsumerNote, Head, OpenRollout, Rollout, Says, Wave, Work};
+use crate::state::{Cause, ConsumerNote, Head, OpenRollout, Rollout, Says, Session, Wave, Work};
 
 /// What the state says of a layer's newest rollout.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +47,48 @@ pub enum Coming {
     HeldFor(String),
 }
 
+impl RolloutGlance {
+    /// Says what comes next; `None` where nothing does before a person acts.
+    pub fn next(&self) -> Option<String> {
+        let rollout = self.newest.as_ref()?;
+        let words = match &self.coming {
+            Coming::Closed | Coming::Stable | Coming::Held(_) | Coming::HeldFor(_) => return None,
+            Coming::Moves => "a publisher works on it now".to_owned(),
+            Coming::NextRun => "the next refresh goes on with it".to_owned(),
+            Coming::Promoted => {
+                "the next refresh moves every function, without further waves and gates".to_owned()
+            }
+            Coming::GoesBack => "a gate failed, and every function goes back".to_owned(),
+            Coming::Waits(Why::Bakes { moved, functions, percent, says, .. }) => {
+                let gates = if says.is_empty() { "" } else { " if its gates pass" };
+                if moved == functions && percent.is_none() {
+                    format!("release {} is stable{gates}", rollout.to)
+                } else {
+                    format!("wave {} opens{gates}", rollout.waves.len() + 1)
+                }
+            }
+            Coming::Waits(Why::Undecided { .. }) => format!(
+                "it goes on once its gates can tell; `freshlayer rollout promote {}` moves every function without them",
+                rollout.layer
+            ),
+            Coming::Waits(why) => why.to_string(),
+        };
+        Some(words)
+    }
+
+    /// Says what it waits for a person for.
+    pub fn held(&self) -> Option<String> {
+        match &self.coming {
+            Coming::Held(why) => Some(why.to_string()),
+            Coming::HeldFor(code) => Some(format!(
+                "the rollout waits for a person ({code}): `freshlayer refresh {}` says why, and what to do",
+                self.layer
+            )),
+            _ => None,
+        }
+    }
+}
+
 /// Reads the head and the object of the newest rollout.
 ///
 /// # Errors
@@ -55,7 +97,15 @@ pub async fn rollout_glance(
     engine: &Engine,
     definition: &Definition,
 ) -> Result<RolloutGlance, Error> {
-    let session = engine.session(&definition.layer).await?;
+    glance(engine, &engine.session(&definition.layer).await?, definition).await
+}
+
+/// As [`rollout_glance`], with a head that was read.
+pub(super) async fn glance(
+    engine: &Engine,
+    session: &Session<'_>,
+    definition: &Definition,
+) -> Result<RolloutGlance, Error> {
     let head = session.head();
     let newest = match session.rollout().await? {
         Some(open) => Some(open),

@@ -1,17 +1,21 @@
 use std::collections::BTreeMap;
 
+use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::names::{LayerName, LayerVersionArn, RegionName};
 use crate::ports::FunctionName;
-use crate::state::{Acceptance, Cause, FunctionPin, Rollout, Session, read_release};
+use crate::state::{Acceptance, Cause, FunctionPin, Head, Release, Rollout, Session, read_release};
 
 /// How many of a layer's rollouts are listed.
-const ROLLOUTS_LISTED_MAX: usize = 100;
+pub(super) const ROLLOUTS_LISTED_MAX: usize = 100;
+
+/// How many records are read at the same time.
+const READS_AT_ONCE: usize = 8;
 
 /// What became of a layer, newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -29,7 +33,7 @@ pub struct History {
 }
 
 /// One rollout in a layer's history.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RolloutLine {
     /// Its number.
     pub number: u64,
@@ -56,7 +60,7 @@ pub struct RolloutLine {
 }
 
 /// How a rollout in a layer's history stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RolloutState {
     /// Every consumer is where it should be, or waits for a person.
@@ -68,7 +72,7 @@ pub enum RolloutState {
 }
 
 /// One release in a layer's history.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HistoryLine {
     /// Its number.
     pub seq: u64,
@@ -125,50 +129,83 @@ async fn with_history<'a>(engine: &'a Engine, layer: &LayerName) -> Result<Sessi
 }
 
 async fn releases(engine: &Engine, session: &Session<'_>) -> Result<Vec<HistoryLine>, Error> {
-    let head = session.head();
     let mut lines = Vec::new();
-    for seq in (1..=head.newest()).rev() {
-        let store = engine.ports.store.as_ref();
-        let Some(release) = read_release(store, head.layer(), seq).await? else {
-            continue;
-        };
-        let marks = [
-            ("current", head.current() == Some(seq)),
-            ("stable", head.stable() == Some(seq)),
-            ("pinned", head.pinned().is_some_and(|pin| pin.release == seq)),
-        ];
-        lines.push(HistoryLine {
-            seq,
-            version: release.version.to_string(),
-            version_reasons: release.version_reasons,
-            created: release.created,
-            zip_bytes: release.zip_bytes,
-            layer_versions: head.versions().get(&seq).cloned().unwrap_or_default(),
-            marks: marks.iter().filter(|(_, is)| *is).map(|(m, _)| (*m).to_owned()).collect(),
-        });
-    }
+    read_records(engine, session, usize::MAX, |record| {
+        lines.push(HistoryLine::of(&record, session.head()));
+    })
+    .await?;
     Ok(lines)
 }
 
+/// Reads the newest records of a layer, newest first. A number that was never recorded is left out.
+pub(super) async fn read_records(
+    engine: &Engine,
+    session: &Session<'_>,
+    most: usize,
+    mut take: impl FnMut(Release),
+) -> Result<(), Error> {
+    let (store, head) = (engine.ports.store.as_ref(), session.head());
+    let numbers = stream::iter((1..=head.newest()).rev().take(most));
+    let reads = numbers.map(|seq| read_release(store, head.layer(), seq));
+    let mut records = reads.buffered(READS_AT_ONCE);
+    while let Some(record) = records.next().await {
+        if let Some(record) = record? {
+            take(record);
+        }
+    }
+    Ok(())
+}
+
 async fn rollouts(session: &Session<'_>) -> Result<Vec<RolloutLine>, Error> {
-    let open = session.rollout().await?;
     let mut lines = Vec::new();
-    for number in (1..=session.head().rollouts()).rev().take(ROLLOUTS_LISTED_MAX) {
+    let each = |rollout: &Rollout, state| lines.push(RolloutLine::of(rollout, state));
+    read_rollouts(session, ROLLOUTS_LISTED_MAX, each).await?;
+    Ok(lines)
+}
+
+/// Reads the newest rollouts of a layer one by one, newest first: the journal of one may be large.
+pub(super) async fn read_rollouts(
+    session: &Session<'_>,
+    most: usize,
+    mut look: impl FnMut(&Rollout, RolloutState),
+) -> Result<(), Error> {
+    let open = session.rollout().await?;
+    for number in (1..=session.head().rollouts()).rev().take(most) {
         if let Some(open) = open.as_ref().filter(|open| open.number == number) {
-            lines.push(RolloutLine::of(open, RolloutState::Open));
+            look(open, RolloutState::Open);
         } else if let Some(rollout) = session.read_rollout(number).await? {
             let state = match rollout.ended {
                 Some(_) => RolloutState::Ended,
                 None => RolloutState::Replaced,
             };
-            lines.push(RolloutLine::of(&rollout, state));
+            look(&rollout, state);
         }
     }
-    Ok(lines)
+    Ok(())
+}
+
+impl HistoryLine {
+    pub(super) fn of(release: &Release, head: &Head) -> Self {
+        let seq = release.seq;
+        let marks = [
+            ("current", head.current() == Some(seq)),
+            ("stable", head.stable() == Some(seq)),
+            ("pinned", head.pinned().is_some_and(|pin| pin.release == seq)),
+        ];
+        Self {
+            seq,
+            version: release.version.to_string(),
+            version_reasons: release.version_reasons.clone(),
+            created: release.created,
+            zip_bytes: release.zip_bytes,
+            layer_versions: head.versions().get(&seq).cloned().unwrap_or_default(),
+            marks: marks.iter().filter(|(_, is)| *is).map(|(m, _)| (*m).to_owned()).collect(),
+        }
+    }
 }
 
 impl RolloutLine {
-    fn of(rollout: &Rollout, state: RolloutState) -> Self {
+    pub(super) fn of(rollout: &Rollout, state: RolloutState) -> Self {
         Self {
             number: rollout.number,
             from: rollout.from,

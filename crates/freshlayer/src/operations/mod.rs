@@ -5,6 +5,7 @@ mod adopt;
 mod can_roll;
 mod diff;
 mod doctor;
+mod dossier;
 mod freeze;
 mod glance;
 mod history;
@@ -34,6 +35,12 @@ pub use diff::{
     MmdbDiff, MovementDiff, TableDiff, Traffic, diff,
 };
 pub use doctor::{Examined, Finding, FindingKind, Mend, doctor};
+pub use dossier::{
+    AgeWord, ChangeDossier, CondemnedRelease, CountChange, DatasetCounts, DatasetDossier, Dossier,
+    Group, KeptRelease, LayerDossier, LayerWord, OpenDossier, PruneDossier, RejectedDossier,
+    ReleaseDataset, ReleaseDossier, RolloutDossier, RoomDossier, ServedDossier, WaitDossier,
+    WaveDossier, dossier, dossier_after, shelve,
+};
 pub use freeze::{
     break_lease, freeze, freeze_functions, give_lease_back, unfreeze, unfreeze_functions,
 };
@@ -54,5 +61,5 @@ pub use rollback::{Back, WayBack, rollback, way_back};
 pub use rollout::{
     Progress, RolloutOrder, RolloutStatus, abort_rollout, order_rollout, rollout_status,
 };
-pub use status::{LayerStatus, status};
+pub use status::{DatasetAge, LayerStatus, StorageLine, status};
 pub use verify::{Check, DatasetGates, Verified, gates, verify};

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::verify::DatasetGates;
 use crate::definition::Definition;
@@ -13,7 +13,7 @@ use crate::ports::CodeStorage;
 use crate::problem::Problem;
 use crate::report::{ConsumerReport, ReleaseReport, Why, minute};
 use crate::rollout::{Known, Places, Target, outline_report, plan};
-use crate::state::{Acceptance, Freeze, Head, LeftBehind, Ordered, Pin};
+use crate::state::{Acceptance, Freeze, Head, LeftBehind, Ordered, Outline, Pin, Session};
 
 /// How a layer stands.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -61,7 +61,7 @@ pub struct LayerStatus {
 }
 
 /// The code storage of a place.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StorageLine {
     /// The place.
     #[serde(flatten)]
@@ -72,7 +72,7 @@ pub struct StorageLine {
 }
 
 /// The age of a dataset.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DatasetAge {
     /// The dataset.
     pub name: DatasetName,
@@ -85,58 +85,74 @@ pub struct DatasetAge {
 /// # Errors
 /// The store's and the host's errors.
 pub async fn status(engine: &Engine, definition: &Definition) -> Result<LayerStatus, Error> {
-    let session = engine.session(&definition.layer).await?;
-    let head = session.head();
-    let mut status = LayerStatus {
-        layer: definition.layer.clone(),
-        release: None,
-        stable: head.stable(),
-        datasets: Vec::new(),
-        consumers: Vec::new(),
-        storage: Vec::new(),
-        unknown: Vec::new(),
-        pinned: head.pinned().cloned(),
-        frozen: head.frozen().cloned(),
-        handed_back: head.is_handed_back().cloned(),
-        paused: head.rollout().and_then(|rollout| rollout.paused.clone()),
-        rolling_to: head.rollout().map(|rollout| rollout.to),
-        rejected: refused(head),
-        acceptable: acceptable(head),
-        gates: Vec::new(),
-        stored: head.unpublished().map(|unpublished| unpublished.release),
-        accepted: accepted(head),
-        lease: head.lease().map(|lease| format!("{} until {}", lease.owner, minute(lease.expires))),
+    asked(engine, &engine.session(&definition.layer).await?, definition).await
+}
+
+/// As [`status`], with a head that was read.
+pub(super) async fn asked(
+    engine: &Engine,
+    session: &Session<'_>,
+    definition: &Definition,
+) -> Result<LayerStatus, Error> {
+    let (head, now) = (session.head(), engine.ports.clock.now());
+    let Some(target) = Target::of(session).await? else {
+        return Ok(LayerStatus::by_state(head, None, now));
     };
-    let Some(target) = Target::of(&session).await? else {
-        return Ok(status);
-    };
-    let now = engine.ports.clock.now();
-    let ages = target.outline.snapshots.iter().map(|snapshot| DatasetAge {
-        name: snapshot.dataset.clone(),
-        age_secs: age_secs(now, snapshot.built_or_fetched()),
-    });
-    status.datasets = ages.collect();
-    status.release = Some(outline_report(head, &target.outline));
+    let mut status = LayerStatus::by_state(head, Some(&target.outline), now);
     let regions = engine.ports.regions.of(&definition.destinations).await;
     let places = Places::of(head, target.outline.seq, &regions);
     let mut world = places.observe(head, target.outline.seq).await;
     let storage = places.storage().await.into_iter();
     status.storage = storage.map(|(place, storage)| StorageLine { place, storage }).collect();
     let strays = places.look_closely(&mut world).await;
-    let intent = target.intent(&session, definition).await?;
+    let intent = target.intent(session, definition).await?;
     let rollout = session.rollout().await?;
     let (plan, moved) = (plan(&intent, &world, rollout.as_ref(), now), BTreeSet::new());
     let known =
         Known { world: &world, plan: &plan, strays: &strays, moved: &moved, left: Why::NextRun };
-    status.consumers = known.consumers();
-    status.unknown = world.unknown();
-    if status.is_where_it_belongs() && status.stable == status.rolling_to {
-        status.rolling_to = None;
-    }
+    status.seen(known.consumers(), world.unknown());
     Ok(status)
 }
 
 impl LayerStatus {
+    /// What the state alone says.
+    pub(super) fn by_state(head: &Head, outline: Option<&Outline>, now: Timestamp) -> Self {
+        let snapshots = outline.into_iter().flat_map(|outline| &outline.snapshots);
+        let ages = snapshots.map(|snapshot| DatasetAge {
+            name: snapshot.dataset.clone(),
+            age_secs: age_secs(now, snapshot.built_or_fetched()),
+        });
+        let lease = head.lease();
+        Self {
+            layer: head.layer().clone(),
+            release: outline.map(|outline| outline_report(head, outline)),
+            stable: head.stable(),
+            datasets: ages.collect(),
+            consumers: Vec::new(),
+            storage: Vec::new(),
+            unknown: Vec::new(),
+            pinned: head.pinned().cloned(),
+            frozen: head.frozen().cloned(),
+            handed_back: head.is_handed_back().cloned(),
+            paused: head.rollout().and_then(|rollout| rollout.paused.clone()),
+            rolling_to: head.rollout().map(|rollout| rollout.to),
+            rejected: refused(head),
+            acceptable: acceptable(head),
+            gates: Vec::new(),
+            stored: head.unpublished().map(|unpublished| unpublished.release),
+            accepted: accepted(head),
+            lease: lease.map(|lease| format!("{} until {}", lease.owner, minute(lease.expires))),
+        }
+    }
+
+    /// Adds what was seen of the functions.
+    pub(super) fn seen(&mut self, consumers: Vec<ConsumerReport>, unknown: Vec<String>) {
+        (self.consumers, self.unknown) = (consumers, unknown);
+        if self.is_where_it_belongs() && self.stable == self.rolling_to {
+            self.rolling_to = None;
+        }
+    }
+
     /// A rollout is told of only while some function is still on its way, or its last wave is watched.
     fn is_where_it_belongs(&self) -> bool {
         let on_the_way = self.consumers.iter().any(ConsumerReport::is_on_its_way);

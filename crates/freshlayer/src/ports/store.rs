@@ -79,6 +79,16 @@ impl Key {
         Self(format!("layers/{layer}/rollouts/{number}.json"))
     }
 
+    /// The page of all layers.
+    pub fn page() -> Self {
+        Self("reports/index.html".to_owned())
+    }
+
+    /// What the page of all layers shows.
+    pub fn dossier() -> Self {
+        Self("reports/dossier.json".to_owned())
+    }
+
     /// A layer's zip, by its own SHA-256.
     pub fn blob(sha256: &Digest) -> Self {
         Self(format!("blobs/{sha256}.zip"))

@@ -99,7 +99,7 @@ pub(super) fn note_all(
 }
 
 /// A person's order that keeps the layer where it is.
-pub(super) fn order(head: &Head) -> Option<Why> {
+pub(crate) fn order(head: &Head) -> Option<Why> {
     if let Some(why) = frozen(head) {
         return Some(why);
     }

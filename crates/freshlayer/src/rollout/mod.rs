@@ -22,7 +22,7 @@ mod tell;
 mod wave;
 
 pub(crate) use converge::{Converge, Outset};
-pub(crate) use end::{busy, outline_report};
+pub(crate) use end::{busy, order, outline_report};
 pub(crate) use foresee::foresee;
 pub use foresee::{Foreseen, ForeseenWave};
 pub(crate) use goal::{Target, before, frozen, goes_on, paused};

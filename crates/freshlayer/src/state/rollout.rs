@@ -35,6 +35,19 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Returns the cause in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::NewRelease => "new release",
+            Self::CatchUp => "release came late to a Region or an account",
+            Self::Rollback => "rollback",
+            Self::Pin => "pin",
+            Self::Unpin => "unpin",
+            Self::Gate => "a gate failed",
+            Self::HandBack => "back to what was before freshlayer",
+        }
+    }
+
     /// Tells whether functions come to data that none of them has had: it goes in waves, and is probed.
     pub(crate) fn brings_new_data(self) -> bool {
         matches!(self, Self::NewRelease | Self::Unpin)

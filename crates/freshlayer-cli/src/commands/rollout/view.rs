@@ -8,7 +8,6 @@ use freshlayer::state::{Cause, ConsumerNote, Rollout, Wave};
 use freshlayer::{Coming, RolloutGlance};
 use jiff::Timestamp;
 
-use crate::commands::history::cause;
 use crate::output::lines::count;
 
 /// How many functions of a wave are named, and how many that are kept back.
@@ -59,14 +58,7 @@ pub(super) fn ending(glance: &RolloutGlance, seen: Seen) -> Option<Ending> {
             return Some(Ending { exit: Exit::Done, view: String::new(), words });
         }
         (Coming::Stable, Some(rollout)) => (Exit::Done, stable(rollout)),
-        (Coming::Held(why), _) => (Exit::Held, why.to_string()),
-        (Coming::HeldFor(code), _) => (
-            Exit::Held,
-            format!(
-                "the rollout waits for a person ({code}): `freshlayer refresh {layer}` says why, and what to do"
-            ),
-        ),
-        _ => return None,
+        _ => (Exit::Held, glance.held()?),
     };
     let words = format!("{layer}: {words}\n");
     Some(Ending { exit, view: block(glance, Left::Untold), words })
@@ -112,7 +104,7 @@ pub(super) fn block(glance: &RolloutGlance, left: Left) -> String {
     let began = minute(*started);
     let why = match rollout.cause {
         Cause::NewRelease => String::new(),
-        other => format!(" ({})", cause(other)),
+        other => format!(" ({})", other.words()),
     };
     let mut text = format!("{layer}: rollout {number} to release {to}{why}, begun {began}\n");
     for (at, wave) in rollout.waves.iter().enumerate() {
@@ -127,7 +119,7 @@ pub(super) fn block(glance: &RolloutGlance, left: Left) -> String {
     if rollout.later() > 0 && !is_over(&glance.coming) {
         let _ = writeln!(text, "  later: {} more", rollout.later());
     }
-    if let Some(next) = next(&glance.coming, rollout) {
+    if let Some(next) = glance.next() {
         let _ = writeln!(text, "  next: {next}");
     }
     text
@@ -227,33 +219,6 @@ fn first_of(functions: &[&str]) -> String {
 
 fn is_over(coming: &Coming) -> bool {
     matches!(coming, Coming::Closed | Coming::Stable)
-}
-
-/// Says what comes next; how a rollout ended stands below of it.
-fn next(coming: &Coming, rollout: &Rollout) -> Option<String> {
-    let words = match coming {
-        Coming::Closed | Coming::Stable | Coming::Held(_) | Coming::HeldFor(_) => return None,
-        Coming::Moves => "a publisher works on it now".to_owned(),
-        Coming::NextRun => "the next refresh goes on with it".to_owned(),
-        Coming::Promoted => {
-            "the next refresh moves every function, without further waves and gates".to_owned()
-        }
-        Coming::GoesBack => "a gate failed, and every function goes back".to_owned(),
-        Coming::Waits(Why::Bakes { moved, functions, percent, says, .. }) => {
-            let gates = if says.is_empty() { "" } else { " if its gates pass" };
-            if moved == functions && percent.is_none() {
-                format!("release {} is stable{gates}", rollout.to)
-            } else {
-                format!("wave {} opens{gates}", rollout.waves.len() + 1)
-            }
-        }
-        Coming::Waits(Why::Undecided { .. }) => format!(
-            "it goes on once its gates can tell; `freshlayer rollout promote {}` moves every function without them",
-            rollout.layer
-        ),
-        Coming::Waits(why) => why.to_string(),
-    };
-    Some(words)
 }
 
 #[cfg(test)]
