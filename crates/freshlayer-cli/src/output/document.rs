@@ -20,6 +20,7 @@ use crate::commands::codegen::WrittenCode;
 use crate::commands::freeze::LayerFreeze;
 use crate::commands::functions::FunctionLine;
 use crate::commands::init::Written;
+use crate::commands::man::ManualPages;
 use crate::commands::pin::Pinned;
 use crate::commands::pull::PulledLayer;
 use crate::commands::rollout::RolloutOrdered;
@@ -101,6 +102,8 @@ pub(crate) enum Answer {
     Pruned(Vec<Pruned>),
     /// `pull`: one per layer.
     Pulled(Vec<PulledLayer>),
+    /// `man`: where the pages are.
+    ManualPages(ManualPages),
     /// `schema`, `completions`, `codegen`: the text itself.
     Text(String),
     /// What stopped the command before its end.

@@ -1,6 +1,8 @@
 //! The definition that data passes as it is.
 
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use freshlayer_reader::{Format, map_file};
@@ -8,13 +10,15 @@ use freshlayer_reader::{Format, map_file};
 use crate::formats::mmdb::data_end;
 use crate::formats::sqlite;
 use crate::intake::extract::StagedFile;
-use crate::intake::recognise::Recognised;
+use crate::intake::recognise::{Plain, Recognised};
 use crate::names::hex;
 use crate::opt_path::Mode;
 
 /// What later builds may lose of a count before the proposed definition refuses them.
 const FEWEST_PERCENT: u64 = 70;
 const MAGIC_BYTES: usize = 4;
+/// How much of a file tells what it is.
+const START_BYTES: u64 = 512;
 const EXECUTABLES_MAX: usize = 10;
 
 /// Writes a dataset's definition.
@@ -60,10 +64,13 @@ pub(super) fn expectations(format: Format, files: &[StagedFile]) -> Vec<String> 
         (Format::Mmdb, [file]) => of_mmdb(&file.file).unwrap_or_default(),
         (Format::Sqlite, [file]) => of_sqlite(file).unwrap_or_default(),
         (Format::File, [file]) => {
-            let start = std::fs::read(&file.file).unwrap_or_default();
-            let start = &start[..start.len().min(MAGIC_BYTES)];
-            let line = format!("expect.magic = {}", quoted(&hex(start)));
-            if start.is_empty() { Vec::new() } else { vec![line] }
+            let start = beginning(&file.file);
+            let magic = &start[..start.len().min(MAGIC_BYTES)];
+            let runs =
+                (Plain::of(&start) == Plain::Program).then(|| "executable = true".to_owned());
+            let magic =
+                (!magic.is_empty()).then(|| format!("expect.magic = {}", quoted(&hex(magic))));
+            runs.into_iter().chain(magic).collect()
         }
         (Format::Archive, files) => {
             let can_run = files.iter().filter(|file| file.mode == Mode::Executable);
@@ -81,6 +88,13 @@ pub(super) fn expectations(format: Format, files: &[StagedFile]) -> Vec<String> 
         }
         _ => Vec::new(),
     }
+}
+
+/// Returns how a file begins.
+pub(super) fn beginning(file: &Path) -> Vec<u8> {
+    let mut start = Vec::new();
+    let _nothing = File::open(file).and_then(|file| file.take(START_BYTES).read_to_end(&mut start));
+    start
 }
 
 fn of_mmdb(file: &Path) -> Option<Vec<String>> {
