@@ -261,7 +261,8 @@ impl Look<'_> {
         let format = dataset.format();
         let select = dataset.source.select.globs.patterns().to_vec();
         let recognised = Recognised { format, select };
-        let text = proposal(self.source, &recognised, &expectations(format, &files));
+        let text =
+            proposal(self.source, &recognised, &expectations(format, &files, &definition.limits));
         let dataset = match self.layer {
             Some(_) => dataset.clone(),
             None => defined(self.source, &text)?.datasets.remove(0),
