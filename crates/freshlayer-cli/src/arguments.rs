@@ -10,8 +10,8 @@ use freshlayer::report::Exit;
 
 use crate::commands::{
     accept, break_lease, can_roll, check, codegen, completions, contract, diff, doctor, exec,
-    freeze, functions, history, init, inspect, pin, plan, provenance, prune, pull, refresh, report,
-    rollback, rollout, schema, status, unfreeze, unpin, verify,
+    freeze, functions, history, init, inspect, man, pin, plan, provenance, prune, pull, refresh,
+    report, rollback, rollout, schema, status, unfreeze, unpin, verify,
 };
 use crate::environment;
 
@@ -61,6 +61,9 @@ pub(crate) struct Arguments {
     /// Tell more: stages with --json, too, and in `status` every check that data went through.
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
+    /// Tell problems only, and say the rest by the exit code; --json prints its document all the same.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
     /// The subcommand as it was typed.
@@ -163,6 +166,7 @@ pub(crate) enum Command {
     Pull(pull::Args),
     Exec(exec::Args),
     Completions(completions::Args),
+    Man(man::Args),
 }
 
 fn closing_words() -> String {

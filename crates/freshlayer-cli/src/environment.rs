@@ -69,8 +69,14 @@ pub(crate) const ROOT: Variable = Variable {
     meaning: "where the reader finds layers outside Lambda; `exec` sets it where `/opt` cannot be mounted",
 };
 
+pub(crate) const COMPLETE: Variable = Variable {
+    name: "FRESHLAYER_COMPLETE",
+    default: "none",
+    meaning: "set by the script of `freshlayer completions`: the shell whose words are completed",
+};
+
 /// All of them, in the order of the README.
-pub(crate) const ALL: [Variable; 12] = [
+pub(crate) const ALL: [Variable; 13] = [
     LAYERS,
     HOST,
     WORK,
@@ -83,6 +89,7 @@ pub(crate) const ALL: [Variable; 12] = [
     MAXMIND_LICENSE_KEY,
     MAXMIND_LICENSE_KEY_FILE,
     ROOT,
+    COMPLETE,
 ];
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads it")]

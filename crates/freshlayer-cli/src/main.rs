@@ -8,6 +8,7 @@
 mod account;
 mod arguments;
 mod commands;
+mod completion;
 mod definitions;
 mod environment;
 mod hooks;
@@ -25,15 +26,23 @@ use std::process::ExitCode;
 
 use arguments::{Arguments, Command};
 use output::{Done, Stopped, Style};
-use wiring::Host;
+use wiring::{Host, HostFolder};
 
 fn main() -> ExitCode {
+    match completion::answer() {
+        Ok(false) => {}
+        Ok(true) => return ExitCode::SUCCESS,
+        Err(error) => return output::unread(&error),
+    }
     let arguments = match Arguments::read() {
         Ok(arguments) => arguments,
         Err(error) => return output::unread(&error),
     };
     let (name, style) = (arguments.command_name.clone(), Style::of(&arguments));
-    match run(arguments) {
+    let folder = HostFolder::of(&arguments);
+    let ended = run(arguments);
+    folder.keep_out_of_git();
+    match ended {
         Ok(done) => output::done(&name, style, &done),
         Err(stopped) => output::stopped(&name, style, &stopped),
     }
@@ -42,8 +51,8 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<Done, Stopped> {
     use commands::{
         accept, break_lease, can_roll, check, codegen, completions, contract, diff, doctor, exec,
-        freeze, functions, history, init, inspect, pin, plan, provenance, prune, pull, refresh,
-        report, rollback, rollout, schema, status, unfreeze, unpin, verify,
+        freeze, functions, history, init, inspect, man, pin, plan, provenance, prune, pull,
+        refresh, report, rollback, rollout, schema, status, unfreeze, unpin, verify,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -51,7 +60,7 @@ fn run(arguments: Arguments) -> Result<Done, Stopped> {
         .map_err(|error| Stopped::failed(format!("start the async runtime: {error}")))?;
     let host = Host::new(&arguments);
     match arguments.command {
-        Command::Init(args) => init::run(&host, &args),
+        Command::Init(args) => runtime.block_on(init::run(&host, args)),
         Command::Check(_) => check::run(&host),
         Command::Codegen(args) => codegen::run(&host, &args),
         Command::Schema(args) => Ok(schema::run(&args)),
@@ -84,6 +93,7 @@ fn run(arguments: Arguments) -> Result<Done, Stopped> {
             drop(runtime);
             Err(exec::replace_process(&opt, &args.command))
         }
-        Command::Completions(args) => Ok(completions::run(&args)),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(args),
     }
 }

@@ -1,8 +1,7 @@
 //! Shows on standard error what a run works on: a line for each stage that ended, and on a terminal
-//! a bar for the one that takes longer than a second.
+//! a line that is drawn anew for the one that takes longer than a second.
 
 use std::collections::HashMap;
-use std::fmt::Write;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -10,20 +9,18 @@ use std::time::{Duration, Instant};
 
 use freshlayer::definition::Origin;
 use freshlayer::ports::{Event, Events, Stage};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::output::lines::bytes;
-use crate::output::{Stages, Style};
+use crate::output::{Stages, Style, say};
 
 /// A stage that ends sooner gets no bar.
 const QUICK: Duration = Duration::from_secs(1);
 /// How often bars are drawn, whether bytes come or not.
 const DRAWN_APART: Duration = Duration::from_millis(200);
 
-/// Every template fits 80 columns: names are cut, and the bar takes what is left.
-const WITH_TOTAL: &str = "{prefix:9} {msg:20!} {wide_bar} {done}/{total} {elapsed}";
-const WITHOUT_TOTAL: &str = "{prefix:9} {msg:20!} {spinner} {done} {elapsed}";
-const WAITING: &str = "{prefix:9} {wide_msg} {spinner} {elapsed}";
+/// One line at every width: the whole line is a message, which is cut where the terminal ends. What matters stands first.
+const TEMPLATE: &str = "{wide_msg}";
 
 /// Shows stages on standard error.
 pub(crate) struct Progress {
@@ -44,6 +41,7 @@ enum Work {
 
 /// One bar for all that is worked on in the same way at once.
 struct Bar {
+    work: Work,
     since: Instant,
     drawn: ProgressBar,
     subjects: Vec<String>,
@@ -69,11 +67,11 @@ impl Progress {
     /// Shows which upstream is asked, until the answer came.
     pub(crate) fn ask(&self, origin: &Origin) -> Asking<'_> {
         let subject = origin.to_string();
-        self.start(Work::Ask, "ask", &subject, WAITING, None);
+        self.start(Work::Ask, &subject, None);
         Asking { progress: self, subject }
     }
 
-    fn start(&self, work: Work, prefix: &str, subject: &str, template: &str, total: Option<u64>) {
+    fn start(&self, work: Work, subject: &str, total: Option<u64>) {
         if self.stages != Stages::Bars {
             return;
         }
@@ -81,13 +79,11 @@ impl Progress {
             known.join(subject, total);
             return;
         }
-        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
-        let style = ProgressStyle::with_template(template).unwrap_or(ProgressStyle::default_bar());
-        bar.set_style(style.with_key("done", done).with_key("total", all));
-        bar.set_prefix(prefix.to_owned());
-        bar.set_message(subject.to_owned());
-        lock(&self.bars)
-            .insert(work, Bar { since: now(), drawn: bar, subjects: vec![subject.to_owned()] });
+        let drawn = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
+        let style = ProgressStyle::with_template(TEMPLATE);
+        drawn.set_style(style.unwrap_or(ProgressStyle::default_spinner()));
+        let subjects = vec![subject.to_owned()];
+        lock(&self.bars).insert(work, Bar { work, since: now(), drawn, subjects });
         lock(&self.drawer).get_or_insert_with(|| Drawer::start(Arc::clone(&self.bars)));
     }
 
@@ -110,7 +106,13 @@ impl Progress {
 
     fn finish(&self, stage: Stage, subject: &str, said: &str, duration: Duration) {
         self.clear(Work::Stage(stage), subject);
-        eprintln!("  {stage:9} {subject:24} {said:>10} {:>8.3} s", duration.as_secs_f64());
+        let secs = duration.as_secs_f64();
+        let line = format!("  {stage:9} {subject:24} {said:>10} {secs:>8.3} s\n");
+        // A line goes above the bar of what still runs.
+        match lock(&self.bars).values().find(|bar| !bar.drawn.is_hidden()) {
+            Some(bar) => bar.drawn.suspend(|| say(&line)),
+            None => say(&line),
+        }
     }
 }
 
@@ -147,7 +149,6 @@ impl Drop for Drawer {
 impl Bar {
     fn join(&mut self, subject: &str, total: Option<u64>) {
         self.subjects.push(subject.to_owned());
-        self.drawn.set_message(self.subjects.join(", "));
         self.drawn.inc_length(total.unwrap_or_default());
     }
 
@@ -155,7 +156,22 @@ impl Bar {
         if let Some(at) = self.subjects.iter().position(|known| known == subject) {
             self.subjects.remove(at);
         }
-        self.drawn.set_message(self.subjects.join(", "));
+    }
+
+    fn line(&self) -> String {
+        let (subjects, secs) = (self.subjects.join(", "), self.since.elapsed().as_secs());
+        let Work::Stage(stage) = self.work else {
+            return format!("ask {secs} s {subjects}");
+        };
+        let done = match (self.drawn.position(), self.drawn.length()) {
+            (0, None) => String::new(),
+            (position, None) => format!("{} ", bytes(position)),
+            (position, Some(total)) => {
+                let percent = position.saturating_mul(100) / total.max(1);
+                format!("{:>3} % {}/{} ", percent.min(100), bytes(position), bytes(total))
+            }
+        };
+        format!("{stage} {done}{secs} s {subjects}")
     }
 
     fn draw(&self) {
@@ -165,16 +181,9 @@ impl Bar {
         if self.drawn.is_hidden() {
             self.drawn.set_draw_target(ProgressDrawTarget::stderr());
         }
+        self.drawn.set_message(self.line());
         self.drawn.tick();
     }
-}
-
-fn done(state: &ProgressState, text: &mut dyn Write) {
-    let _ = text.write_str(&bytes(state.pos()));
-}
-
-fn all(state: &ProgressState, text: &mut dyn Write) {
-    let _ = text.write_str(&bytes(state.len().unwrap_or_default()));
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -196,9 +205,7 @@ impl Events for Progress {
         }
         match event {
             Event::Started { stage, subject, total_bytes, .. } => {
-                let template = if total_bytes.is_some() { WITH_TOTAL } else { WITHOUT_TOTAL };
-                let prefix = stage.to_string();
-                self.start(Work::Stage(*stage), &prefix, subject, template, *total_bytes);
+                self.start(Work::Stage(*stage), subject, *total_bytes);
             }
             Event::Progress { stage, bytes } => self.advance(*stage, *bytes),
             Event::Finished { stage, subject, bytes: 0, duration } => {

@@ -6,9 +6,9 @@ use std::str::FromStr;
 use freshlayer::ports::FunctionName;
 use freshlayer::{HistoryLine, LayerName, LayerVersionArn};
 use freshlayer_local::{ACCOUNT, FolderRegistry, REGION};
-use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 
 use crate::arguments::Target;
 use crate::output::Stopped;
@@ -21,6 +21,8 @@ pub(crate) enum LayerReference {
     Current(LayerName),
     /// `NAME:VERSION`.
     Version(LayerName, u64),
+    /// `NAME:DATA-VERSION`, such as `geo:1.0.3`.
+    Release(LayerName, ReleaseReference),
     /// Any layer version, by its ARN.
     Arn(LayerVersionArn),
 }
@@ -33,11 +35,18 @@ impl LayerReference {
         let Some((name, version)) = text.split_once(':') else {
             return Ok(Self::Current(layer_name(text)?));
         };
-        let number = version.parse::<u64>().ok().filter(|number| *number > 0);
-        let number = number.ok_or_else(|| {
-            Stopped::usage(format!("expected NAME or NAME:VERSION, where VERSION is the number of a layer version, found {text:?}"))
-        })?;
-        Ok(Self::Version(layer_name(name)?, number))
+        match version.parse() {
+            Ok(ReleaseReference::Number(number)) if number > 0 => {
+                Ok(Self::Version(layer_name(name)?, number))
+            }
+            Ok(named @ ReleaseReference::DataVersion(_)) => {
+                Ok(Self::Release(layer_name(name)?, named))
+            }
+            _ => Err(Stopped::usage(format!(
+                "expected NAME or NAME:VERSION, where VERSION is the number of a layer version or a data version such as \
+                 1.0.3, found {text:?}"
+            ))),
+        }
     }
 
     pub(crate) fn parse_all(texts: &[String]) -> Result<Vec<Self>, Stopped> {
@@ -46,20 +55,27 @@ impl LayerReference {
 
     /// Finds the layer version on the local host.
     pub(crate) async fn layer_version(&self, host: &Host) -> Result<LayerVersionArn, Stopped> {
-        let layer = match self {
+        let (layer, release) = match self {
             Self::Arn(arn) => return own(arn).cloned(),
             Self::Version(layer, number) => return Ok(FolderRegistry::arn(layer, *number)),
-            Self::Current(layer) => layer,
+            Self::Release(layer, release) => (layer, Some(release.number(host, layer).await?)),
+            Self::Current(layer) => (layer, None),
         };
         let engine = host.engine().await?;
         let session = engine.session(layer).await.map_err(Stopped::from)?;
         let head = session.head();
         let home = engine.home().await;
-        let version = head.desired().and_then(|seq| head.version(seq, home.registry.region()));
+        let wanted = release.or(head.desired());
+        let version = wanted.and_then(|seq| head.version(seq, home.registry.region()));
         version.cloned().ok_or_else(|| {
-            Stopped::usage(format!(
-                "layer `{layer}` has no release yet: run `freshlayer refresh {layer}` first"
-            ))
+            Stopped::usage(match release {
+                Some(release) => {
+                    format!("release {release} of layer `{layer}` has no layer version any more")
+                }
+                None => format!(
+                    "layer `{layer}` has no release yet: run `freshlayer refresh {layer}` first"
+                ),
+            })
         })
     }
 }
@@ -82,6 +98,7 @@ impl fmt::Display for LayerReference {
         match self {
             Self::Current(layer) => write!(f, "{layer}"),
             Self::Version(layer, number) => write!(f, "{layer}:{number}"),
+            Self::Release(layer, release) => write!(f, "{layer}:{release}"),
             Self::Arn(arn) => write!(f, "{arn}"),
         }
     }
@@ -124,6 +141,15 @@ impl FunctionReference {
 pub(crate) enum ReleaseReference {
     Number(u64),
     DataVersion(String),
+}
+
+impl fmt::Display for ReleaseReference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "{number}"),
+            Self::DataVersion(version) => f.write_str(version),
+        }
+    }
 }
 
 impl FromStr for ReleaseReference {
@@ -208,6 +234,32 @@ impl FromStr for Moment {
         let moment = text.parse().ok().or_else(|| day().map(|day| day.timestamp()));
         let words = "expected a day such as 2026-12-24 or a time such as 2026-12-24T08:00:00Z";
         moment.map(Self).ok_or_else(|| words.to_owned())
+    }
+}
+
+/// How old something may be, as a person writes it.
+#[derive(Debug, Clone)]
+pub(crate) struct Age {
+    pub(crate) duration: SignedDuration,
+    written: String,
+}
+
+impl fmt::Display for Age {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.written)
+    }
+}
+
+impl FromStr for Age {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let span = text.parse::<Span>().ok();
+        let duration =
+            span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok());
+        let duration = duration.filter(|duration| !duration.is_negative());
+        let duration = duration.ok_or("expected a duration such as 8d, 36h or 90m")?;
+        Ok(Self { duration, written: text.to_owned() })
     }
 }
 

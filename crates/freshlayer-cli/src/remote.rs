@@ -10,7 +10,7 @@ use freshlayer::{Engine, LayerName};
 use serde_json::{Value, json};
 
 use crate::commands::refresh::Args;
-use crate::output::{Stages, Stopped};
+use crate::output::{Stages, Stopped, remark, say};
 use crate::references::layer_name;
 use crate::wiring::Host;
 
@@ -45,9 +45,10 @@ pub(crate) async fn refresh(
     let handed_on: Vec<&str> = handed_on.filter_map(Value::as_str).collect();
     if !handed_on.is_empty() {
         let layers = handed_on.join(", ");
-        eprintln!(
-            "the publisher handed on to other invocations: {layers}; `freshlayer status` shows how they end"
+        let line = format!(
+            "the publisher handed on to other invocations: {layers}; `freshlayer status` shows how they end\n"
         );
+        remark(host.style, &line);
     }
     serde_json::from_value(answer["layers"].clone()).map_err(|error| failed(error.to_string()))
 }
@@ -72,7 +73,7 @@ async fn watch(engine: &Engine, layers: &[LayerName], stages: Stages) -> Infalli
             let now = standing(session.head());
             let before = said.insert(layer, now.clone());
             if before.is_some_and(|before| before != now) && stages != Stages::Silent {
-                eprintln!("{layer}: {now}");
+                say(&format!("{layer}: {now}\n"));
             }
         }
         tokio::time::sleep(LOOKS_APART).await;

@@ -1,5 +1,7 @@
 //! Puts the engine together: the only place that knows all adapters.
 
+use std::fs::File;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,12 +22,14 @@ use crate::vault::Vault;
 use freshlayer::definition::{Definition, SecretRef};
 use freshlayer::ports::{FunctionName, Notary, Ports, Regions, Store, Unsigned};
 use freshlayer::state::Owner;
-use freshlayer::{Attention, Digest, Engine};
+use freshlayer::{Attention, Digest, Engine, LayerName};
 use freshlayer_http::{HttpSource, MaxmindAccount, Settings};
 use freshlayer_local::{
     CommandHook, CommandScanner, FileSource, FolderFleet, FolderRegions, FolderRegistry,
-    FolderStore, HostFolders, LocalSecrets, ProcessPeers, Runner, SystemClock, clear, sweep,
+    FolderStore, HostFolders, LocalSecrets, ProcessPeers, Refreshes, Runner, SystemClock, clear,
+    sweep,
 };
+use jiff::Timestamp;
 use nix::unistd::{User, getuid};
 
 /// How long a lease holds on a publisher that cannot be asked whether it lives: Lambda's longest run.
@@ -48,6 +52,26 @@ pub(crate) struct Host {
     pub(crate) target: Target,
     #[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "this build has no AWS"))]
     cloud: Cloud,
+}
+
+/// The local host's folder as it was before a command.
+pub(crate) struct HostFolder {
+    root: PathBuf,
+    is_there: bool,
+}
+
+impl HostFolder {
+    pub(crate) fn of(arguments: &Arguments) -> Self {
+        Self { root: arguments.host.clone(), is_there: arguments.host.exists() }
+    }
+
+    /// Has git leave out a folder that the command made. One that was there is its owner's matter.
+    pub(crate) fn keep_out_of_git(&self) {
+        if !self.is_there && self.root.is_dir() {
+            let ignored = File::create_new(self.root.join(".gitignore"));
+            let _it_works_without = ignored.and_then(|mut file| file.write_all(b"*\n"));
+        }
+    }
 }
 
 impl Host {
@@ -98,6 +122,22 @@ impl Host {
     /// Where pulled zips are kept.
     pub(crate) fn pulled(&self) -> PathBuf {
         self.root.join("pulled")
+    }
+
+    /// Notes that a layer was refreshed on the local host. A time that cannot be written is missing in `status`.
+    pub(crate) fn note_refresh(&self, layer: &LayerName, at: Timestamp) {
+        if self.target == Target::Local {
+            let _missing = self.refreshes().note(layer, at);
+        }
+    }
+
+    /// Returns when a layer was last refreshed on the local host.
+    pub(crate) fn refreshed(&self, layer: &LayerName) -> Option<Timestamp> {
+        (self.target == Target::Local).then(|| self.refreshes().last(layer)).flatten()
+    }
+
+    fn refreshes(&self) -> Refreshes {
+        Refreshes::new(self.root.join("refreshed"))
     }
 
     /// Removes what this machine keeps of pruned releases and of runs that were killed.

@@ -213,7 +213,9 @@ fn digest_for(text: &str, names: &[String]) -> Result<Digest, String> {
     }
     let line = lines.iter().find(|(_, name)| names.iter().any(|wanted| wanted == name));
     line.map(|(digest, _)| digest.clone()).ok_or_else(|| {
-        let expected = format!("expected a SHA-256 for {}", names.join(" or "));
+        let mut wanted: Vec<&str> = names.iter().map(String::as_str).collect();
+        wanted.dedup();
+        let expected = format!("expected a SHA-256 for {}", wanted.join(" or "));
         match &lines[..] {
             [] => format!("{expected}, found no SHA-256"),
             [(_, first), ..] => {

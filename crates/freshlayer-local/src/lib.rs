@@ -5,6 +5,7 @@
 //! <host>/state/      FolderStore      head, releases, blobs
 //! <host>/layers/     FolderRegistry   numbered, immutable layer versions; unpacked on demand
 //! <host>/functions/  FolderFleet      $LATEST, versions, aliases, tags, revision ids
+//! <host>/refreshed/  Refreshes        when each layer was last refreshed
 //! <host>/work        temporary files, removed after each run
 //! ```
 
@@ -18,6 +19,7 @@ mod leftovers;
 mod opt;
 mod peers;
 mod program;
+mod refreshes;
 mod regions;
 mod registry;
 mod scanner;
@@ -34,6 +36,7 @@ pub use leftovers::{HostFolders, clear};
 pub use opt::{OptError, merged_opt, merged_zips};
 pub use peers::ProcessPeers;
 pub use program::Runner;
+pub use refreshes::Refreshes;
 pub use regions::FolderRegions;
 pub use registry::{ACCOUNT, FolderRegistry, REGION};
 pub use scanner::CommandScanner;

@@ -55,6 +55,7 @@ pub use engine::{Attention, Engine, RUN_FOLDER_PREFIX, Retry};
 pub use error::{Error, chain};
 pub use formats::hashing::sha256_of;
 pub use freshlayer_reader::manifest_path;
+pub use intake::recognise::Plain;
 pub use limits::{LAYER_BYTES_MAX, Limits};
 pub use names::{AccountId, DatasetName, Digest, LayerName, LayerVersionArn, Place, RegionName};
 pub use operations::{

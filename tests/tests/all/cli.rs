@@ -287,6 +287,7 @@ fn init_writes_a_definition_that_holds_and_overwrites_none() {
     assert_eq!(nothing.code, 2);
     assert!(nothing.stderr.contains("`freshlayer init` writes one"), "{nothing:?}");
     for sample in ["geo", "countries", "ffmpeg"] {
+        assert!(!sandbox.path(&format!("layers/{sample}.toml")).exists());
         assert_eq!(sandbox.cli(&["init", sample]).code, 0);
         let again = sandbox.cli(&["init", sample]);
         assert_eq!(again.code, 2);

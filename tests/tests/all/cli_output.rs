@@ -42,7 +42,30 @@ fn the_schema_takes_every_document_of_every_command() {
         &["functions", "list"],
         &["pin", "geo", "--reason", "audit"],
         &["status"],
+        &["plan"],
+        &["refresh", "--dry-run"],
         &["unpin", "geo"],
+        &["plan", "geo"],
+        &["status", "-v", "--max-age", "0s"],
+        &["freeze", "geo", "--reason", "audit"],
+        &["status"],
+        &["refresh"],
+        &["unfreeze", "geo"],
+        &["break-lease", "geo"],
+        &["doctor"],
+        &["provenance", "geo"],
+        &["can-roll", "geo"],
+        &["can-roll", "geo", "later.mmdb"],
+        &["accept", "geo", "0123"],
+        &["rollout", "status", "geo"],
+        &["rollout", "pause", "geo"],
+        &["functions", "add", "another", "--layer", "geo", "--alias", "live"],
+        &["functions", "remove", "another"],
+        &["init", "countries"],
+        &["init", "zones", "--from", "zones.db"],
+        &["init", "zones", "--from", "traffic"],
+        &["man", "--out", "man"],
+        &["refresh", "--quiet"],
         &["prune", "--keep", "0"],
         &["pull", "geo"],
         &["inspect", "layers/geo.toml"],
@@ -177,28 +200,32 @@ fn help_wraps_between_words() {
 }
 
 #[test]
-fn progress_fits_the_terminal_and_shows_that_it_waits() {
-    let sandbox = Sandbox::new();
-    let dataset = "a-dataset-whose-name-is-longer-than-the-room-that-a-line-has";
-    sandbox.layer("geo", &GEO.replace("'country'", &format!("'{dataset}'")));
-    let mmdb = Mmdb { networks: 20_000, ..Mmdb::default() }.bytes();
-    sandbox.upstream.publish("country.mmdb", &mmdb);
-    sandbox.upstream.misbehave("country.mmdb", Fault::Status(503, "later"), 3);
-    sandbox.upstream.misbehave("country.mmdb", Fault::Trickle(mmdb.len() / 25), 1);
-    let shown = lines(&on_a_terminal(sandbox.command(&["refresh"]), 80));
-    let bars = |word: &str| {
-        let bars = shown.iter().filter(|line| line.starts_with(word));
-        bars.map(|line| line.trim_end().to_owned()).collect::<Vec<_>>()
-    };
-    let (asking, downloading) = (bars("ask "), bars("download "));
-    assert!(!asking.is_empty(), "a line while the upstream is tried again: {shown:#?}");
-    assert!(asking.iter().any(|line| line.contains("http://127.0.0.1")), "{asking:#?}");
-    assert!(!downloading.is_empty(), "a bar while bytes come: {shown:#?}");
-    assert_fits(&asking, 80);
-    assert_fits(&downloading, 80);
-    let text = shown.join("\n");
-    assert!(!text.contains("iB"), "decimal units everywhere: {text}");
-    assert!(downloading.iter().any(|line| line.contains(" kB/")), "{downloading:#?}");
+fn progress_is_one_line_at_every_width_and_shows_that_it_waits() {
+    for columns in [80, 20] {
+        let sandbox = Sandbox::new();
+        let dataset = "a-dataset-whose-name-is-longer-than-the-room-that-a-line-has";
+        sandbox.layer("geo", &GEO.replace("'country'", &format!("'{dataset}'")));
+        let mmdb = Mmdb { networks: 20_000, ..Mmdb::default() }.bytes();
+        sandbox.upstream.publish("country.mmdb", &mmdb);
+        sandbox.upstream.misbehave("country.mmdb", Fault::Status(503, "later"), 3);
+        sandbox.upstream.misbehave("country.mmdb", Fault::Trickle(mmdb.len() / 25), 1);
+        let shown = lines(&on_a_terminal(sandbox.command(&["refresh"]), columns));
+        let bars = |word: &str| {
+            let bars = shown.iter().filter(|line| line.starts_with(word));
+            bars.map(|line| line.trim_end().to_owned()).collect::<Vec<_>>()
+        };
+        let (asking, downloading) = (bars("ask "), bars("download "));
+        assert!(!asking.is_empty(), "a line while the upstream is tried again: {shown:#?}");
+        assert!(asking.iter().any(|line| line.contains(" s http://127")), "{asking:#?}");
+        assert!(!downloading.is_empty(), "a line while bytes come: {shown:#?}");
+        assert_fits(&asking, columns.into());
+        assert_fits(&downloading, columns.into());
+        let text = shown.join("\n");
+        assert!(!text.contains("iB"), "decimal units everywhere: {text}");
+        assert!(downloading.iter().any(|line| line.contains(" % ")), "{downloading:#?}");
+        let whole = |line: &&String| line.contains(" kB/") && line.contains(" s a-dataset");
+        assert_eq!(downloading.iter().find(whole).is_some(), columns == 80, "{downloading:#?}");
+    }
 }
 
 #[test]

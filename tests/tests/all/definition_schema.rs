@@ -174,6 +174,52 @@ fn wrong_sources() -> Vec<String> {
     ]
 }
 
+/// What a rollout and a scanner must not say.
+fn wrong_rollouts() -> Vec<String> {
+    let wrong = [
+        "preset = 'slow'",
+        "presett = 'careful'",
+        "bake_minutes = 10081",
+        "final_bake_minutes = -1",
+        "region_gap_minutes = 10081",
+        "wait_minutes = 10081",
+        "waves = []",
+        "waves = [0, 100]",
+        "waves = [10, 101]",
+        "first_region = 'Mars!'",
+        "roll = 'maybe'",
+        "roll_major = 'maybe'",
+        "on_inconclusive = 'maybe'",
+        "alarms = ['']",
+        "metrics = true",
+        "metrics = { calls_min = -1 }",
+        "probe = { question = 1 }",
+        "window = { from = '09:00' }",
+        "window = { days = ['someday'], from = '09:00', until = '10:00' }",
+        "window = { from = 'nine', until = '10:00' }",
+        "hook = {}",
+        "hook = { command = ['a'], lambda = 'b' }",
+        "hook = { command = ['a'], timeout_secs = 0 }",
+        "hook = { command = ['a'], timeout_secs = 301 }",
+        "hook = { command = ['a'], bearer = '${KEY}' }",
+        "hook = { https = 'http://example.org' }",
+        "hook = { https = 'ftp://example.org' }",
+    ];
+    let presets = ["alias_weight_percent = 0", "alias_weight_percent = 101"];
+    let presets = presets.map(|keys| format!("preset = 'careful'\n{keys}"));
+    let scans = [
+        "{}",
+        "{ guardduty = false }",
+        "{ command = ['a'], guardduty = true }",
+        "{ command = ['a'], lambda = 'b' }",
+        "{ command = ['a'], timeout_secs = 0 }",
+        "{ command = ['a'], timeout_secs = 901 }",
+    ];
+    let rollouts = wrong.map(str::to_owned).into_iter().chain(presets);
+    let rollouts = rollouts.map(|keys| mmdb(&format!("[rollout]\n{keys}")));
+    rollouts.chain(scans.map(|scan| format!("scan = {scan}\n{}", mmdb("")))).collect()
+}
+
 #[test]
 fn what_check_refuses_the_schema_refuses() {
     let hex = "a".repeat(64);
@@ -253,7 +299,7 @@ fn what_check_refuses_the_schema_refuses() {
         mmdb("[[account]]\nid = '12'\nrole_arn = 'arn:aws:iam::12:role/x'"),
         mmdb("[[account]]\nid = '210987654321'\nrole_arn = 'x'"),
     ];
-    for toml in wrong.into_iter().chain(wrong_sources()) {
+    for toml in wrong.into_iter().chain(wrong_sources()).chain(wrong_rollouts()) {
         assert!(!check_takes(&toml), "check takes\n{toml}");
         assert!(!schema_takes(&toml), "the schema takes\n{toml}");
     }
@@ -302,6 +348,17 @@ fn what_check_takes_the_schema_takes() {
         dataset("archive", "source.file = 'x'\nexpect.executables = ['bin/run']"),
         mmdb("[limits]\ntries_max = 1\nunpacked_bytes_max = 262144000"),
         format!("regions = ['eu-west-1']\npublish.readers = ['210987654321']\n{}", mmdb("")),
+        mmdb("[rollout]\npreset = 'careful'\nalias_weight_percent = 10\nwaves = [5, 50, 100]"),
+        mmdb("[rollout]\nwindow = { days = ['mon'], from = '09:00', until = '16:30:30' }"),
+        mmdb(
+            "[rollout]\npreset = 'standard'\nhook = { https = 'https://example.org/a', bearer = '${KEY}' }",
+        ),
+        mmdb("[rollout]\npreset = 'standard'\nhook = { command = ['a', 'b'], observe = true }"),
+        format!(
+            "scan = {{ command = ['a'], timeout_secs = 900, guardduty = false }}\n{}",
+            mmdb("")
+        ),
+        format!("scan.guardduty = true\n{}", mmdb("")),
     ];
     for toml in right {
         assert!(check_takes(&toml), "check refuses\n{toml}");

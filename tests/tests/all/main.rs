@@ -36,6 +36,8 @@ mod download;
 mod drift;
 mod drift_sqlite;
 mod events;
+mod first_use;
+mod first_use_shell;
 mod fleet_numbers;
 mod fuzz;
 mod gates;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use freshlayer::faults::Faults;
 use freshlayer::ports::FunctionName;
-use freshlayer::report::{ConsumerState, Exit, Outcome};
+use freshlayer::report::{ConsumerState, Exit, Outcome, Reason};
 use freshlayer::{Back, Code, Retry};
 use freshlayer_tests::databases::{Mmdb, sqlite};
 use freshlayer_tests::sandbox::{Sandbox, block_on, layer_name};
@@ -57,8 +57,12 @@ fn a_pinned_layer_stays_and_asks_nobody() {
         .expect("a release to pin");
     sandbox.upstream.publish("country.mmdb", &Mmdb::later(3).bytes());
     let report = sandbox.refresh("geo");
-    assert_eq!(report.exit(), Exit::Held);
-    assert!(matches!(&report.outcome, Outcome::Held { reason } if reason.text.contains("audit")));
+    assert_eq!(report.exit(), Exit::Done, "the layer is where a person wants it");
+    let said = |reason: &Reason| reason.text.contains("audit");
+    assert!(
+        matches!(&report.outcome, Outcome::Unchanged { reason } if said(reason)),
+        "{report:#?}"
+    );
     assert!(sandbox.upstream.seen().is_empty());
     assert!(
         block_on(freshlayer::unpin(&engine, &layer, "tester")).expect("the head can be written")
@@ -162,7 +166,7 @@ fn a_pin_without_a_release_keeps_the_one_that_is_pinned() {
     assert_eq!(pinned.seq, 1);
     let report = sandbox.refresh("geo");
     assert!(
-        matches!(&report.outcome, Outcome::Held { reason } if reason.text.contains("bad data"))
+        matches!(&report.outcome, Outcome::Refreshed { reason } if reason.text.contains("bad data"))
     );
     assert!(versions(&report).iter().all(|(_, _, version)| *version == 1), "{report:#?}");
 }
@@ -193,7 +197,7 @@ fn a_pin_stops_a_rollout_in_the_middle_and_the_next_run_carries_it_out() {
     let mut engine = sandbox.engine();
     engine.ports = Faults::new(pin_once, || {}).around(&engine.ports);
     let stopped = sandbox.refresh_with(&engine, "geo");
-    assert_eq!(stopped.exit(), Exit::Held, "{stopped:#?}");
+    assert_eq!(stopped.exit(), Exit::Done, "{stopped:#?}");
     let aliases = |function: &str| {
         let functions = sandbox.fleet().list().expect("readable");
         let mut functions = functions.into_iter().filter(|f| f.name.as_str() == function);

@@ -26,8 +26,8 @@ const MOVEMENTS_MAX: usize = 3;
 /// An mmdb is compared address by address, a SQLite database row by row, an archive by entry. Nothing changes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The earlier one: `NAME` for a layer's current release, `NAME:VERSION`, the ARN of a layer version, a file, a folder
-    /// or an address (`https://…`).
+    /// The earlier one: `NAME` for a layer's current release, `NAME:VERSION` for a layer version by its number or for a
+    /// data version such as 1.0.3, the ARN of a layer version, a file, a folder or an address (`https://…`).
     before: String,
     /// The later one, named in the same way.
     after: String,

@@ -19,7 +19,7 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::{getgid, getuid};
 
 use crate::arguments::Target;
-use crate::output::Stopped;
+use crate::output::{Stopped, say};
 use crate::references::{FunctionReference, LayerReference};
 use crate::wiring::Host;
 
@@ -31,7 +31,8 @@ const NOT_EXECUTABLE: u8 = 126;
 /// Run a command with layers at /opt, merged in list order: a later layer wins.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The layers: `NAME` for its current release, `NAME:VERSION`, or the ARN of a layer version.
+    /// The layers: `NAME` for its current release, `NAME:VERSION` for a layer version by its number or for a data version such
+    /// as 1.0.3, or the ARN of a layer version.
     #[arg(required_unless_present = "function")]
     layers: Vec<String>,
     /// All layers of a function, in its order: `NAME`, or `NAME:ALIAS`.
@@ -83,11 +84,11 @@ pub(crate) fn replace_process(opt: &Path, command: &[String]) -> Stopped {
             with_paths(&mut process, Path::new(DEFAULT_ROOT));
         }
         Err(reason) => {
-            eprintln!(
+            say(&format!(
                 "freshlayer: {DEFAULT_ROOT} cannot be mounted here ({reason}); the command gets \
-                 {ROOT_VARIABLE}={} instead",
+                 {ROOT_VARIABLE}={} instead\n",
                 opt.display()
-            );
+            ));
             process.env(ROOT_VARIABLE, opt);
             with_paths(&mut process, opt);
         }

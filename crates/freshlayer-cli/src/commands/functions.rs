@@ -26,7 +26,8 @@ enum Action {
     Add {
         /// The function.
         name: String,
-        /// A layer, in the order of the list: `NAME` for its current release, or `NAME:VERSION`.
+        /// A layer, in the order of the list: `NAME` for its current release, or `NAME:VERSION` for a layer version by its
+        /// number or for a data version such as 1.0.3.
         #[arg(long = "layer", value_name = "LAYER")]
         layers: Vec<String>,
         /// An alias; with one, refresh publishes versions of the function and moves the alias.

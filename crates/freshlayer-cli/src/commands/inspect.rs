@@ -2,7 +2,7 @@ use std::fmt::Write;
 
 use freshlayer::definition::Definition;
 use freshlayer::schema::contract_toml;
-use freshlayer::{Against, DatasetName, Inspection, Level};
+use freshlayer::{Against, DatasetName, Inspection, Level, Plain};
 
 use crate::output::lines::{advice, bytes};
 use crate::output::{Answer, Done, Stopped, gates};
@@ -71,12 +71,21 @@ pub(crate) fn dataset_of(
     }
 }
 
+fn plain_word(plain: Option<Plain>) -> &'static str {
+    match plain {
+        Some(Plain::Program) => " (a program)",
+        Some(Plain::Page) => " (a web page)",
+        Some(Plain::Other) | None => "",
+    }
+}
+
 fn lines(inspection: &Inspection) -> String {
-    let Inspection { source, format, size_bytes, digest, layer, checks, definition, contract } =
+    let Inspection { source, format, plain, digest, layer, checks, definition, contract, .. } =
         inspection;
     let mut text = match (format, digest) {
         (Some(format), Some(digest)) => {
-            format!("{source}: {format}, {}, SHA-256 {digest}\n", bytes(*size_bytes))
+            let (plain, size) = (plain_word(*plain), bytes(inspection.size_bytes));
+            format!("{source}: {format}{plain}, {size}, SHA-256 {digest}\n")
         }
         _ => format!("{source}: it cannot be unpacked\n"),
     };

@@ -15,6 +15,7 @@ pub(crate) mod functions;
 pub(crate) mod history;
 pub(crate) mod init;
 pub(crate) mod inspect;
+pub(crate) mod man;
 pub(crate) mod pin;
 pub(crate) mod plan;
 pub(crate) mod provenance;

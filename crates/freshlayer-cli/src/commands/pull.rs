@@ -14,7 +14,8 @@ use crate::wiring::Host;
 /// Download layers and check their digests; with --to, merge them in list order, as Lambda does.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The layers: `NAME` for its current release, `NAME:VERSION`, or the ARN of a layer version.
+    /// The layers: `NAME` for its current release, `NAME:VERSION` for a layer version by its number or for a data version such
+    /// as 1.0.3, or the ARN of a layer version.
     #[arg(required = true)]
     layers: Vec<String>,
     /// Folder to create; it must not exist.
@@ -70,6 +71,9 @@ pub(crate) async fn fetch(host: &Host, layer: &LayerReference) -> Result<PulledL
     let (layer, wanted) = match layer {
         LayerReference::Current(layer) => (layer, Which::Current),
         LayerReference::Version(layer, number) => (layer, Which::LayerVersion(*number)),
+        LayerReference::Release(layer, release) => {
+            (layer, Which::Release(release.number(host, layer).await?))
+        }
         LayerReference::Arn(arn) => {
             let zip = freshlayer::pull_version(&engine, arn, &cache).await?;
             return Ok(PulledLayer { layer: layer_name(arn.layer_name())?, release: None, zip });

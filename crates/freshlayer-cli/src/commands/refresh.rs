@@ -67,6 +67,7 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
             adopt(&engine, &definition.layer, &host.person()).await?;
         }
         reports.push(refresh(&engine, definition, retry).await);
+        host.note_refresh(&definition.layer, engine.ports.clock.now());
     }
     Ok(Done::reports(reports).by_hand().without(definitions.problems))
 }

@@ -3,7 +3,7 @@ use std::str::FromStr;
 use freshlayer::{Back, FunctionsOrder, roll_back_functions, rollback, way_back};
 
 use super::pin::Functions;
-use crate::output::{Done, Stopped};
+use crate::output::{Done, Stopped, remark};
 use crate::references::ReleaseReference;
 use crate::wiring::Host;
 
@@ -59,7 +59,7 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
         return Ok(Done::reports(vec![report]));
     }
     let way = way_back(&engine, &definition, to).await?;
-    eprintln!("{}: {way}", definition.layer);
+    remark(host.style, &format!("{}: {way}\n", definition.layer));
     let to = way.to.map_or(Back::Before, Back::Release);
     Ok(Done::reports(vec![rollback(&engine, &definition, to, &host.person()).await?]))
 }

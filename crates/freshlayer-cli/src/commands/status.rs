@@ -2,11 +2,13 @@ use std::fmt::Write;
 
 use freshlayer::definition::Definition;
 use freshlayer::report::{Exit, minute};
-use freshlayer::state::Acceptance;
-use freshlayer::{Engine, LayerStatus, chain, gates, status};
+use freshlayer::state::{Acceptance, FailedRun};
+use freshlayer::{DatasetName, Engine, LayerStatus, chain, gates, status};
+use jiff::SignedDuration;
 
 use crate::output::lines::{PlaceNames, advice, age, bytes, consumer_line};
 use crate::output::{Answer, Details, Done, Stopped, gates};
+use crate::references::Age;
 use crate::wiring::Host;
 
 /// Show each layer's release, the age of its data, its functions, and what waits.
@@ -16,6 +18,10 @@ use crate::wiring::Host;
 pub(crate) struct Args {
     /// The layers; default: all.
     layers: Vec<String>,
+    /// End with exit code 4 where data of one of these layers is older, such as 8d, 36h or 1w; a layer without a release counts
+    /// as one.
+    #[arg(long, value_name = "DURATION")]
+    max_age: Option<Age>,
 }
 
 pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
@@ -28,9 +34,31 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
             Err(error) => failures.push(format!("{}: {}", definition.layer, chain(&error))),
         }
     }
-    let lines = found.iter().map(lines).collect();
-    let done = Done::new(Exit::Done, lines, Answer::Status(found));
+    let (mut text, mut troubles) = (String::new(), String::new());
+    for status in &found {
+        let old = args.max_age.as_ref().map(|max| too_old(status, max)).unwrap_or_default();
+        text.push_str(&lines(status));
+        text.push_str(&old);
+        troubles.push_str(&old);
+    }
+    let exit = if troubles.is_empty() { Exit::Done } else { Exit::Held };
+    let done = Done::new(exit, text, Answer::Status(found)).with_troubles(troubles);
     Ok(done.failing(failures).without(definitions.problems))
+}
+
+/// Says which data is older than a person wants, and by how much.
+fn too_old(status: &LayerStatus, max: &Age) -> String {
+    let layer = &status.layer;
+    if status.release.is_none() {
+        return format!("{layer}: there is no data yet, and --max-age {max} wants some\n");
+    }
+    let line = |(dataset, beyond): (&DatasetName, SignedDuration)| {
+        format!(
+            "{layer}: dataset {dataset} is older than --max-age {max}, by {}\n",
+            age(beyond.as_secs())
+        )
+    };
+    status.older_than(max.duration).into_iter().map(line).collect()
 }
 
 async fn of_layer(
@@ -40,10 +68,11 @@ async fn of_layer(
 ) -> Result<LayerStatus, freshlayer::Error> {
     let found = status(engine, definition).await?;
     let gates = match host.style.details {
-        Details::Short => Vec::new(),
+        Details::Problems | Details::Short => Vec::new(),
         Details::Full => gates(engine, definition).await?,
     };
-    Ok(LayerStatus { gates, ..found })
+    let refreshed = host.refreshed(&definition.layer);
+    Ok(LayerStatus { gates, refreshed, ..found })
 }
 
 fn lines(status: &LayerStatus) -> String {
@@ -52,6 +81,7 @@ fn lines(status: &LayerStatus) -> String {
     let Some(release) = &status.release else {
         let _ = writeln!(text, "{layer}: no release yet");
         waiting(status, &mut text);
+        last_refresh(status, &mut text);
         rejected(status, &mut text);
         return text;
     };
@@ -109,6 +139,7 @@ fn lines(status: &LayerStatus) -> String {
         gates::of_dataset(dataset, &mut text);
     }
     waiting(status, &mut text);
+    last_refresh(status, &mut text);
     rejected(status, &mut text);
     if let Some(lease) = &status.lease {
         let _ = writeln!(text, "  lease: {lease}");
@@ -129,6 +160,19 @@ fn waiting(status: &LayerStatus, text: &mut String) {
             text,
             "  a build of {dataset} is accepted by {by} ({why}); the next refresh releases it"
         );
+    }
+}
+
+fn last_refresh(status: &LayerStatus, text: &mut String) {
+    if let Some(at) = status.refreshed {
+        let _ = writeln!(text, "  last refresh on this machine at {}", minute(at));
+    } else if let Some(at) = status.looked {
+        let _ = writeln!(text, "  last look at all functions at {}", minute(at));
+    }
+    if let Some(FailedRun { since, reason }) = &status.failed {
+        let since = minute(*since);
+        let _ =
+            writeln!(text, "  the last refresh failed, so for the first time at {since}: {reason}");
     }
 }
 

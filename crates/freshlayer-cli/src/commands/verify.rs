@@ -1,7 +1,9 @@
 use std::fmt::Write;
 
+use freshlayer::report::Exit;
 use freshlayer::verify;
 
+use crate::output::colour::outcome;
 use crate::output::{Answer, Done, Stopped, gates};
 use crate::references::ReleaseReference;
 use crate::wiring::Host;
@@ -26,8 +28,10 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let mut lines = format!("{}: release {}\n", verified.layer, verified.seq);
     for check in &verified.checks {
         let _ = match &check.problem {
-            None => writeln!(lines, "  ok     {}", check.what),
-            Some(problem) => writeln!(lines, "  WRONG  {}: {problem}", check.what),
+            None => writeln!(lines, "  {}     {}", outcome("ok", Exit::Done), check.what),
+            Some(problem) => {
+                writeln!(lines, "  {}  {}: {problem}", outcome("WRONG", Exit::Failed), check.what)
+            }
         };
     }
     for dataset in &verified.gates {

@@ -20,6 +20,7 @@ use crate::commands::codegen::WrittenCode;
 use crate::commands::freeze::LayerFreeze;
 use crate::commands::functions::FunctionLine;
 use crate::commands::init::Written;
+use crate::commands::man::ManualPages;
 use crate::commands::pin::Pinned;
 use crate::commands::pull::PulledLayer;
 use crate::commands::rollout::RolloutOrdered;
@@ -103,6 +104,8 @@ pub(crate) enum Answer {
     Pruned(Vec<Pruned>),
     /// `pull`: one per layer.
     Pulled(Vec<PulledLayer>),
+    /// `man`: where the pages are.
+    ManualPages(ManualPages),
     /// `schema`, `completions`, `codegen`: the text itself.
     Text(String),
     /// What stopped the command before its end.
@@ -126,10 +129,7 @@ impl<'a> Document<'a> {
         let mut schema = settings.into_generator().into_root_schema_for::<Document<'_>>();
         RecursiveTransform(closed as fn(&mut schemars::Schema)).transform(&mut schema);
         let mut schema = schema.to_value();
-        // Each answer adds its key to those of the document, which the document closes for all.
-        for answer in schema["oneOf"].as_array_mut().into_iter().flatten() {
-            answer.as_object_mut().map(|answer| answer.remove("additionalProperties"));
-        }
+        open_ways(&mut schema);
         schema
     }
 }
@@ -145,4 +145,21 @@ fn closed(schema: &mut schemars::Schema) {
         None => "additionalProperties",
     };
     schema.insert(word.to_owned(), false.into());
+}
+
+/// Opens each way of an object that has several: it adds its keys to those of the object, which closes itself for all ways.
+fn open_ways(schema: &mut Value) {
+    if schema.get("unevaluatedProperties").is_some() {
+        for ways in ["oneOf", "anyOf"] {
+            let ways = schema.get_mut(ways).and_then(Value::as_array_mut);
+            for way in ways.into_iter().flatten().filter_map(Value::as_object_mut) {
+                way.remove("additionalProperties");
+            }
+        }
+    }
+    match schema {
+        Value::Object(object) => object.values_mut().for_each(open_ways),
+        Value::Array(items) => items.iter_mut().for_each(open_ways),
+        _ => {}
+    }
 }

@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use freshlayer::{DatasetGates, GateCheck, GateReport, Verdict};
 
+use super::colour;
+
 /// Lists every check that ran, and names the others.
 pub(crate) fn listed(report: &GateReport, indent: &str, lines: &mut String) {
     let (ran, others): (Vec<_>, Vec<_>) =
@@ -18,12 +20,7 @@ pub(crate) fn listed(report: &GateReport, indent: &str, lines: &mut String) {
 }
 
 fn line(check: &GateCheck) -> String {
-    let verdict = match check.verdict {
-        Verdict::Passed => "passed",
-        Verdict::Warned => "warned",
-        Verdict::Failed => "failed",
-        Verdict::NotApplicable => "did not apply",
-    };
+    let verdict = colour::verdict(check.verdict);
     let measured = check.measured.as_ref().map(|words| format!(": {words}")).unwrap_or_default();
     let id = check.id;
     let found = check.problems.iter().map(|problem| {

@@ -6,16 +6,13 @@ use std::fmt::Write;
 use freshlayer::report::{ConsumerReport, ConsumerState, DatasetState, Outcome, Report, minute};
 use freshlayer::{Code, Level, Problem};
 
+use super::colour;
+
 /// Writes what a run did with one layer.
 pub(crate) fn report(report: &Report) -> String {
     let mut text = String::new();
-    let (word, reason) = match &report.outcome {
-        Outcome::Unchanged { reason } => ("unchanged", reason),
-        Outcome::Refreshed { reason } => ("refreshed", reason),
-        Outcome::Rejected { reason } => ("rejected", reason),
-        Outcome::Held { reason } => ("held", reason),
-        Outcome::Failed { reason } => ("failed", reason),
-    };
+    let (word, reason) = (report.outcome.word(), report.outcome.reason());
+    let word = colour::outcome(word, report.exit());
     let _ = writeln!(text, "{}: {word}: {reason}", report.layer);
     if let (Outcome::Refreshed { .. }, Some(release)) = (&report.outcome, &report.release) {
         let reasons = first_reasons(&release.version_reasons);
@@ -41,10 +38,7 @@ pub(crate) fn report(report: &Report) -> String {
 pub(crate) fn problem_lines<'a>(problems: impl IntoIterator<Item = &'a Problem> + Clone) -> String {
     let mut text = String::new();
     for problem in problems.clone() {
-        let level = match problem.level {
-            Level::Warn => "warn",
-            Level::Fail => "fail",
-        };
+        let level = colour::level(problem.level);
         let _ = writeln!(text, "  {level} {problem}");
     }
     text + &advice(problems)

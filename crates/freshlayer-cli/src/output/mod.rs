@@ -1,5 +1,6 @@
 //! What the user reads: lines for people, or one JSON document.
 
+pub(crate) mod colour;
 mod document;
 pub(crate) mod gates;
 pub(crate) mod lines;
@@ -25,6 +26,8 @@ pub(crate) struct Style {
 /// How much a command tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Details {
+    /// Problems alone.
+    Problems,
     Short,
     Full,
 }
@@ -50,12 +53,16 @@ pub(crate) enum Stages {
 impl Style {
     pub(crate) fn of(arguments: &Arguments) -> Self {
         let form = if arguments.json { Form::Json } else { Form::Lines };
-        let stages = match (form, arguments.verbose) {
-            (Form::Json, false) => Stages::Silent,
+        let details = match arguments {
+            Arguments { quiet: true, .. } => Details::Problems,
+            Arguments { verbose: true, .. } => Details::Full,
+            _ => Details::Short,
+        };
+        let stages = match (form, details) {
+            (_, Details::Problems) | (Form::Json, Details::Short) => Stages::Silent,
             _ if io::stderr().is_terminal() => Stages::Bars,
             _ => Stages::Lines,
         };
-        let details = if arguments.verbose { Details::Full } else { Details::Short };
         Self { form, stages, details }
     }
 }
@@ -65,13 +72,31 @@ pub(crate) struct Done {
     pub(crate) exit: Exit,
     pub(crate) lines: String,
     pub(crate) answer: Answer,
+    /// The lines of what is not as it should be, where these are not all or none of the lines.
+    troubles: Option<String>,
     problems: Vec<DefinitionProblem>,
     failures: Vec<String>,
 }
 
 impl Done {
     pub(crate) fn new(exit: Exit, lines: String, answer: Answer) -> Self {
-        Self { exit, lines, answer, problems: Vec::new(), failures: Vec::new() }
+        let (problems, failures) = (Vec::new(), Vec::new());
+        Self { exit, lines, answer, troubles: None, problems, failures }
+    }
+
+    /// Tells which lines say what is not as it should be.
+    pub(crate) fn with_troubles(self, troubles: String) -> Self {
+        Self { troubles: Some(troubles), ..self }
+    }
+
+    /// Returns the lines that a person reads who wants to know so much.
+    fn told(&self, details: Details) -> &str {
+        match (details, &self.answer, &self.troubles) {
+            (Details::Short | Details::Full, ..) | (_, Answer::Text(_), _) => &self.lines,
+            (Details::Problems, _, Some(troubles)) => troubles,
+            (Details::Problems, _, None) if self.exit == Exit::Done => "",
+            (Details::Problems, _, None) => &self.lines,
+        }
     }
 
     /// Ends a command that gives a text.
@@ -83,7 +108,10 @@ impl Done {
     pub(crate) fn reports(reports: Vec<Report>) -> Self {
         let exit = reports.iter().map(Report::exit).fold(Exit::Done, Exit::worst);
         let lines = reports.iter().map(lines::report).collect();
-        Self::new(exit, lines, Answer::Layers(reports))
+        let troubled =
+            |report: &&Report| report.exit() != Exit::Done || !report.problems.is_empty();
+        let troubles = reports.iter().filter(troubled).map(lines::report).collect();
+        Self::new(exit, lines, Answer::Layers(reports)).with_troubles(troubles)
     }
 
     /// Says when the command has to be run again, where nothing but a person or a schedule of theirs does it.
@@ -172,7 +200,11 @@ pub(crate) fn done(command: &str, style: Style, done: &Done) -> ExitCode {
         failures: &done.failures,
         ..Document::new(command, code, &done.answer)
     };
-    ended(code, print(&answer(style, &done.lines, &document)))
+    let lines = match done.answer {
+        Answer::Text(_) => done.told(style.details).into(),
+        _ => colour::for_output(done.told(style.details)),
+    };
+    ended(code, print(&answer(style, &lines, &document)))
 }
 
 /// Prints what stopped a command before its end.
@@ -211,8 +243,15 @@ fn every(problems: &[DefinitionProblem]) -> String {
     problems.iter().map(|problem| format!("{problem}\n")).collect()
 }
 
+/// Says what a person may want to know beside the answer, on standard error.
+pub(crate) fn remark(style: Style, text: &str) {
+    if style.details != Details::Problems {
+        say(text);
+    }
+}
+
 /// Writes to standard error, which is the last place to say that something cannot be written.
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     let _closed = io::stderr().write_all(text.as_bytes());
 }
 

@@ -102,6 +102,7 @@ pub(super) struct RawRollout {
     pub(super) window: Option<RawWindow>,
     /// The Region whose functions move first. Default: the one with the fewest functions that use the layer, of those Regions
     /// whose functions have enough calls for the gate `metrics`.
+    #[schemars(regex(pattern = "^[a-z0-9-]{1,32}$"))]
     pub(super) first_region: Option<String>,
     /// How long the whole first Region is watched before functions of other Regions move, in minutes. 0: all Regions together.
     #[schemars(range(max = 10_080))]
@@ -159,8 +160,10 @@ pub(super) struct RawWindow {
     #[schemars(length(min = 1, max = 7))]
     pub(super) days: Vec<RawDay>,
     /// From this time on, such as `09:00`.
+    #[schemars(regex(pattern = "^[Tt]?[0-9]{2}(:?[0-9]{2}){0,2}([.,][0-9]+)?$"))]
     pub(super) from: String,
     /// Before this time of the same day, such as `16:30`.
+    #[schemars(regex(pattern = "^[Tt]?[0-9]{2}(:?[0-9]{2}){0,2}([.,][0-9]+)?$"))]
     pub(super) until: String,
     /// Where the times are read, such as `Europe/Berlin`. Default: `UTC`.
     #[serde(default = "utc")]
@@ -220,6 +223,7 @@ pub(super) struct RawHook {
     #[schemars(length(min = 1, max = 170))]
     pub(super) lambda: Option<String>,
     /// The address of a web service, which is sent the question by POST.
+    #[schemars(regex(pattern = "^(https?://|[^:/]*[$][{])"))]
     pub(super) https: Option<String>,
     /// A secret's reference, as in `${TOKEN}`: it is sent to the web service as a bearer token.
     pub(super) bearer: Option<String>,

@@ -71,6 +71,21 @@ pub(super) fn add(layer: &mut Value) {
         "properties": { "storage": { "const": "reference" } },
         "required": ["signing_profile", "storage"],
     });
+    let one_of = |keys: &[&str]| -> Value {
+        keys.iter().map(|key| json!({ "required": [key] })).collect::<Vec<_>>().into()
+    };
+    let hook = &mut layer["properties"]["rollout"]["properties"]["hook"];
+    hook["oneOf"] = one_of(&["command", "lambda", "https"]);
+    hook["allOf"] = json!([
+        plain_http("https"),
+        { "if": { "required": ["bearer"] }, "then": { "required": ["https"] } },
+    ]);
+    let scan = &mut layer["properties"]["scan"];
+    scan["oneOf"] = json!([
+        { "required": ["command"] },
+        { "required": ["lambda"] },
+        { "required": ["guardduty"], "properties": { "guardduty": { "const": true } } },
+    ]);
     let dataset = &mut layer["properties"]["dataset"]["items"];
     let rules: Vec<Value> = FORMATS.iter().map(|format| of_format(*format, dataset)).collect();
     dataset["allOf"] = rules.into();
@@ -80,8 +95,7 @@ pub(super) fn add(layer: &mut Value) {
         entry["not"] = json!({ "pattern": OUTSIDE_OR_ROOT });
     }
     let source = &mut dataset["properties"]["source"];
-    source["oneOf"] =
-        ["https", "maxmind", "s3", "layer", "file"].map(|key| json!({ "required": [key] })).into();
+    source["oneOf"] = one_of(&["https", "maxmind", "s3", "layer", "file"]);
     source["allOf"] = json!([
         { "not": { "required": ["sha256", "sha256_url"] } },
         { "not": { "required": ["maxmind", "sha256"] } },

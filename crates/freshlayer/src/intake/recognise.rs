@@ -5,6 +5,8 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use freshlayer_reader::Format;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::extract::StagedFile;
 use crate::formats::mmdb::data_end;
@@ -34,6 +36,33 @@ pub(crate) fn recognise_file(path: &Path) -> std::io::Result<Format> {
     let mut tail = Vec::new();
     file.take(TAIL_BYTES).read_to_end(&mut tail)?;
     Ok(if data_end(&tail).is_some() { Format::Mmdb } else { Format::File })
+}
+
+/// What plain bytes are, by how they begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Plain {
+    /// A program or a script.
+    Program,
+    /// A web page.
+    Page,
+    /// Something else.
+    Other,
+}
+
+impl Plain {
+    /// Recognises how bytes begin.
+    pub(crate) fn of(start: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(start).trim_start_matches('\u{feff}').to_lowercase();
+        let text = text.trim_start();
+        if start.starts_with(b"\x7fELF") || start.starts_with(b"#!") {
+            Self::Program
+        } else if text.starts_with("<!doctype html") || text.starts_with("<html") {
+            Self::Page
+        } else {
+            Self::Other
+        }
+    }
 }
 
 /// Recognises what a container holds: one database among other files, or a tree of files.

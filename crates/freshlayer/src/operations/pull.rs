@@ -26,6 +26,8 @@ pub struct Pulled {
 pub enum Which {
     /// The one that consumers shall be on.
     Current,
+    /// The one with this number.
+    Release(u64),
     /// The one that this layer version of the host's Region carries.
     LayerVersion(u64),
 }
@@ -51,6 +53,7 @@ pub async fn pull(
                 "layer `{layer}` has no release yet: run `freshlayer refresh {layer}` first"
             ))
         })?,
+        Which::Release(seq) => seq,
         Which::LayerVersion(number) => {
             let mut releases = head.versions().iter();
             let carries = |version: &&LayerVersionArn| version.version() == number;

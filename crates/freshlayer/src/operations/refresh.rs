@@ -1,6 +1,6 @@
 //! The whole refresh of one layer, on one screen.
 
-use super::tell::{release_published, tell_refused, tell_stale};
+use super::tell::{note_failure, release_published, tell_refused, tell_stale};
 use crate::definition::Definition;
 use crate::engine::{Engine, Retry, Run};
 use crate::error::{Error, chain};
@@ -29,6 +29,7 @@ pub async fn refresh(engine: &Engine, definition: &Definition, retry: Retry) -> 
             let result = session.end(done).await;
             // The next run tells what this one could not write down.
             let _told_later = tell_stale(&run, &mut session).await;
+            let _noted_later = note_failure(&run, &mut session, &result).await;
             reported(definition, result, stages, session.into_happened())
         }
         Err(error) => reported(definition, Err(error), stages, Vec::new()),

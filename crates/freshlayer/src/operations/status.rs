@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,9 @@ use crate::ports::CodeStorage;
 use crate::problem::Problem;
 use crate::report::{ConsumerReport, ReleaseReport, Why, minute};
 use crate::rollout::{Known, Places, Target, outline_report, plan};
-use crate::state::{Acceptance, Freeze, Head, LeftBehind, Ordered, Outline, Pin, Session};
+use crate::state::{
+    Acceptance, FailedRun, Freeze, Head, LeftBehind, Ordered, Outline, Pin, Session,
+};
 
 /// How a layer stands.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -42,6 +44,18 @@ pub struct LayerStatus {
     pub paused: Option<Ordered>,
     /// The release of a rollout that is not finished.
     pub rolling_to: Option<u64>,
+    /// When a refresh last looked at all functions and wrote that down. A later one that found nothing new may have written nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", default)]
+    pub looked: Option<Timestamp>,
+    /// When the layer was last refreshed on the local host, whatever came of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", default)]
+    pub refreshed: Option<Timestamp>,
+    /// Why the last refresh failed; absent where it did not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(default)]
+    pub failed: Option<FailedRun>,
     /// Why the upstream's newest data is not released.
     pub rejected: Vec<Problem>,
     /// The refused builds that a person may accept: the digest of each by its dataset.
@@ -136,6 +150,9 @@ impl LayerStatus {
             handed_back: head.is_handed_back().cloned(),
             paused: head.rollout().and_then(|rollout| rollout.paused.clone()),
             rolling_to: head.rollout().map(|rollout| rollout.to),
+            looked: head.looked().map(|looked| looked.at),
+            refreshed: None,
+            failed: head.failed().cloned(),
             rejected: refused(head),
             acceptable: acceptable(head),
             gates: Vec::new(),
@@ -151,6 +168,14 @@ impl LayerStatus {
         if self.is_where_it_belongs() && self.stable == self.rolling_to {
             self.rolling_to = None;
         }
+    }
+
+    /// Returns the datasets that are older than `max`, each with what it is older by.
+    pub fn older_than(&self, max: SignedDuration) -> Vec<(&DatasetName, SignedDuration)> {
+        let ages = self.datasets.iter().map(|dataset| {
+            (&dataset.name, SignedDuration::from_secs(dataset.age_secs).saturating_sub(max))
+        });
+        ages.filter(|(_, beyond)| beyond.is_positive()).collect()
     }
 
     /// A rollout is told of only while some function is still on its way, or its last wave is watched.

@@ -4,12 +4,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::definition::{Dataset, Definition};
 use crate::engine::Run;
-use crate::error::Error;
+use crate::error::{Error, chain};
 use crate::intake::gather::{Ledger, Refusal};
 use crate::names::DatasetName;
 use crate::problem::{Code, Problem};
 use crate::release::publish::Published;
-use crate::report::{About, Happening, Listed, Reason};
+use crate::report::{About, Happening, Listed, Outcome, Reason, Report};
 use crate::state::{Head, Release, Session};
 
 /// A release has layer versions. A rollout to it may be open, or a person's order keeps it from functions.
@@ -46,6 +46,22 @@ pub(super) fn tell_refused(session: &mut Session<'_>, ledger: &mut Ledger, at: T
         Happening::DataRejected { about: about.clone(), dataset, digest, problems }
     });
     session.tell(rejected);
+}
+
+/// Notes in the head why a refresh failed, for `status`; one that did not fail ends the note. Where nothing changes, nothing is
+/// written.
+pub(super) async fn note_failure(
+    run: &Run<'_>,
+    session: &mut Session<'_>,
+    result: &Result<Report, Error>,
+) -> Result<(), Error> {
+    let reason = match result {
+        Ok(Report { outcome: Outcome::Failed { reason }, .. }) => Some(reason.text.clone()),
+        Ok(_) | Err(Error::LeaseLost { .. }) => None,
+        Err(error) => Some(chain(error)),
+    };
+    let now = run.engine.ports.clock.now();
+    session.order(|head| Ok(head.note_failure(reason.as_deref(), now))).await
 }
 
 /// Tells of data that serves and is older than `expect.build_age_days_warn`, once per build.

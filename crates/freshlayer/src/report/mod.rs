@@ -221,7 +221,10 @@ pub enum Exit {
 impl Exit {
     /// Every exit with its meaning, for the README and `--help`.
     pub const ALL: &[(Self, &str)] = &[
-        (Self::Done, "done: refreshed, or nothing new"),
+        (
+            Self::Done,
+            "done: refreshed, or nothing new, also where the layer is pinned or a wave is watched",
+        ),
         (
             Self::Failed,
             "operational error: the last good release keeps serving, the next run goes on",
@@ -233,7 +236,7 @@ impl Exit {
         ),
         (
             Self::Held,
-            "held, or only partly done: an order (pin, freeze, pause), a scanner that asks to wait, another publisher, unreleased code, a new major version, data that was rolled back, old data that stays longer than its licence allows",
+            "held, or only partly done: an order (freeze, pause, `rollback --to before`), a scanner that asks to wait, another publisher, unreleased code, a new major version, data that was rolled back, old data that stays longer than its licence allows, data older than `status --max-age`",
         ),
     ];
 

@@ -280,8 +280,14 @@ fn example(consumer: &ConsumerReport) -> String {
     format!("{}: {reason}", consumer.function)
 }
 
+/// A pinned layer is where a person wants it.
 fn ordered(facts: &Facts<'_>) -> Option<Outcome> {
-    facts.order.clone().map(Outcome::held)
+    let outcome = match facts.order {
+        Some(Why::Pinned { .. }) if facts.count(&[ConsumerState::Moved]) > 0 => Outcome::refreshed,
+        Some(Why::Pinned { .. }) => Outcome::unchanged,
+        _ => Outcome::held,
+    };
+    facts.order.clone().map(outcome)
 }
 
 fn young(facts: &Facts<'_>) -> Option<Outcome> {

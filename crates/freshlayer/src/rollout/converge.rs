@@ -121,6 +121,7 @@ impl Converge<'_, '_, '_> {
         }
         let mut came = Came { failures, ..self.begin(target, &here).await? };
         let mut pauses = engine.retry_pauses.iter();
+        let layer = self.session.head().layer().to_string();
         let mut running = None;
         for _ in 0..ROUNDS_MAX {
             let now = engine.ports.clock.now();
@@ -130,6 +131,7 @@ impl Converge<'_, '_, '_> {
                 && !engine.is_out_of_time()
                 && let Some(pause) = pauses.next()
             {
+                running.get_or_insert_with(|| stages.start(Stage::Rollout, &layer, None));
                 tokio::time::sleep(*pause).await;
                 self.session.read_again().await?;
                 if self.is_ordered_otherwise(target) {
@@ -158,7 +160,6 @@ impl Converge<'_, '_, '_> {
                 Turned::Back => break,
                 Turned::Not => {}
             }
-            let layer = self.session.head().layer().to_string();
             running.get_or_insert_with(|| stages.start(Stage::Rollout, &layer, None));
             // What a function needs is known before its rollout is opened: the journal comes before the act.
             let looks = if came.rollout.is_none() { came.plan.looks() } else { Vec::new() };

@@ -1,5 +1,6 @@
 //! A layer's head: its fields are private, and it changes by named transitions only.
 
+mod failed;
 mod ordered;
 mod pruned;
 
@@ -10,7 +11,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::lease::{Lease, Work};
-use super::noted::{Looked, Parameter, Shared, Unpublished};
+use super::noted::{FailedRun, Looked, Parameter, Shared, Unpublished};
 use super::orders::{Acceptance, Adopted, Freeze, FunctionPin, LeftBehind, Ordered, Pin};
 use super::outline::Outline;
 use super::rollout::{Cause, OpenRollout};
@@ -79,6 +80,9 @@ pub struct Head {
     rollouts: u64,
     rollout: Option<OpenRollout>,
     looked: Option<Looked>,
+    /// Why the last refresh failed, where it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    failed: Option<FailedRun>,
     lease: Option<Lease>,
 }
 
@@ -129,6 +133,7 @@ impl Head {
             rollouts: 0,
             rollout: None,
             looked: None,
+            failed: None,
             lease: None,
         }
     }

@@ -23,7 +23,7 @@ pub(crate) use format::print;
 pub use format::{HEAD_FORMAT, RELEASE_FORMAT, ROLLOUT_FORMAT};
 pub use head::{Aim, Head, Versions};
 pub use lease::{Lease, Work};
-pub use noted::{Looked, Parameter, Shared, Unpublished};
+pub use noted::{FailedRun, Looked, Parameter, Shared, Unpublished};
 pub use orders::{Acceptance, Adopted, Freeze, FunctionPin, LeftBehind, Ordered, Pin, StaysOn};
 pub use outline::{Outline, SnapshotOutline};
 pub use release::{Profile, Release, Snapshot, content_digest};

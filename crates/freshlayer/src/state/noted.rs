@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::definition::Reader;
@@ -51,4 +52,14 @@ pub struct Looked {
     pub elsewhere: usize,
     /// A digest over the functions' tags for this layer.
     pub tags: String,
+}
+
+/// Why the last refresh failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FailedRun {
+    /// When a refresh failed so for the first time; each one since then failed for the same reason.
+    #[schemars(with = "String")]
+    pub since: Timestamp,
+    /// The reason.
+    pub reason: String,
 }

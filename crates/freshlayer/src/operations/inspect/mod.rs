@@ -1,5 +1,6 @@
 //! Any file or address, judged without a definition or as a dataset of a layer; nothing is released.
 
+mod begin;
 mod proposal;
 
 use std::path::Path;
@@ -16,7 +17,7 @@ use crate::intake::download::{Asked, Candidate, Fetched, candidate, fetch_alone,
 use crate::intake::extract::StagedFile;
 use crate::intake::gather::Served;
 use crate::intake::inspect::{Differences, Live, inspect as judge};
-use crate::intake::recognise::{Recognised, recognise_file, recognise_files};
+use crate::intake::recognise::{Plain, Recognised, recognise_file, recognise_files};
 use crate::intake::suggest::suggest;
 use crate::names::{DatasetName, Digest, LayerName};
 use crate::problem::{GateReport, Level, Problem};
@@ -25,7 +26,7 @@ use crate::release::live::live_files;
 use crate::report::Exit;
 use crate::schema::Contract;
 use crate::state::Snapshot;
-use proposal::{expectations, proposal};
+use proposal::{beginning, expectations, proposal};
 
 /// What is held against what.
 #[derive(Debug, Clone)]
@@ -43,6 +44,10 @@ pub struct Inspection {
     pub source: String,
     /// What it is; absent where it cannot be unpacked.
     pub format: Option<String>,
+    /// What it is where its format is `file`, by how it begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(default)]
+    pub plain: Option<Plain>,
     /// Its size after unpacking, in bytes.
     pub size_bytes: u64,
     /// SHA-256 of the data; of an archive, of the list of its files.
@@ -168,6 +173,13 @@ fn named(source: &str) -> Format {
     }
 }
 
+fn plain(format: Format, files: &[StagedFile]) -> Option<Plain> {
+    match (format, files) {
+        (Format::File, [file]) => Some(Plain::of(&beginning(&file.file))),
+        _ => None,
+    }
+}
+
 /// Makes a definition of what was asked for.
 fn asked_for(source: &str, recognised: &Recognised) -> Result<Definition, Error> {
     defined(source, &proposal(source, recognised, &[]))
@@ -250,7 +262,8 @@ impl Look<'_> {
         let format = dataset.format();
         let select = dataset.source.select.globs.patterns().to_vec();
         let recognised = Recognised { format, select };
-        let text = proposal(self.source, &recognised, &expectations(format, &files));
+        let text =
+            proposal(self.source, &recognised, &expectations(format, &files, &definition.limits));
         let dataset = match self.layer {
             Some(_) => dataset.clone(),
             None => defined(self.source, &text)?.datasets.remove(0),
@@ -264,6 +277,7 @@ impl Look<'_> {
                 .await?;
         let inspection = Inspection {
             format: Some(format.to_string()),
+            plain: plain(format, &files),
             size_bytes: files.iter().map(|file| file.size_bytes).sum(),
             digest: Some(digest),
             definition: (self.layer.is_none() && inspected.proven.is_some()).then_some(text),
@@ -306,6 +320,7 @@ impl Look<'_> {
         Inspection {
             source: self.source.to_owned(),
             format: None,
+            plain: None,
             size_bytes: 0,
             digest: None,
             layer: self.layer.clone(),

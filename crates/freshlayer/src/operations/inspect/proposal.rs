@@ -1,21 +1,29 @@
 //! The definition that data passes as it is.
 
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
+use std::time::Duration;
 
 use freshlayer_reader::{Format, map_file};
+use rusqlite::Connection;
 
 use crate::formats::mmdb::data_end;
 use crate::formats::sqlite;
 use crate::intake::extract::StagedFile;
-use crate::intake::recognise::Recognised;
+use crate::intake::recognise::{Plain, Recognised};
+use crate::limits::Limits;
 use crate::names::hex;
 use crate::opt_path::Mode;
 
 /// What later builds may lose of a count before the proposed definition refuses them.
 const FEWEST_PERCENT: u64 = 70;
 const MAGIC_BYTES: usize = 4;
+/// How much of a file tells what it is.
+const START_BYTES: u64 = 512;
 const EXECUTABLES_MAX: usize = 10;
+const TABLES_MAX: usize = 20;
 
 /// Writes a dataset's definition.
 pub(super) fn proposal(source: &str, recognised: &Recognised, expectations: &[String]) -> String {
@@ -55,15 +63,18 @@ fn name_of(source: &str) -> String {
 }
 
 /// Writes what must hold for later builds.
-pub(super) fn expectations(format: Format, files: &[StagedFile]) -> Vec<String> {
+pub(super) fn expectations(format: Format, files: &[StagedFile], limits: &Limits) -> Vec<String> {
     match (format, files) {
         (Format::Mmdb, [file]) => of_mmdb(&file.file).unwrap_or_default(),
-        (Format::Sqlite, [file]) => of_sqlite(file).unwrap_or_default(),
+        (Format::Sqlite, [file]) => of_sqlite(file, limits).unwrap_or_default(),
         (Format::File, [file]) => {
-            let start = std::fs::read(&file.file).unwrap_or_default();
-            let start = &start[..start.len().min(MAGIC_BYTES)];
-            let line = format!("expect.magic = {}", quoted(&hex(start)));
-            if start.is_empty() { Vec::new() } else { vec![line] }
+            let start = beginning(&file.file);
+            let magic = &start[..start.len().min(MAGIC_BYTES)];
+            let runs =
+                (Plain::of(&start) == Plain::Program).then(|| "executable = true".to_owned());
+            let magic =
+                (!magic.is_empty()).then(|| format!("expect.magic = {}", quoted(&hex(magic))));
+            runs.into_iter().chain(magic).collect()
         }
         (Format::Archive, files) => {
             let can_run = files.iter().filter(|file| file.mode == Mode::Executable);
@@ -83,6 +94,13 @@ pub(super) fn expectations(format: Format, files: &[StagedFile]) -> Vec<String> 
     }
 }
 
+/// Returns how a file begins.
+pub(super) fn beginning(file: &Path) -> Vec<u8> {
+    let mut start = Vec::new();
+    let _nothing = File::open(file).and_then(|file| file.take(START_BYTES).read_to_end(&mut start));
+    start
+}
+
 fn of_mmdb(file: &Path) -> Option<Vec<String>> {
     let map = map_file(file).ok()?;
     data_end(&map)?;
@@ -95,10 +113,29 @@ fn of_mmdb(file: &Path) -> Option<Vec<String>> {
     ])
 }
 
-fn of_sqlite(file: &StagedFile) -> Option<Vec<String>> {
+fn of_sqlite(file: &StagedFile, limits: &Limits) -> Option<Vec<String>> {
     let connection = sqlite::open(&file.file, file.size_bytes).ok()?;
     let names: Vec<String> =
         sqlite::objects(&connection).ok()?.iter().map(|object| quoted(&object.name)).collect();
-    let line = format!("expect.objects = [{}]", names.join(", "));
-    Some(if names.is_empty() { Vec::new() } else { vec![line] })
+    let objects = format!("expect.objects = [{}]", names.join(", "));
+    let objects = (!names.is_empty()).then_some(objects);
+    let longest = Duration::from_secs(limits.sqlite_secs_max);
+    let tables = sqlite::within(&connection, longest, of_tables).unwrap_or_default();
+    Some(tables.into_iter().chain(objects).collect())
+}
+
+/// Expects the columns of each table, and most of its rows.
+fn of_tables(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut lines = Vec::new();
+    let is_one_line = |name: &&sqlite::Table| !name.name.chars().any(char::is_control);
+    for table in sqlite::tables(connection)?.iter().filter(is_one_line).take(TABLES_MAX) {
+        let key = quoted(&table.name);
+        let columns: Vec<String> = table.columns.iter().map(|(name, _)| quoted(name)).collect();
+        lines.push(format!("expect.tables.{key} = [{}]", columns.join(", ")));
+        let rows = sqlite::count_rows(connection, &table.name)? * FEWEST_PERCENT / 100;
+        if rows > 0 {
+            lines.push(format!("expect.rows_min.{key} = {rows}"));
+        }
+    }
+    Ok(lines)
 }
