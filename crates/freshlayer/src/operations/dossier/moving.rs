@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Facts;
-use crate::names::Place;
+use crate::names::{LayerVersionArn, Place};
 use crate::ports::FunctionName;
 use crate::report::{ConsumerReport, ConsumerState};
 use crate::state::{Cause, ConsumerNote, Rollout, Says, Wave};
@@ -158,7 +158,7 @@ pub(super) fn groups(facts: &Facts<'_>) -> Vec<Group> {
         let group = groups.entry(key).or_insert_with(|| Group {
             place: consumer.place.clone(),
             release: consumer.layer_version.as_ref().and_then(|arn| facts.release_of(arn)),
-            layer_version: consumer.layer_version.as_ref().map(|arn| arn.version()),
+            layer_version: consumer.layer_version.as_ref().map(LayerVersionArn::version),
             functions: 0,
             names: Vec::new(),
         });

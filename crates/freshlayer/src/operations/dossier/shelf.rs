@@ -10,6 +10,7 @@ use crate::definition::Definition;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::ports::{Created, Etag, Key, Payload, Replaced, Store};
+use crate::state::print;
 
 /// Tries to write an object against other writers before giving up; each loss means that another one won.
 const WRITES_MAX: u32 = 10;
@@ -51,10 +52,6 @@ pub async fn shelve(
     Ok(())
 }
 
-fn print(dossier: &Dossier) -> Vec<u8> {
-    serde_json::to_vec(dossier).unwrap_or_default()
-}
-
 async fn read(store: &dyn Store, key: &Key) -> Result<Option<(Vec<u8>, Etag)>, Error> {
     let stored = store.read(key).await;
     let stored = stored.map_err(|source| Error::Store { key: key.to_string(), source })?;
@@ -71,15 +68,12 @@ async fn write(
     for _ in 0..WRITES_MAX {
         let stored = read(store, key).await?;
         let bytes = next(stored.as_ref().map(|(bytes, _)| &bytes[..]));
-        let written = match stored {
-            Some((_, etag)) => {
-                let replaced = store.replace(key, &etag, &bytes).await.map_err(fault)?;
-                matches!(replaced, Replaced::Replaced(_))
-            }
-            None => {
-                let created = store.create(key, Payload::Bytes(&bytes)).await.map_err(fault)?;
-                matches!(created, Created::Created(_))
-            }
+        let written = if let Some((_, etag)) = stored {
+            let replaced = store.replace(key, &etag, &bytes).await.map_err(fault)?;
+            matches!(replaced, Replaced::Replaced(_))
+        } else {
+            let created = store.create(key, Payload::Bytes(&bytes)).await.map_err(fault)?;
+            matches!(created, Created::Created(_))
         };
         if written {
             return Ok(bytes);
