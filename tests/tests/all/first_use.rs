@@ -86,7 +86,7 @@ fn init_leaves_no_file_where_the_data_or_the_name_is_none() {
         assert_says(&ran, code, says);
         let lines = ran.stderr.lines().filter(|line| line.starts_with("freshlayer: ")).count();
         assert!(ran.stdout.is_empty() && lines == 1, "one line says it: {ran:?}");
-        assert_eq!(definitions(&sandbox), [PathBuf::new(); 0], "{arguments:?}");
+        assert_eq!(definitions(&sandbox), Vec::<PathBuf>::new(), "{arguments:?}");
     }
     sandbox.layer("zones", "mine");
     let ran = sandbox.cli(&["init", "zones", "--from", &good]);
