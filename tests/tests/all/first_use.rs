@@ -1,11 +1,13 @@
 //! What a person meets in the first hour: `init`, ages, releases by their data version, and what a schedule is told.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
 use freshlayer_tests::damage::{gzip, tar_of};
 use freshlayer_tests::databases::{Mmdb, sqlite};
-use freshlayer_tests::sandbox::{Ran, Sandbox};
+use freshlayer_tests::sandbox::{Ran, Sandbox, workspace};
+use serde_json::Value;
 
 use crate::refresh::{GEO, released};
 
@@ -84,7 +86,7 @@ fn init_leaves_no_file_where_the_data_or_the_name_is_none() {
         assert_says(&ran, code, says);
         let lines = ran.stderr.lines().filter(|line| line.starts_with("freshlayer: ")).count();
         assert!(ran.stdout.is_empty() && lines == 1, "one line says it: {ran:?}");
-        assert_eq!(definitions(&sandbox), [PathBuf::new(); 0], "{arguments:?}");
+        assert_eq!(definitions(&sandbox), Vec::<PathBuf>::new(), "{arguments:?}");
     }
     sandbox.layer("zones", "mine");
     let ran = sandbox.cli(&["init", "zones", "--from", &good]);
@@ -183,4 +185,31 @@ fn a_schedule_of_a_pinned_layer_ends_with_0() {
     assert_says(&sandbox.cli(&["refresh"]), 0, "geo: unchanged: pinned to release 1 since ");
     assert_eq!(sandbox.cli(&["freeze", "geo"]).code, 0);
     assert_says(&sandbox.cli(&["refresh"]), 4, "geo: held: frozen since ");
+}
+
+fn keys(value: &Value) -> BTreeSet<String> {
+    match value {
+        Value::Object(object) => {
+            let own = object.keys().cloned();
+            own.chain(object.values().flat_map(keys)).collect()
+        }
+        Value::Array(items) => items.iter().flat_map(keys).collect(),
+        _ => BTreeSet::new(),
+    }
+}
+
+#[test]
+fn the_manifest_is_documented_as_it_is() {
+    let sandbox = released();
+    let shown =
+        ["exec", "geo", "--", "sh", "-c", "cat ${FRESHLAYER_ROOT:-/opt}/freshlayer/geo.json"];
+    let manifest = sandbox.cli(&shown).json();
+    let page = fs::read_to_string(workspace().join("docs/manifest.md")).expect("readable");
+    let (_, example) = page.split_once("```json\n").expect("an example");
+    let (example, rest) = example.split_once("```").expect("it ends");
+    let example = serde_json::from_str(example).expect("the example is JSON");
+    assert_eq!(keys(&manifest), keys(&example));
+    for key in keys(&manifest) {
+        assert!(rest.contains(&format!("`{key}`")), "{key} has no meaning");
+    }
 }

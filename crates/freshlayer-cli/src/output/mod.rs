@@ -108,9 +108,9 @@ impl Done {
     pub(crate) fn reports(reports: Vec<Report>) -> Self {
         let exit = reports.iter().map(Report::exit).fold(Exit::Done, Exit::worst);
         let lines = reports.iter().map(lines::report).collect();
-        let troubled =
+        let is_troubled =
             |report: &&Report| report.exit() != Exit::Done || !report.problems.is_empty();
-        let troubles = reports.iter().filter(troubled).map(lines::report).collect();
+        let troubles = reports.iter().filter(is_troubled).map(lines::report).collect();
         Self::new(exit, lines, Answer::Layers(reports)).with_troubles(troubles)
     }
 
