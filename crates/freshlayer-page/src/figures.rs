@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn numbers_have_a_comma_before_each_three_digits() {
-        let shown = [0_u64, 12, 999, 1_000, 12_345, 1_234_567].map(|value| number(value));
+        let shown = [0_u64, 12, 999, 1_000, 12_345, 1_234_567].map(number);
         assert_eq!(shown, ["0", "12", "999", "1,000", "12,345", "1,234,567"]);
     }
 
