@@ -124,7 +124,7 @@ impl Publisher {
             ends: timestamp(deadline.saturating_sub(millis(REPORTING))),
             function_arn: unqualified(&event.context.invoked_function_arn),
         };
-        run.answer(command).await
+        Box::pin(run.answer(command)).await
     }
 
     /// Returns the definitions of some layers, or of all.

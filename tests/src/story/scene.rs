@@ -163,7 +163,7 @@ impl Scene {
                 }
             }
             Act::Hook(script) => self.hook.say(script),
-            Act::Order(order) => return vec![self.order(order).await],
+            Act::Order(order) => return vec![Box::pin(self.order(order)).await],
             Act::Schedule => return vec![self.run(Attention::Glance).await],
             Act::Refresh => return vec![self.run(Attention::Whole).await],
             Act::RefreshTwice => return self.run_twice().await,
