@@ -57,6 +57,41 @@ fn every_promise() {
     }
 }
 
+/// Links between the pages, with the headings that they name.
+#[test]
+fn every_link_leads_somewhere() {
+    let listed = Command::new("git").args(["ls-files", "*.md"]).current_dir(workspace()).output();
+    let listed = String::from_utf8(listed.expect("git runs").stdout).expect("UTF-8");
+    let mut links = 0;
+    for page in listed.lines().map(|file| workspace().join(file)) {
+        let text = std::fs::read_to_string(&page).expect("readable");
+        let prose: String = text.split("```").step_by(2).collect();
+        for link in prose.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.contains("://") || link.contains(' ') {
+                continue;
+            }
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let folder = page.parent().expect("a folder");
+            let target = if file.is_empty() { page.clone() } else { folder.join(file) };
+            assert!(target.exists(), "{}: {link} leads nowhere", page.display());
+            if !heading.is_empty() {
+                let target = std::fs::read_to_string(target).expect("readable");
+                let mut headings = target.lines().filter(|line| line.starts_with('#'));
+                assert!(headings.any(|line| anchor(line) == heading), "{}: {link}", page.display());
+            }
+            links += 1;
+        }
+    }
+    assert!(links > 30, "{links} links");
+}
+
+/// The name by which a page's heading is linked.
+fn anchor(heading: &str) -> String {
+    let words = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = words.chars().filter(|one| one.is_alphanumeric() || " -_".contains(*one));
+    kept.map(|one| if one == ' ' { '-' } else { one }).collect()
+}
+
 #[test]
 fn every_exit_code() {
     let rows = Exit::ALL.iter().map(|(exit, meaning)| format!("| {} | {meaning} |\n", exit.code()));
