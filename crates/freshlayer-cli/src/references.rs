@@ -70,7 +70,7 @@ impl LayerReference {
         version.cloned().ok_or_else(|| {
             Stopped::usage(match release {
                 Some(release) => {
-                    format!("release {release} of layer `{layer}` has no layer version any more")
+                    format!("release {release} of layer `{layer}` has no layer version any more; `freshlayer history {layer}` lists the releases that have one")
                 }
                 None => format!(
                     "layer `{layer}` has no release yet: run `freshlayer refresh {layer}` first"

@@ -112,10 +112,9 @@ pub(crate) fn change(layer: &LayerDossier) -> Markup {
             @for dataset in datasets { (counts(dataset)) }
             @if datasets.is_empty() { p { "Both have the same data." } }
             p.note {
-                "The state keeps no numbers for each country. "
                 @match (version(layer, *from), version(layer, *to)) {
                     (Some(before), Some(after)) => {
-                        code { "freshlayer diff " (before) " " (after) } " downloads both releases and shows them."
+                        code { "freshlayer diff " (before) " " (after) } " downloads both releases and shows every difference."
                     },
                     _ => { code { "freshlayer diff" } " needs both releases, and one has no layer version any more." },
                 }
@@ -151,7 +150,7 @@ fn counts(dataset: &DatasetCounts) -> Markup {
         }
         @if !dataset.shares_ppm.is_empty() {
             p {
-                "Of the addresses or rows that served before: "
+                "Share of the earlier addresses or rows that each check found changed: "
                 @for (at, (check, ppm)) in dataset.shares_ppm.iter().enumerate() {
                     @if at > 0 { ", " }
                     code { (check) } " " (percent(*ppm))

@@ -1,5 +1,5 @@
-//! The page of the layers: a dossier goes in, one HTML text comes out. It asks nobody, has no clock and no script, and
-//! names nothing outside of itself.
+//! The page of the layers: a dossier goes in, one HTML text comes out. It is pure: no request,
+//! clock or script, and no link to another file.
 //!
 //! ```text
 //! Dossier ── overview (a table of all layers)
@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Threats: every name and text comes from elsewhere, from function names to what a scanner answered. Each is escaped where it
-//! is written, by `maud`; the page's policy forbids scripts and requests for the case that one is not.
+//! is written, by `maud`; the page's policy forbids scripts and requests in case an escape is missing.
 
 mod chart;
 mod data;
@@ -54,7 +54,7 @@ pub fn page(dossier: &Dossier) -> String {
                     (missing(left_out))
                 }
                 footer {
-                    p { "Written by freshlayer. " code { "freshlayer report --json" } " prints what stands here, without limits." }
+                    p { "Written by freshlayer. " code { "freshlayer report --json" } " prints the same data with every release and every function." }
                 }
             }
         }

@@ -25,7 +25,7 @@ fn rollout(open: &OpenDossier) -> Markup {
             "Begun " (time(open.started)) ": " (open.cause.words())
             @if !open.by.is_empty() { " by " (open.by) }
             @if let Some(from) = open.from { ", from release " (number(from)) }
-            ". " (reached) " of " (all) " functions have reached it"
+            ". " (reached) " of " (all) " functions have reached release " (number(open.to))
             @if open.later > 0 { "; " (number(open.later as u64)) " move with a later wave" }
             "."
         }
@@ -103,7 +103,7 @@ fn one_group(group: &Group) -> Markup {
         group.names.iter().map(freshlayer::ports::FunctionName::as_str).collect();
     let release = match (group.release, group.layer_version) {
         (Some(release), _) => number(release),
-        (None, Some(_)) => "not ours".to_owned(),
+        (None, Some(_)) => "unknown".to_owned(),
         (None, None) => "none".to_owned(),
     };
     html! {

@@ -24,7 +24,7 @@ pub(crate) fn room(layer: &LayerDossier) -> Markup {
         @match (&room.prune, &room.unasked) {
             (Some(prune), _) => (pruned(layer, prune)),
             (None, Some(words)) => p { "It is not known what a prune would free: " (prose(words)) },
-            (None, None) => p.note { "What a prune would free, " code { "freshlayer report" } " asks and this page does not." },
+            (None, None) => p.note { code { "freshlayer report" } " also shows what a prune would free." },
         }
         @if !room.condemned.is_empty() {
             p { "Condemned, and to be deleted after a second look:" }

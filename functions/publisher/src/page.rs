@@ -24,7 +24,7 @@ pub(crate) async fn keep(
     match written.await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(format!("the page was not written: {}", chain(&error))),
-        Err(_) => Err("the page was not written in time; the next run writes it".to_owned()),
+        Err(_) => Err("the page was not written within 3 seconds; the next run that looks at all functions writes it".to_owned()),
     }
 }
 

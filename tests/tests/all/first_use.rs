@@ -76,7 +76,11 @@ fn init_leaves_no_file_where_the_data_or_the_name_is_none() {
         ),
         (&["init", "a", "--from", &gone], 1, "HTTP 404"),
         (&["init", "a", "--from", &page], 3, "page.bin is a web page"),
-        (&["init", "a", "--from", &words], 3, "words.txt is no mmdb, no SQLite database, "),
+        (
+            &["init", "a", "--from", &words],
+            3,
+            "words.txt is unknown (known: mmdb, SQLite, archive, program)",
+        ),
         (&["init", "a", "--from", &cut], 3, "cut.mmdb has a problem: "),
         (&["init", "a b", "--from", &good], 2, "layer name: expected "),
         (&["init", "a", "--from", "nowhere.db"], 2, "read nowhere.db: "),
@@ -126,14 +130,14 @@ fn status_ends_with_4_where_data_is_older_than_a_person_wants() {
     }
     sandbox.layer("empty", GEO);
     assert_says(&sandbox.cli(&["status", "geo", "--max-age", "9000d"]), 0, "geo: release 1");
-    assert_says(&status("9000d"), 4, "empty: there is no data yet, and --max-age 9000d wants some");
+    assert_says(&status("9000d"), 4, "empty: no release yet, so --max-age 9000d is not met");
 }
 
 #[test]
 fn status_tells_the_last_refresh_and_why_it_failed() {
     let sandbox = Sandbox::new();
     sandbox.layer("geo", GEO);
-    let failed = "  the last refresh failed, so for the first time at ";
+    let failed = "  the last refresh failed (for this reason since ";
     assert_eq!(sandbox.cli(&["refresh"]).code, 1);
     assert_says(&sandbox.cli(&["status"]), 0, failed);
     sandbox.upstream.publish("country.mmdb", &Mmdb::default().bytes());

@@ -196,7 +196,7 @@ fn one_function_goes_back_at_once_and_stays_there_while_the_others_go_on() {
             assert_eq!(
                 report.outcome.reason().text,
                 format!(
-                    "{function} went back to release 1 and stays there until `freshlayer unpin LAYER --function NAME`"
+                    "{function} is on release 1 and stays there until `freshlayer unpin LAYER --function NAME`"
                 )
             );
             assert_eq!((got(&world, function), got(&world, other)), (1, 2));
@@ -335,7 +335,7 @@ fn people_order_one_function_back_by_the_command_line_and_read_of_it() {
     let words = ["rollback", "geo", "--function", "plain", "--reason", "a sale"];
     let ran = sandbox.cli(&words);
     assert_eq!(ran.code, 0, "{ran:?}");
-    let told = "geo: refreshed: plain went back to release 1 and stays there until `freshlayer unpin LAYER --function NAME`";
+    let told = "geo: refreshed: plain is on release 1 and stays there until `freshlayer unpin LAYER --function NAME`";
     assert!(ran.stdout.starts_with(told), "{ran:?}");
     for (command, says) in [
         (
@@ -362,7 +362,7 @@ fn people_order_one_function_back_by_the_command_line_and_read_of_it() {
     let unpin = ["unpin", "geo", "--function", "plain"];
     let unpinned = "geo: plain unpinned; the next refresh lets it follow the others\n";
     assert_eq!(sandbox.cli(&unpin).stdout, unpinned);
-    assert_eq!(sandbox.cli(&unpin).stdout, "geo: plain is not pinned alone\n");
+    assert_eq!(sandbox.cli(&unpin).stdout, "geo: plain has no pin of its own; nothing changed\n");
     assert_refreshed(&sandbox.refresh("geo"), 2);
     let pin = ["pin", "geo", "--function", "plain", "--to", "1", "--until", "2999-01-01"];
     let pinned = sandbox.cli(&pin);

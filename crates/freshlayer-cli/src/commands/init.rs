@@ -13,7 +13,7 @@ use crate::output::{Answer, Done, Stopped};
 use crate::references::layer_name;
 use crate::wiring::Host;
 
-/// The first line of a definition, by which an editor finds its schema.
+/// The file of the schema, which the first line of a definition names.
 const SCHEMA_FILE: &str = "definition.schema.json";
 
 /// Write a layer's definition to begin with: of your data, or one of the samples.

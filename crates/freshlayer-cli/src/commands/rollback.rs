@@ -7,9 +7,9 @@ use crate::output::{Done, Stopped, remark};
 use crate::references::ReleaseReference;
 use crate::wiring::Host;
 
-/// Move the functions back to an earlier release; the data they leave is not released again.
+/// Move the functions back to an earlier release; with all functions, the data they leave is not released again.
 ///
-/// With `--function` these functions go back and stay there until `unpin`, and all others go on.
+/// With `--function` these functions alone go back and stay there until `unpin`; all others keep the data and go on.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The layer.
@@ -17,7 +17,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     single: Functions,
     /// The release, such as 3, or its data version, such as 1.0.3, or `before`: what each function
-    /// used before the layer was adopted; default: the last stable release before the current one.
+    /// used before the layer was adopted; default: the last stable release before the current one;
+    /// with --function, in an open rollout, the release that functions come from.
     #[arg(long, value_name = "RELEASE")]
     to: Option<To>,
     /// With --function: the reason; `status` and every refresh show it.

@@ -18,8 +18,7 @@ use crate::wiring::Host;
 pub(crate) struct Args {
     /// The layers; default: all.
     layers: Vec<String>,
-    /// End with exit code 4 where data of one of these layers is older, such as 8d, 36h or 1w; a layer without a release counts
-    /// as one.
+    /// The highest age of data, such as 8d, 36h or 1w: older data, or a layer without a release, ends with exit code 4.
     #[arg(long, value_name = "DURATION")]
     max_age: Option<Age>,
 }
@@ -50,7 +49,9 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
 fn too_old(status: &LayerStatus, max: &Age) -> String {
     let layer = &status.layer;
     if status.release.is_none() {
-        return format!("{layer}: there is no data yet, and --max-age {max} wants some\n");
+        return format!(
+            "{layer}: no release yet, so --max-age {max} is not met; run `freshlayer refresh {layer}`\n"
+        );
     }
     let line = |(dataset, beyond): (&DatasetName, SignedDuration)| {
         format!(
@@ -172,7 +173,7 @@ fn last_refresh(status: &LayerStatus, text: &mut String) {
     if let Some(FailedRun { since, reason }) = &status.failed {
         let since = minute(*since);
         let _ =
-            writeln!(text, "  the last refresh failed, so for the first time at {since}: {reason}");
+            writeln!(text, "  the last refresh failed (for this reason since {since}): {reason}");
     }
 }
 

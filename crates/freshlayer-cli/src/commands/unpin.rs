@@ -8,7 +8,7 @@ use crate::wiring::Host;
 
 /// End a layer's pin, or its order `rollback --to before`.
 ///
-/// Without `--function`, functions that are pinned alone stay so.
+/// Without `--function`, pins of single functions stay in force.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The layer.
@@ -23,11 +23,11 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     if !functions.is_empty() {
         let unpinned = freshlayer::unpin_functions(&engine, &name, &functions).await?;
         let lines = match &unpinned[..] {
-            [] => format!(
-                "{layer}: {}{} not pinned alone\n",
-                named(&functions),
-                if functions.len() == 1 { "is" } else { "are" }
-            ),
+            [] => {
+                let own =
+                    if functions.len() == 1 { "has no pin of its" } else { "have no pin of their" };
+                format!("{layer}: {}{own} own; nothing changed\n", named(&functions))
+            }
             unpinned => format!(
                 "{layer}: {}unpinned; the next refresh lets {} follow the others\n",
                 named(unpinned),

@@ -1,5 +1,5 @@
-//! A person's order that single functions go back, or stay on a release, while all others go on. It is written without
-//! anybody's lease, and no wave, probe or gate stands before it.
+//! A person's order that single functions go back, or stay on a release, while all others go on. It needs no
+//! lease, and no wave, probe or gate stands before it.
 
 use std::collections::BTreeMap;
 

@@ -105,7 +105,7 @@ codes! {
     ShapeNew = "shape-new",
     /// The data of the live release cannot be read, so new data is not compared with it.
     LiveUnread = "live-unread",
-    /// The upstream built this before the live release.
+    /// The upstream built this before the data of the newest release.
     OlderBuild = "older-build",
     /// The upstream built this longer ago than `expect.build_age_days_max`.
     BuildTooOld = "build-too-old",

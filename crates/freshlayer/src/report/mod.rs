@@ -223,7 +223,7 @@ impl Exit {
     pub const ALL: &[(Self, &str)] = &[
         (
             Self::Done,
-            "done: refreshed, or nothing new, also where the layer is pinned or a wave is watched",
+            "done: refreshed, nothing new, kept on a pinned release, or a wave is watched",
         ),
         (
             Self::Failed,

@@ -38,7 +38,7 @@ impl fmt::Display for Why {
             }
             Self::FunctionsRolledBack { functions } => {
                 let each = functions.iter().map(|(function, release)| {
-                    format!("{function} went back to {}", release_or_before(*release))
+                    format!("{function} is on {}", release_or_before(*release))
                 });
                 let each = each.collect::<Vec<_>>().join(", ");
                 let stay = if functions.len() == 1 { " and stays" } else { "; they stay" };

@@ -79,7 +79,7 @@ pub struct LayerDossier {
     pub served: Option<ServedDossier>,
     /// The data of that release, with its age.
     pub datasets: Vec<DatasetDossier>,
-    /// Why the upstream's newest data is not released, newest first.
+    /// The builds that are not released, newest first, each with its reasons.
     pub rejected: Vec<RejectedDossier>,
     /// The builds that a person let pass, newest first.
     pub accepted: Vec<Acceptance>,

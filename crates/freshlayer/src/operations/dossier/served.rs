@@ -22,7 +22,7 @@ pub struct ServedDossier {
     /// When functions began to go to it.
     #[schemars(with = "String")]
     pub since: Timestamp,
-    /// The last release that every movable function has reached.
+    /// The last stable release: every function that can be moved reached it, and its last bake passed.
     pub stable: Option<u64>,
     /// Its layer version in each Region.
     pub layer_versions: BTreeMap<RegionName, LayerVersionArn>,

@@ -17,13 +17,13 @@ use crate::rollout::order;
 )]
 #[serde(rename_all = "lowercase")]
 pub enum LayerWord {
-    /// Every function has the newest data, and it is young enough.
+    /// No other word fits: no data is beyond a limit, no function is on its way, and the layer waits for no person.
     Fresh,
     /// Some data is older than `expect.build_age_days_warn`.
     Ageing,
     /// Functions are on their way.
     Rolling,
-    /// Something waits for a person.
+    /// An order keeps the layer where it is, or something waits for a person.
     Held,
     /// Some data is older than `expect.build_age_days_max`.
     Stale,

@@ -18,11 +18,13 @@ impl Inspection {
             }
             (Some(problem), ..) => Err(format!("{source} has a problem: {problem}")),
             (_, Some(Plain::Other), _) => Err(format!(
-                "{source} is no mmdb, no SQLite database, no archive and no program; where it is right as plain bytes, \
-                 `freshlayer inspect {source}` shows a definition for it"
+                "the format of {source} is unknown (known: mmdb, SQLite, archive, program); to carry it as plain bytes, take the \
+                 definition that `freshlayer inspect {source}` proposes"
             )),
             (None, _, Some(definition)) => Ok(definition),
-            (None, _, None) => Err(format!("{source} has no definition that it passes")),
+            (None, _, None) => Err(format!(
+                "freshlayer has no definition to propose for {source}: write one by hand"
+            )),
         }
     }
 }
