@@ -359,11 +359,18 @@ fn people_order_one_function_back_by_the_command_line_and_read_of_it() {
         let ran = sandbox.cli(words);
         assert!(ran.code == 2 && ran.stderr.contains(says), "{ran:?}");
     }
+    let late = ["functions", "add", "late", "--layer", "geo:1", "--tag", "freshlayer:geo=pin=1"];
+    assert_eq!(sandbox.cli(&late).code, 0);
+    next_build(&sandbox, 4);
+    assert_refreshed(&sandbox.refresh("geo"), 3);
+    let ran = sandbox.cli(&["rollback", "geo", "--function", "late"]);
+    let says = "function `late` is on release 1, and the way back leads to 2: name an earlier one";
+    assert!(ran.code == 2 && ran.stderr.contains(says), "{ran:?}");
     let unpin = ["unpin", "geo", "--function", "plain"];
     let unpinned = "geo: plain unpinned; the next refresh lets it follow the others\n";
     assert_eq!(sandbox.cli(&unpin).stdout, unpinned);
     assert_eq!(sandbox.cli(&unpin).stdout, "geo: plain has no pin of its own; nothing changed\n");
-    assert_refreshed(&sandbox.refresh("geo"), 2);
+    assert_refreshed(&sandbox.refresh("geo"), 3);
     let pin = ["pin", "geo", "--function", "plain", "--to", "1", "--until", "2999-01-01"];
     let pinned = sandbox.cli(&pin);
     assert_eq!(

@@ -8,6 +8,7 @@ use freshlayer_local::{FolderRegistry, FolderStore};
 use freshlayer_page::page;
 use freshlayer_tests::databases::Mmdb;
 use freshlayer_tests::sandbox::{Sandbox, block_on, layer_name};
+use freshlayer_tests::upstream::Fault;
 use serde_json::{Value, json};
 
 use crate::aws_deployed::{Deployed, geo as aws_geo};
@@ -27,6 +28,26 @@ fn lively() -> Sandbox {
     sandbox.upstream.publish("country.mmdb", b"<html>not found</html>");
     assert_eq!(sandbox.cli(&["refresh", "geo"]).code, 3);
     sandbox
+}
+
+#[test]
+fn a_quiet_report_is_a_whole_page() {
+    let ran = lively().cli(&["-q", "report"]);
+    assert!(ran.code == 0 && ran.stdout.starts_with("<!DOCTYPE html>"), "{ran:?}");
+    assert!(ran.stdout.ends_with("</html>"), "{ran:?}");
+}
+
+#[test]
+fn a_layer_whose_refresh_fails_is_not_called_fresh() {
+    let sandbox = released();
+    sandbox.layer("geo", &format!("{GEO}{FRESH}"));
+    assert_eq!(geo(&sandbox)["word"], "fresh");
+    sandbox.upstream.misbehave("country.mmdb", Fault::Status(404, "gone"), 9);
+    assert_eq!(sandbox.cli(&["refresh", "geo"]).code, 1);
+    let told = geo(&sandbox);
+    assert_eq!(told["word"], "held", "{told:#}");
+    let reason = told["reasons"][0].as_str().expect("a reason");
+    assert!(reason.starts_with("the last refresh failed (for this reason since "), "{reason}");
 }
 
 fn geo(sandbox: &Sandbox) -> Value {

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use freshlayer::definition::Preset;
 use freshlayer::ports::{Consumer, PublishedVersion, Routing, Step};
-use freshlayer::rollout::{Intent, Next, Standing, plan};
-use freshlayer::state::{Cause, Rollout, Wave};
+use freshlayer::report::Why;
+use freshlayer::rollout::{Intent, Next, PinnedFunction, SetBack, Standing, plan};
+use freshlayer::state::{Cause, Rollout, StaysOn, Wave};
 use freshlayer_tests::sandbox::layer_name;
 use jiff::Timestamp;
 
@@ -131,4 +132,58 @@ fn a_weight_with_data_that_was_left_goes_though_the_alias_has_other_code() {
     // Where most calls still get our version, the other code is a person's own canary.
     split(&mut function, 1, 8, 90);
     assert_eq!(steps_of(&function), []);
+}
+
+/// A deployment left our weight beside other code, and a person orders the function to the release before.
+#[test]
+fn an_order_back_takes_a_weight_away_that_a_deployment_left() {
+    let function = {
+        let mut function = behind_two_aliases();
+        let other_code = configuration("other", &[arn("geo", 2)]);
+        function.versions.push(published(9, other_code.clone()));
+        function.latest = other_code;
+        aliases(&mut function).iter_mut().for_each(|alias| alias.version = 9);
+        split(&mut function, 1, 8, 10);
+        function
+    };
+    let at = Timestamp::UNIX_EPOCH;
+    let why =
+        Why::FunctionPinned { release: Some(2), at, by: String::new(), reason: None, until: None };
+    let pinned = PinnedFunction { to: StaysOn::Release(2), why };
+    let back = Intent {
+        course: Some(Preset::Standard.course()),
+        pinned_functions: BTreeMap::from([(function.function.clone(), pinned)]),
+        ..intent()
+    };
+    for paused in [None, Some(Why::Paused { at, by: String::new(), reason: None })] {
+        let back = Intent { paused, ..back.clone() };
+        let planned = plan(&back, &world(&function), Some(&rollout_of(&function)), at);
+        match &planned.steps[..] {
+            [placed] => assert!(
+                matches!(&placed.step, Step::MoveAlias { version: 9, percent: 100, .. }),
+                "{placed:?}"
+            ),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// CI deploys the release that it was told to take, again and again, while the one box has a part of another one.
+#[test]
+fn a_function_that_lost_its_part_too_often_is_held() {
+    let mut function = behind_two_aliases();
+    aliases(&mut function).pop();
+    let key = (place().to_string(), function.function.clone());
+    for (before, was_in_part, held) in [(2, true, true), (2, false, false), (1, true, false)] {
+        let set_back = SetBack { before, was_there: false, was_in_part };
+        let intent = Intent {
+            course: Some(Preset::Standard.course()),
+            set_back: BTreeMap::from([(key.clone(), set_back)]),
+            ..intent()
+        };
+        let planned =
+            plan(&intent, &world(&function), Some(&rollout_of(&function)), Timestamp::UNIX_EPOCH);
+        let standing = planned.standings.values().next().expect("one function");
+        assert_eq!(matches!(standing, Standing::Held(_)), held, "{set_back:?}: {planned:#?}");
+    }
 }

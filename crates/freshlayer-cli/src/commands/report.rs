@@ -34,12 +34,14 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
         }
     }
     let dossier = Dossier::of(engine.ports.clock.now(), layers, failures.clone());
-    let lines = match (&args.out, form) {
-        (Some(file), _) => written(file, &freshlayer_page::page(&dossier))?,
-        (None, Form::Lines) => freshlayer_page::page(&dossier),
-        (None, Form::Json) => String::new(),
+    let done = match (&args.out, form) {
+        (None, Form::Lines) => Done::text(freshlayer_page::page(&dossier)),
+        (out, _) => {
+            let page = out.as_ref().map(|file| written(file, &freshlayer_page::page(&dossier)));
+            let lines = page.transpose()?.unwrap_or_default();
+            Done::new(Exit::Done, lines, Answer::Dossier(Box::new(dossier)))
+        }
     };
-    let done = Done::new(Exit::Done, lines, Answer::Dossier(Box::new(dossier)));
     Ok(done.failing(failures).without(definitions.problems))
 }
 

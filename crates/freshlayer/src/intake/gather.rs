@@ -15,7 +15,7 @@ use crate::names::{DatasetName, Digest};
 use crate::ports::{SourceError, Stage, UpstreamFacts};
 use crate::problem::{Code, Problem};
 use crate::report::{DatasetReport, DatasetState, Why};
-use crate::state::{Head, Rejection, Release, SeenUpstream, Snapshot};
+use crate::state::{Acceptance, Head, Rejection, Release, SeenUpstream, Snapshot};
 
 /// What the upstreams of a layer gave.
 #[derive(Default)]
@@ -150,16 +150,23 @@ pub(crate) struct Served<'a> {
     pub(crate) current: Option<&'a Release>,
     /// The last stable one, where the newest is another.
     pub(crate) stable: Option<&'a Release>,
+    /// The builds that a person let pass.
+    pub(crate) accepted: &'a [Acceptance],
 }
 
 impl<'a> Served<'a> {
     /// Returns what new data of a dataset is compared with: the last stable release, because the newest one may be no good.
-    /// Data that the newest one has already is compared with itself.
+    /// Data that the newest one has already is compared with itself. Where a person let the newest one's data pass, that is
+    /// what more data is compared with.
     pub(crate) fn compared(self, candidate: &Candidate) -> Option<(&'a Release, &'a Snapshot)> {
         let dataset = &candidate.dataset;
         let of = |release: &'a Release| Some((release, release.snapshot(&dataset.name)?));
         let current = self.current.and_then(of);
-        if current.is_some_and(|(_, snapshot)| snapshot.digest == candidate.digest) {
+        let known = |snapshot: &Snapshot| {
+            let accepted = self.accepted.iter().any(|one| one.digest == snapshot.digest);
+            accepted || snapshot.digest == candidate.digest
+        };
+        if current.is_some_and(|(_, snapshot)| known(snapshot)) {
             return current;
         }
         let stable = self.stable.and_then(of);

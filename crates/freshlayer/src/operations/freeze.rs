@@ -6,7 +6,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::names::LayerName;
 use crate::ports::FunctionName;
-use crate::rollout::Places;
+use crate::rollout::{Places, World};
 use crate::state::{Head, Lease, Ordered};
 
 /// How many functions a message names.
@@ -68,7 +68,7 @@ pub(super) async fn known(
     definition: &Definition,
     head: &Head,
     functions: &[FunctionName],
-) -> Result<(), Error> {
+) -> Result<World, Error> {
     let layer = &definition.layer;
     let no_release = || Error::NotPossible(format!("layer `{layer}` has no release yet"));
     let release = head.desired().ok_or_else(no_release)?;
@@ -77,7 +77,7 @@ pub(super) async fn known(
     let consumers = world.places.iter().flat_map(|view| view.consumers.iter().flatten());
     let mut names: Vec<&FunctionName> = consumers.map(|consumer| &consumer.function).collect();
     let unknown = functions.iter().find(|function| !names.contains(function));
-    let Some(unknown) = unknown.filter(|_| world.unknown().is_empty()) else { return Ok(()) };
+    let Some(unknown) = unknown.filter(|_| world.unknown().is_empty()) else { return Ok(world) };
     names.sort();
     names.dedup();
     let few = names.iter().take(NAMED_MAX).map(ToString::to_string).collect::<Vec<_>>().join(", ");

@@ -15,7 +15,7 @@ use crate::names::LayerName;
 use crate::ports::FunctionName;
 use crate::progress::Stages;
 use crate::report::{ConsumerReport, ConsumerState, Outcome, Report, Why, minute};
-use crate::rollout::{Converge, Outset, before};
+use crate::rollout::{Converge, Outset, World, before, serving};
 use crate::state::{FunctionPin, Head, Leased, Ordered, Session, StaysOn};
 
 /// Where single functions shall stay, until when and why.
@@ -105,10 +105,13 @@ async fn write_order(
         let problem = format!("a pin until {} would have ended already", minute(until));
         return Err(Error::NotPossible(problem));
     }
-    known(engine, definition, session.head(), &order.functions).await?;
+    let world = known(engine, definition, session.head(), &order.functions).await?;
     let mut pins = BTreeMap::new();
     for function in &order.functions {
         let to = stays_on(session, function, order.to).await?;
+        if let (Back::Stable, StaysOn::Release(back)) = (order.to, &to) {
+            not_forward(session.head(), &world, function, *back)?;
+        }
         let order = Ordered { at, by: by.to_owned(), reason: order.reason.clone() };
         pins.insert(function.clone(), FunctionPin { to, order, until });
     }
@@ -123,6 +126,27 @@ async fn write_order(
         })
         .await?;
     Ok(pins)
+}
+
+/// A way back leads no function to newer data than it has.
+fn not_forward(
+    head: &Head,
+    world: &World,
+    function: &FunctionName,
+    back: u64,
+) -> Result<(), Error> {
+    let views = world.places.iter();
+    let used = views.filter_map(|view| serving(view, world.consumer(&view.place, function)?));
+    let used = used.filter_map(|arn| {
+        let mut known = head.versions().iter();
+        known.find(|(_, versions)| versions.values().any(|one| one == arn)).map(|(seq, _)| *seq)
+    });
+    match used.min().filter(|used| *used < back) {
+        Some(used) => Err(Error::NotPossible(format!(
+            "function `{function}` is on release {used}, and the way back leads to {back}: name an earlier one with --to"
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Judges where a function may stay.

@@ -97,8 +97,9 @@ async fn refresh_layer(
     };
     let (live, stored) = base(&run, session, &pulled).await?;
     let stable = if fresh(&pulled).is_empty() { None } else { session.stable_release().await? };
-    let (head, served) =
-        (session.head(), Served { current: live.as_ref(), stable: stable.as_ref() });
+    let head = session.head();
+    let served =
+        Served { current: live.as_ref(), stable: stable.as_ref(), accepted: head.accepted() };
     let files = live_files(&run, head, served, &fresh(&pulled), folder.path()).await;
     let baseline = Baseline { run: &run, head, served, files, retry };
     let Brought { proven, ledger } = gather(&baseline, pulled).await?;

@@ -48,8 +48,8 @@ pub(super) fn tell_refused(session: &mut Session<'_>, ledger: &mut Ledger, at: T
     session.tell(rejected);
 }
 
-/// Notes in the head why a refresh failed, for `status`; one that did not fail ends the note. Where nothing changes, nothing is
-/// written.
+/// Notes in the head why a refresh failed, for `status`; one that asked the upstreams and did not fail ends the note. Where
+/// nothing changes, nothing is written.
 pub(super) async fn note_failure(
     run: &Run<'_>,
     session: &mut Session<'_>,
@@ -57,7 +57,8 @@ pub(super) async fn note_failure(
 ) -> Result<(), Error> {
     let reason = match result {
         Ok(Report { outcome: Outcome::Failed { reason }, .. }) => Some(reason.text.clone()),
-        Ok(_) | Err(Error::LeaseLost { .. }) => None,
+        Ok(report) if !report.datasets.is_empty() => None,
+        Ok(_) | Err(Error::LeaseLost { .. }) => return Ok(()),
         Err(error) => Some(chain(error)),
     };
     let now = run.engine.ports.clock.now();

@@ -186,7 +186,8 @@ impl Act<'_> {
     /// Tells whether the steps have to end: a person ordered otherwise, the lease is gone, or time is over.
     async fn is_called_off(&self, session: &mut Session<'_>) -> Result<bool, Error> {
         session.read_again().await?;
-        let frozen = session.head().frozen().is_some() || paused(session.head()).is_some();
+        let frozen = session.head().frozen().is_some();
+        let frozen = frozen || paused(session.head()) != self.intent.paused;
         let frozen = frozen || frozen_functions(session.head()) != self.intent.frozen_functions;
         let pinned = pinned_functions(session.head()) != self.intent.pinned_functions;
         let ordered = session.head().aim() != self.aim || frozen || pinned;

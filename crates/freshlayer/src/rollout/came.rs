@@ -49,7 +49,9 @@ impl Came {
         self.plan = plan(&self.intent, &self.world, self.rollout.as_ref(), now);
         // A function that this run does not get any further with holds its wave back no longer, unless it could not be
         // probed: then it is not known whether the data is good.
-        if self.plan.next == Next::Act && self.is_stuck() && self.intent.course.is_some() {
+        let paused = self.intent.paused.is_some();
+        if self.plan.next == Next::Act && self.is_stuck() && self.intent.course.is_some() && !paused
+        {
             let waves = Waves::of(&self.intent, self.rollout.as_ref());
             let next = || waves.next(&self.world, &self.standings(), now);
             let unmeasured = self.unmeasured().map(Next::Hold);

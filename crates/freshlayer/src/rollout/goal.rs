@@ -111,7 +111,7 @@ impl Intent {
             let consumer = view.and_then(|view| world.consumer(&view.place, function));
             let mut layers = consumer.into_iter().flat_map(|one| &one.latest.layers);
             if layers.any(|arn| named.contains(&arn)) {
-                set_back.was_there = false;
+                (set_back.was_there, set_back.was_in_part) = (false, false);
             }
         }
     }

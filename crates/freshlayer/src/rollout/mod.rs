@@ -36,5 +36,5 @@ pub use plan::{
 pub(crate) use recount::replay;
 pub use replay::Would;
 pub(crate) use replay::{Past, deciding};
-pub(crate) use standing::Known;
+pub(crate) use standing::{Known, serving};
 pub use tag::TagRule;

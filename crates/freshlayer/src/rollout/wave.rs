@@ -223,7 +223,9 @@ async fn asked(
         [] => Ok(Vec::new()),
         _ => alarms(&gates.alarms, regions, &members).await,
     };
-    let counts = Waves::of(&came.intent, came.rollout.as_ref()).is_to_count(now);
+    // Where a person took every function of the wave elsewhere, what was counted before stays said.
+    let counts =
+        !members.is_empty() && Waves::of(&came.intent, came.rollout.as_ref()).is_to_count(now);
     let window = judge::window(wave, now).filter(|_| counts);
     let in_part = in_part(came, &members);
     let whole: Vec<Function> =

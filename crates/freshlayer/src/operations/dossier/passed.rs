@@ -10,7 +10,7 @@ use super::Facts;
 use crate::names::{DatasetName, Digest};
 use crate::operations::history::{HistoryLine, RolloutLine, RolloutState};
 use crate::problem::{GateReport, Problem};
-use crate::state::{Release, Rollout, Snapshot};
+use crate::state::{Cause, Release, Rollout, Snapshot};
 
 /// One release with its data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -106,10 +106,13 @@ fn dataset(snapshot: &Snapshot) -> ReleaseDataset {
     }
 }
 
-/// When the first rollout to a release was through. A later way back to it says nothing of its data.
+/// When the rollout that brought a release was through. A later way back to it says nothing of its data.
 fn first_reached(rollouts: &[RolloutDossier], release: u64) -> Option<Timestamp> {
     let mut oldest_first = rollouts.iter().rev();
-    oldest_first.find(|rollout| rollout.line.to == release)?.reached_at
+    let brought = |rollout: &&RolloutDossier| {
+        rollout.line.to == release && rollout.line.cause == Cause::NewRelease
+    };
+    oldest_first.find(brought)?.reached_at
 }
 
 /// The median of the times that are known; of an even number the lower one of the two in the middle.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Facts;
 use super::moving::{OpenDossier, there};
 use super::served::{AgeWord, DatasetDossier};
-use crate::report::ConsumerState;
+use crate::report::{ConsumerState, minute};
 use crate::rollout::order;
 
 /// How a layer stands.
@@ -110,7 +110,11 @@ fn held(facts: &Facts<'_>, open: Option<&OpenDossier>) -> Vec<(LayerWord, String
         functions(count(ConsumerState::Failed), "could not be moved", "could not be moved");
     let unseen =
         status.unknown.iter().map(|unknown| format!("functions could not be listed: {unknown}"));
-    let said = [ordered, rollout, stored, refused, waits, failed].into_iter().flatten();
+    let asked = status.failed.as_ref().map(|failed| {
+        let (since, reason) = (minute(failed.since), &failed.reason);
+        format!("the last refresh failed (for this reason since {since}): {reason}")
+    });
+    let said = [ordered, rollout, stored, asked, refused, waits, failed].into_iter().flatten();
     said.chain(unseen).map(|sentence| (LayerWord::Held, sentence)).collect()
 }
 

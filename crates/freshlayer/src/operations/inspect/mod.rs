@@ -302,8 +302,12 @@ impl Look<'_> {
         let Some(layer) = &self.layer else { return Ok(None) };
         let session = self.run.engine.session(layer).await?;
         let (current, stable) = (session.current_release().await?, session.stable_release().await?);
-        let served = Served { current: current.as_ref(), stable: stable.as_ref() };
         let head = session.head();
+        let served = Served {
+            current: current.as_ref(),
+            stable: stable.as_ref(),
+            accepted: head.accepted(),
+        };
         let mut files = live_files(&self.run, head, served, &[found], self.folder).await;
         Ok(served.live(found, files.remove(&found.dataset.name)))
     }

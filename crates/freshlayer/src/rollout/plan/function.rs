@@ -46,6 +46,8 @@ impl<'a> Here<'a> {
             (Some(step), _) if brings_data(&step) && self.intent.roll == Roll::Propose => {
                 (None, Standing::Ordered(Why::Proposed))
             }
+            // A weight may go at any time.
+            (Some(step), _) if takes_weight_away(&step, consumer) => (Some(step), Standing::Moving),
             (Some(step), _) if brings_data(&step) && self.admission(consumer) == Admission::Not => {
                 (None, Standing::Later)
             }
@@ -73,17 +75,10 @@ impl<'a> Here<'a> {
         self.intent.set_back.get(&key).map_or(0, times)
     }
 
-    /// Tells whether a step would bring a function once more what other hands took from it too often. A weight may go.
+    /// Tells whether a step would bring a function once more what other hands took from it too often.
     fn brings_again(&self, step: &Step, consumer: &Consumer) -> bool {
-        let takes_away = match step {
-            Step::MoveAlias { alias, version, .. } => {
-                let mut aliases = consumer.aliases().iter();
-                aliases.any(|known| known.name == *alias && known.version == *version)
-            }
-            _ => false,
-        };
         let too_often = self.times_set_back(consumer) > REAPPLIED_MAX;
-        brings_data(step) && !takes_away && self.pinned(consumer).is_none() && too_often
+        brings_data(step) && self.pinned(consumer).is_none() && too_often
     }
 
     fn next_of(&self, consumer: &'a Consumer, probed: &'a Probed) -> Decision {
@@ -470,6 +465,12 @@ impl<'a> FunctionPlan<'a> {
             revision_id: self.consumer.revision_id.clone(),
         }
     }
+}
+
+/// Tells whether a step sends all calls of an alias to the version that it has.
+fn takes_weight_away(step: &Step, consumer: &Consumer) -> bool {
+    let Step::MoveAlias { alias, version, percent: 100, .. } = step else { return false };
+    consumer.aliases().iter().any(|known| known.name == *alias && known.version == *version)
 }
 
 fn held(why: Why) -> Decision {

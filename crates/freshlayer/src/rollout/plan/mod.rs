@@ -273,8 +273,11 @@ pub fn plan(intent: &Intent, world: &World, rollout: Option<&Rollout>, now: Time
             standings.insert((place, consumer.function.clone()), standing);
         }
     }
-    if intent.frozen.is_some() || intent.paused.is_some() {
+    if intent.frozen.is_some() {
         steps.clear();
+    } else if intent.paused.is_some() {
+        // A pause keeps waves back, and no order for a single function.
+        steps.retain(|placed| intent.pinned_functions.contains_key(placed.step.function()));
     }
     let next = next(intent, &steps, &standings);
     let is_stopped = intent.frozen.is_some() || intent.paused.is_some();
@@ -299,11 +302,11 @@ fn next(
     steps: &[Placed],
     standings: &BTreeMap<(Place, FunctionName), Standing>,
 ) -> Next {
-    if let Some(why) = intent.frozen.as_ref().or(intent.paused.as_ref()) {
-        return Next::Hold(why.clone());
-    }
     if !steps.is_empty() {
         return Next::Act;
+    }
+    if let Some(why) = intent.frozen.as_ref().or(intent.paused.as_ref()) {
+        return Next::Hold(why.clone());
     }
     let waiting = standings.values().find_map(|standing| match standing {
         Standing::Waiting(why) => Some(why.clone()),

@@ -1,5 +1,6 @@
 //! Aliases that send a part of their calls to the new data.
 
+use super::super::layers::ours;
 use super::{Decision, FunctionPlan, Here, Served};
 use crate::ports::{Alias, PublishedVersion, Routing};
 use crate::release::publish::made_by_freshlayer;
@@ -48,14 +49,17 @@ impl<'a> FunctionPlan<'a> {
     }
 
     /// Tells whether an alias still has a weight of ours, though a deployment gave it other code or settings since: the version
-    /// that a part of its calls goes to has the data of an open wave in part, or data that was left. Most calls get the other
-    /// code already, so the weight can go without bringing callers code that its people did not bring them.
+    /// that a part of its calls goes to has the data of an open wave in part, data that was left, or data that an order leads
+    /// away from. Most calls get the other code already, so the weight can go without bringing callers code that its people
+    /// did not bring them.
     fn is_left_over(&self, alias: &Alias, served: &PublishedVersion) -> bool {
         let Routing::Split { version, percent: 1..50 } = alias.routing else { return false };
         self.consumer.version(version).is_some_and(|part| {
             made_by_freshlayer(&part.description, &self.here.intent.layer)
                 && !self.differs_in_our_layer_only(&part.configuration, &served.configuration)
-                && (self.is_on_target(part) && self.is_of_a_wave_in_part() || self.was_left(part))
+                && (self.is_on_target(part) && self.is_of_a_wave_in_part()
+                    || self.was_left(part)
+                    || self.is_ordered_away(part))
         })
     }
 
@@ -63,6 +67,14 @@ impl<'a> FunctionPlan<'a> {
         let Here { rollout, view, .. } = self.here;
         let mut waves = rollout.into_iter().flat_map(|rollout| &rollout.waves);
         waves.any(|wave| wave.percent.is_some() && wave.has(&view.place, &self.consumer.function))
+    }
+
+    /// Tells whether a person's order leads to older data than a version has.
+    fn is_ordered_away(&self, version: &PublishedVersion) -> bool {
+        let Here { intent, .. } = self.here;
+        let ordered = self.is_pinned() || intent.course.is_none();
+        let used = ours(&version.configuration, self.target);
+        ordered && used.is_some_and(|used| used.version() > self.target.version())
     }
 
     /// Tells whether a version has the data of a release that every function left.
@@ -78,7 +90,9 @@ impl<'a> FunctionPlan<'a> {
         let is_there = |version: &PublishedVersion| self.is_on_target(version);
         let split = self.served().find(|(alias, version)| {
             let part = self.split_by_us(alias, version);
+            let was_left = part.is_some_and(|(part, _)| self.was_left(part));
             is_there(version) && part.is_some_and(|(part, _)| !is_there(part))
+                || was_left
                 || self.is_left_over(alias, version)
         });
         split
