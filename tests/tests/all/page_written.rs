@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use freshlayer::ports::{Key, Store as _};
-use freshlayer::{Dossier, dossier_after, shelve};
+use freshlayer::{Dossier, LayerDossier, dossier_after, shelve};
 use freshlayer_local::{FolderRegistry, FolderStore};
 use freshlayer_page::page;
 use freshlayer_tests::databases::Mmdb;
@@ -226,15 +226,18 @@ fn each_run_puts_its_layer_into_the_page_of_all_layers() {
         let layer = block_on(dossier_after(&engine, definition, &report)).expect("it is told");
         block_on(shelve(&engine, &definitions, &layer, page)).expect("it is stored");
     }
-    let dossier: Dossier = serde_json::from_str(&stored(&Key::dossier())).expect("a dossier");
-    let layers: Vec<&str> = dossier.layers.iter().map(|layer| layer.layer.as_str()).collect();
-    assert_eq!(layers, ["geo", "places"]);
-    assert_eq!(stored(&Key::page()), page(&dossier));
+    let told = definitions.iter().map(|definition| {
+        let text = stored(&Key::dossier(&definition.layer));
+        serde_json::from_str::<Dossier>(&text).expect("a dossier")
+    });
+    let layers: Vec<LayerDossier> = told.flat_map(|dossier| dossier.layers).collect();
+    let newest = layers.iter().map(|layer| layer.at).max().expect("two layers");
+    assert_eq!(stored(&Key::page()), page(&Dossier::of(newest, layers, Vec::new())));
     let report = sandbox.refresh("geo");
     let layer = block_on(dossier_after(&engine, &definitions[0], &report)).expect("it is told");
     block_on(shelve(&engine, &definitions[..1], &layer, page)).expect("it is stored");
-    let dossier: Dossier = serde_json::from_str(&stored(&Key::dossier())).expect("a dossier");
-    assert_eq!(dossier.layers.len(), 1, "a layer without a definition is gone");
+    let page = stored(&Key::page());
+    assert!(page.contains("layer-geo") && !page.contains("layer-places"), "it has no definition");
 }
 
 #[test]
@@ -251,13 +254,13 @@ fn the_deployed_publisher_keeps_the_page_and_a_glance_leaves_it_alone() {
         let first = deployed.invoke(&deployed.publisher, &aws_geo()).await;
         assert_eq!((&first["exit_code"], &first["warnings"]), (&json!(0), &Value::Null));
         let (text, kind, _) = read("reports/index.html").await;
-        let (dossier, _, written) = read("reports/dossier.json").await;
+        let (dossier, _, written) = read("reports/layers/geo.json").await;
         let dossier: Dossier = serde_json::from_str(&dossier).expect("a dossier");
         assert_eq!((text, kind.as_str()), (page(&dossier), "text/html; charset=utf-8"));
         assert_eq!(dossier.layers[0].releases_total, 1);
         let idle = deployed.invoke(&deployed.publisher, &aws_geo()).await;
         assert!(!idle["layers"][0]["last_look"].is_null(), "{idle:#}");
-        assert_eq!(read("reports/dossier.json").await.2, written, "an idle run writes no page");
+        assert_eq!(read("reports/layers/geo.json").await.2, written, "an idle run writes no page");
         deployed.sandbox.upstream.publish("country.mmdb", &Mmdb::later(3).bytes());
         let next = deployed.invoke(&deployed.publisher, &aws_geo()).await;
         assert_eq!(next["exit_code"], 0, "{next:#}");

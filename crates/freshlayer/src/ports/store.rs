@@ -84,9 +84,9 @@ impl Key {
         Self("reports/index.html".to_owned())
     }
 
-    /// What the page of all layers shows.
-    pub fn dossier() -> Self {
-        Self("reports/dossier.json".to_owned())
+    /// What the page of all layers shows of one.
+    pub fn dossier(layer: &LayerName) -> Self {
+        Self(format!("reports/layers/{layer}.json"))
     }
 
     /// A layer's zip, by its own SHA-256.

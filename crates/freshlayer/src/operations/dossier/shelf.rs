@@ -1,9 +1,14 @@
-//! The page and its dossier in the state, for those who have no tool at hand.
+//! The page and what it shows in the state, for those who have no tool at hand.
 //!
-//! Guarantees: of writers at the same time none loses what another one says of its layer, and the page that stays shows what the
-//! dossier that stays says. Caveats: between the two writes the page is the older one.
+//! ```text
+//! reports/layers/<layer>.json   one writer: the layer's own run
+//! reports/index.html            of all of them, written by the run that ends last
+//! ```
+//!
+//! Guarantees: the page that stays shows the newest dossier of each layer. Caveat: between the two writes the page is older than
+//! the dossier.
 
-use std::collections::BTreeSet;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{Dossier, FORMAT, LayerDossier};
 use crate::definition::Definition;
@@ -12,10 +17,12 @@ use crate::error::Error;
 use crate::ports::{Created, Etag, Key, Payload, Replaced, Store};
 use crate::state::print;
 
-/// Tries to write an object against other writers before giving up; each loss means that another one won.
-const WRITES_MAX: u32 = 10;
+/// A writer that lost twice leaves the page alone: the second winner has read what this one says of its layer.
+const WRITES_MAX: u32 = 2;
+/// How many dossiers are read at the same time.
+const READS_AT_ONCE: usize = 8;
 
-/// Puts a layer's dossier among those of the other layers in the state, and the page of all beside it.
+/// Puts a layer's dossier into the state, and the page of all layers beside it.
 ///
 /// # Errors
 /// The store's errors.
@@ -26,59 +33,61 @@ pub async fn shelve(
     render: impl Fn(&Dossier) -> String,
 ) -> Result<(), Error> {
     let store = engine.ports.store.as_ref();
-    let wanted: BTreeSet<_> = definitions.iter().map(|definition| &definition.layer).collect();
-    let joined = |stored: Option<&[u8]>| {
-        let known = stored.and_then(|bytes| serde_json::from_slice::<Dossier>(bytes).ok());
-        let known = known.filter(|known| known.format == FORMAT).into_iter();
-        let others = known.flat_map(|known| known.layers);
-        let others = others.filter(|one| wanted.contains(&one.layer) && one.layer != layer.layer);
-        let layers = others.chain([layer.clone()]).collect();
-        print(&Dossier::of(engine.ports.clock.now(), layers, Vec::new()))
-    };
-    let mut shown = write(store, &Key::dossier(), joined).await?;
+    let shown = Dossier::of(layer.at, vec![layer.clone()], Vec::new());
+    let (key, bytes) = (Key::dossier(&layer.layer), print(&shown));
+    while !put(store, &key, etag(store, &key).await?, &bytes).await? {}
     for _ in 0..WRITES_MAX {
-        let page = serde_json::from_slice(&shown).map(|dossier| render(&dossier));
-        let page = page.map_err(|source| Error::Store {
-            key: Key::dossier().to_string(),
-            source: source.into(),
-        })?;
-        write(store, &Key::page(), |_| page.clone().into_bytes()).await?;
-        let newest = read(store, &Key::dossier()).await?.map(|(bytes, _)| bytes);
-        match newest {
-            Some(newest) if newest != shown => shown = newest,
-            _ => break,
+        let before = etag(store, &Key::page()).await?;
+        let page = render(&together(store, definitions).await?);
+        if put(store, &Key::page(), before, page.as_bytes()).await? {
+            break;
         }
     }
     Ok(())
 }
 
+/// Reads what the state says of the layers that have a definition.
+async fn together(store: &dyn Store, definitions: &[Definition]) -> Result<Dossier, Error> {
+    let keys = definitions.iter().map(|definition| Key::dossier(&definition.layer));
+    let reads = stream::iter(keys).map(async |key| read(store, &key).await);
+    let found: Vec<_> = reads.buffered(READS_AT_ONCE).try_collect().await?;
+    let known = found.into_iter().flatten();
+    let known = known.filter_map(|(bytes, _)| serde_json::from_slice::<Dossier>(&bytes).ok());
+    let known = known.filter(|known| known.format == FORMAT);
+    let layers: Vec<LayerDossier> = known.flat_map(|known| known.layers).collect();
+    let newest = layers.iter().map(|layer| layer.at).max().unwrap_or_default();
+    Ok(Dossier::of(newest, layers, Vec::new()))
+}
+
 async fn read(store: &dyn Store, key: &Key) -> Result<Option<(Vec<u8>, Etag)>, Error> {
-    let stored = store.read(key).await;
-    let stored = stored.map_err(|source| Error::Store { key: key.to_string(), source })?;
+    let stored = store.read(key).await.map_err(|source| fault(key, source))?;
     Ok(stored.map(|stored| (stored.bytes, stored.etag)))
 }
 
-/// Writes what follows from what stands there; returns it.
-async fn write(
+async fn etag(store: &dyn Store, key: &Key) -> Result<Option<Etag>, Error> {
+    Ok(read(store, key).await?.map(|(_, etag)| etag))
+}
+
+/// Writes an object where it still is the one that was read; `false` where another writer was faster.
+async fn put(
     store: &dyn Store,
     key: &Key,
-    next: impl Fn(Option<&[u8]>) -> Vec<u8>,
-) -> Result<Vec<u8>, Error> {
-    let fault = |source| Error::Store { key: key.to_string(), source };
-    for _ in 0..WRITES_MAX {
-        let stored = read(store, key).await?;
-        let bytes = next(stored.as_ref().map(|(bytes, _)| &bytes[..]));
-        let written = if let Some((_, etag)) = stored {
-            let replaced = store.replace(key, &etag, &bytes).await.map_err(fault)?;
+    before: Option<Etag>,
+    bytes: &[u8],
+) -> Result<bool, Error> {
+    let failed = |source| fault(key, source);
+    Ok(match before {
+        Some(etag) => {
+            let replaced = store.replace(key, &etag, bytes).await.map_err(failed)?;
             matches!(replaced, Replaced::Replaced(_))
-        } else {
-            let created = store.create(key, Payload::Bytes(&bytes)).await.map_err(fault)?;
-            matches!(created, Created::Created(_))
-        };
-        if written {
-            return Ok(bytes);
         }
-    }
-    let words = format!("other writers changed it at each of {WRITES_MAX} tries");
-    Err(fault(words.into()))
+        None => {
+            let created = store.create(key, Payload::Bytes(bytes)).await.map_err(failed)?;
+            matches!(created, Created::Created(_))
+        }
+    })
+}
+
+fn fault(key: &Key, source: crate::ports::PortError) -> Error {
+    Error::Store { key: key.to_string(), source }
 }
