@@ -49,7 +49,7 @@ fn outcomes_have_colours_on_a_terminal_alone() {
     }
     let mut dumb = Command::new("env");
     let words = sandbox.command(&["refresh"]);
-    dumb.arg("TERM=dumb").arg(words.get_program()).args(words.get_args());
+    dumb.arg("-uCI").arg("TERM=dumb").arg(words.get_program()).args(words.get_args());
     dumb.current_dir(sandbox.path("")).env("FRESHLAYER_HOST", "host").env_remove("NO_COLOR");
     assert!(!on_a_terminal(dumb, 80).contains(GREEN), "a dumb terminal shows no colours");
     sandbox.upstream.publish("country.mmdb", b"<html>an error page</html>");

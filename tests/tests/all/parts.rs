@@ -142,7 +142,9 @@ fn an_order_back_takes_a_weight_away_that_a_deployment_left() {
         let other_code = configuration("other", &[arn("geo", 2)]);
         function.versions.push(published(9, other_code.clone()));
         function.latest = other_code;
-        aliases(&mut function).iter_mut().for_each(|alias| alias.version = 9);
+        for alias in aliases(&mut function) {
+            alias.version = 9;
+        }
         split(&mut function, 1, 8, 10);
         function
     };

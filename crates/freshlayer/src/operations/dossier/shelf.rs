@@ -14,7 +14,7 @@ use super::{Dossier, FORMAT, LayerDossier};
 use crate::definition::Definition;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::ports::{Created, Etag, Key, Payload, Replaced, Store};
+use crate::ports::{Created, Etag, Key, Payload, PortError, Replaced, Store};
 use crate::state::print;
 
 /// A writer that lost twice leaves the page alone: the second winner has read what this one says of its layer.
@@ -76,18 +76,15 @@ async fn put(
     bytes: &[u8],
 ) -> Result<bool, Error> {
     let failed = |source| fault(key, source);
-    Ok(match before {
-        Some(etag) => {
-            let replaced = store.replace(key, &etag, bytes).await.map_err(failed)?;
-            matches!(replaced, Replaced::Replaced(_))
-        }
-        None => {
-            let created = store.create(key, Payload::Bytes(bytes)).await.map_err(failed)?;
-            matches!(created, Created::Created(_))
-        }
+    Ok(if let Some(etag) = before {
+        let replaced = store.replace(key, &etag, bytes).await.map_err(failed)?;
+        matches!(replaced, Replaced::Replaced(_))
+    } else {
+        let created = store.create(key, Payload::Bytes(bytes)).await.map_err(failed)?;
+        matches!(created, Created::Created(_))
     })
 }
 
-fn fault(key: &Key, source: crate::ports::PortError) -> Error {
+fn fault(key: &Key, source: PortError) -> Error {
     Error::Store { key: key.to_string(), source }
 }
