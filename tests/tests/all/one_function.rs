@@ -6,10 +6,10 @@ use freshlayer::{
     Attention, Back, Engine, Error, FunctionsOrder, Prune, Retry, Stays, freeze_functions,
     pin_functions, prune, refresh, roll_back_functions, unfreeze_functions, unpin_functions,
 };
-use freshlayer_tests::sandbox::layer_name;
+use freshlayer_tests::sandbox::{Sandbox, layer_name};
 use freshlayer_tests::simulated::NewFunction;
 
-use crate::refresh::{assert_refreshed, released};
+use crate::refresh::{GEO, assert_refreshed, released};
 use crate::simulated::{World, block_on, pace, version};
 use crate::way_back::next_build;
 
@@ -325,6 +325,17 @@ fn a_pinned_function_that_cannot_start_holds_no_release_back() {
         let head = world.status().await;
         assert_eq!((head.rolling_to, head.rejected.len()), (Some(2), 0), "{head:#?}");
     });
+}
+
+#[test]
+fn a_layer_without_functions_says_so() {
+    let sandbox = Sandbox::new();
+    sandbox.layer("geo", GEO);
+    next_build(&sandbox, 3);
+    assert_refreshed(&sandbox.refresh("geo"), 1);
+    let ran = sandbox.cli(&["rollback", "geo", "--function", "plain"]);
+    let says = "layer `geo` has no function `plain`: no function uses it yet\n";
+    assert!(ran.code == 2 && ran.stderr.ends_with(says), "{ran:?}");
 }
 
 #[test]

@@ -58,6 +58,19 @@ fn split(function: &mut Consumer, at: usize, version: u64, percent: u8) {
     aliases(function)[at].routing = Routing::Split { version, percent };
 }
 
+/// A function whose aliases a person pointed to other code, number 9, and left our weight on one of them.
+fn with_a_weight_beside_other_code() -> Consumer {
+    let mut function = behind_two_aliases();
+    let other_code = configuration("other", &[arn("geo", 2)]);
+    function.versions.push(published(9, other_code.clone()));
+    function.latest = other_code;
+    for alias in aliases(&mut function) {
+        alias.version = 9;
+    }
+    split(&mut function, 1, 8, 10);
+    function
+}
+
 #[test]
 fn each_alias_gets_its_part_once_and_then_the_wave_is_there() {
     let intent = Intent { course: Some(Preset::Standard.course()), ..intent() };
@@ -113,14 +126,9 @@ fn a_weight_with_data_that_was_left_goes_though_the_alias_has_other_code() {
     (*targets, *release) = (BTreeMap::from([(place().region, arn("geo", 2))]), 2);
     back.left = BTreeSet::from([3]);
     back.releases.insert(3, BTreeMap::from([(place().region, arn("geo", 3))]));
-    let mut function = behind_two_aliases();
-    let other_code = configuration("other", &[arn("geo", 2)]);
-    function.versions.push(published(9, other_code.clone()));
-    function.latest = other_code;
-    for alias in aliases(&mut function) {
-        alias.version = 9;
-    }
-    split(&mut function, 1, 8, 10);
+    // The function's own wave is not open yet.
+    back.course = Some(Preset::Standard.course());
+    let mut function = with_a_weight_beside_other_code();
     let steps_of = |function: &Consumer| {
         let planned = plan(&back, &world(function), None, Timestamp::UNIX_EPOCH);
         planned.steps.into_iter().map(|placed| placed.step).collect::<Vec<_>>()
@@ -137,17 +145,7 @@ fn a_weight_with_data_that_was_left_goes_though_the_alias_has_other_code() {
 /// A deployment left our weight beside other code, and a person orders the function to the release before.
 #[test]
 fn an_order_back_takes_a_weight_away_that_a_deployment_left() {
-    let function = {
-        let mut function = behind_two_aliases();
-        let other_code = configuration("other", &[arn("geo", 2)]);
-        function.versions.push(published(9, other_code.clone()));
-        function.latest = other_code;
-        for alias in aliases(&mut function) {
-            alias.version = 9;
-        }
-        split(&mut function, 1, 8, 10);
-        function
-    };
+    let function = with_a_weight_beside_other_code();
     let at = Timestamp::UNIX_EPOCH;
     let why =
         Why::FunctionPinned { release: Some(2), at, by: String::new(), reason: None, until: None };

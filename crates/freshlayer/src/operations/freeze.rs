@@ -78,6 +78,10 @@ pub(super) async fn known(
     let mut names: Vec<&FunctionName> = consumers.map(|consumer| &consumer.function).collect();
     let unknown = functions.iter().find(|function| !names.contains(function));
     let Some(unknown) = unknown.filter(|_| world.unknown().is_empty()) else { return Ok(world) };
+    if names.is_empty() {
+        let words = format!("layer `{layer}` has no function `{unknown}`: no function uses it yet");
+        return Err(Error::NotPossible(words));
+    }
     names.sort();
     names.dedup();
     let few = names.iter().take(NAMED_MAX).map(ToString::to_string).collect::<Vec<_>>().join(", ");

@@ -137,10 +137,7 @@ fn not_forward(
 ) -> Result<(), Error> {
     let views = world.places.iter();
     let used = views.filter_map(|view| serving(view, world.consumer(&view.place, function)?));
-    let used = used.filter_map(|arn| {
-        let mut known = head.versions().iter();
-        known.find(|(_, versions)| versions.values().any(|one| one == arn)).map(|(seq, _)| *seq)
-    });
+    let used = used.filter_map(|arn| head.release_of(arn));
     match used.min().filter(|used| *used < back) {
         Some(used) => Err(Error::NotPossible(format!(
             "function `{function}` is on release {used}, and the way back leads to {back}: name an earlier one with --to"

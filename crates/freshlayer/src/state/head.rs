@@ -198,9 +198,14 @@ impl Head {
 
     /// Tells whether a layer version is one of ours, by the state.
     pub fn made(&self, version: &LayerVersionArn) -> bool {
-        let mut known = self.versions.values().chain(self.deleting.values());
-        let known = known.any(|versions| versions.values().any(|arn| arn == version));
-        known || self.lost.contains(version)
+        self.release_of(version).is_some() || self.lost.contains(version)
+    }
+
+    /// Returns the release that a layer version was made of, as far as it is known.
+    pub(crate) fn release_of(&self, version: &LayerVersionArn) -> Option<u64> {
+        let mut known = self.versions.iter().chain(&self.deleting);
+        let of = known.find(|(_, versions)| versions.values().any(|arn| arn == version));
+        of.map(|(seq, _)| *seq)
     }
 
     /// Returns which version each Region shares, and with whom.

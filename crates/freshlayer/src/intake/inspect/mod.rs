@@ -183,7 +183,7 @@ fn age(
     let expect = &candidate.dataset.expect;
     let found = format!("one of {built}");
     if let Some(live) = live_built.filter(|_| expect.older_build == OlderBuild::Reject) {
-        let expected = format!("a build not before the live one of {live}");
+        let expected = format!("a build not before that of the newest release, {live}");
         let problem = || Problem::fail(Code::OlderBuild, expected, found.clone());
         gates.judge(Code::OlderBuild, (built < live).then(problem));
     }

@@ -25,7 +25,7 @@ use super::status::{LayerStatus, StorageLine, asked};
 use crate::definition::Definition;
 use crate::engine::Engine;
 use crate::error::{Error, chain};
-use crate::names::{LayerName, LayerVersionArn};
+use crate::names::LayerName;
 use crate::report::{ConsumerReport, Report};
 use crate::rollout::Target;
 use crate::state::{Acceptance, Head, Outline, Release, Rollout, Session};
@@ -221,13 +221,6 @@ impl<'a> Facts<'a> {
     fn serving(&self) -> Option<&Release> {
         let seq = self.status.release.as_ref()?.seq;
         self.records.iter().find(|record| record.seq == seq)
-    }
-
-    /// The release that a layer version was made of.
-    fn release_of(&self, version: &LayerVersionArn) -> Option<u64> {
-        let known = self.head.versions().iter().chain(self.head.deleting());
-        let mut known = known.filter(|(_, versions)| versions.values().any(|arn| arn == version));
-        known.next().map(|(seq, _)| *seq)
     }
 }
 

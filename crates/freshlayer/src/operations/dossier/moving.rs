@@ -157,7 +157,7 @@ pub(super) fn groups(facts: &Facts<'_>) -> Vec<Group> {
         let key = (&consumer.place, &consumer.layer_version);
         let group = groups.entry(key).or_insert_with(|| Group {
             place: consumer.place.clone(),
-            release: consumer.layer_version.as_ref().and_then(|arn| facts.release_of(arn)),
+            release: consumer.layer_version.as_ref().and_then(|arn| facts.head.release_of(arn)),
             layer_version: consumer.layer_version.as_ref().map(LayerVersionArn::version),
             functions: 0,
             names: Vec::new(),
