@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,7 @@ MERGED = tempfile.mkdtemp(prefix="freshlayer-emulator-")
 threading.Thread(target=end_with_parent, daemon=True).start()
 
 import ministack.core.iam_actions as iam_actions  # noqa: E402
+import ministack.services.cloudwatch as cloudwatch_service  # noqa: E402
 import ministack.services.lambda_svc as lambda_service  # noqa: E402
 from ministack.app import main  # noqa: E402
 
@@ -58,6 +60,20 @@ def action(service, method, path, headers, body, query_params):
 
 
 iam_actions.extract_iam_action = action
+
+real_statistic = cloudwatch_service._stat_value
+
+
+def statistic(stats, name, points=None):
+    """Counts what lies above a bound, `TC(bound:)`, as CloudWatch's documentation says."""
+    bound = re.fullmatch(r"TC\((\d+):\)", name)
+    if not bound:
+        return real_statistic(stats, name, points)
+    samples = cloudwatch_service._percentile_samples(points or []) or []
+    return sum(count for value, count in samples if value > int(bound[1]))
+
+
+cloudwatch_service._stat_value = statistic
 
 real_list = lambda_service._list_functions
 

@@ -18,6 +18,9 @@ use crate::simulated::{Served, Simulated};
 /// As long as CloudWatch keeps minutes.
 const MINUTES_KEPT: SignedDuration = SignedDuration::from_hours(15 * 24);
 
+/// How long a slow call takes; others take no time.
+pub const SLOW_CALL: SignedDuration = SignedDuration::from_secs(2);
+
 /// One call: the function, the layer versions that it had, and when.
 #[derive(Debug, Clone, Copy)]
 pub struct Called<'a> {
@@ -27,6 +30,23 @@ pub struct Called<'a> {
     pub layers: &'a [String],
     /// The number of the call, over all functions.
     pub number: u64,
+}
+
+/// How a call ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// With an answer, at once.
+    Well,
+    /// With an error, at once.
+    Failed,
+    /// With an answer, after [`SLOW_CALL`].
+    Slowly,
+}
+
+impl From<bool> for Ended {
+    fn from(fails: bool) -> Self {
+        if fails { Self::Failed } else { Self::Well }
+    }
 }
 
 /// Callers that call every function so many times a minute, for ever.
@@ -42,14 +62,14 @@ pub struct Callers {
 }
 
 impl Callers {
-    /// Begins to call. `fails` says of each call whether it ends with an error.
+    /// Begins to call. `ends` says of each call how it ends.
     ///
     /// # Panics
     /// Outside of a runtime.
-    pub fn begin(
+    pub fn begin<E: Into<Ended>>(
         aws: &Simulated,
         per_minute: u64,
-        fails: impl Fn(Called<'_>) -> bool + Send + Sync + 'static,
+        ends: impl Fn(Called<'_>) -> E + Send + Sync + 'static,
     ) -> Arc<Self> {
         let callers = Arc::new(Self {
             aws: aws.clone(),
@@ -67,13 +87,13 @@ impl Callers {
             loop {
                 tokio::time::sleep(Duration::from_mins(1)).await;
                 let Some(callers) = them.upgrade() else { return };
-                callers.call_all(per_minute, &mut number, &fails);
+                callers.call_all(per_minute, &mut number, &|called| ends(called).into());
             }
         });
         callers
     }
 
-    fn call_all(&self, per_minute: u64, number: &mut u64, fails: &impl Fn(Called<'_>) -> bool) {
+    fn call_all(&self, per_minute: u64, number: &mut u64, ends: &impl Fn(Called<'_>) -> Ended) {
         let second = self.aws.clock().now().as_second();
         let minute = Timestamp::from_second(second - second.rem_euclid(60)).expect("a time");
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
@@ -83,17 +103,15 @@ impl Callers {
             let rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
             for _ in 0..rates.get(&function).copied().unwrap_or(per_minute) {
                 *number += 1;
-                calls.calls += 1;
                 let part = self.part_of(&function, &parts);
                 let called = Called { function: &function, layers: &part.layers, number: *number };
-                let errors = u64::from(fails(called));
-                calls.errors += errors;
+                let ended = ends(called);
+                add(calls, ended);
                 if let Some((alias, version)) = &part.behind {
                     let (alias, version) = (alias.clone(), *version);
                     let at = Behind { function: name.clone(), alias, version };
                     let mut behind = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
-                    let calls = behind.entry(at).or_default().entry(minute).or_default();
-                    (calls.calls, calls.errors) = (calls.calls + 1, calls.errors + errors);
+                    add(behind.entry(at).or_default().entry(minute).or_default(), ended);
                 }
             }
         }
@@ -185,7 +203,10 @@ impl Health for Callers {
         let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         let found = functions.iter().filter_map(|function| {
             let minutes = counted.get(function)?.range(window.from..window.until);
-            Some((function.clone(), minutes.map(|(at, calls)| (*at, *calls)).collect()))
+            Some((
+                function.clone(),
+                minutes.map(|(at, calls)| (*at, told(*calls, window))).collect(),
+            ))
         });
         Ok(found.collect())
     }
@@ -203,7 +224,7 @@ impl Health for Callers {
         let counted = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
         let found = versions.iter().filter_map(|behind| {
             let minutes = counted.get(behind)?.range(window.from..window.until);
-            Some((behind.clone(), minutes.map(|(at, calls)| (*at, *calls)).collect()))
+            Some((behind.clone(), minutes.map(|(at, calls)| (*at, told(*calls, window))).collect()))
         });
         Ok(found.collect())
     }
@@ -211,6 +232,18 @@ impl Health for Callers {
     fn minutes_kept(&self) -> SignedDuration {
         MINUTES_KEPT
     }
+}
+
+fn add(calls: &mut Calls, ended: Ended) {
+    calls.calls += 1;
+    calls.errors += u64::from(ended == Ended::Failed);
+    calls.slow += u64::from(ended == Ended::Slowly);
+}
+
+/// Tells of slow calls where they are asked for.
+fn told(calls: Calls, window: Window) -> Calls {
+    let slow = window.slow_after.filter(|after| *after < SLOW_CALL).map_or(0, |_| calls.slow);
+    Calls { slow, ..calls }
 }
 
 /// Places whose functions have callers.

@@ -25,6 +25,7 @@ use freshlayer_aws::{Aws, Pace};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::callers::SLOW_CALL;
 use crate::sandbox::workspace;
 
 /// The Region where accounts begin.
@@ -248,15 +249,22 @@ impl Account {
         let dimension =
             |(name, value): &(&str, &str)| Dimension::builder().name(*name).value(*value).build();
         let dimensions: Vec<Dimension> = dimensions.iter().map(dimension).collect();
-        let data = [("Invocations", calls.calls), ("Errors", calls.errors)];
-        let data = data.map(|(name, count)| {
+        let datum = |name: &str| {
             MetricDatum::builder()
                 .metric_name(name)
                 .set_dimensions(Some(dimensions.clone()))
                 .timestamp(aws_sdk_cloudwatch::primitives::DateTime::from_secs(minute.as_second()))
-                .value(count as f64)
-                .build()
+        };
+        let durations = [(SLOW_CALL.as_millis(), calls.slow), (1, calls.calls - calls.slow)];
+        let took = durations.into_iter().filter(|(_, count)| *count > 0);
+        let took = took.fold(datum("Duration"), |datum, (ms, count)| {
+            datum.values(ms as f64).counts(count as f64)
         });
+        let data = [
+            datum("Invocations").value(calls.calls as f64).build(),
+            datum("Errors").value(calls.errors as f64).build(),
+            took.build(),
+        ];
         let put = self.cloudwatch().put_metric_data().namespace("AWS/Lambda");
         put.set_metric_data(Some(data.to_vec())).send().await.expect("counted");
     }

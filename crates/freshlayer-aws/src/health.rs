@@ -17,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::Fault;
 
-/// CloudWatch's limit of metrics in one question; a function has two.
+/// CloudWatch's limit of metrics in one question; a function has three at most.
 const METRICS_MAX: usize = 500;
 /// CloudWatch's limit of alarm names in one question.
 const NAMES_MAX: usize = 100;
@@ -27,6 +27,7 @@ const MINUTE_SECS: i32 = 60;
 const MINUTES_KEPT: SignedDuration = SignedDuration::from_hours(15 * 24);
 const CALLS: &str = "Invocations";
 const ERRORS: &str = "Errors";
+const DURATION: &str = "Duration";
 
 /// The alarms and the functions' metrics of one account and Region.
 pub struct CloudWatchHealth {
@@ -71,7 +72,7 @@ impl CloudWatchHealth {
         window: Window,
     ) -> Result<Vec<Minutes>, Fault> {
         let mut found = Vec::new();
-        for asked in asked.chunks(METRICS_MAX / 2) {
+        for asked in asked.chunks(METRICS_MAX / 3) {
             found.extend(self.counted_at_once(asked, window).await?);
         }
         Ok(found)
@@ -83,7 +84,10 @@ impl CloudWatchHealth {
         window: Window,
     ) -> Result<Vec<Minutes>, Fault> {
         let queries = asked.iter().enumerate().flat_map(|(number, dimensions)| {
-            [CALLS, ERRORS].map(|metric| query(number, dimensions, metric))
+            let sums = [CALLS, ERRORS].map(|metric| (metric, "Sum".to_owned()));
+            let slow = window.slow_after.map(|after| (DURATION, longer_than(after)));
+            let metrics = sums.into_iter().chain(slow);
+            metrics.map(move |(metric, stat)| query(number, dimensions, metric, stat))
         });
         let queries: Vec<MetricDataQuery> = queries.collect();
         let mut found = vec![Minutes::new(); asked.len()];
@@ -190,11 +194,18 @@ fn of_version(behind: &Behind) -> Vec<Dimension> {
     ]
 }
 
+/// The number of calls that took longer, in the words of
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Statistics-definitions.html>. `Duration` is in
+/// milliseconds.
+fn longer_than(after: SignedDuration) -> String {
+    format!("TC({}:)", after.as_millis())
+}
+
 /// Asks for one metric, minute by minute. Its id is the metric's first letter and the question's number.
-fn query(number: usize, dimensions: &[Dimension], metric: &str) -> MetricDataQuery {
+fn query(number: usize, dimensions: &[Dimension], metric: &str, stat: String) -> MetricDataQuery {
     let named = Metric::builder().namespace("AWS/Lambda").metric_name(metric);
     let named = named.set_dimensions(Some(dimensions.to_vec())).build();
-    let sum = MetricStat::builder().metric(named).period(MINUTE_SECS).stat("Sum").build();
+    let sum = MetricStat::builder().metric(named).period(MINUTE_SECS).stat(stat).build();
     let id = metric[..1].to_lowercase();
     MetricDataQuery::builder().id(format!("{id}{number}")).metric_stat(sum).build()
 }
@@ -203,7 +214,11 @@ fn query(number: usize, dimensions: &[Dimension], metric: &str) -> MetricDataQue
 fn note(minute: &mut Calls, metric: &str, sum: f64) {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is at least 0")]
     let sum = sum.max(0.0).round() as u64;
-    if metric == "i" { minute.calls = sum } else { minute.errors = sum }
+    match metric {
+        "i" => minute.calls = sum,
+        "e" => minute.errors = sum,
+        _ => minute.slow = sum,
+    }
 }
 
 fn of_metric(alarm: &MetricAlarm) -> Option<Alarm> {

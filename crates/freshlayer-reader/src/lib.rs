@@ -18,6 +18,10 @@
 //! # Ok::<(), freshlayer_reader::Error>(())
 //! ```
 
+#[cfg(all(doctest, feature = "mmdb"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod error;
 mod layer;
 mod manifest;

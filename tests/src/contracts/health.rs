@@ -2,6 +2,8 @@ use async_trait::async_trait;
 use freshlayer::ports::{AlarmPattern, AlarmState, Behind, Calls, FunctionName, Health, Window};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::callers::SLOW_CALL;
+
 /// A host of functions whose calls and alarms a test can make.
 #[async_trait]
 pub trait HealthBench: Send + Sync {
@@ -36,19 +38,25 @@ async fn minutes(bench: &dyn HealthBench) {
         |number: i64| begin.saturating_add(SignedDuration::from_mins(number)).expect("a time");
     for number in 0..10 {
         let errors = u64::from(number == 7);
-        bench.call(&busy, minute(number), Calls { calls: 5, errors }).await;
-        bench.call(&other, minute(number), Calls { calls: 100, errors: 100 }).await;
+        bench.call(&busy, minute(number), Calls { calls: 5, errors, slow: 2 }).await;
+        bench.call(&other, minute(number), Calls { calls: 100, errors: 100, slow: 0 }).await;
     }
-    let window = Window { from: minute(2), until: minute(9) };
+    let window = Window { from: minute(2), until: minute(9), slow_after: None };
     let asked = [busy.clone(), quiet.clone()];
     let found = bench.health().minutes(&asked, window).await.expect("readable");
     assert!(!found.contains_key(&other), "it was not asked for");
     assert!(found.get(&quiet).is_none_or(|minutes| minutes.values().all(|one| one.calls == 0)));
     let busy: Vec<_> = found[&busy].iter().map(|(at, calls)| (*at, *calls)).collect();
     let wanted: Vec<_> = (2..9)
-        .map(|number| (minute(number), Calls { calls: 5, errors: u64::from(number == 7) }))
+        .map(|number| (minute(number), Calls { calls: 5, errors: u64::from(number == 7), slow: 0 }))
         .collect();
     assert_eq!(busy, wanted, "each minute of the window, with its first and without its end");
+    for (after, slow) in [(SLOW_CALL / 2, 2), (SLOW_CALL * 2, 0)] {
+        let window = Window { slow_after: Some(after), ..window };
+        let found = bench.health().minutes(&asked, window).await.expect("readable");
+        let told: Vec<u64> = found[&asked[0]].values().map(|one| one.slow).collect();
+        assert_eq!(told, [slow; 7], "calls that took longer than {after:?}");
+    }
     let none = bench.health().minutes(&[], window).await.expect("readable");
     assert!(none.is_empty());
 }
@@ -64,14 +72,14 @@ async fn minutes_behind(bench: &dyn HealthBench) {
     let begin = Timestamp::from_second(now - now.rem_euclid(60) - 3_600).expect("a time");
     let minute =
         |number: i64| begin.saturating_add(SignedDuration::from_mins(number)).expect("a time");
-    let calls = |calls, errors| Calls { calls, errors };
+    let calls = |calls, errors| Calls { calls, errors, slow: 0 };
     for number in 0..4 {
         bench.call(&function, minute(number), calls(10, 1)).await;
         bench.call_behind(&behind("live", 1), minute(number), calls(9, 0)).await;
         bench.call_behind(&behind("live", 2), minute(number), calls(1, 1)).await;
         bench.call_behind(&behind("test", 2), minute(number), calls(7, 7)).await;
     }
-    let window = Window { from: minute(1), until: minute(3) };
+    let window = Window { from: minute(1), until: minute(3), slow_after: None };
     let asked = [behind("live", 1), behind("live", 2), behind("live", 3)];
     let found = bench.health().minutes_behind(&asked, window).await.expect("readable");
     let both = |one| vec![(minute(1), one), (minute(2), one)];

@@ -193,6 +193,8 @@ fn wrong_rollouts() -> Vec<String> {
         "alarms = ['']",
         "metrics = true",
         "metrics = { calls_min = -1 }",
+        "metrics = { slow_after_ms = 0 }",
+        "metrics = { slow_after_ms = 900001 }",
         "probe = { question = 1 }",
         "window = { from = '09:00' }",
         "window = { days = ['someday'], from = '09:00', until = '10:00' }",

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use freshlayer::ports::{AlarmState, Behind, Calls, FunctionName, Health};
 use freshlayer::report::{Exit, Report};
 use freshlayer::{Engine, Place, RegionName, Retry, refresh, rollout_status};
-use freshlayer_tests::callers::{Called, Callers, Watched};
+use freshlayer_tests::callers::{Called, Callers, Ended, Watched};
 use freshlayer_tests::contracts::{self, HealthBench};
 use freshlayer_tests::simulated::{Hit, NewFunction, REGION, Simulated};
 use jiff::Timestamp;
@@ -29,20 +29,20 @@ pub(crate) struct Fleet {
 
 impl Fleet {
     /// Twenty functions, every other one behind an alias.
-    pub(crate) async fn new(
+    pub(crate) async fn new<E: Into<Ended>>(
         terms: &str,
         per_minute: u64,
-        fails: impl Fn(Called<'_>) -> bool + Send + Sync + 'static,
+        ends: impl Fn(Called<'_>) -> E + Send + Sync + 'static,
     ) -> Self {
-        Self::of([&["live"][..], &[]].repeat(10), terms, per_minute, fails).await
+        Self::of([&["live"][..], &[]].repeat(10), terms, per_minute, ends).await
     }
 
     /// One function with each of these lists of aliases.
-    pub(crate) async fn of(
+    pub(crate) async fn of<E: Into<Ended>>(
         functions: Vec<&[&str]>,
         terms: &str,
         per_minute: u64,
-        fails: impl Fn(Called<'_>) -> bool + Send + Sync + 'static,
+        ends: impl Fn(Called<'_>) -> E + Send + Sync + 'static,
     ) -> Self {
         let world = World::of(terms);
         assert_eq!(world.refresh(&world.aws).await.exit(), Exit::Done);
@@ -50,7 +50,7 @@ impl Fleet {
             let new = NewFunction { layers: &[version(1)], aliases, ..NewFunction::default() };
             world.aws.function(&format!("f{number:02}"), &new);
         }
-        let callers = Callers::begin(&world.aws, per_minute, fails);
+        let callers = Callers::begin(&world.aws, per_minute, ends);
         callers.alarm("geo-errors", AlarmState::Quiet);
         callers.alarm("checkout-slow", AlarmState::Quiet);
         tokio::time::sleep(Duration::from_hours(2)).await;
@@ -193,6 +193,29 @@ fn data_that_makes_calls_fail_comes_back_before_half_of_the_fleet_has_it() {
             assert!(number <= wave && minutes < 90, "{said} after {minutes} minutes");
             let again = fleet.refresh().await;
             assert_eq!((again.exit(), fleet.on_new()), (Exit::Held, 0), "{again:#?}");
+        });
+    }
+}
+
+#[test]
+fn data_that_makes_calls_slow_comes_back_where_slow_calls_count() {
+    let slow = |after: &str| METRICS.replace("{}", &format!("{{ slow_after_ms = {after} }}"));
+    let ends = |called: Called<'_>| {
+        if is_new(called) && called.number.is_multiple_of(3) { Ended::Slowly } else { Ended::Well }
+    };
+    block_on(async {
+        let fleet = Fleet::new(&slow("800"), 10, ends).await;
+        let (last, _, most) = fleet.go_on(600).await;
+        assert_eq!((last.exit(), fleet.on_new()), (Exit::Rejected, 0), "{last:#?}");
+        assert!(most <= 10, "{most} functions had it");
+        let said = last.outcome.reason().to_string();
+        assert!(said.contains(" calls failed or took over 800 ms, and 0 of "), "{said}");
+    });
+    for terms in [slow("2000"), METRICS.to_owned()] {
+        block_on(async {
+            let fleet = Fleet::new(&terms, 10, ends).await;
+            let (last, _, _) = fleet.go_on(900).await;
+            assert_eq!((last.exit(), fleet.on_new()), (Exit::Done, 20), "{terms}: {last:#?}");
         });
     }
 }
@@ -434,6 +457,10 @@ fn gates_that_make_no_sense_are_mistakes_with_their_line() {
         ("rollout.preset = 'fast'\nrollout.alarms = ['*']", "expected an alarm's name"),
         ("rollout.preset = 'fast'\nrollout.alarms = ['a*b']", "expected an alarm's name"),
         ("rollout.preset = 'fast'\nrollout.metrics = { calls = 3 }", "unknown key"),
+        (
+            "rollout.preset = 'fast'\nrollout.metrics = { slow_after_ms = 0 }",
+            "expected 1 to 900000",
+        ),
         ("rollout.wait_minutes = 20000", "10080"),
         ("rollout.on_inconclusive = 'maybe'", "expected one of"),
     ] {

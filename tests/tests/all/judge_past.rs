@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use freshlayer::definition::{Binding, MetricsGate};
+use freshlayer::definition::MetricsGate;
 use freshlayer::ports::AlarmState;
 use freshlayer::report::Exit;
 use freshlayer::{
@@ -104,7 +104,7 @@ fn the_gates_of_today_count() {
         let mut fleet = Fleet::new(OBSERVED, 10, |_| false).await;
         assert_eq!(rolled(&fleet).await, Exit::Done);
         days(1).await;
-        let metrics = MetricsGate { calls_min: 1_000_000, binding: Binding::Decides };
+        let metrics = MetricsGate { calls_min: 1_000_000, ..MetricsGate::default() };
         fleet.world.definition.rollout.gates.metrics = Some(metrics);
         let past = judged(&fleet).await;
         let too_few = Would::Pass { too_few: vec![1, 2, 3, 4] };

@@ -10,7 +10,8 @@ use freshlayer::ports::{Key, Publication, Registry as _, Replaced, Store as _};
 use freshlayer::report::Exit;
 use freshlayer::state::read_release;
 use freshlayer::{
-    FindingKind, Keep, LayerVersionArn, Mend, Named, Prune, Pruned, doctor, pin, prune, unpin,
+    Back, FindingKind, Keep, LayerVersionArn, Mend, Named, Prune, Pruned, doctor, pin, prune,
+    rollback, unpin,
 };
 use freshlayer_aws::Aws;
 use freshlayer_tests::sandbox::layer_name;
@@ -277,6 +278,33 @@ fn a_write_of_the_parameter_that_failed_may_have_named_the_version() {
         assert_eq!(told, Some(version(3).to_string()));
         let named = head(&world).await["named"].clone();
         assert!(named[version(3).as_str()].is_string(), "{named}");
+    });
+}
+
+/// The run dies between the parameter and the head, and a person goes back: no parameter names the version any more by then.
+#[test]
+fn a_parameter_that_a_dead_run_wrote_may_have_named_the_version() {
+    block_on(async {
+        let world = World::of("");
+        new_releases(&world, 2).await;
+        world.build(6);
+        let puts = AtomicU32::new(0);
+        let struck = world.aws.hit_by(move |_, call| {
+            let is_second = call == "PutParameter" && puts.fetch_add(1, Ordering::SeqCst) > 0;
+            is_second.then_some(Hit::SilentAfter)
+        });
+        let dies = tokio::time::timeout(Duration::from_mins(1), world.refresh(&struck)).await;
+        assert!(dies.is_err(), "{dies:#?}");
+        let told = || world.aws.parameter("/freshlayer/geo/arn");
+        let third = version(3).to_string();
+        assert_eq!(told(), Some(third.clone()));
+        tokio::time::sleep(TWO_DAYS).await;
+        let engine = world.engine(&world.aws, "a person", pace());
+        let back = rollback(&engine, &world.definition, Back::Stable, "a person").await;
+        assert_eq!(back.expect("it can go back").exit(), Exit::Done);
+        assert_eq!(told(), Some(version(2).to_string()));
+        let named = head(&world).await["named"].clone();
+        assert!(named[third.as_str()].is_string(), "{named}");
     });
 }
 

@@ -32,9 +32,9 @@ pub(crate) struct Args {
 
 /// The definitions that freshlayer brings along.
 const SAMPLES: [(&str, &str); 3] = [
-    ("geo", include_str!("../../../../layers/samples/geo.toml")),
-    ("countries", include_str!("../../../../layers/samples/countries.toml")),
-    ("ffmpeg", include_str!("../../../../layers/samples/ffmpeg.toml")),
+    ("geo", include_str!("../../samples/geo.toml")),
+    ("countries", include_str!("../../samples/countries.toml")),
+    ("ffmpeg", include_str!("../../samples/ffmpeg.toml")),
 ];
 
 /// The definition that was written.

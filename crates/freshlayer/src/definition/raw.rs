@@ -200,13 +200,16 @@ impl RawDay {
 pub(super) struct RawMetrics {
     /// How many calls of a wave's functions are needed to let it pass.
     pub(super) calls_min: u64,
+    /// A call that takes longer counts as one that failed. Default: no call is too slow.
+    #[schemars(range(min = 1, max = 900_000))]
+    pub(super) slow_after_ms: Option<u32>,
     /// `true`: what it finds is told, and decides nothing.
     pub(super) observe: bool,
 }
 
 impl Default for RawMetrics {
     fn default() -> Self {
-        Self { calls_min: MetricsGate::default().calls_min, observe: false }
+        Self { calls_min: MetricsGate::default().calls_min, slow_after_ms: None, observe: false }
     }
 }
 

@@ -113,18 +113,20 @@ impl Gates {
     }
 }
 
-/// Whether the share of calls that fail grows.
+/// Whether the share of calls that fail, or take too long, grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MetricsGate {
     /// How many calls of a wave are needed to let it pass.
     pub calls_min: u64,
+    /// A call that takes longer counts as one that failed; absent where none does.
+    pub slow_after: Option<SignedDuration>,
     /// Whether its verdict counts.
     pub binding: Binding,
 }
 
 impl Default for MetricsGate {
     fn default() -> Self {
-        Self { calls_min: 100, binding: Binding::Decides }
+        Self { calls_min: 100, slow_after: None, binding: Binding::Decides }
     }
 }
 

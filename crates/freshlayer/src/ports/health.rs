@@ -113,6 +113,8 @@ pub struct Window {
     pub from: Timestamp,
     /// The minute behind the last one.
     pub until: Timestamp,
+    /// Calls that take longer are counted as slow; absent where none is.
+    pub slow_after: Option<SignedDuration>,
 }
 
 /// A published version that gets calls of an alias.
@@ -136,4 +138,13 @@ pub struct Calls {
     pub calls: u64,
     /// How many ended with an error.
     pub errors: u64,
+    /// How many took longer than was asked for. A call that failed may be one of them.
+    pub slow: u64,
+}
+
+impl Calls {
+    /// Returns how many were bad: failed, or slow. One that was both may count twice.
+    pub fn bad(self) -> u64 {
+        (self.errors + self.slow).min(self.calls)
+    }
 }

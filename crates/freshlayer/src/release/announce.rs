@@ -10,7 +10,7 @@ use crate::error::{Error, chain};
 use crate::names::{LayerVersionArn, RegionName};
 use crate::ports::{Announcement, Parameters, Region};
 use crate::report::{Reason, Why};
-use crate::state::{Head, Outline};
+use crate::state::{Head, Outline, Session};
 
 /// Regions to be told, each with the version.
 pub(crate) type Untold<'r> = BTreeMap<RegionName, (&'r Region, LayerVersionArn)>;
@@ -27,29 +27,16 @@ struct Said {
     region: RegionName,
     version: LayerVersionArn,
     parameters: Parameters,
-    write: Write,
-}
-
-/// How the write of a Region's parameter ended.
-#[derive(PartialEq, Eq)]
-enum Write {
-    Done,
-    /// It failed, or its reply was lost.
-    Doubtful,
 }
 
 impl Told {
     /// Notes what the Regions were told.
     pub(crate) fn write(&self, head: &mut Head, now: Timestamp) {
-        for Said { region, version, parameters, write } in &self.said {
-            match (parameters, write) {
-                (Parameters::Written, Write::Done) => head.renames(region, version, now),
-                (Parameters::Written, Write::Doubtful) => head.may_have_named(version, now),
-                (Parameters::Absent, _) => {}
+        for Said { region, version, parameters } in &self.said {
+            if *parameters == Parameters::Written {
+                head.renames(region, version, now);
             }
-            if *write == Write::Done {
-                head.announce(region.clone(), version.clone());
-            }
+            head.announce(region.clone(), version.clone());
         }
     }
 }
@@ -74,24 +61,47 @@ pub(crate) fn unnamed<'r>(head: &Head, release: u64, regions: &'r [Region]) -> U
     untold
 }
 
-/// Writes the version of a release where deployments of those Regions look.
-pub(crate) async fn announce(head: &Head, outline: &Outline, untold: Untold<'_>) -> Told {
+/// Writes the version of a release where deployments of those Regions look. The head learns first that a parameter may name
+/// it, because this run may end in between: what a parameter may have named is not pruned.
+pub(crate) async fn announce(
+    session: &mut Session<'_>,
+    outline: &Outline,
+    untold: Untold<'_>,
+    now: Timestamp,
+) -> Result<Told, Error> {
+    let written = untold.values().filter(|(region, _)| is_written(region));
+    let written: Vec<LayerVersionArn> = written.map(|(_, version)| version.clone()).collect();
+    if !written.is_empty() {
+        let note = |head: &mut Head| {
+            written.iter().for_each(|version| head.may_have_named(version, now));
+        };
+        session.change(note).await?;
+    }
+    let layer = session.head().layer();
     let telling = untold.into_iter().map(|(name, (region, version))| async move {
-        let (layer, data_version) = (head.layer(), &outline.version);
-        let announcement = Announcement { layer, arn: &version, version: data_version };
-        let told = region.registry.announce(announcement).await;
-        let write = if told.is_ok() { Write::Done } else { Write::Doubtful };
-        let failure = told.err().map(|source| {
-            let (action, layer) = ("announce the version of", layer.clone());
-            Reason::from(Why::Error { error: chain(&Error::Registry { action, layer, source }) })
-        });
-        let parameters = region.registry.parameters();
-        (Said { region: name, version, parameters, write }, failure)
+        let announcement = Announcement { layer, arn: &version, version: &outline.version };
+        match region.registry.announce(announcement).await {
+            Ok(_) => {
+                let parameters = region.registry.parameters();
+                Ok(Said { region: name, version, parameters })
+            }
+            Err(source) => {
+                let (action, layer) = ("announce the version of", layer.clone());
+                let error = chain(&Error::Registry { action, layer, source });
+                Err((name, Reason::from(Why::Error { error })))
+            }
+        }
     });
     let mut told = Told::default();
-    for (said, failure) in join_all(telling).await {
-        told.failures.extend(failure.map(|reason| (said.region.clone(), reason)));
-        told.said.push(said);
+    for said in join_all(telling).await {
+        match said {
+            Ok(said) => told.said.push(said),
+            Err((region, reason)) => drop(told.failures.insert(region, reason)),
+        }
     }
-    told
+    Ok(told)
+}
+
+fn is_written(region: &Region) -> bool {
+    region.registry.parameters() == Parameters::Written
 }

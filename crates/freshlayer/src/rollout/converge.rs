@@ -332,16 +332,20 @@ impl Converge<'_, '_, '_> {
         if let Leased::Theirs(lease) = self.session.lease(Work::Preparing).await? {
             return Ok(Caught::Busy(lease));
         }
-        let told = announce(self.session.head(), outline, regions).await;
         let now = self.run.engine.ports.clock.now();
+        let told = announce(self.session, outline, regions, now).await?;
         self.session.change(|head| told.write(head, now)).await?;
         Ok(Caught::Up(told.failures))
     }
 
-    pub(super) async fn announce(&self, target: &Target, regions: &[Region]) -> Told {
-        let head = self.session.head();
-        let untold = untold(head, target.outline.seq, regions);
-        announce(head, &target.outline, untold).await
+    pub(super) async fn announce(
+        &mut self,
+        target: &Target,
+        regions: &[Region],
+    ) -> Result<Told, Error> {
+        let untold = untold(self.session.head(), target.outline.seq, regions);
+        let now = self.run.engine.ports.clock.now();
+        announce(self.session, &target.outline, untold, now).await
     }
 
     /// Where the last rollout is finished, a schedule's run is content with a glance that shows no change, until the

@@ -44,7 +44,7 @@ impl Converge<'_, '_, '_> {
         if self.is_overtaken(target, &came.intent) {
             return Ok(None);
         }
-        let told = if end.reached { self.tell_deployments(target).await } else { Told::default() };
+        let told = if end.reached { self.tell_deployments(target).await? } else { Told::default() };
         for place in &mut places {
             if let Some(reason) = told.failures.get(&place.place.region) {
                 place.failure.get_or_insert_with(|| reason.clone());
@@ -79,10 +79,10 @@ impl Converge<'_, '_, '_> {
     }
 
     /// Lets people's deployments take a release that is about to be called stable.
-    async fn tell_deployments(&self, target: &Target) -> Told {
+    async fn tell_deployments(&mut self, target: &Target) -> Result<Told, Error> {
         let may = target.aim != Aim::Before && self.session.holds_lease();
         if !may || self.session.head().frozen().is_some() {
-            return Told::default();
+            return Ok(Told::default());
         }
         let destinations = &self.run.definition.destinations;
         let regions = self.run.engine.ports.regions.of(destinations).await;

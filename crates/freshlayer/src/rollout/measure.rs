@@ -45,7 +45,7 @@ pub(crate) async fn traffic(
     }
     let span = course.one_box_bake.unwrap_or(course.bake).clamp(TRAFFIC_MIN, TRAFFIC_MAX);
     let until = last_counted(now);
-    let window = Window { from: until.saturating_sub(span).ok()?, until };
+    let window = Window { from: until.saturating_sub(span).ok()?, until, slow_after: None };
     let functions: Vec<Function> = world.functions().collect();
     let found = calls(regions, &functions, window).await.ok()?;
     let mut calls: BTreeMap<String, BTreeMap<FunctionName, u64>> = BTreeMap::new();
@@ -166,7 +166,9 @@ fn together(found: &BTreeMap<Behind, Minutes>, versions: &[Behind]) -> Minutes {
     let mut sum = Minutes::new();
     for (at, one) in versions.iter().filter_map(|behind| found.get(behind)).flatten() {
         let minute = sum.entry(*at).or_default();
-        (minute.calls, minute.errors) = (minute.calls + one.calls, minute.errors + one.errors);
+        minute.calls += one.calls;
+        minute.errors += one.errors;
+        minute.slow += one.slow;
     }
     sum
 }

@@ -56,7 +56,9 @@ impl Recount<'_> {
 
     /// Counts the calls for a wave up to a time; `None` where no minute was over by then.
     async fn count(&self, number: usize, until: Timestamp) -> Result<Option<Counted>, Would> {
-        let Some(window) = judge::window(&self.past.rollout.waves[number], until) else {
+        let Some(window) =
+            judge::window(&self.past.spec.gates, &self.past.rollout.waves[number], until)
+        else {
             return Ok(None);
         };
         if self.now.duration_since(window.from) >= minutes_kept(self.regions) {

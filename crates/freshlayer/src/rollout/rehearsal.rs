@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::judge::{self, Measured};
 use super::plan::{Foreign, Goal, Intent, Next, Opening, Standing, Waves, World};
-use crate::definition::{Binding, Course, Gates, MetricsGate, OnInconclusive, Preset, Roll};
+use crate::definition::{Course, Gates, MetricsGate, OnInconclusive, Preset, Roll};
 use crate::names::{LayerName, Place, RegionName};
 use crate::ports::{Calls, FunctionName, Minutes, Window};
 use crate::report::Why;
@@ -161,7 +161,9 @@ impl Fleet {
     /// A function that is there in part now is counted by version, and any other one whole.
     fn all_of(&self, key: &Key, called: &Called, at: Timestamp, new: Calls) -> Calls {
         match called.beside.get(&at).filter(|_| !self.in_part.contains(key)) {
-            Some(old) => Calls { calls: new.calls + old.calls, errors: new.errors + old.errors },
+            Some(old) => {
+                Calls { calls: new.calls + old.calls, errors: new.errors + old.errors, slow: 0 }
+            }
             None => new,
         }
     }
@@ -203,7 +205,7 @@ impl Called {
 /// The calls of one minute, of which this share fails.
 fn counted(mean: f64, share: f64, rng: &mut Rng) -> Calls {
     let calls = poisson(mean, rng);
-    Calls { calls, errors: (0..calls).filter(|_| rng.f64() < share).count() as u64 }
+    Calls { calls, errors: (0..calls).filter(|_| rng.f64() < share).count() as u64, slow: 0 }
 }
 
 /// Once a week, for so many minutes on average.
@@ -238,7 +240,7 @@ fn traffic(fleet: &Fleet) -> Option<Traffic> {
 
 fn intent(begins: Begins) -> Intent {
     let alias_percent = (begins != Begins::Whole).then_some(TENTH);
-    let metrics = MetricsGate { calls_min: 100, binding: Binding::Decides };
+    let metrics = MetricsGate::default();
     let gates = Gates {
         alarms: Vec::new(),
         metrics: Some(metrics),
@@ -352,7 +354,7 @@ impl Play {
     fn measured(&self, wave: &Wave) -> Measured {
         let waves = Waves::of(&self.intent, Some(&self.rollout));
         let counts = self.looks == Looks::EveryMinute || waves.is_to_count(self.fleet.now);
-        let window = judge::window(wave, self.fleet.now).filter(|_| counts);
+        let window = judge::window(&self.intent.gates, wave, self.fleet.now).filter(|_| counts);
         let Some(window) = window else {
             return Measured { alarms: Ok(Vec::new()), moved: None, others: None, heard: None };
         };

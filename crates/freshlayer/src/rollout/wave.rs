@@ -226,7 +226,7 @@ async fn asked(
     // Where a person took every function of the wave elsewhere, what was counted before stays said.
     let counts =
         !members.is_empty() && Waves::of(&came.intent, came.rollout.as_ref()).is_to_count(now);
-    let window = judge::window(wave, now).filter(|_| counts);
+    let window = judge::window(gates, wave, now).filter(|_| counts);
     let in_part = in_part(came, &members);
     let whole: Vec<Function> =
         members.into_iter().filter(|function| !in_part.contains_key(function)).collect();

@@ -15,6 +15,8 @@ use crate::ports::AlarmPattern;
 const WAIT_MINUTES: u32 = 120;
 /// A week: an upstream's next build comes before.
 const MINUTES_MAX: u32 = 10_080;
+/// Lambda's longest timeout.
+const SLOW_AFTER_MS_MAX: u32 = 900_000;
 
 impl Parser<'_> {
     pub(super) fn rollout(&mut self, raw: Option<RawRollout>) -> RolloutSpec {
@@ -130,8 +132,15 @@ impl Parser<'_> {
         }
         let metrics = raw.metrics.as_ref().map(|metrics| MetricsGate {
             calls_min: metrics.calls_min,
+            slow_after: metrics.slow_after_ms.map(|ms| SignedDuration::from_millis(i64::from(ms))),
             binding: if metrics.observe { Binding::Observes } else { Binding::Decides },
         });
+        let slow = raw.metrics.as_ref().and_then(|metrics| metrics.slow_after_ms);
+        if let Some(ms) = slow.filter(|ms| !(1..=SLOW_AFTER_MS_MAX).contains(ms)) {
+            let message =
+                format!("expected 1 to {SLOW_AFTER_MS_MAX}, Lambda's longest timeout, found {ms}");
+            self.problem(&["rollout", "metrics", "slow_after_ms"], message);
+        }
         let wait = SignedDuration::from_mins(i64::from(wait));
         let on_inconclusive = raw.on_inconclusive.unwrap_or(match raw.preset {
             Some(Preset::Careful) => OnInconclusive::Hold,

@@ -4,6 +4,8 @@
 //! A file is cut into pieces at fixed places, so the output does not depend on the number of cores; the
 //! pieces are compressed on all cores, and spliced into one stream. Memory does not grow with the file.
 
+mod blocks;
+mod kept;
 mod splice;
 
 use std::fs::File;
@@ -15,6 +17,7 @@ use std::thread::JoinHandle;
 
 use libdeflater::{CompressionLvl, Compressor};
 
+pub(crate) use kept::{KEPT_BYTES_MIN, Packer, UpstreamStream};
 use splice::open_ended;
 
 /// Larger pieces compress a little better and need more memory: at 512 KiB the loss against one piece is

@@ -54,18 +54,21 @@ pub(super) struct Refusal(pub(super) Problem);
 pub(super) struct Bounded<R> {
     inner: R,
     budget: Budget,
+    /// How many were read.
+    pub(super) bytes: u64,
     pub(super) zeros_at_end: u64,
 }
 
 impl<R> Bounded<R> {
     pub(super) fn new(inner: R, budget: Budget) -> Self {
-        Self { inner, budget, zeros_at_end: 0 }
+        Self { inner, budget, bytes: 0, zeros_at_end: 0 }
     }
 }
 
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
+        self.bytes += read as u64;
         let zeros = buffer[..read].iter().rev().take_while(|byte| **byte == 0).count();
         let before = if zeros == read { self.zeros_at_end } else { 0 };
         self.zeros_at_end = before + zeros as u64;

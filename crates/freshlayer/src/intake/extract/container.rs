@@ -2,12 +2,19 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
+
+use freshlayer_reader::Mmap;
+use zip::CompressionMethod;
+use zip::read::ZipFile;
 
 use super::budget::{Bounded, problem_of};
 use super::files::{Entry, Kind, Taker};
 use super::tarball::{Tar, TarKind};
 use super::zstd::ZstdFrames;
 use crate::error::Error;
+use crate::formats::deflate::{KEPT_BYTES_MIN, UpstreamStream};
 use crate::formats::pipe::{INPUT_BYTES, piped};
 use crate::problem::{Code, Problem};
 
@@ -48,11 +55,17 @@ pub(super) fn recognise(file: &mut File) -> io::Result<Container> {
 }
 
 /// Hands every file of a container to the taker.
-pub(super) fn unpack(container: Container, file: File, taker: &mut Taker<'_>) -> Result<(), Error> {
+pub(super) fn unpack(
+    container: Container,
+    file: File,
+    body: &Path,
+    taker: &mut Taker<'_>,
+) -> Result<(), Error> {
     match container {
-        Container::Zip => unzip(file, taker),
+        Container::Zip => unzip(file, body, taker),
         Container::Tar | Container::None => untar(file, taker),
         Container::Gzip => {
+            keep_gzip(body, taker)?;
             let decoder =
                 flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(INPUT_BYTES, file));
             decompressed(decoder, taker)
@@ -68,11 +81,28 @@ pub(super) fn unpack(container: Container, file: File, taker: &mut Taker<'_>) ->
     }
 }
 
+/// Names the stream of a gz's first member as one that may be kept.
+fn keep_gzip(body: &Path, taker: &mut Taker<'_>) -> Result<(), Error> {
+    let map = mapped(body)?;
+    if map.len() as u64 >= KEPT_BYTES_MIN {
+        // The header is read at once, and its end is where the stream begins.
+        let rest = flate2::bufread::GzDecoder::new(&map[..]).into_inner().len();
+        let stream = map.len() - rest..map.len();
+        taker.comes_from(UpstreamStream::walk(&map, stream));
+    }
+    Ok(())
+}
+
+fn mapped(body: &Path) -> Result<Arc<Mmap>, Error> {
+    let map = freshlayer_reader::map_file(body);
+    map.map(Arc::new).map_err(|error| Error::io("read", body)(io::Error::other(error)))
+}
+
 /// Inflates on a thread of its own, while this one hashes and writes.
 fn decompressed(decoder: impl Read + Send, taker: &mut Taker<'_>) -> Result<(), Error> {
     piped(decoder, |pieces| match pieces.peek(512) {
         Ok(start) if sniff(start) == Container::Tar => untar(pieces, taker),
-        Ok(_) => taker.entry(&Entry { name: "", kind: Kind::Only }, pieces),
+        Ok(_) => taker.entry(&Entry { name: "", kind: Kind::Only, stream_at: Some(0) }, pieces),
         Err(error) => Ok(taker.refuse(problem_of(&error))),
     })
 }
@@ -94,7 +124,8 @@ fn untar(reader: impl Read, taker: &mut Taker<'_>) -> Result<(), Error> {
             TarKind::Link => Kind::Link,
             TarKind::Special => Kind::Special,
         };
-        taker.entry(&Entry { name: &entry.name, kind }, &mut tar)?;
+        let stream_at = (entry.size_bytes >= KEPT_BYTES_MIN).then_some(tar.get_ref().bytes);
+        taker.entry(&Entry { name: &entry.name, kind, stream_at }, &mut tar)?;
     }
     // The checksum of a compressed stream stands behind its last byte: a cut one is found there.
     let mut rest = tar.into_inner();
@@ -110,7 +141,7 @@ fn untar(reader: impl Read, taker: &mut Taker<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-fn unzip(file: File, taker: &mut Taker<'_>) -> Result<(), Error> {
+fn unzip(file: File, body: &Path, taker: &mut Taker<'_>) -> Result<(), Error> {
     let corrupt = |error: zip::result::ZipError| {
         let expected = "a zip that can be read to its end";
         Problem::fail(Code::ContainerCorrupt, expected, error.to_string())
@@ -119,6 +150,7 @@ fn unzip(file: File, taker: &mut Taker<'_>) -> Result<(), Error> {
         Ok(archive) => archive,
         Err(error) => return Ok(taker.refuse(corrupt(error))),
     };
+    let map = mapped(body)?;
     for index in 0..archive.len() {
         if !taker.count_entry() {
             return Ok(());
@@ -138,9 +170,21 @@ fn unzip(file: File, taker: &mut Taker<'_>) -> Result<(), Error> {
         } else {
             file_kind(entry.unix_mode().unwrap_or(0o644))
         };
-        taker.entry(&Entry { name: &name, kind }, &mut entry)?;
+        let stream = kept_of_zip(&entry, &map);
+        let stream_at = stream.as_ref().map(|_| 0);
+        stream.into_iter().for_each(|stream| taker.comes_from(stream));
+        taker.entry(&Entry { name: &name, kind, stream_at }, &mut entry)?;
     }
     Ok(())
+}
+
+fn kept_of_zip(entry: &ZipFile<'_, impl Read>, map: &Arc<Mmap>) -> Option<UpstreamStream> {
+    let is_worth_it = entry.compressed_size().min(entry.size()) >= KEPT_BYTES_MIN;
+    let start = usize::try_from(entry.data_start()?).ok()?;
+    let length = usize::try_from(entry.compressed_size()).ok()?;
+    let end = start.checked_add(length).filter(|end| *end <= map.len())?;
+    let keeps = is_worth_it && entry.compression() == CompressionMethod::Deflated;
+    keeps.then(|| UpstreamStream::walk(map, start..end))
 }
 
 /// A zip made on Unix may carry any file type in its mode.

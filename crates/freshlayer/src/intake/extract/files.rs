@@ -11,7 +11,7 @@ use super::selection::{LeftOut, Listed};
 use super::{Budget, ExtraDigest, Names};
 use crate::definition::{Dataset, FormatSpec};
 use crate::error::Error;
-use crate::formats::deflate::{Deflated, Deflater};
+use crate::formats::deflate::{Deflated, Packer, UpstreamStream};
 use crate::limits::Limits;
 use crate::names::{Digest, hex};
 use crate::opt_path::{Mode, OptPath};
@@ -37,6 +37,8 @@ pub(crate) struct StagedFile {
 pub(super) struct Entry<'a> {
     pub(super) name: &'a str,
     pub(super) kind: Kind,
+    /// Where the upstream's deflate stream produces its first byte, where keeping that stream is worth it.
+    pub(super) stream_at: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +61,7 @@ pub(super) struct Taker<'a> {
     extra_digest: ExtraDigest,
     budget: Budget,
     meter: &'a Meter,
+    upstream: Option<UpstreamStream>,
     names: Names,
     entries: u64,
     size_bytes: u64,
@@ -83,6 +86,7 @@ impl<'a> Taker<'a> {
             extra_digest,
             budget,
             meter,
+            upstream: None,
             names: Names::default(),
             entries: 0,
             size_bytes: 0,
@@ -94,6 +98,11 @@ impl<'a> Taker<'a> {
 
     pub(super) fn budget(&self) -> Budget {
         self.budget.clone()
+    }
+
+    /// Names the deflate stream that the next entries come from.
+    pub(super) fn comes_from(&mut self, upstream: UpstreamStream) {
+        self.upstream = Some(upstream);
     }
 
     pub(super) fn refuse(&mut self, problem: Problem) {
@@ -120,7 +129,7 @@ impl<'a> Taker<'a> {
             return Ok(self.left_out.unmatched.add(name));
         }
         match self.place(name, entry.kind) {
-            Ok(Some(path)) => self.write(name, path, self.mode(entry.kind), reader),
+            Ok(Some(path)) => self.write(&Entry { name, ..*entry }, path, reader),
             Ok(None) => Ok(self.left_out.stripped.add(name)),
             Err(problem) => Ok(self.refuse(problem)),
         }
@@ -164,15 +173,16 @@ impl<'a> Taker<'a> {
 
     fn write(
         &mut self,
-        name: &str,
+        entry: &Entry<'_>,
         path: OptPath,
-        mode: Mode,
         reader: &mut dyn Read,
     ) -> Result<(), Error> {
+        let (name, mode) = (entry.name, self.mode(entry.kind));
         let file = self.folder.join(self.taken.len().to_string());
         let mut output = File::create(&file).map_err(Error::io("write", &file))?;
         let stream = deflated_beside(&file);
-        let mut compressor = Deflater::new(stream.clone());
+        let stream_at = entry.stream_at.filter(|_| self.upstream.is_some());
+        let mut packer = Packer::new(stream_at, stream.clone());
         let (mut sha256, mut md5) = (Sha256::new(), Md5::new());
         let mut size_bytes = 0;
         let mut buffer = vec![0; BUFFER_BYTES];
@@ -187,7 +197,7 @@ impl<'a> Taker<'a> {
                 return Ok(self.refuse(problem.at(shown(name))));
             }
             output.write_all(&buffer[..read]).map_err(Error::io("write", &file))?;
-            compressor.write_all(&buffer[..read]).map_err(Error::io("write", &stream))?;
+            packer.write_all(&buffer[..read]).map_err(Error::io("write", &stream))?;
             sha256.update(&buffer[..read]);
             if self.extra_digest == ExtraDigest::Md5 {
                 md5.update(&buffer[..read]);
@@ -196,7 +206,9 @@ impl<'a> Taker<'a> {
         }
         let md5 = (self.extra_digest == ExtraDigest::Md5).then(|| hex(&md5.finalize()));
         let sha256 = Digest::of(sha256);
-        let deflated = compressor.finish().map_err(Error::io("write", &stream))?;
+        let upstream = self.upstream.as_mut();
+        let deflated = packer.finish(&file, size_bytes, upstream);
+        let deflated = deflated.map_err(Error::io("write", &stream))?;
         let staged = StagedFile { path, mode, size_bytes, sha256, md5, file, deflated };
         self.taken.push((name.to_owned(), staged));
         Ok(())

@@ -77,7 +77,7 @@ pub(crate) fn extract(
     }
     let budget = Budget::new(limits, body.size_bytes);
     let mut taker = Taker::new(dataset, limits, folder, extra_digest, budget, meter);
-    container::unpack(container, file, &mut taker)?;
+    container::unpack(container, file, &body.file, &mut taker)?;
     Ok(taker.finish())
 }
 

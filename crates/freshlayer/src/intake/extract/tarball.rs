@@ -35,6 +35,7 @@ pub(super) struct TarEntry {
     pub(super) name: String,
     pub(super) kind: TarKind,
     pub(super) mode: u32,
+    pub(super) size_bytes: u64,
 }
 
 /// Reads a tar from its start to its end marker.
@@ -59,6 +60,11 @@ struct Extensions {
 impl<R: Read> Tar<R> {
     pub(super) fn new(reader: R) -> Self {
         Self { reader, entry_bytes: 0, padding_bytes: 0 }
+    }
+
+    /// Returns what the tar is read from. Behind a header it stands at the entry's first byte.
+    pub(super) fn get_ref(&self) -> &R {
+        &self.reader
     }
 
     /// Gives back what the tar was read from, at the end marker.
@@ -104,7 +110,8 @@ impl<R: Read> Tar<R> {
         if kind == EntryType::GNUSparse && header.as_bytes()[SPARSE_MORE_AT] != 0 {
             self.skip_sparse_blocks()?;
         }
-        self.begin(extensions.size.unwrap_or(size))?;
+        let size_bytes = extensions.size.unwrap_or(size);
+        self.begin(size_bytes)?;
         let name = extensions.pax_name.or(extensions.gnu_name);
         let name = name.unwrap_or_else(|| header.path_bytes().into_owned());
         let kind = match kind {
@@ -115,7 +122,7 @@ impl<R: Read> Tar<R> {
             _ => TarKind::Special,
         };
         let name = String::from_utf8_lossy(&name).into_owned();
-        Ok(TarEntry { name, kind, mode: header.mode().unwrap_or(0) })
+        Ok(TarEntry { name, kind, mode: header.mode().unwrap_or(0), size_bytes })
     }
 
     /// Reads the next header; `None` at the end marker, or where the file ends in its place.

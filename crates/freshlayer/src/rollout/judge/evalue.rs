@@ -108,7 +108,7 @@ mod tests {
     const FUNCTIONS: usize = 10;
 
     fn pair(new: (u64, u64), old: (u64, u64)) -> Pair {
-        let calls = |(calls, errors)| Calls { calls, errors };
+        let calls = |(calls, errors)| Calls { calls, errors, slow: 0 };
         Pair { new: calls(new), old: calls(old) }
     }
 
@@ -118,7 +118,11 @@ mod tests {
         let mut calls = |share: f64| {
             let share = if rng.f64() < 0.05 { 0.5 } else { share };
             let calls = rng.u64(0..=10);
-            Calls { calls, errors: (0..calls).filter(|_| rng.f64() < share).count() as u64 }
+            Calls {
+                calls,
+                errors: (0..calls).filter(|_| rng.f64() < share).count() as u64,
+                slow: 0,
+            }
         };
         let mut pair = || Pair { old: calls(old), new: calls(new) };
         (0..minutes).map(|_| (0..FUNCTIONS).map(|_| pair()).collect()).collect()

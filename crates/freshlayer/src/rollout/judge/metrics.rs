@@ -8,7 +8,7 @@ use super::evalue::{
     ENOUGH, EXCUSE, Pair, SUSPICIOUS, evidence, evidence_in_part, minute, minute_in_part,
 };
 use super::{Measured, Moved, Said, observed};
-use crate::definition::MetricsGate;
+use crate::definition::{Gates, MetricsGate};
 use crate::ports::{self, Minutes, Window};
 use crate::state::{Counted, Says, Sums, Tally, Wave};
 
@@ -23,14 +23,15 @@ const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
 /// What to count for a wave: as many whole minutes before it opened as have passed since it was complete, and at least an
 /// hour before it. `None` where no minute has passed.
-pub(in crate::rollout) fn window(wave: &Wave, now: Timestamp) -> Option<Window> {
+pub(in crate::rollout) fn window(gates: &Gates, wave: &Wave, now: Timestamp) -> Option<Window> {
     let reached = next_minute(wave.reached?);
     let until = last_counted(now);
     let span = until.duration_since(reached);
     if span < MINUTE {
         return None;
     }
-    Some(Window { from: minute_of(wave.opened).saturating_sub(span.max(HOUR)).ok()?, until })
+    let from = minute_of(wave.opened).saturating_sub(span.max(HOUR)).ok()?;
+    Some(Window { from, until, slow_after: gates.metrics?.slow_after })
 }
 
 /// The minute behind the last one whose calls are counted by now.
@@ -76,7 +77,7 @@ fn judged<'m>(
     waves: &Waves<'_>,
     measured: &'m Measured,
 ) -> Result<(Says, String), &'m str> {
-    let sentence = moved.sentence();
+    let sentence = moved.sentence(&Bad::by(gate));
     if moved.looks_bad() {
         let others = match &measured.others {
             None => return Ok((Says::Fail, sentence)),
@@ -136,6 +137,24 @@ enum Against {
 
 const WITH_THE_DATA_BEFORE: &str = "with the data before";
 
+/// What counts against the new data, in words.
+struct Bad {
+    were: String,
+    are: &'static str,
+}
+
+impl Bad {
+    fn by(gate: &MetricsGate) -> Self {
+        match gate.slow_after {
+            None => Self { were: "failed".to_owned(), are: "fail" },
+            Some(after) => {
+                let were = format!("failed or took over {} ms", after.as_millis());
+                Self { were, are: "do" }
+            }
+        }
+    }
+}
+
 /// Calls since a wave was complete against those before it opened.
 struct Compared {
     /// Those of the wave.
@@ -186,8 +205,8 @@ impl Compared {
         let before = calls.values().flat_map(|minutes| minutes.range(before.clone()));
         let beside_them = beside.values().flat_map(|minutes| minutes.range(since..));
         let hour = before.chain(beside_them).fold(ports::Calls::default(), |sum, (_, one)| {
-            let (calls, errors) = (sum.calls + one.calls, sum.errors + one.errors.min(one.calls));
-            ports::Calls { calls, errors }
+            let (calls, errors) = (sum.calls + one.calls, sum.errors + one.bad());
+            ports::Calls { calls, errors, slow: 0 }
         });
         let against = if beside.is_empty() { Against::Before } else { Against::Beside };
         Self { own, whole, all: own + waves.earlier, evidence, hour, against, silent }
@@ -223,32 +242,32 @@ impl Compared {
         new.errors >= ERRORS_MIN && (minutes || share(new) >= GROWTH_MIN * share(old))
     }
 
-    fn sentence(&self) -> String {
+    fn sentence(&self, bad: &Bad) -> String {
         let silent = match self.silent {
             0 => String::new(),
             1 => "; 1 function had no call".to_owned(),
             silent => format!("; {silent} functions had no call"),
         };
-        format!("{}{}{silent}", self.of_the_wave(), self.of_all())
+        format!("{}{}{silent}", self.of_the_wave(bad), self.of_all())
     }
 
-    fn of_the_wave(&self) -> String {
+    fn of_the_wave(&self, Bad { were, are }: &Bad) -> String {
         let Tally { new, old, .. } = self.own;
         match (new.calls, new.errors) {
             (0, _) => "no call was counted".to_owned(),
             (calls, 0) => {
                 let bound = 100.0 * (1.0 - 0.05_f64.powf(1.0 / calls as f64));
                 format!(
-                    "none of {calls} calls failed, so at most {bound:.1} % of calls fail, with 95 % confidence"
+                    "none of {calls} calls {were}, so at most {bound:.1} % of calls {are}, with 95 % confidence"
                 )
             }
             _ if self.fails_wholly() => {
-                let ports::Calls { calls, errors } = self.hour;
+                let ports::Calls { calls, errors, .. } = self.hour;
                 let when = match self.against {
                     Against::Before => "in the hour before the wave opened",
                     Against::Beside => WITH_THE_DATA_BEFORE,
                 };
-                format!("all {} calls failed, and {errors} of {calls} {when}", new.calls)
+                format!("all {} calls {were}, and {errors} of {calls} {when}", new.calls)
             }
             (calls, errors) => {
                 let when = match self.against {
@@ -256,7 +275,7 @@ impl Compared {
                     Against::Beside => WITH_THE_DATA_BEFORE,
                 };
                 format!(
-                    "{errors} of {calls} calls failed, and {} of {} {when}",
+                    "{errors} of {calls} calls {were}, and {} of {} {when}",
                     old.errors, old.calls
                 )
             }
@@ -276,11 +295,11 @@ impl Compared {
     }
 }
 
-/// The calls of one minute, so many after or before a time.
+/// The calls of one minute, so many after or before a time. Slow ones count as errors.
 fn calls_at(minutes: &Minutes, from: Timestamp, number: i64) -> ports::Calls {
     let at = from.saturating_add(SignedDuration::from_mins(number)).unwrap_or(from);
     let found = minutes.get(&at).copied().unwrap_or_default();
-    ports::Calls { calls: found.calls, errors: found.errors.min(found.calls) }
+    ports::Calls { calls: found.calls, errors: found.bad(), slow: 0 }
 }
 
 fn minute_of(at: Timestamp) -> Timestamp {

@@ -62,7 +62,7 @@ impl Head {
         self.named.retain(|_, ended| now.duration_since(*ended) < NAMED_STAYS);
     }
 
-    /// Notes that a write which failed may have put a version into a Region's parameter.
+    /// Notes that a write which begins may put a version into a Region's parameter.
     pub(crate) fn may_have_named(&mut self, version: &LayerVersionArn, now: Timestamp) {
         self.named.insert(version.clone(), now);
     }
