@@ -4,6 +4,12 @@ variable "name" {
   description = "Beginning of every name, as the name of the stack is with CloudFormation."
   type        = string
   default     = "freshlayer"
+
+  # A role's name takes 64 characters: Terraform adds 26, and we 12.
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,25}$", var.name))
+    error_message = "The name has 26 characters at most: lower-case letters, digits and hyphens."
+  }
 }
 
 variable "publisher_zip" {
