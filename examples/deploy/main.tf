@@ -3,13 +3,14 @@ data "aws_ssm_parameter" "geo_layer" {
 }
 
 resource "aws_lambda_function" "checkout" {
-  function_name = "checkout"
-  role          = aws_iam_role.checkout.arn
-  runtime       = "python3.13"
-  handler       = "index.handler"
-  filename      = "checkout.zip"
-  publish       = true
-  layers        = [data.aws_ssm_parameter.geo_layer.insecure_value]
+  function_name    = "checkout"
+  role             = aws_iam_role.checkout.arn
+  runtime          = "python3.13"
+  handler          = "index.handler"
+  filename         = "checkout.zip"
+  source_code_hash = filebase64sha256("checkout.zip")
+  publish          = true
+  layers           = [data.aws_ssm_parameter.geo_layer.insecure_value]
 
   lifecycle {
     ignore_changes = [layers]
