@@ -33,9 +33,11 @@ async fn main() -> Result<(), Error> {
 impl Places {
     fn answer(&self, request: &Request) -> Result<Value, Error> {
         let record: Option<Value> = self.addresses.lookup(request.ip)?.decode()?;
-        let code = record.and_then(|record| Some(record["country"]["iso_code"].as_str()?.to_owned()));
-        let mut by_code =
-            self.countries.prepare_cached("SELECT name, currency FROM countries WHERE iso2 = ?1")?;
+        let code =
+            record.and_then(|record| Some(record["country"]["iso_code"].as_str()?.to_owned()));
+        let mut by_code = self
+            .countries
+            .prepare_cached("SELECT name, currency FROM countries WHERE iso2 = ?1")?;
         let found: Option<(String, Option<String>)> =
             by_code.query_row([&code], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         let (name, currency) = found.unzip();
