@@ -192,7 +192,7 @@ pub(crate) fn to_stable(layer: &LayerDossier) -> Markup {
                 " of which it is known. Release " (number(newest.line.seq)) " took "
                 (span(newest.stable_after_secs.unwrap_or_default())) "."
             }
-            @if bars.len() > 1 {
+            @if bars.len() > 1 && median > 0 {
                 figure {
                     (chart::bars(&bars, Some(median as f64), &format!("Time from build to stable; the median is {}", span(median))))
                     figcaption { "One bar for each release, the newest on the right. The line is the median." }
