@@ -47,7 +47,7 @@ fn sizes(layer: &LayerDossier) -> Markup {
     let shown: Vec<&ReleaseDossier> = layer.releases.iter().take(BARS_MAX).rev().collect();
     let serves = layer.served.as_ref().map(|served| served.release);
     let bars: Vec<Bar> = shown.iter().map(|release| size(release, serves)).collect();
-    let (Some(first), Some(last)) = (shown.first(), shown.last()) else { return html! {} };
+    let [first, .., last] = &shown[..] else { return html! {} };
     let title = format!(
         "Zip sizes of the newest {}: {} at first, {} at last",
         count(shown.len(), "release"),
@@ -192,9 +192,11 @@ pub(crate) fn to_stable(layer: &LayerDossier) -> Markup {
                 " of which it is known. Release " (number(newest.line.seq)) " took "
                 (span(newest.stable_after_secs.unwrap_or_default())) "."
             }
-            figure {
-                (chart::bars(&bars, Some(median as f64), &format!("Time from build to stable; the median is {}", span(median))))
-                figcaption { "One bar for each release, the newest on the right. The line is the median." }
+            @if bars.len() > 1 && median > 0 {
+                figure {
+                    (chart::bars(&bars, Some(median as f64), &format!("Time from build to stable; the median is {}", span(median))))
+                    figcaption { "One bar for each release, the newest on the right. The line is the median." }
+                }
             }
             details {
                 summary { "Every time" }

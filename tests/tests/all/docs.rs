@@ -123,7 +123,9 @@ fn every_variable_of_the_publisher() {
 
 #[test]
 fn the_shipped_definitions_hold() {
-    for folder in ["layers/samples", "examples/quickstart/layers"] {
+    let examples =
+        ["quickstart", "consumers", "ffmpeg"].map(|name| format!("examples/{name}/layers"));
+    for folder in examples.iter().map(String::as_str).chain(["layers/samples"]) {
         let output = Command::new(binary("freshlayer"))
             .args(["check", "--layers"])
             .arg(workspace().join(folder))

@@ -291,6 +291,21 @@ fn a_host_without_layers_and_a_layer_without_a_release_have_a_page() {
     assert!(sections["postcodes"].contains("there is no release yet"));
 }
 
+#[test]
+fn a_chart_has_two_releases_and_something_to_show() {
+    let mut dossier = dossier();
+    dossier.layers.retain(|layer| layer.layer.as_str() == "geo");
+    let charts = |dossier: &Dossier| page(dossier).matches("<svg class=\"bars\"").count();
+    assert_eq!(charts(&dossier), 2);
+    dossier.layers[0].stable_after_secs_median = Some(0);
+    assert_eq!(charts(&dossier), 1, "times of no length are no picture");
+    dossier.layers[0].stable_after_secs_median = Some(1);
+    let releases = &mut dossier.layers[0].releases;
+    releases.retain(|release| release.stable_after_secs.is_some());
+    releases.truncate(1);
+    assert_eq!(charts(&dossier), 0);
+}
+
 #[expect(clippy::disallowed_methods, reason = "what a person waits for is measured")]
 /// Renders the page, which is small and quick whatever it tells of.
 fn quickly(dossier: &Dossier) -> String {
