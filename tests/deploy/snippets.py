@@ -171,8 +171,8 @@ def terraform(cloud, place):
         assert new in snippet, f"{new} stands in main.tf"
         snippet = snippet.replace(new, old)
     ignored = r"\n  lifecycle \{\n.*?\n  \}\n"
-    mirror = f'provider_installation {{\n  filesystem_mirror {{\n    path = "{place.parent}/mirror"\n  }}\n}}\n'
-    (place / "settings").write_text(mirror)
+    provider = f'"hashicorp/aws" = "{place.parent}/provider"'
+    (place / "settings").write_text(f"provider_installation {{\n  dev_overrides {{\n    {provider}\n  }}\n}}\n")
     os.environ |= {"TF_CLI_CONFIG_FILE": str(place / "settings"), "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1"}
     (place / "main.tf").write_text(snippet)
     (place / "beside.tf").write_text(BESIDE.replace("ENDPOINT", os.environ["AWS_ENDPOINT_URL"]))
@@ -183,7 +183,6 @@ def terraform(cloud, place):
 
     first, second = cloud.publish("one"), cloud.publish("two")
     cloud.promote(first)
-    told("init")
     told("apply", "-auto-approve")
     expect("layers", [first], cloud.layers())
     cloud.roll(second)
