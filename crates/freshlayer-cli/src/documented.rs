@@ -47,7 +47,9 @@ fn commands(line: &str) -> Vec<Vec<String>> {
 }
 
 fn refusal(words: &[String]) -> Option<clap::Error> {
-    let parsed = Arguments::parsed(Arguments::command(), words.iter().map(Into::into));
+    // A number's place holder.
+    let words = words.iter().map(|word| if word == "N" { "1" } else { word }.into());
+    let parsed = Arguments::parsed(Arguments::command(), words);
     parsed.err().filter(|error| error.kind() != ErrorKind::DisplayHelp)
 }
 
@@ -92,5 +94,5 @@ fn every_command_on_a_page_is_taken() {
         }
     }
     assert!(refused.is_empty(), "{refused}");
-    assert!(shown > 40 && named > 40, "{shown} in blocks, {named} in sentences");
+    assert!(shown > 30 && named > 90, "{shown} in blocks, {named} in sentences");
 }
