@@ -84,7 +84,7 @@ impl Arguments {
 
     /// Parses a command line. An option that only an AWS account can follow is a mistake on the
     /// local host, where it would be taken for an order that was carried out.
-    fn parsed(
+    pub(crate) fn parsed(
         mut command: clap::Command,
         words: impl IntoIterator<Item = OsString>,
     ) -> Result<Self, clap::Error> {

@@ -10,6 +10,8 @@ mod arguments;
 mod commands;
 mod completion;
 mod definitions;
+#[cfg(all(test, feature = "aws"))]
+mod documented;
 mod environment;
 mod hooks;
 mod output;

@@ -31,6 +31,7 @@ mod definitions;
 mod deploying;
 mod diff;
 mod docs;
+mod docs_site;
 mod doctor;
 mod download;
 mod drift;
