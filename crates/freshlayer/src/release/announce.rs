@@ -72,16 +72,13 @@ pub(crate) async fn announce(
     let written = untold.values().filter(|(region, _)| is_written(region));
     let written: Vec<LayerVersionArn> = written.map(|(_, version)| version.clone()).collect();
     if !written.is_empty() {
-        let note = |head: &mut Head| {
-            written.iter().for_each(|version| head.may_have_named(version, now));
-        };
-        session.change(note).await?;
+        session.change(|head| head.may_have_named(&written, now)).await?;
     }
     let layer = session.head().layer();
     let telling = untold.into_iter().map(|(name, (region, version))| async move {
         let announcement = Announcement { layer, arn: &version, version: &outline.version };
         match region.registry.announce(announcement).await {
-            Ok(_) => {
+            Ok(()) => {
                 let parameters = region.registry.parameters();
                 Ok(Said { region: name, version, parameters })
             }

@@ -38,46 +38,33 @@ const BUFFER_BYTES: usize = 256 * 1024;
 pub(crate) struct UpstreamStream {
     map: Arc<Mmap>,
     bytes: Range<usize>,
-    blocks: Blocks,
-}
-
-/// The stream's blocks, in order, without the last one.
-enum Blocks {
-    Walking(JoinHandle<Vec<BlockStart>>),
-    Found(Vec<BlockStart>),
+    walker: Option<JoinHandle<Vec<BlockStart>>>,
+    blocks: Vec<BlockStart>,
 }
 
 impl UpstreamStream {
     /// Begins to walk a stream on a thread of its own.
     pub(crate) fn walk(map: &Arc<Mmap>, bytes: Range<usize>) -> Self {
-        let (map, range) = (Arc::clone(map), bytes.clone());
-        let walked = Arc::clone(&map);
-        let walker = std::thread::spawn(move || find_blocks(&walked[range]));
-        Self { map, bytes, blocks: Blocks::Walking(walker) }
+        let (its_map, range) = (Arc::clone(map), bytes.clone());
+        let walker = std::thread::spawn(move || find_blocks(&its_map[range]));
+        Self { map: Arc::clone(map), bytes, walker: Some(walker), blocks: Vec::new() }
     }
 
     fn stream(&self) -> &[u8] {
         &self.map[self.bytes.clone()]
     }
 
+    /// Waits for the walk; returns where the stream's blocks begin, in order.
     fn blocks(&mut self) -> &[BlockStart] {
-        if let Blocks::Walking(_) = self.blocks
-            && let Blocks::Walking(walker) =
-                std::mem::replace(&mut self.blocks, Blocks::Found(Vec::new()))
-        {
-            let found = walker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            self.blocks = Blocks::Found(found);
+        if let Some(walker) = self.walker.take() {
+            self.blocks = walker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         }
-        match &self.blocks {
-            Blocks::Found(found) => found,
-            Blocks::Walking(_) => &[],
-        }
+        &self.blocks
     }
 
     /// Cuts a file's blocks out of the stream; `None` where the file is better compressed anew.
     fn cut(&mut self, file: &Plain<'_>, into: &Path) -> io::Result<Option<Deflated>> {
-        let Some(kept) = kept(self.blocks(), &file.place) else { return Ok(None) };
-        let blocks = &self.blocks()[kept.clone()].to_vec();
+        let Some(blocks) = kept(self.blocks(), &file.place) else { return Ok(None) };
         if is_larger(blocks, file)? {
             return Ok(None);
         }
@@ -109,14 +96,14 @@ fn find_blocks(stream: &[u8]) -> Vec<BlockStart> {
 }
 
 /// Which blocks are kept for a file, by its place in what the stream produces; the last one is where they end.
-fn kept(blocks: &[BlockStart], place: &Range<u64>) -> Option<Range<usize>> {
+fn kept<'b>(blocks: &'b [BlockStart], place: &Range<u64>) -> Option<&'b [BlockStart]> {
     let alone_at = if place.start == 0 { 0 } else { place.start + WINDOW_BYTES };
     let first = blocks.partition_point(|block| block.output < alone_at);
     let end = blocks.partition_point(|block| block.output <= place.end);
     let kept = blocks.get(first..end).filter(|kept| kept.len() > 1)?;
     let before = kept[0].output - place.start;
     let behind = place.end - kept[kept.len() - 1].output;
-    (before.max(behind) <= ENDS_BYTES_MAX).then_some(first..end)
+    (before.max(behind) <= ENDS_BYTES_MAX).then_some(kept)
 }
 
 /// Tells whether our own compressor makes less of a sample.

@@ -172,7 +172,9 @@ fn unzip(file: File, body: &Path, taker: &mut Taker<'_>) -> Result<(), Error> {
         };
         let stream = kept_of_zip(&entry, &map);
         let stream_at = stream.as_ref().map(|_| 0);
-        stream.into_iter().for_each(|stream| taker.comes_from(stream));
+        if let Some(stream) = stream {
+            taker.comes_from(stream);
+        }
         taker.entry(&Entry { name: &name, kind, stream_at }, &mut entry)?;
     }
     Ok(())

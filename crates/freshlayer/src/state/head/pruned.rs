@@ -62,8 +62,8 @@ impl Head {
         self.named.retain(|_, ended| now.duration_since(*ended) < NAMED_STAYS);
     }
 
-    /// Notes that a write which begins may put a version into a Region's parameter.
-    pub(crate) fn may_have_named(&mut self, version: &LayerVersionArn, now: Timestamp) {
-        self.named.insert(version.clone(), now);
+    /// Notes that writes which begin may put these versions into Regions' parameters.
+    pub(crate) fn may_have_named(&mut self, versions: &[LayerVersionArn], now: Timestamp) {
+        self.named.extend(versions.iter().map(|version| (version.clone(), now)));
     }
 }
