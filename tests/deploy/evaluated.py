@@ -125,15 +125,20 @@ class Module:
             return found
         return {key: self._written(value) for key, value in found.items() if key not in ADDED}
 
+    def locals_of(self, given):
+        return {key: value for entry in self._parse(given).get("locals", []) for key, value in self._written(entry).items()}
+
     def _parse(self, given):
         with tempfile.TemporaryDirectory() as place:
             folder = pathlib.Path(place)
             for name, text in self.texts.items():
                 (folder / name).write_text(text)
             (folder / "publisher.zip").write_text("a zip")
-            lines = (f"{name} = {self._literal(value)}" for name, value in given.items())
-            (folder / "given.tfvars").write_text("\n".join(lines))
+            (folder / "given.tfvars").write_text(self.variables_file(given))
             return tfparse.load_from_path(folder, vars_paths=["given.tfvars"])
+
+    def variables_file(self, given):
+        return "".join(f"{name} = {self._literal(value)}\n" for name, value in given.items())
 
     def _literal(self, value):
         return str(value).lower() if isinstance(value, (bool, int)) else '"' + value + '"'

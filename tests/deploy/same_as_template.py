@@ -41,6 +41,8 @@ def in_order(statement):
 
 
 def statements(document):
+    if document is None:
+        return "cannot be evaluated"
     found = json.loads(document) if isinstance(document, str) else document
     return [in_order(statement) for statement in found["Statement"]]
 
@@ -175,14 +177,14 @@ def of_module(module, given):
 
 
 def leaves(found, path=""):
-    """Returns what differs as one line per value: path and value."""
+    """Returns one line per value: path and value."""
     if isinstance(found, dict) and found:
         for key, value in found.items():
             yield from leaves(value, f"{path}.{key}" if path else key)
     elif isinstance(found, list) and any(isinstance(item, dict) for item in found):
         for number, item in enumerate(found):
-            key = item.get("Sid", [number])[0] if isinstance(item, dict) else number
-            yield from leaves(item, f"{path}[{key}]")
+            sid = item.get("Sid", number) if isinstance(item, dict) else number
+            yield from leaves(item, f"{path}[{sid[0] if isinstance(sid, list) else sid}]")
     else:
         yield f"{path} = {json.dumps(found)}"
 
@@ -212,6 +214,19 @@ def variables(module):
             yield name, {"type": variable["type"], "default": default, "checked": "validation" in variable}
 
 
+def sets(name, template):
+    """Returns what to evaluate both with: the defaults, everything, and each parameter alone."""
+    assert GIVEN[name].keys() == template.parameters.keys(), f"{name}: a parameter is given nowhere"
+    asked = {key: GIVEN[name][key] for key, entry in template.parameters.items() if "Default" not in entry}
+    alone = {f"{key}={value}": asked | {key: value} for key, value in GIVEN[name].items() if key not in asked}
+    return {"defaults": asked, "everything": GIVEN[name]} | alone
+
+
+def of_variables(given, module):
+    here = {snake(key): as_variable(value) for key, value in given.items()}
+    return here | {key: value for key, value in ONLY_TERRAFORM.items() if key in module.variables}
+
+
 def compare(infra, name, folder):
     """Yields each difference with the parameters that show it."""
     template, module = Template(infra / name), Module(infra / folder)
@@ -219,13 +234,8 @@ def compare(infra, name, folder):
     yield from ((line, "") for line in unlike)
     if unlike:
         return
-    asked = {key: GIVEN[name][key] for key, entry in template.parameters.items() if "Default" not in entry}
-    assert GIVEN[name].keys() == template.parameters.keys(), f"{name}: a parameter is given nowhere"
-    sets = {"defaults": asked, "everything": GIVEN[name]}
-    sets |= {f"{key}={value}": asked | {key: value} for key, value in GIVEN[name].items() if key not in asked}
-    for told, given in sets.items():
-        here = {snake(key): as_variable(value) for key, value in given.items()}
-        here |= {key: value for key, value in ONLY_TERRAFORM.items() if key in module.variables}
+    for told, given in sets(name, template).items():
+        here = of_variables(given, module)
         found = dict(of_module(module, here))
         yield from ((line, told) for line in differences("resources", dict(of_template(template, given)), found))
         outputs = {snake(key): value for key, value in template.outputs_of(given).items()}
@@ -244,4 +254,5 @@ def main():
     sys.exit(f"{unlike} differences between modules and templates" if unlike else 0)
 
 
-main()
+if __name__ == "__main__":
+    main()
