@@ -70,7 +70,7 @@ def statistic(stats, name, points=None):
     if not bound:
         return real_statistic(stats, name, points)
     samples = cloudwatch_service._percentile_samples(points or []) or []
-    return sum(count for value, count in samples if value > int(bound[1]))
+    return float(sum(count for value, count in samples if value > int(bound[1])))
 
 
 cloudwatch_service._stat_value = statistic
