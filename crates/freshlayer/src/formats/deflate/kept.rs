@@ -340,7 +340,11 @@ mod tests {
         assert!(cut(&stream, &file, 0).is_some());
         assert_eq!(cut(&stream[..stream.len() - 9], &file, 0), None, "cut short");
         let first = deflated(&file[..200_000], 6);
-        assert_eq!(cut(&first, &[&file[..], &[0; 5_000_000]].concat(), 0), None, "it ends early");
-        assert_eq!(cut(&[0xff; 2_000_000], &file, 0), None, "noise");
+        assert_eq!(
+            cut(&first, &[&file[..], &vec![0; 5_000_000]].concat(), 0),
+            None,
+            "it ends early"
+        );
+        assert_eq!(cut(&vec![0xff; 2_000_000], &file, 0), None, "noise");
     }
 }
