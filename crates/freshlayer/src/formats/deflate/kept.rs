@@ -23,8 +23,8 @@ use super::{BlockEnd, Deflated, Deflater, Workshop, deflate_file};
 pub(crate) const KEPT_BYTES_MIN: u64 = 1024 * 1024;
 /// How far back a block may refer. Source: RFC 1951, section 2.
 const WINDOW_BYTES: u64 = 32 * 1024;
-/// What lies before or behind the kept blocks is compressed in memory.
-const ENDS_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// What lies before or behind the kept blocks, and each piece of the sample, is compressed in memory.
+const PIECE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Compressors make a block per 20 KiB or more; each costs a walk its tables.
 const BLOCKS_MAX: usize = 50_000;
 /// The sample: so many pieces, each of at least so many bytes.
@@ -103,10 +103,10 @@ fn kept<'b>(blocks: &'b [BlockStart], place: &Range<u64>) -> Option<&'b [BlockSt
     let kept = blocks.get(first..end).filter(|kept| kept.len() > 1)?;
     let before = kept[0].output - place.start;
     let behind = place.end - kept[kept.len() - 1].output;
-    (before.max(behind) <= ENDS_BYTES_MAX).then_some(kept)
+    (before.max(behind) <= PIECE_BYTES_MAX).then_some(kept)
 }
 
-/// Tells whether our own compressor makes less of a sample.
+/// Tells whether our own compressor makes less of a sample, or the blocks are too large for one.
 fn is_larger(blocks: &[BlockStart], file: &Plain<'_>) -> io::Result<bool> {
     let (mut theirs, mut ours) = (0, 0);
     for piece in 0..SAMPLE_PIECES {
@@ -114,6 +114,10 @@ fn is_larger(blocks: &[BlockStart], file: &Plain<'_>) -> io::Result<bool> {
         let first = rest[0];
         let enough = rest.iter().find(|block| block.output >= first.output + SAMPLE_BYTES);
         let end = *enough.unwrap_or(&rest[rest.len() - 1]);
+        // No common compressor makes such blocks.
+        if end.output - first.output > PIECE_BYTES_MAX {
+            return Ok(true);
+        }
         theirs += (end.bit - first.bit) as u64 / 8;
         ours += file.compressed(first.output..end.output, BlockEnd::Open)?.len() as u64;
     }
@@ -331,6 +335,8 @@ mod tests {
         let file = words(1_500_000, 1);
         assert_eq!(cut(&deflated(&file, 0), &file, 0), None, "stored");
         assert_eq!(cut(&deflated(&file, 1), &file, 0), None, "compressed in haste");
+        let sparse = [&file[..], &vec![0; 40_000_000], &file[..]].concat();
+        assert_eq!(cut(&deflated(&sparse, 9), &sparse, 0), None, "in huge blocks");
     }
 
     #[test]
