@@ -46,52 +46,66 @@ fn commands(line: &str) -> Vec<Vec<String>> {
         .collect()
 }
 
+/// What a page says of the command line: whole commands of its blocks, and commands that its sentences name.
+struct Said {
+    shown: Vec<Vec<String>>,
+    named: Vec<Vec<String>>,
+}
+
+impl Said {
+    fn of(page: &str) -> Self {
+        let (mut shown, mut named) = (Vec::new(), Vec::new());
+        for (index, part) in page.split("```").enumerate() {
+            if index % 2 == 0 {
+                let spans = part.split('`').skip(1).step_by(2);
+                named.extend(
+                    spans.filter(|span| !span.contains(['[', '…', '|'])).flat_map(commands),
+                );
+                continue;
+            }
+            let (language, block) = part.split_once('\n').expect("a block has lines");
+            let block = block.replace("\\\n", " ");
+            let typed = block.lines().filter_map(|line| match language {
+                "sh" => Some(line),
+                _ => line.strip_prefix("$ "),
+            });
+            shown.extend(typed.flat_map(commands));
+        }
+        Self { shown, named }
+    }
+}
+
 fn refusal(words: &[String]) -> Option<clap::Error> {
     // A number's place holder.
-    let words = words.iter().map(|word| if word == "N" { "1" } else { word }.into());
-    let parsed = Arguments::parsed(Arguments::command(), words);
+    let typed = words.iter().map(|word| if word == "N" { "1" } else { word }.into());
+    let parsed = Arguments::parsed(Arguments::command(), typed);
     parsed.err().filter(|error| error.kind() != ErrorKind::DisplayHelp)
+}
+
+/// In a sentence a command may lack its arguments.
+fn is_unfinished(error: &clap::Error) -> bool {
+    use ErrorKind::{DisplayHelpOnMissingArgumentOrSubcommand, MissingRequiredArgument};
+    matches!(error.kind(), MissingRequiredArgument | DisplayHelpOnMissingArgumentOrSubcommand)
 }
 
 #[test]
 fn every_command_on_a_page_is_taken() {
     let listed = Command::new("git").args(["ls-files", "*.md"]).current_dir(workspace()).output();
     let listed = String::from_utf8(listed.expect("git runs").stdout).expect("UTF-8");
-    let (mut shown, mut named, mut refused) = (0, 0, Vec::<String>::new());
+    let (mut shown, mut named, mut refused) = (0, 0, Vec::new());
     for page in listed.lines().filter(|page| !workspace().join(page).is_symlink()) {
         let text = std::fs::read_to_string(workspace().join(page)).expect("readable");
-        for (index, part) in text.split("```").enumerate() {
-            if index % 2 == 1 {
-                let (language, block) = part.split_once('\n').expect("a block has lines");
-                let block = block.replace("\\\n", " ");
-                let typed = block.lines().filter_map(|line| match language {
-                    "sh" => Some(line),
-                    _ => line.strip_prefix("$ "),
-                });
-                for words in typed.flat_map(commands) {
-                    shown += 1;
-                    if let Some(error) = refusal(&words) {
-                        refused.push(format!("{page}: {}\n{error}", words.join(" ")));
-                    }
-                }
-                continue;
-            }
-            // In a sentence a command may lack its arguments.
-            let spans = part.split('`').skip(1).step_by(2);
-            for words in spans.filter(|span| !span.contains(['[', '…', '|'])).flat_map(commands) {
-                named += 1;
-                let error = refusal(&words).filter(|error| {
-                    !matches!(
-                        error.kind(),
-                        ErrorKind::MissingRequiredArgument
-                            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
-                    )
-                });
-                if let Some(error) = error {
-                    refused.push(format!("{page}: `{}`\n{error}", words.join(" ")));
-                }
-            }
-        }
+        let said = Said::of(&text);
+        let whole = said.shown.iter().filter_map(|words| Some((words, refusal(words)?)));
+        let parts = said.named.iter().filter_map(|words| Some((words, refusal(words)?)));
+        let parts = parts.filter(|(_, error)| !is_unfinished(error));
+        refused.extend(
+            whole
+                .chain(parts)
+                .map(|(words, error)| format!("{page}: {}\n{error}", words.join(" "))),
+        );
+        shown += said.shown.len();
+        named += said.named.len();
     }
     assert!(refused.is_empty(), "{}", refused.join("\n"));
     assert!(shown > 30 && named > 90, "{shown} in blocks, {named} in sentences");

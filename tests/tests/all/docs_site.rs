@@ -53,8 +53,14 @@ impl Help {
                 }
                 words if line.starts_with("          ") => {
                     let (_, meaning) = help.entries.last_mut().expect("an entry is open");
-                    let space = if meaning.is_empty() { "" } else { " " };
-                    let _ = write!(meaning, "{space}{words}");
+                    let value = words.strip_prefix("- ").and_then(|value| value.split_once(':'));
+                    let _ = match (words, value) {
+                        ("Possible values:", _) => write!(meaning, ":"),
+                        (_, Some((value, says))) => {
+                            write!(meaning, " `{value}` ({}),", says.trim())
+                        }
+                        _ => write!(meaning, " {words}"),
+                    };
                 }
                 words => help.entries.push((words.to_owned(), String::new())),
             }
@@ -66,8 +72,13 @@ impl Help {
     fn list(&self, left_out: &[(String, String)]) -> String {
         let own = self.entries.iter().filter(|entry| !left_out.contains(entry));
         let own = own.filter(|(name, _)| !name.starts_with("-h,"));
-        own.map(|(name, meaning)| format!("- `{name}`: {}\n", meaning.replace('<', "\\<")))
-            .collect()
+        let line = |(name, meaning): &(String, String)| {
+            let meaning =
+                meaning.trim_start_matches(':').trim_end_matches(',').replace(", [", " [");
+            let meaning = meaning.replace("[env: ", "[variable: ").replace("=]", "]");
+            format!("- `{name}`:{}\n", meaning.replace('<', "\\<"))
+        };
+        own.map(line).collect()
     }
 }
 
