@@ -13,13 +13,11 @@ use freshlayer::ports::{
 };
 use jiff::{SignedDuration, Timestamp};
 
+use crate::contracts::SLOW_CALL;
 use crate::simulated::{Served, Simulated};
 
 /// As long as CloudWatch keeps minutes.
 const MINUTES_KEPT: SignedDuration = SignedDuration::from_hours(15 * 24);
-
-/// How long a slow call takes; others take no time.
-pub const SLOW_CALL: SignedDuration = SignedDuration::from_secs(2);
 
 /// One call: the function, the layer versions that it had, and when.
 #[derive(Debug, Clone, Copy)]

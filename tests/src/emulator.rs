@@ -25,7 +25,7 @@ use freshlayer_aws::{Aws, Pace};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::callers::SLOW_CALL;
+use crate::contracts::SLOW_CALL;
 use crate::sandbox::workspace;
 
 /// The Region where accounts begin.

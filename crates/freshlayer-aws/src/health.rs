@@ -17,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::Fault;
 
-/// CloudWatch's limit of metrics in one question; a function has three at most.
+/// CloudWatch's limit of metrics in one question; a function has two, or three where slow calls count.
 const METRICS_MAX: usize = 500;
 /// CloudWatch's limit of alarm names in one question.
 const NAMES_MAX: usize = 100;
@@ -72,7 +72,8 @@ impl CloudWatchHealth {
         window: Window,
     ) -> Result<Vec<Minutes>, Fault> {
         let mut found = Vec::new();
-        for asked in asked.chunks(METRICS_MAX / 3) {
+        let metrics = if window.slow_after.is_some() { 3 } else { 2 };
+        for asked in asked.chunks(METRICS_MAX / metrics) {
             found.extend(self.counted_at_once(asked, window).await?);
         }
         Ok(found)

@@ -2,7 +2,8 @@ use async_trait::async_trait;
 use freshlayer::ports::{AlarmPattern, AlarmState, Behind, Calls, FunctionName, Health, Window};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::callers::SLOW_CALL;
+/// How long a slow call takes; others take no time.
+pub const SLOW_CALL: SignedDuration = SignedDuration::from_secs(2);
 
 /// A host of functions whose calls and alarms a test can make.
 #[async_trait]

@@ -9,7 +9,7 @@ mod source;
 mod store;
 
 pub use fleet::{FleetBench, Strictness, fleet};
-pub use health::{HealthBench, health};
+pub use health::{HealthBench, SLOW_CALL, health};
 pub use hook::{Asked, hook};
 pub use registry::{Hosts, registry};
 pub use scanner::{Hooks, scanner};

@@ -87,6 +87,82 @@ fn all_of_them() {
     }
 }
 
+/// Words of a small language, at random.
+fn words(bytes: usize) -> Vec<u8> {
+    let mut random = fastrand::Rng::with_seed(7);
+    let word = |random: &mut fastrand::Rng| -> String {
+        (0..random.usize(2..9)).map(|_| random.lowercase()).collect()
+    };
+    let language: Vec<String> = (0..3_000).map(|_| word(&mut random)).collect();
+    let mut text = String::new();
+    while text.len() < bytes {
+        text += &language[random.usize(..language.len())];
+        text.push(' ');
+    }
+    text.into_bytes()
+}
+
+/// The layer's file, and its compressed size in the layer's zip.
+fn released(body: &[u8]) -> (Vec<u8>, u64) {
+    let sandbox = Sandbox::new();
+    let words = "[[dataset]]\nname = 'words'\nformat = 'file'\nsource.https = 'UPSTREAM/files/words'\n\
+                 source.select = ['*/words']\n";
+    sandbox.layer("words", words);
+    sandbox.upstream.publish("words", body);
+    assert_refreshed(&sandbox.refresh("words"), 1);
+    let zip = std::fs::read(sandbox.path("host/layers/words/1/layer.zip")).expect("readable");
+    let size = "print(max(e.compress_size for e in zipfile.ZipFile(io.BytesIO(d)).infolist()))";
+    let size = String::from_utf8(python(size, &zip)).expect("text");
+    assert_eq!(sandbox.cli(&["exec", "words", "--", "true"]).code, 0);
+    let file =
+        std::fs::read(sandbox.path("host/layers/words/1/opt/words/words")).expect("readable");
+    (file, size.trim().parse().expect("a number"))
+}
+
+#[test]
+fn what_the_upstream_compressed_well_is_kept() {
+    let text = words(4_000_000);
+    let (plain, own) = released(&text);
+    assert!(plain == text);
+    let gzip = |bytes: &[u8]| {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(bytes).expect("memory takes it");
+        encoder.finish().expect("memory takes it")
+    };
+    let tarred = tar_of(&[("x/LICENSE", &b"some words ".repeat(9)), ("x/words", &text)]);
+    // Where the writer cannot go back, sizes stand behind each entry.
+    let pipe = "class Pipe(io.BytesIO):\n  def seekable(self): return False\n  def tell(self): raise OSError\n";
+    let zipped = |into: &str, script: &str| {
+        let script = format!(
+            "{pipe}b = {into}()\nz = zipfile.ZipFile(b, 'w', zipfile.ZIP_DEFLATED, compresslevel=9)\n{script}\n\
+             z.close()\nsys.stdout.buffer.write(b.getvalue())"
+        );
+        python(&script, &text)
+    };
+    let one = "z.writestr('x/words', d)";
+    for (name, body) in [
+        ("gz", gzip(&text)),
+        ("tar.gz", gzip(&tarred)),
+        ("zip", zipped("io.BytesIO", one)),
+        ("zip by a pipe", zipped("Pipe", one)),
+        ("zip with more", zipped("io.BytesIO", &format!("z.writestr('x/other', d[::-1])\n{one}"))),
+    ] {
+        let (file, size) = released(&body);
+        assert!(file == text, "{name}");
+        let is_theirs = name.contains("more") || size.abs_diff(body.len() as u64) < 2_000;
+        assert!(is_theirs && size != own, "{name}: {size} of {}, and our own is {own}", body.len());
+    }
+    let (half, other) = text.split_at(1_500_000);
+    let (file, _) = released(&[gzip(half), gzip(other)].concat());
+    assert!(file == text, "two members");
+    let (file, size) = released(&{
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(&text).expect("memory takes it");
+        encoder.finish().expect("memory takes it")
+    });
+    assert!(file == text && size == own, "compressed in haste: {size}, not {own}");
+}
+
 #[test]
 fn a_checksum_beside_the_data_is_held_against_it() {
     use sha2::Digest;

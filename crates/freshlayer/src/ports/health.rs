@@ -143,8 +143,8 @@ pub struct Calls {
 }
 
 impl Calls {
-    /// Returns how many were bad: failed, or slow. One that was both may count twice.
+    /// Returns how many were bad at least: failed, or slow. A call may be both, so the larger number is taken.
     pub fn bad(self) -> u64 {
-        (self.errors + self.slow).min(self.calls)
+        self.errors.max(self.slow).min(self.calls)
     }
 }

@@ -72,7 +72,12 @@ pub(crate) async fn announce(
     let written = untold.values().filter(|(region, _)| is_written(region));
     let written: Vec<LayerVersionArn> = written.map(|(_, version)| version.clone()).collect();
     if !written.is_empty() {
+        let aim = session.head().aim();
         session.change(|head| head.may_have_named(&written, now)).await?;
+        // A person's order may have come with that write.
+        if session.head().aim() != aim || session.head().frozen().is_some() {
+            return Ok(Told::default());
+        }
     }
     let layer = session.head().layer();
     let telling = untold.into_iter().map(|(name, (region, version))| async move {

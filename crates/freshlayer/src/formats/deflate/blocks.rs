@@ -3,13 +3,21 @@
 #![expect(clippy::cast_possible_truncation, reason = "every number here has at most 16 bits")]
 #![expect(clippy::naive_bytecount, reason = "300 code lengths, a few times per piece")]
 
-/// Where a block begins.
+/// Where a block begins, and which kind it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BlockStart {
+    pub(super) kind: BlockKind,
     /// Of its header, from the stream's first bit.
     pub(super) bit: usize,
     /// How many bytes the blocks before it produce.
     pub(super) output: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BlockKind {
+    /// Its bytes begin at a byte's boundary, wherever its header ends.
+    Stored,
+    Compressed,
 }
 
 /// Tells of each block of a stream, in order; returns where its last bit ends.
@@ -19,9 +27,11 @@ pub(super) fn walk(stream: &[u8], mut each: impl FnMut(BlockStart) -> Option<()>
     let mut bits = Bits { bytes: stream, at: 0, buffer: 0, count: 0 };
     let mut output = 0;
     loop {
-        each(BlockStart { bit: bits.position(), output })?;
-        let is_last = bits.take(1)? == 1;
-        output += match bits.take(2)? {
+        let bit = bits.position();
+        let (is_last, code) = (bits.take(1)? == 1, bits.take(2)?);
+        let kind = if code == 0 { BlockKind::Stored } else { BlockKind::Compressed };
+        each(BlockStart { kind, bit, output })?;
+        output += match code {
             0 => stored(&mut bits)?,
             1 => symbols(&mut bits, &fixed_literals()?, &Distances::new(&[5; 30])?)?,
             2 => {
@@ -106,6 +116,9 @@ const LENGTH_EXTRA: [u32; 29] =
 /// The order in which the code lengths of the code lengths stand. Source: section 3.2.7.
 const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 const END_OF_BLOCK: u32 = 256;
+/// Codes above are never used. Source: sections 3.2.5 and 3.2.6.
+const LITERAL_CODES: usize = 286;
+const DISTANCE_CODES: u32 = 30;
 
 /// The most bits that one match takes: two codes of 15, and 5 and 13 extra bits.
 const MATCH_BITS_MAX: u32 = 48;
@@ -223,6 +236,7 @@ impl Distances {
         let table = Table::new(lengths)?;
         let bits = table.cells.iter().map(|&cell| match cell {
             0 => 0,
+            cell if cell >> 8 >= DISTANCE_CODES => 0,
             // Two symbols share each number of extra bits, but for the first four.
             cell => (cell & 0xff) as u8 + ((cell >> 8) / 2).saturating_sub(1) as u8,
         });
@@ -247,6 +261,9 @@ fn dynamic_tables(bits: &mut Bits<'_>) -> Option<(Literals, Distances)> {
     let literal_count = bits.take(5)? as usize + 257;
     let distance_count = bits.take(5)? as usize + 1;
     let code_count = bits.take(4)? as usize + 4;
+    if literal_count > LITERAL_CODES || distance_count > DISTANCE_CODES as usize {
+        return None;
+    }
     let mut code_lengths = [0_u8; 19];
     for place in &ORDER[..code_count] {
         code_lengths[*place] = bits.take(3)? as u8;

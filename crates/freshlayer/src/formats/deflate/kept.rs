@@ -11,11 +11,12 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use freshlayer_reader::Mmap;
 
-use super::blocks::{BlockStart, walk};
+use super::blocks::{BlockKind, BlockStart, walk};
 use super::splice::flush;
 use super::{BlockEnd, Deflated, Deflater, Workshop, deflate_file};
 
@@ -38,16 +39,35 @@ const BUFFER_BYTES: usize = 256 * 1024;
 pub(crate) struct UpstreamStream {
     map: Arc<Mmap>,
     bytes: Range<usize>,
-    walker: Option<JoinHandle<Vec<BlockStart>>>,
-    blocks: Vec<BlockStart>,
+    walk: Walk,
+}
+
+/// The search for the stream's blocks, on a thread of its own.
+enum Walk {
+    NotBegun,
+    Begun(JoinHandle<Vec<BlockStart>>, Arc<AtomicBool>),
+    Done(Vec<BlockStart>),
 }
 
 impl UpstreamStream {
-    /// Begins to walk a stream on a thread of its own.
-    pub(crate) fn walk(map: &Arc<Mmap>, bytes: Range<usize>) -> Self {
-        let (its_map, range) = (Arc::clone(map), bytes.clone());
-        let walker = std::thread::spawn(move || find_blocks(&its_map[range]));
-        Self { map: Arc::clone(map), bytes, walker: Some(walker), blocks: Vec::new() }
+    /// Names a stream. Nothing of it is read yet.
+    pub(crate) fn new(map: &Arc<Mmap>, bytes: Range<usize>) -> Self {
+        Self { map: Arc::clone(map), bytes, walk: Walk::NotBegun }
+    }
+
+    /// Begins to look for blocks, while others inflate the stream. Without a thread no block is found.
+    pub(crate) fn begin(&mut self) {
+        if let Walk::NotBegun = self.walk {
+            let (map, range) = (Arc::clone(&self.map), self.bytes.clone());
+            let stop = Arc::new(AtomicBool::new(false));
+            let stopped = Arc::clone(&stop);
+            let walker = std::thread::Builder::new()
+                .spawn(move || find_blocks(&map[range], &|| stopped.load(Ordering::Relaxed)));
+            self.walk = match walker {
+                Ok(walker) => Walk::Begun(walker, stop),
+                Err(_refused) => Walk::Done(Vec::new()),
+            };
+        }
     }
 
     fn stream(&self) -> &[u8] {
@@ -55,17 +75,24 @@ impl UpstreamStream {
     }
 
     /// Waits for the walk; returns where the stream's blocks begin, in order.
-    fn blocks(&mut self) -> &[BlockStart] {
-        if let Some(walker) = self.walker.take() {
-            self.blocks = walker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    fn blocks(&mut self) -> Vec<BlockStart> {
+        match std::mem::replace(&mut self.walk, Walk::NotBegun) {
+            Walk::NotBegun => Vec::new(),
+            Walk::Done(blocks) => blocks,
+            Walk::Begun(walker, _stop) => {
+                walker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            }
         }
-        &self.blocks
     }
 
     /// Cuts a file's blocks out of the stream; `None` where the file is better compressed anew.
     fn cut(&mut self, file: &Plain<'_>, into: &Path) -> io::Result<Option<Deflated>> {
-        let Some(blocks) = kept(self.blocks(), &file.place) else { return Ok(None) };
-        if is_larger(blocks, file)? {
+        self.begin();
+        let all = self.blocks();
+        let blocks = kept(&all, &file.place).map(<[BlockStart]>::to_vec);
+        self.walk = Walk::Done(all);
+        let Some(blocks) = blocks else { return Ok(None) };
+        if is_larger(&blocks, file)? {
             return Ok(None);
         }
         let (first, end) = (blocks[0], blocks[blocks.len() - 1]);
@@ -85,12 +112,21 @@ impl UpstreamStream {
     }
 }
 
-fn find_blocks(stream: &[u8]) -> Vec<BlockStart> {
+/// A walk whose end nobody waits for ends at the next block.
+impl Drop for UpstreamStream {
+    fn drop(&mut self) {
+        if let Walk::Begun(_, stop) = &self.walk {
+            stop.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+fn find_blocks(stream: &[u8], is_stopped: &dyn Fn() -> bool) -> Vec<BlockStart> {
     let mut blocks = Vec::new();
     // A stream that is damaged is refused by the inflater; the blocks before the damage are of no use.
     let end = walk(stream, |block| {
         blocks.push(block);
-        (blocks.len() < BLOCKS_MAX).then_some(())
+        (blocks.len() < BLOCKS_MAX && !is_stopped()).then_some(())
     });
     if end.is_some() { blocks } else { Vec::new() }
 }
@@ -100,7 +136,13 @@ fn kept<'b>(blocks: &'b [BlockStart], place: &Range<u64>) -> Option<&'b [BlockSt
     let alone_at = if place.start == 0 { 0 } else { place.start + WINDOW_BYTES };
     let first = blocks.partition_point(|block| block.output < alone_at);
     let end = blocks.partition_point(|block| block.output <= place.end);
-    let kept = blocks.get(first..end).filter(|kept| kept.len() > 1)?;
+    let mut kept = blocks.get(first..end)?;
+    if kept.iter().any(|block| block.kind == BlockKind::Stored) {
+        // The bytes of a stored block stay at a boundary where the whole begins at one.
+        let aligned = kept.iter().position(|block| block.bit.is_multiple_of(8))?;
+        kept = &kept[aligned..];
+    }
+    let kept = Some(kept).filter(|kept| kept.len() > 1)?;
     let before = kept[0].output - place.start;
     let behind = place.end - kept[kept.len() - 1].output;
     (before.max(behind) <= PIECE_BYTES_MAX).then_some(kept)
@@ -303,7 +345,7 @@ mod tests {
         std::fs::write(path("stream"), stream).expect("written");
         std::fs::write(path("file"), file).expect("written");
         let map = Arc::new(freshlayer_reader::map_file(&path("stream")).expect("mapped"));
-        let mut upstream = UpstreamStream::walk(&map, 0..stream.len());
+        let mut upstream = UpstreamStream::new(&map, 0..stream.len());
         let place = at..at + file.len() as u64;
         let plain = Plain { file: &path("file"), crc32: 7, place };
         let deflated = upstream.cut(&plain, &path("deflate")).expect("files")?;
@@ -327,6 +369,25 @@ mod tests {
             let file = &whole[before..before + size];
             let stream = cut(&deflated(&whole, level), file, before as u64);
             prop_assert_eq!(inflated(&stream.expect("as small as our own")), file);
+        }
+    }
+
+    /// As `pigz` and `gzip --rsyncable` flush: an empty stored block behind each part, and what cannot be compressed stored.
+    #[test]
+    fn stored_blocks_stay_at_their_boundaries() {
+        let mut random = fastrand::Rng::with_seed(4);
+        let noise: Vec<u8> = (0..200_000).map(|_| random.u8(..)).collect();
+        let whole = [words(800_000, 1), noise, words(800_000, 2)].concat();
+        for before in [0, 7, 512, 1_536] {
+            let mut encoder = DeflateEncoder::new(Vec::new(), Compression::new(9));
+            for part in whole.chunks(130_000) {
+                encoder.write_all(part).expect("memory");
+                encoder.flush().expect("memory");
+            }
+            let stream = encoder.finish().expect("memory");
+            let file = &whole[before..whole.len() - 600];
+            let kept = cut(&stream, file, before as u64).expect("as small as our own");
+            assert_eq!(inflated(&kept), file, "from {before}");
         }
     }
 

@@ -88,7 +88,7 @@ fn keep_gzip(body: &Path, taker: &mut Taker<'_>) -> Result<(), Error> {
         // The header is read at once, and its end is where the stream begins.
         let rest = flate2::bufread::GzDecoder::new(&map[..]).into_inner().len();
         let stream = map.len() - rest..map.len();
-        taker.comes_from(UpstreamStream::walk(&map, stream));
+        taker.comes_from(UpstreamStream::new(&map, stream));
     }
     Ok(())
 }
@@ -186,7 +186,7 @@ fn kept_of_zip(entry: &ZipFile<'_, impl Read>, map: &Arc<Mmap>) -> Option<Upstre
     let length = usize::try_from(entry.compressed_size()).ok()?;
     let end = start.checked_add(length).filter(|end| *end <= map.len())?;
     let keeps = is_worth_it && entry.compression() == CompressionMethod::Deflated;
-    keeps.then(|| UpstreamStream::walk(map, start..end))
+    keeps.then(|| UpstreamStream::new(map, start..end))
 }
 
 /// A zip made on Unix may carry any file type in its mode.

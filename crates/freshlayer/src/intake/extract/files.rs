@@ -181,7 +181,12 @@ impl<'a> Taker<'a> {
         let file = self.folder.join(self.taken.len().to_string());
         let mut output = File::create(&file).map_err(Error::io("write", &file))?;
         let stream = deflated_beside(&file);
-        let stream_at = entry.stream_at.filter(|_| self.upstream.is_some());
+        // What is refused already needs no zip.
+        let upstream = self.upstream.as_mut().filter(|_| self.problems.is_empty());
+        let stream_at = entry.stream_at.filter(|_| upstream.is_some());
+        if let (Some(upstream), Some(_)) = (upstream, stream_at) {
+            upstream.begin();
+        }
         let mut packer = Packer::new(stream_at, stream.clone());
         let (mut sha256, mut md5) = (Sha256::new(), Md5::new());
         let mut size_bytes = 0;
