@@ -100,6 +100,9 @@ fn a_person_accepts_the_build_once() {
     assert_eq!(report.exit(), Exit::Done, "{report:#?}");
     assert_eq!(report.release.map(|release| release.seq), Some(2));
     assert!(!sandbox.cli(&["status"]).stdout.contains("the next refresh releases it"));
+    assert_eq!(sandbox.cli(&["rollback", "data"]).code, 0);
+    let status = sandbox.cli(&["status"]).stdout;
+    assert!(status.contains("rolled-back") && !status.contains("releases it"), "{status}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::wiring::Host;
 /// Let one refused build pass, though it differs from the one that serves.
 ///
 /// Takes a build whose only failures are differences from the live release: `drift`, `rows-removed`, `coverage-lost`, `country-changed`,
-/// `values-lost`, `values-changed`, `shape-new`. The acceptance covers this build only, and `history` lists it.
+/// `country-shares`, `values-lost`, `values-changed`, `shape-new`. The acceptance covers this build only, and `history` lists it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The layer.

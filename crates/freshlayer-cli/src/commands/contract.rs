@@ -15,7 +15,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
-    /// Propose a contract that a file's data keeps: types, how often a value may lack, codes.
+    /// Propose a contract that a file's data keeps: types, how often a value may be missing, codes.
     Suggest {
         /// The file, packed or not, or its address (`https://…`).
         source: String,

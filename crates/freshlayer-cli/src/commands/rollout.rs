@@ -53,7 +53,7 @@ enum Action {
         /// The layer.
         layer: String,
     },
-    /// Let the next refresh move every function, without further waves and probes.
+    /// Let the next refresh move every function, without further waves and gates.
     Promote {
         /// The layer.
         layer: String,
