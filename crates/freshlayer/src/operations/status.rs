@@ -10,11 +10,11 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::names::{DatasetName, Digest, LayerName, Place};
 use crate::ports::CodeStorage;
-use crate::problem::{Code, Problem};
+use crate::problem::Problem;
 use crate::report::{ConsumerReport, ReleaseReport, Why, minute};
 use crate::rollout::{Known, Places, Target, outline_report, plan};
 use crate::state::{
-    Acceptance, FailedRun, Freeze, Head, LeftBehind, Ordered, Outline, Pin, Rejection, Session,
+    Acceptance, FailedRun, Freeze, Head, LeftBehind, Ordered, Outline, Pin, Session,
 };
 
 /// How a layer stands.
@@ -210,12 +210,8 @@ fn accepted(head: &Head) -> Vec<Acceptance> {
     let waits = |order: &&Acceptance| {
         let newest = head.upstream(&order.dataset).is_some_and(|seen| seen.digest == order.digest);
         let mut served = head.outline().into_iter().flat_map(|outline| &outline.snapshots);
-        let is_left = |known: &Rejection| {
-            known.digest == order.digest
-                && known.problems.iter().any(|problem| problem.code == Code::RolledBack)
-        };
-        let is_released = served.any(|snapshot| snapshot.digest == order.digest);
-        newest && !is_released && !head.rejected().iter().any(is_left)
+        let is_left = head.left_behind().iter().any(|left| left.digest == order.digest);
+        newest && !is_left && !served.any(|snapshot| snapshot.digest == order.digest)
     };
     head.accepted().iter().filter(waits).cloned().collect()
 }
