@@ -324,3 +324,18 @@ impl Table {
         (cell != 0).then_some((cell >> 8, cell & 0xff))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// With them a match would take more bits than [`MATCH_BITS_MAX`].
+    #[test]
+    fn distance_codes_that_the_format_leaves_out_are_refused() {
+        let distances = Distances::new(&[5; 32]).expect("a whole code");
+        for code in 0..32_u32 {
+            let bits = distances.bits(u64::from(code.reverse_bits() >> 27));
+            assert_eq!(bits.is_some(), code < DISTANCE_CODES, "code {code}");
+        }
+    }
+}

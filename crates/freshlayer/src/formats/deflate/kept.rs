@@ -112,7 +112,7 @@ impl UpstreamStream {
     }
 }
 
-/// A walk whose end nobody waits for ends at the next block.
+/// A walk that no file needs any more ends at the next block.
 impl Drop for UpstreamStream {
     fn drop(&mut self) {
         if let Walk::Begun(_, stop) = &self.walk {
