@@ -32,8 +32,8 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    /// Makes a meter that nobody reads.
-    #[cfg(feature = "fuzzing")]
+    /// Makes a meter without a reader.
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn unheard() -> Self {
         struct Nobody;
         impl Events for Nobody {

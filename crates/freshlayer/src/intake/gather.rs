@@ -8,14 +8,19 @@ use jiff::{SignedDuration, Timestamp};
 use crate::definition::Dataset;
 use crate::engine::{Retry, Run};
 use crate::error::{Error, chain};
+use crate::formats::deflate::Inflated;
 use crate::formats::pipe::blocking;
 use crate::intake::download::{Candidate, Refused, UpstreamAnswer, old_enough_at};
+use crate::intake::extract::StagedFile;
 use crate::intake::inspect::{Differences, Live, Proven, inspect};
 use crate::names::{DatasetName, Digest};
 use crate::ports::{SourceError, Stage, UpstreamFacts};
 use crate::problem::{Code, Problem};
 use crate::report::{DatasetReport, DatasetState, Why};
 use crate::state::{Acceptance, Head, Rejection, Release, SeenUpstream, Snapshot};
+
+/// Smaller files are inflated with their zip.
+const INFLATED_BYTES_MIN: u64 = 1024 * 1024;
 
 /// What the upstreams of a layer gave.
 #[derive(Default)]
@@ -271,11 +276,15 @@ impl Baseline<'_> {
         let live = self.served.live(&candidate, self.files.get(&dataset.name).cloned());
         let (limits, now) = (self.run.definition.limits.clone(), self.now());
         let differences = self.differences(&dataset.name, &candidate.digest);
-        let inspected =
-            blocking(move || inspect(candidate, live.as_ref(), differences, &limits, now)).await?;
+        let files = candidate.files.clone();
+        let (inspected, inflated) = tokio::join!(
+            blocking(move || inspect(candidate, live.as_ref(), differences, &limits, now)),
+            blocking(move || inflate(&files)),
+        );
+        let inspected = inspected?;
         running.done(size_bytes);
         let problems: Vec<Problem> = inspected.gates.problems().cloned().collect();
-        let Some(proven) = inspected.proven else {
+        let Some(mut proven) = inspected.proven else {
             // A check that ran out of time says more about this machine than about the data.
             let final_word = problems.iter().all(|p| p.code != Code::SqliteTime);
             let seen = final_word.then_some(seen);
@@ -283,6 +292,7 @@ impl Baseline<'_> {
             self.refuse(&dataset, refused, upstream, ledger);
             return Ok(None);
         };
+        proven.note_inflated(&inflated);
         // Inspection may have converted the file, and then its digest is a new one.
         let digest: Digest = proven.snapshot().digest.clone();
         let seen = SeenUpstream { digest, ..seen };
@@ -383,6 +393,14 @@ impl Baseline<'_> {
         };
         ledger.lessons.rejected.push((Some(seen), rejection));
     }
+}
+
+/// Inflates the streams of large files; one that cannot be is left to the proof of the zip.
+fn inflate(files: &[StagedFile]) -> Vec<Inflated> {
+    let large = files.iter().filter(|file| file.size_bytes >= INFLATED_BYTES_MIN);
+    let inflated =
+        large.filter_map(|file| Inflated::of(&file.deflated, &file.file, &file.sha256).ok());
+    inflated.flatten().collect()
 }
 
 /// MaxMind counts downloads per day; the day's end in UTC is the earliest that another try may succeed.

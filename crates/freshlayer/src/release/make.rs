@@ -11,7 +11,7 @@ use crate::intake::inspect::{LayerFile, Proven};
 use crate::ports::{Key, Payload, Stage, Store};
 use crate::problem::{Level, Problem};
 use crate::progress::Stages;
-use crate::release::package::{Assembled, assemble, carry, package, prove};
+use crate::release::package::{Assembled, assemble, carry, package, prove_made};
 use crate::state::{
     Head, LayerZip, Outline, RELEASE_FORMAT, Release, Session, Snapshot, decide, read_release,
 };
@@ -172,7 +172,7 @@ pub(crate) async fn make_release(
             ..draft.clone()
         };
         // Nothing names a stored zip until its record is written, and that waits for the proof.
-        let proved = proved(&release, &zip, &place, stages);
+        let proved = proved(&release, &zip, &files, &place, stages);
         let (proved, stored) = tokio::join!(proved, stored(store, &zip));
         proved?;
         stored?;
@@ -240,14 +240,16 @@ async fn zip(
 async fn proved(
     release: &Release,
     zip: &LayerZip,
+    files: &[LayerFile],
     folder: &Path,
     stages: &Stages,
 ) -> Result<(), Error> {
     let (layer, total) = (release.layer.clone(), release.unzipped_bytes);
     let running = stages.start(Stage::Prove, layer.as_str(), Some(total));
     let meter = running.meter();
-    let (path, opt) = (zip.path.clone(), folder.join("opt"));
-    let proved = blocking(move || prove(&path, &layer, &opt, &|bytes| meter.add(bytes)));
+    let (path, files, opt) = (zip.path.clone(), files.to_vec(), folder.join("opt"));
+    let proved =
+        blocking(move || prove_made(&path, &layer, &files, &opt, &|bytes| meter.add(bytes)));
     let (manifest, bytes) = proved.await?;
     if manifest != release.manifest() {
         let problem = "its manifest is not the one of the release".to_owned();

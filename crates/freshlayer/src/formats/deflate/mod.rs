@@ -5,6 +5,7 @@
 //! pieces are compressed on all cores, and spliced into one stream. Memory does not grow with the file.
 
 mod blocks;
+mod inflated;
 mod kept;
 mod splice;
 
@@ -17,6 +18,7 @@ use std::thread::JoinHandle;
 
 use libdeflater::{CompressionLvl, Compressor};
 
+pub(crate) use inflated::Inflated;
 pub(crate) use kept::{KEPT_BYTES_MIN, Packer, UpstreamStream};
 use splice::open_ended;
 

@@ -90,7 +90,50 @@ pub(crate) enum Value {
 }
 
 /// Decodes the head of the value at an offset and checks that all of it lies inside the data.
+#[inline]
 pub(crate) fn value(data: &[u8], offset: usize) -> Result<Value, Fault> {
+    match common(data, offset) {
+        Some(value) => Ok(value),
+        None => rare(data, offset),
+    }
+}
+
+/// Decodes what nearly all values are; `None` says nothing.
+#[inline]
+fn common(data: &[u8], offset: usize) -> Option<Value> {
+    let head: [u8; 5] = data.get(offset..offset + 5)?.try_into().ok()?;
+    let [control, bytes @ ..] = head;
+    let size = usize::from(control & 31);
+    let start = offset + 1;
+    let scalar = |kind: Kind| {
+        let next = start + size;
+        (next <= data.len()).then_some(Value::Scalar { kind, start, next })
+    };
+    match control >> 5 {
+        1 => {
+            let high = u32::from(control & 7);
+            let number = u32::from_be_bytes(bytes);
+            let (to, length) = match size >> 3 {
+                0 => (high << 8 | number >> 24, 1),
+                1 => ((high << 16 | number >> 16) + 2_048, 2),
+                2 => ((high << 24 | number >> 8) + 526_336, 3),
+                _ => (number, 4),
+            };
+            let to = to as usize;
+            (to < data.len()).then_some(Value::Pointer { to, next: start + length })
+        }
+        2 if size < 29 => scalar(Kind::Text),
+        3 if size == 8 => scalar(Kind::Double),
+        5 if size <= 2 => scalar(Kind::Uint16),
+        6 if size <= 4 => scalar(Kind::Uint32),
+        7 if size < 29 && size <= data.len() - start => {
+            Some(Value::Items { kind: Kind::Map, count: size, next: start })
+        }
+        _ => None,
+    }
+}
+
+fn rare(data: &[u8], offset: usize) -> Result<Value, Fault> {
     let mut at = offset;
     let control = byte(data, &mut at)?;
     let tag = match control >> 5 {
@@ -232,4 +275,39 @@ pub(super) fn behind(data: &[u8], place: usize, depth: usize) -> Result<usize, F
 
 pub(crate) fn broken(offset: usize, expected: &'static str, found: String) -> Fault {
     Fault::Value { offset, expected, found }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_quick_way_says_what_the_whole_one_says(
+            control in any::<u8>(),
+            behind in prop::collection::vec(any::<u8>(), 0..40),
+            at in 0_usize..3,
+        ) {
+            let data = [vec![0xff; at], vec![control], behind].concat();
+            if let Some(quick) = common(&data, at) {
+                let whole = rare(&data, at).expect("as sound as the quick way says");
+                prop_assert_eq!(format!("{quick:?}"), format!("{whole:?}"));
+            }
+        }
+    }
+
+    #[test]
+    fn the_quick_way_knows_what_nearly_all_values_are() {
+        let long_enough = |start: &[u8]| [start, &[0; 3_000]].concat();
+        for known in [&[0x42, b'D', b'E'][..], &[0xe1], &[0x20, 9], &[0x28, 1, 9], &[0x68], &[0xc2]]
+        {
+            assert!(common(&long_enough(known), 0).is_some(), "{known:x?}");
+        }
+        for unknown in [&[0x5d, 1][..], &[0x02, 4], &[0x00, 7], &[0x67], &[0xc5]] {
+            assert!(common(&long_enough(unknown), 0).is_none(), "{unknown:x?}");
+        }
+        assert!(common(&[0x42, b'D', b'E'], 0).is_none(), "the end of the data is too near");
+    }
 }

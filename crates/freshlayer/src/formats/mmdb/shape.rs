@@ -26,6 +26,9 @@ const EXPANDED_MAX: u32 = 65_536;
 /// the large set. A power of two.
 const RECENT: usize = 4_096;
 
+/// Many records share their texts: so many that a rule allows are known by their place. A power of two.
+const ALLOWED: usize = 1 << 16;
+
 /// What all records together look like.
 #[derive(Default)]
 pub(crate) struct Shape {
@@ -82,6 +85,8 @@ struct ShapeWalk<'a> {
     watch: &'a Watch,
     fields: Vec<Field<'a>>,
     recent: Vec<(usize, u32, Inside)>,
+    /// Values that their rule allows: where each begins, and of which watched field.
+    allowed: Vec<(usize, u32)>,
     /// What a part holds, by its place and field.
     walked: FxHashMap<(usize, u32), Inside>,
     values_left: u64,
@@ -126,6 +131,7 @@ impl<'a> ShapeWalk<'a> {
             watch,
             fields: vec![Field { place: watch.root(), ..Field::default() }],
             recent: vec![(usize::MAX, 0, Inside::ONE); RECENT],
+            allowed: vec![(usize::MAX, 0); ALLOWED],
             walked: FxHashMap::default(),
             values_left: values_max,
             whole: Shape { breaches, ..Shape::default() },
@@ -236,8 +242,13 @@ impl<'a> ShapeWalk<'a> {
         if kind == Kind::Text && start == next {
             return Seen::NOTHING;
         }
+        let slot = start & (ALLOWED - 1);
+        if self.allowed[slot] == (start, watched) {
+            return Seen::value(watched);
+        }
         let datum = datum(self.data, kind, start, next);
         let Some(datum) = datum.filter(|datum| !self.watch.allows(watched, *datum)) else {
+            self.allowed[slot] = (start, watched);
             return Seen::value(watched);
         };
         let place = || format!("data offset {start}");

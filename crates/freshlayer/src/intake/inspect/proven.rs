@@ -1,4 +1,4 @@
-use crate::formats::deflate::Deflated;
+use crate::formats::deflate::{Deflated, Inflated};
 use crate::intake::download::Candidate;
 use crate::intake::extract::StagedFile;
 use crate::opt_path::{Mode, OptPath};
@@ -18,6 +18,8 @@ pub(crate) struct LayerFile {
     pub(crate) path: OptPath,
     pub(crate) mode: Mode,
     pub(crate) deflated: Deflated,
+    /// Where the stream was inflated again already.
+    pub(crate) inflated: Option<Inflated>,
 }
 
 impl Proven {
@@ -50,6 +52,7 @@ impl Proven {
             path: file.path,
             mode: file.mode,
             deflated: file.deflated,
+            inflated: None,
         });
         Self { snapshot, files: files.collect() }
     }
@@ -57,6 +60,17 @@ impl Proven {
     /// Makes one of a snapshot that an earlier release proved, whose files were compared with its record.
     pub(crate) fn carried(snapshot: Snapshot, files: Vec<LayerFile>) -> Self {
         Self { snapshot, files }
+    }
+
+    /// Notes which streams were inflated while the data was inspected. One of a file that the inspection rewrote is none of
+    /// these any more.
+    pub(crate) fn note_inflated(&mut self, inflated: &[Inflated]) {
+        for (file, said) in self.files.iter_mut().zip(&self.snapshot.files) {
+            let is_its = |one: &&Inflated| {
+                one.stream == file.deflated.file && one.sha256.as_str() == said.sha256
+            };
+            file.inflated = inflated.iter().find(is_its).cloned();
+        }
     }
 
     /// Returns the snapshot.

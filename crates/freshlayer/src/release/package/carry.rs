@@ -47,7 +47,8 @@ pub(crate) fn carry(
         let moved = moved.ok_or_else(|| fault(format!("{} lies elsewhere", recorded.path)))?;
         let path = own_path(&moved)?;
         carried.files.push(freshlayer_reader::File { path: path.to_string(), ..recorded.clone() });
-        files.push(LayerFile { path, mode: Mode::recorded(&recorded.mode), deflated });
+        let mode = Mode::recorded(&recorded.mode);
+        files.push(LayerFile { path, mode, deflated, inflated: None });
     }
     Ok(Proven::carried(carried, files))
 }

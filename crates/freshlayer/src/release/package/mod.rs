@@ -8,6 +8,7 @@ use std::path::Path;
 
 pub(crate) use carry::carry;
 pub use prove::prove;
+pub(crate) use prove::prove_made;
 
 use crate::error::Error;
 use crate::intake::extract::{Names, reserved};
@@ -142,6 +143,7 @@ mod tests {
             path: OptPath::parse(path).expect("valid"),
             mode: Mode::Plain,
             deflated: deflated.clone(),
+            inflated: None,
         });
         Proven::carried(snapshot, files.collect())
     }

@@ -1,16 +1,21 @@
 //! Opens a finished zip the way a consumer will, before anyone is moved to it.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use freshlayer_reader::{Format, Layer, Manifest};
+use zip::CompressionMethod;
+use zip::read::ZipFile;
 
 use super::own_path;
 use crate::error::Error;
+use crate::formats::deflate::{Deflated, Inflated};
 use crate::formats::hashing::{Hashed, hash_through};
 use crate::formats::pipe::{INPUT_BYTES, piped};
+use crate::intake::inspect::LayerFile;
 use crate::names::{Digest, LayerName};
 use crate::opt_path::Mode;
 
@@ -27,7 +32,22 @@ pub fn prove(
     folder: &Path,
     progress: &dyn Fn(usize),
 ) -> Result<(Manifest, u64), Error> {
-    let found = unpack(zip, folder, progress)?;
+    prove_made(zip, layer, &[], folder, progress)
+}
+
+/// As [`prove`], for a zip that was made of these files: a stream that was inflated already is compared by its hash.
+pub(crate) fn prove_made(
+    zip: &Path,
+    layer: &LayerName,
+    files: &[LayerFile],
+    folder: &Path,
+    progress: &dyn Fn(usize),
+) -> Result<(Manifest, u64), Error> {
+    let known = files.iter().filter_map(|file| {
+        let known = Known { deflated: &file.deflated, inflated: file.inflated.as_ref()? };
+        Some((file.path.as_str(), known))
+    });
+    let found = unpack(zip, &known.collect(), folder, progress)?;
     let opened = Layer::open_in(folder, layer.as_str()).map_err(|error| fault(zip, &error))?;
     let manifest = opened.manifest();
     let mut said: Vec<Unpacked> = Vec::new();
@@ -68,18 +88,29 @@ struct Unpacked {
     sha256: Digest,
 }
 
+/// A file of the zip whose stream was inflated before.
+struct Known<'a> {
+    deflated: &'a Deflated,
+    inflated: &'a Inflated,
+}
+
 struct Found {
     files: Vec<Unpacked>,
     size_bytes: u64,
 }
 
-fn unpack(zip: &Path, folder: &Path, progress: &dyn Fn(usize)) -> Result<Found, Error> {
+fn unpack(
+    zip: &Path,
+    inflated: &BTreeMap<&str, Known<'_>>,
+    folder: &Path,
+    progress: &dyn Fn(usize),
+) -> Result<Found, Error> {
     let file = File::open(zip).map_err(Error::io("open", zip))?;
     let mut archive = zip::ZipArchive::new(BufReader::with_capacity(INPUT_BYTES, file))
         .map_err(|error| fault(zip, &error))?;
     let mut found = Found { files: Vec::new(), size_bytes: 0 };
     for index in 0..archive.len() {
-        let entry = archive.by_index(index).map_err(|error| fault(zip, &error))?;
+        let entry = archive.by_index_raw(index).map_err(|error| fault(zip, &error))?;
         let name = entry.name().map_err(|error| fault(zip, &error))?;
         let path = own_path(&name)?;
         let mode = format!("{:04o}", entry.unix_mode().unwrap_or(0) & 0o7777);
@@ -87,8 +118,20 @@ fn unpack(zip: &Path, folder: &Path, progress: &dyn Fn(usize)) -> Result<Found, 
         if let Some(parent) = target.parent() {
             std::fs::create_dir_all(parent).map_err(Error::io("make the folder", parent))?;
         }
-        let Hashed { sha256, size_bytes } =
-            piped(entry, |pieces| copy(pieces, zip, &target, progress))?;
+        let Hashed { sha256, size_bytes } = match inflated.get(path.as_str()) {
+            Some(known) => {
+                compare(entry, known, zip)?;
+                place(&known.inflated.plain, &target)?;
+                let size_bytes = known.deflated.size_bytes;
+                progress(usize::try_from(size_bytes).unwrap_or(usize::MAX));
+                Hashed { sha256: known.inflated.sha256.clone(), size_bytes }
+            }
+            None => {
+                drop(entry);
+                let entry = archive.by_index(index).map_err(|error| fault(zip, &error))?;
+                piped(entry, |pieces| copy(pieces, zip, &target, progress))?
+            }
+        };
         if mode == Mode::Executable.as_str() {
             let executable = std::fs::Permissions::from_mode(Mode::Executable.bits());
             std::fs::set_permissions(&target, executable)
@@ -99,6 +142,34 @@ fn unpack(zip: &Path, folder: &Path, progress: &dyn Fn(usize)) -> Result<Found, 
     }
     found.files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(found)
+}
+
+/// Compares an entry with the stream that was inflated: as it is compressed, and by what the zip says of it.
+fn compare(
+    mut entry: ZipFile<'_, BufReader<File>>,
+    known: &Known<'_>,
+    zip: &Path,
+) -> Result<(), Error> {
+    let Known { deflated, inflated } = known;
+    let is_said = entry.compression() == CompressionMethod::Deflated
+        && entry.size() == deflated.size_bytes
+        && entry.crc32() == deflated.crc32;
+    let hashed = hash_through(&mut entry, |error| fault(zip, &error), |_| Ok(()))?;
+    if is_said && hashed.sha256 == inflated.stream_sha256 {
+        return Ok(());
+    }
+    let name = entry.name().map_err(|error| fault(zip, &error))?;
+    Err(fault(zip, &format!("{name} is another stream than the one that was inflated")))
+}
+
+/// Puts a file where the reader looks for it.
+fn place(plain: &Path, target: &Path) -> Result<(), Error> {
+    match std::fs::hard_link(plain, target) {
+        Err(error) if error.kind() == std::io::ErrorKind::CrossesDevices => {
+            std::fs::copy(plain, target).map(drop).map_err(Error::io("copy to", target))
+        }
+        linked => linked.map_err(Error::io("link", target)),
+    }
 }
 
 fn copy(
@@ -121,4 +192,98 @@ fn copy(
 fn fault(zip: &Path, problem: &impl ToString) -> Error {
     let name = zip.file_name().unwrap_or_default().to_string_lossy();
     Error::Proof { what: format!("the zip {name}"), problem: problem.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::formats::deflate::deflate_file;
+    use crate::formats::hashing::sha256_of;
+    use crate::opt_path::OptPath;
+    use crate::progress::Meter;
+    use crate::release::package::zip_file::{self, Content, ZipEntry};
+
+    /// A folder with a layer of one large file: its zip, and what the zip was made of.
+    struct Made {
+        folder: tempfile::TempDir,
+        file: LayerFile,
+        manifest: Vec<u8>,
+    }
+
+    impl Made {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().expect("a folder");
+            let plain = folder.path().join("plain");
+            let bytes: Vec<u8> = (0..400_000_u32).flat_map(|n| (n / 3).to_le_bytes()).collect();
+            fs::write(&plain, &bytes).expect("written");
+            let sha256 = sha256_of(&plain).expect("read");
+            let deflated = deflate_file(&plain, folder.path().join("stream")).expect("compressed");
+            let inflated = Inflated::of(&deflated, &plain, &sha256).expect("read");
+            let manifest = serde_json::json!({
+                "format": 1, "layer": "geo", "release": 1, "version": "1.0.0",
+                "datasets": [{
+                    "name": "blob", "format": "file", "path": "geo/blob", "fetched_unix_secs": 0,
+                    "files": [{
+                        "path": "geo/blob", "size_bytes": bytes.len(),
+                        "sha256": sha256.to_string(), "mode": "0644",
+                    }],
+                }],
+            });
+            let path = OptPath::parse("geo/blob").expect("valid");
+            let file = LayerFile { path, mode: Mode::Plain, deflated, inflated };
+            assert!(file.inflated.is_some());
+            Self { folder, file, manifest: manifest.to_string().into_bytes() }
+        }
+
+        /// Makes a zip of a stream, and proves it as one of the layer's file.
+        fn proved(&self, name: &str, deflated: &Deflated) -> Result<(Manifest, u64), String> {
+            let zip = self.folder.path().join(format!("{name}.zip"));
+            let own = freshlayer_reader::manifest_path("geo").to_string_lossy().into_owned();
+            let entry = |path: &str, content| ZipEntry {
+                path: path.to_owned(),
+                mode: Mode::Plain,
+                content,
+            };
+            let entries = [
+                entry(&own, Content::Bytes(&self.manifest)),
+                entry("geo/blob", Content::File(deflated)),
+            ];
+            zip_file::write(&zip, &entries, &Meter::unheard()).expect("written");
+            let layer = LayerName::parse("geo").expect("valid");
+            let opt = self.folder.path().join(format!("{name}-opt"));
+            let files = std::slice::from_ref(&self.file);
+            prove_made(&zip, &layer, files, &opt, &|_| ()).map_err(|error| error.to_string())
+        }
+    }
+
+    #[test]
+    fn a_zip_holds_the_very_stream_that_was_inflated() {
+        let made = Made::new();
+        let (_, bytes) = made.proved("good", &made.file.deflated).expect("the same stream");
+        assert!(bytes > 1_600_000, "{bytes}");
+        let plain = fs::read(made.folder.path().join("plain")).expect("read");
+        let opened = fs::read(made.folder.path().join("good-opt/geo/blob")).expect("placed");
+        assert!(plain == opened);
+
+        let deflated = &made.file.deflated;
+        let stream = fs::read(&deflated.file).expect("read");
+        let mut flipped = stream.clone();
+        flipped[stream.len() / 2] ^= 1;
+        let with = |name: &str, bytes: &[u8]| {
+            let file = made.folder.path().join(name);
+            fs::write(&file, bytes).expect("written");
+            Deflated { file, stream_bytes: bytes.len() as u64, ..deflated.clone() }
+        };
+        for (name, other) in [
+            ("flipped", with("flipped", &flipped)),
+            ("longer", with("longer", &[&stream[..], b"!"].concat())),
+            ("crc", Deflated { crc32: deflated.crc32 ^ 1, ..deflated.clone() }),
+            ("size", Deflated { size_bytes: deflated.size_bytes - 1, ..deflated.clone() }),
+        ] {
+            let problem = made.proved(name, &other).expect_err(name);
+            assert!(problem.contains("another stream"), "{name}: {problem}");
+        }
+    }
 }
