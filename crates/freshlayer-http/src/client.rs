@@ -1,3 +1,5 @@
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use freshlayer::Limits;
@@ -8,7 +10,7 @@ use reqwest::{Response, StatusCode};
 use url::Url;
 
 use crate::keyring::Sent;
-use crate::redirect;
+use crate::redirect::{self, LeadsInside, Outside};
 use crate::words::cause;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -27,6 +29,8 @@ pub type BuildError = reqwest::Error;
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     client: reqwest::Client,
+    /// For what a server outside redirects to: made at the first such redirect.
+    outside: Arc<OnceLock<reqwest::Client>>,
     pause: Duration,
 }
 
@@ -90,16 +94,19 @@ impl Client {
     pub(crate) fn new(pause: Duration) -> Result<Self, BuildError> {
         // An error says that a provider is installed already, which is as good.
         let _installed = rustls::crypto::ring::default_provider().install_default();
-        // A body that arrives compressed by the way could be neither hashed nor resumed.
-        let headers = [(ACCEPT_ENCODING, HeaderValue::from_static("identity"))];
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("freshlayer/", env!("CARGO_PKG_VERSION")))
-            .default_headers(headers.into_iter().collect())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()?;
-        Ok(Self { client, pause })
+        Ok(Self { client: builder().build()?, outside: Arc::default(), pause })
+    }
+
+    /// Returns what follows a redirect of a server: one that is outside is not led inside.
+    fn after(&self, server: Option<SocketAddr>) -> Result<&reqwest::Client, BuildError> {
+        if server.is_some_and(|server| redirect::is_near(server.ip())) {
+            return Ok(&self.client);
+        }
+        if let Some(client) = self.outside.get() {
+            return Ok(client);
+        }
+        let client = builder().dns_resolver(Outside).build()?;
+        Ok(self.outside.get_or_init(|| client))
     }
 
     /// Sends a request until it is answered, refused, or out of tries.
@@ -176,17 +183,17 @@ impl Client {
     /// Follows redirects. What identifies us goes to its own origin only, and not there again once a redirect left it; a
     /// presigned address refuses it. A user and password in the address go to its own host only.
     async fn send_once(&self, ask: &Ask<'_>) -> Result<Answer, Fault> {
-        let (mut url, mut sent) = (ask.url.clone(), ask.sent);
+        let (mut url, mut sent, mut client) = (ask.url.clone(), ask.sent, &self.client);
         for _ in 0..=ask.limits.redirects_max {
             sent = sent.filter(|sent| sent.is_for(&url));
-            let mut request = self.client.get(url.clone()).headers(ask.headers.clone());
+            let mut request = client.get(url.clone()).headers(ask.headers.clone());
             if let Some(sent) = sent {
                 request = request.headers(sent.headers().clone());
             }
             let patience = Duration::from_secs(ask.limits.stall_secs_max);
             let response = match tokio::time::timeout(patience, request.send()).await {
                 Ok(Ok(response)) => response,
-                Ok(Err(error)) => return Err(Fault::passing(cause(error))),
+                Ok(Err(error)) => return Err(unsent(ask, error)),
                 Err(_elapsed) => {
                     let secs = patience.as_secs();
                     let reason = format!("no answer within limits.stall_secs_max, {secs} s");
@@ -196,6 +203,7 @@ impl Client {
             if !redirect::is_one(response.status()) {
                 return judge(ask, sent, response, url).await;
             }
+            client = self.after(response.remote_addr()).map_err(|e| Fault::passing(cause(e)))?;
             let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
             let next = redirect::next_hop(&url, location, ask.plain_http);
             url = next.map_err(|reason| Fault::Final(refused(ask, reason).into()))?;
@@ -203,6 +211,17 @@ impl Client {
         let reason = format!("more than {} redirects", ask.limits.redirects_max);
         Err(Fault::Final(refused(ask, reason).into()))
     }
+}
+
+fn builder() -> reqwest::ClientBuilder {
+    // A body that arrives compressed by the way could be neither hashed nor resumed.
+    let headers = [(ACCEPT_ENCODING, HeaderValue::from_static("identity"))];
+    reqwest::Client::builder()
+        .user_agent(concat!("freshlayer/", env!("CARGO_PKG_VERSION")))
+        .default_headers(headers.into_iter().collect())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
 }
 
 /// Whether another try may help.
@@ -214,6 +233,13 @@ enum Fault {
 impl Fault {
     fn passing(reason: String) -> Self {
         Self::Passing { reason, after: None }
+    }
+}
+
+fn unsent(ask: &Ask<'_>, error: reqwest::Error) -> Fault {
+    match LeadsInside::in_causes_of(&error) {
+        Some(inside) => Fault::Final(refused(ask, inside.to_string()).into()),
+        None => Fault::passing(cause(error)),
     }
 }
 
@@ -320,4 +346,35 @@ async fn read_bounded(mut response: Response, bytes_max: usize) -> Result<Vec<u8
         }
     }
     Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_outside_leads_to_no_name_inside() {
+        let server = tokio::net::TcpListener::bind(("localhost", 0)).await.expect("a free port");
+        let port = server.local_addr().expect("bound").port();
+        let client = Client::new(Duration::ZERO).expect("a client");
+        let outside = SocketAddr::from(([192, 0, 2, 1], 443));
+        for server in [Some(outside), None] {
+            let after = client.after(server).expect("a client");
+            let error = after.get(format!("http://localhost:{port}/")).send().await;
+            let error = error.expect_err("not connected");
+            assert!(LeadsInside::in_causes_of(&error).is_some(), "{error:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_on_this_machine_leads_to_names_on_it() {
+        let server = tokio::net::TcpListener::bind(("localhost", 0)).await.expect("a free port");
+        let address = server.local_addr().expect("bound");
+        let client = Client::new(Duration::ZERO).expect("a client");
+        let after = client.after(Some(address)).expect("a client");
+        let asked = after.get(format!("http://localhost:{}/", address.port())).send();
+        let (asked, taken) = tokio::join!(asked, async { server.accept().await.map(drop) });
+        taken.expect("connected");
+        assert!(LeadsInside::in_causes_of(&asked.expect_err("closed")).is_none());
+    }
 }
