@@ -3,14 +3,19 @@
 //! Bytes may be refused; they may neither panic nor count as this machine's error, and what is taken has to hold.
 
 use std::fmt;
+use std::io::{Read as _, Write as _};
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
+
+use flate2::bufread::DeflateDecoder;
 
 use freshlayer_reader::{Layer, maxminddb, rusqlite};
 use jiff::Timestamp;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::definition::{Dataset, Definition, read_text};
+use crate::formats::deflate::{Inflated, Packer, UpstreamStream};
 use crate::intake::download::Candidate;
 use crate::intake::extract::{ExtraDigest, Staged, StagedFile, extract};
 use crate::intake::inspect::{Differences, Inspected, inspect};
@@ -81,6 +86,42 @@ pub fn containers(bytes: &[u8], folder: &Path) -> Fate {
         assert_eq!(length, file.size_bytes, "{}", file.path);
     }
     Fate::Taken
+}
+
+/// Cuts a file out of a deflate stream; what the zip will hold of it gives the file back. The first two bytes say where the
+/// file begins and ends in what the stream gives, in 256ths.
+///
+/// # Panics
+/// Where it does not, or the folder cannot be written.
+pub fn stream(bytes: &[u8], folder: &Path) -> Fate {
+    let Some(([start, end], stream)) = bytes.split_first_chunk::<2>().map(|(p, s)| (*p, s)) else {
+        return Fate::Refused;
+    };
+    let Some(whole) = given(stream) else { return Fate::Refused };
+    let [start, end] = [start, end].map(|part| whole.len() * usize::from(part) / 256);
+    let Some(file) = whole.get(start..end) else { return Fate::Refused };
+    let path = |name: &str| folder.join(name);
+    std::fs::create_dir_all(folder).expect("writable");
+    std::fs::write(path("stream"), stream).expect("writable");
+    std::fs::write(path("file"), file).expect("writable");
+    let map = Arc::new(freshlayer_reader::map_file(&path("stream")).expect("it was written"));
+    let mut upstream = UpstreamStream::new(&map, 0..stream.len());
+    let mut packer = Packer::new(Some(start as u64), path("deflate"));
+    packer.write_all(file).expect("writable");
+    let deflated = packer.finish(&path("file"), file.len() as u64, Some(&mut upstream));
+    let deflated = deflated.expect("no stream is an error of this machine");
+    let sha256 = Digest::of(<sha2::Sha256 as sha2::Digest>::new_with_prefix(file));
+    let inflated = Inflated::of(&deflated, &path("file"), &sha256).expect("it was written");
+    assert!(inflated.is_some(), "another file than {start}..{end} of {}", whole.len());
+    Fate::Taken
+}
+
+/// Inflates a stream with a common inflater; `None` where it is none, or gives more than a fuzzer has time for.
+fn given(stream: &[u8]) -> Option<Vec<u8>> {
+    let most = 1 << 20;
+    let mut whole = Vec::new();
+    let read = DeflateDecoder::new(stream).take(most + 1).read_to_end(&mut whole);
+    read.ok().filter(|read| *read as u64 <= most).map(|_| whole)
 }
 
 /// Inspects an mmdb; every record of one that is taken can be decoded by the reader's library.

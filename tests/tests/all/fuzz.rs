@@ -9,7 +9,7 @@ use std::process::Command;
 
 use fastrand::Rng;
 use flate2::Compression;
-use flate2::write::GzEncoder;
+use flate2::write::{DeflateEncoder, GzEncoder};
 use freshlayer::fuzzing::{self, Fate};
 use freshlayer_tests::damage::{gzip, tar_of};
 use freshlayer_tests::databases::{Mmdb, sqlite_of};
@@ -34,7 +34,7 @@ struct Target {
     run: fn(&[u8], &Path) -> Fate,
 }
 
-const TARGETS: [Target; 7] = [
+const TARGETS: [Target; 8] = [
     Target {
         name: "definition",
         inputs: 3_000,
@@ -42,6 +42,7 @@ const TARGETS: [Target; 7] = [
         run: |bytes, _| fuzzing::definition(bytes),
     },
     Target { name: "containers", inputs: 1_500, seeds: containers, run: fuzzing::containers },
+    Target { name: "stream", inputs: 1_500, seeds: streams, run: fuzzing::stream },
     Target { name: "mmdb", inputs: 3_000, seeds: mmdbs, run: fuzzing::mmdb },
     Target { name: "sqlite", inputs: 2_000, seeds: databases, run: fuzzing::sqlite },
     Target { name: "manifest", inputs: 2_000, seeds: manifests, run: fuzzing::manifest },
@@ -72,6 +73,31 @@ fn zip() -> Vec<u8> {
         zip.write_all(&[b'z'; 300]).expect("memory takes it");
     }
     zip.finish().expect("memory takes it").into_inner()
+}
+
+/// Streams of several blocks, of each kind: in the first two bytes the place of a file.
+fn streams() -> Vec<Vec<u8>> {
+    let mut random = Rng::with_seed(3);
+    let words: Vec<u8> = (0..24_000)
+        .flat_map(|_| [b"to ", b"be ", b"or ", b"not"][random.usize(..4)].to_vec())
+        .collect();
+    let noise: Vec<u8> = (0..9_000).map(|_| random.u8(..)).collect();
+    let whole = [&words[..], &noise, &words].concat();
+    let stream = |level: u32, part: usize| {
+        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::new(level));
+        for part in whole.chunks(part) {
+            encoder.write_all(part).expect("memory takes it");
+            encoder.flush().expect("memory takes it");
+        }
+        encoder.finish().expect("memory takes it")
+    };
+    let placed = |place: [u8; 2], stream: Vec<u8>| [&place[..], &stream].concat();
+    vec![
+        placed([0, 255], stream(6, 50_000)),
+        placed([60, 200], stream(9, 8_000)),
+        placed([0, 128], stream(1, usize::MAX)),
+        placed([0, 255], stream(0, 20_000)),
+    ]
 }
 
 fn mmdbs() -> Vec<Vec<u8>> {
