@@ -14,7 +14,7 @@ use freshlayer_tests::story::{Played, Scene, Story, story_of};
 use crate::events::assert_told_well;
 use crate::simulated::block_on;
 
-const SEEDS: u64 = 1_000;
+const SEEDS: u64 = 2_000;
 /// As many as CI has processors.
 const AT_ONCE: usize = 2;
 
