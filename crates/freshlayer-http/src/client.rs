@@ -28,7 +28,7 @@ pub type BuildError = reqwest::Error;
 /// The one HTTP client.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
-    client: reqwest::Client,
+    everywhere: reqwest::Client,
     /// For what a server outside redirects to: made at the first such redirect.
     outside: Arc<OnceLock<reqwest::Client>>,
     pause: Duration,
@@ -94,13 +94,13 @@ impl Client {
     pub(crate) fn new(pause: Duration) -> Result<Self, BuildError> {
         // An error says that a provider is installed already, which is as good.
         let _installed = rustls::crypto::ring::default_provider().install_default();
-        Ok(Self { client: builder().build()?, outside: Arc::default(), pause })
+        Ok(Self { everywhere: builder().build()?, outside: Arc::default(), pause })
     }
 
     /// Returns what follows a redirect of a server: one that is outside is not led inside.
     fn after(&self, server: Option<SocketAddr>) -> Result<&reqwest::Client, BuildError> {
         if server.is_some_and(|server| redirect::is_near(server.ip())) {
-            return Ok(&self.client);
+            return Ok(&self.everywhere);
         }
         if let Some(client) = self.outside.get() {
             return Ok(client);
@@ -146,7 +146,7 @@ impl Client {
         json: &str,
         bytes_max: usize,
     ) -> Result<String, String> {
-        let post = self.client.post(url.clone()).headers(headers.clone());
+        let post = self.everywhere.post(url.clone()).headers(headers.clone());
         let post = post.header(CONTENT_TYPE, "application/json").body(json.to_owned());
         let response = post.send().await.map_err(cause)?;
         if response.status() != StatusCode::OK {
@@ -183,7 +183,7 @@ impl Client {
     /// Follows redirects. What identifies us goes to its own origin only, and not there again once a redirect left it; a
     /// presigned address refuses it. A user and password in the address go to its own host only.
     async fn send_once(&self, ask: &Ask<'_>) -> Result<Answer, Fault> {
-        let (mut url, mut sent, mut client) = (ask.url.clone(), ask.sent, &self.client);
+        let (mut url, mut sent, mut client) = (ask.url.clone(), ask.sent, &self.everywhere);
         for _ in 0..=ask.limits.redirects_max {
             sent = sent.filter(|sent| sent.is_for(&url));
             let mut request = client.get(url.clone()).headers(ask.headers.clone());

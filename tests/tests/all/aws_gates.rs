@@ -1,10 +1,13 @@
 //! A rollout in waves by the deployed publisher, over AWS's wire protocol: a probe by qualifier, an alarm that rings by
 //! itself, the way back, and the permissions that it takes.
 
-use freshlayer::ports::AlarmState;
+use aws_sdk_s3::primitives::ByteStream;
+use freshlayer::ports::{AlarmState, Calls, Clock as _, FunctionName};
+use freshlayer_local::SystemClock;
 use freshlayer_tests::databases::{KNOWN_ADDRESS, Mmdb};
 use freshlayer_tests::emulator::{REGION, emulator};
 use freshlayer_tests::sandbox::block_on;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::aws_deployed::{Deployed, geo};
@@ -76,5 +79,87 @@ fn an_alarm_brings_functions_back_and_each_permission_is_needed() {
         );
         let heard = "the function refunds lets the wave pass: refunds are as ever";
         assert!(said.contains(heard), "{said}");
+    });
+}
+
+/// How far one look puts a rollout back in time.
+const LATER: SignedDuration = SignedDuration::from_mins(90);
+
+/// Puts all times of the open rollout back, so that the next look finds it as it would much later.
+async fn much_later(deployed: &Deployed) {
+    let head = changed(deployed, "layers/geo/head.json", |head| back(&mut head["rollout"])).await;
+    let rollout = format!("layers/geo/rollouts/{}.json", head["rollout"]["number"]);
+    changed(deployed, &rollout, back).await;
+}
+
+async fn changed(deployed: &Deployed, key: &str, change: impl Fn(&mut Value)) -> Value {
+    let s3 = deployed.account.s3();
+    let stored = s3.get_object().bucket(&deployed.bucket).key(key).send().await;
+    let bytes = stored.expect("it is there").body.collect().await.expect("readable");
+    let mut state: Value = serde_json::from_slice(&bytes.into_bytes()).expect("JSON");
+    change(&mut state);
+    let put = s3.put_object().bucket(&deployed.bucket).key(key);
+    put.body(ByteStream::from(state.to_string().into_bytes())).send().await.expect("writable");
+    state
+}
+
+fn back(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if let Ok(time) = text.parse::<Timestamp>() {
+                *text = (time - LATER).to_string();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(back),
+        Value::Object(fields) => fields.values_mut().for_each(back),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// Counts as many calls in each minute from three minutes ago on backwards.
+async fn called(deployed: &Deployed, minutes: i64, calls: Calls) {
+    let function = FunctionName::parse("lookup").expect("a name");
+    let now = SystemClock::start().now();
+    for ago in 3..=minutes {
+        let minute = now - SignedDuration::from_mins(ago);
+        deployed.account.count_calls(&function, minute, calls).await;
+    }
+}
+
+#[test]
+fn calls_that_fail_bring_functions_back_and_good_ones_let_them_stay() {
+    block_on(async {
+        let terms = "rollout.preset = 'standard'\nrollout.metrics = {}\n";
+        let deployed = Deployed::of(emulator().account().await, &[], terms).without_tls().await;
+        let run = async || deployed.invoke(&deployed.publisher, &geo()).await;
+        let question = json!({ "ip": KNOWN_ADDRESS });
+        let serving = async || deployed.invoke("lookup", &question).await["release"].clone();
+        let first = run().await;
+        let arn = first["layers"][0]["release"]["layer_versions"][REGION].clone();
+        deployed.consumer("lookup", arn.as_str().expect("an ARN")).await;
+        called(&deployed, 200, Calls { calls: 60, errors: 0, slow: 0 }).await;
+
+        for (day, release, fails) in [(3, 2, false), (6, 3, true)] {
+            deployed.sandbox.upstream.publish("country.mmdb", &Mmdb::later(day).bytes());
+            let opened = run().await;
+            assert!(
+                reason(&opened).starts_with("wave 1 is open for 1 of 1 functions"),
+                "{opened:#}"
+            );
+            assert_eq!(serving().await, release);
+            much_later(&deployed).await;
+            if fails {
+                called(&deployed, 85, Calls { calls: 40, errors: 40, slow: 0 }).await;
+            }
+            let judged = run().await;
+            let (exit, said) = if fails {
+                (3, "release 3 failed in wave 1 (3280 of 8440 calls failed, and 0 of 5160 ")
+            } else {
+                (0, "release 2 is stable: 1 of 1 functions have it")
+            };
+            assert_eq!(judged["exit_code"], exit, "{judged:#}");
+            assert!(reason(&judged).starts_with(said), "{}", reason(&judged));
+        }
+        assert_eq!(serving().await, 2);
     });
 }

@@ -118,19 +118,16 @@ fn unpack(
         if let Some(parent) = target.parent() {
             std::fs::create_dir_all(parent).map_err(Error::io("make the folder", parent))?;
         }
-        let Hashed { sha256, size_bytes } = match inflated.get(path.as_str()) {
-            Some(known) => {
-                compare(entry, known, zip)?;
-                place(&known.inflated.plain, &target)?;
-                let size_bytes = known.deflated.size_bytes;
-                progress(usize::try_from(size_bytes).unwrap_or(usize::MAX));
-                Hashed { sha256: known.inflated.sha256.clone(), size_bytes }
-            }
-            None => {
-                drop(entry);
-                let entry = archive.by_index(index).map_err(|error| fault(zip, &error))?;
-                piped(entry, |pieces| copy(pieces, zip, &target, progress))?
-            }
+        let Hashed { sha256, size_bytes } = if let Some(known) = inflated.get(path.as_str()) {
+            compare(entry, known, zip)?;
+            place(&known.inflated.plain, &target)?;
+            let size_bytes = known.deflated.size_bytes;
+            progress(usize::try_from(size_bytes).unwrap_or(usize::MAX));
+            Hashed { sha256: known.inflated.sha256.clone(), size_bytes }
+        } else {
+            drop(entry);
+            let entry = archive.by_index(index).map_err(|error| fault(zip, &error))?;
+            piped(entry, |pieces| copy(pieces, zip, &target, progress))?
         };
         if mode == Mode::Executable.as_str() {
             let executable = std::fs::Permissions::from_mode(Mode::Executable.bits());
