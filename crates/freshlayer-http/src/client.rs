@@ -1,4 +1,3 @@
-use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use reqwest::{Response, StatusCode};
 use url::Url;
 
 use crate::keyring::Sent;
-use crate::redirect::{self, LeadsInside, Outside};
+use crate::redirect::{self, LeadsInside, Reach};
 use crate::words::cause;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -28,8 +27,9 @@ pub type BuildError = reqwest::Error;
 /// The one HTTP client.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
-    everywhere: reqwest::Client,
-    /// For what a server outside redirects to: made at the first such redirect.
+    anywhere: reqwest::Client,
+    /// For what other servers redirect to: made at the first such redirect.
+    other_hosts: Arc<OnceLock<reqwest::Client>>,
     outside: Arc<OnceLock<reqwest::Client>>,
     pause: Duration,
 }
@@ -44,6 +44,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) sent: Option<&'a Sent>,
     pub(crate) too_many: TooMany,
     pub(crate) plain_http: PlainHttp,
+    /// How far the name of its host may lead.
+    pub(crate) reach: Reach,
     pub(crate) limits: &'a Limits,
 }
 
@@ -88,25 +90,29 @@ impl From<Failed> for SourceError {
 pub(crate) struct Answer {
     pub(crate) response: Response,
     pub(crate) url: Url,
+    /// How far the name of its host was allowed to lead.
+    pub(crate) reach: Reach,
 }
 
 impl Client {
     pub(crate) fn new(pause: Duration) -> Result<Self, BuildError> {
         // An error says that a provider is installed already, which is as good.
         let _installed = rustls::crypto::ring::default_provider().install_default();
-        Ok(Self { everywhere: builder().build()?, outside: Arc::default(), pause })
+        let (other_hosts, outside) = (Arc::default(), Arc::default());
+        Ok(Self { anywhere: builder().build()?, other_hosts, outside, pause })
     }
 
-    /// Returns what follows a redirect of a server: one that is outside is not led inside.
-    fn after(&self, server: Option<SocketAddr>) -> Result<&reqwest::Client, BuildError> {
-        if server.is_some_and(|server| redirect::is_near(server.ip())) {
-            return Ok(&self.everywhere);
-        }
-        if let Some(client) = self.outside.get() {
+    fn within(&self, reach: Reach) -> Result<&reqwest::Client, BuildError> {
+        let made = match reach {
+            Reach::Anywhere => return Ok(&self.anywhere),
+            Reach::OtherHosts => &self.other_hosts,
+            Reach::Outside => &self.outside,
+        };
+        if let Some(client) = made.get() {
             return Ok(client);
         }
-        let client = builder().dns_resolver(Outside).build()?;
-        Ok(self.outside.get_or_init(|| client))
+        let client = builder().dns_resolver(reach).build()?;
+        Ok(made.get_or_init(|| client))
     }
 
     /// Sends a request until it is answered, refused, or out of tries.
@@ -146,7 +152,7 @@ impl Client {
         json: &str,
         bytes_max: usize,
     ) -> Result<String, String> {
-        let post = self.everywhere.post(url.clone()).headers(headers.clone());
+        let post = self.anywhere.post(url.clone()).headers(headers.clone());
         let post = post.header(CONTENT_TYPE, "application/json").body(json.to_owned());
         let response = post.send().await.map_err(cause)?;
         if response.status() != StatusCode::OK {
@@ -183,9 +189,10 @@ impl Client {
     /// Follows redirects. What identifies us goes to its own origin only, and not there again once a redirect left it; a
     /// presigned address refuses it. A user and password in the address go to its own host only.
     async fn send_once(&self, ask: &Ask<'_>) -> Result<Answer, Fault> {
-        let (mut url, mut sent, mut client) = (ask.url.clone(), ask.sent, &self.everywhere);
+        let (mut url, mut sent, mut reach) = (ask.url.clone(), ask.sent, ask.reach);
         for _ in 0..=ask.limits.redirects_max {
             sent = sent.filter(|sent| sent.is_for(&url));
+            let client = self.within(reach).map_err(|error| Fault::passing(cause(error)))?;
             let mut request = client.get(url.clone()).headers(ask.headers.clone());
             if let Some(sent) = sent {
                 request = request.headers(sent.headers().clone());
@@ -193,7 +200,17 @@ impl Client {
             let patience = Duration::from_secs(ask.limits.stall_secs_max);
             let response = match tokio::time::timeout(patience, request.send()).await {
                 Ok(Ok(response)) => response,
-                Ok(Err(error)) => return Err(unsent(ask, error)),
+                Ok(Err(error)) => match LeadsInside::in_causes_of(&error) {
+                    Some(inside) if url.host_str() == Some(&inside.host) => {
+                        return Err(Fault::Final(refused(ask, inside.to_string()).into()));
+                    }
+                    // A proxy is chosen by who runs this, and resolves the names itself.
+                    Some(_proxy) => {
+                        reach = Reach::Anywhere;
+                        continue;
+                    }
+                    None => return Err(Fault::passing(cause(error))),
+                },
                 Err(_elapsed) => {
                     let secs = patience.as_secs();
                     let reason = format!("no answer within limits.stall_secs_max, {secs} s");
@@ -201,9 +218,9 @@ impl Client {
                 }
             };
             if !redirect::is_one(response.status()) {
-                return judge(ask, sent, response, url).await;
+                return judge(ask, sent, Answer { response, url, reach }).await;
             }
-            client = self.after(response.remote_addr()).map_err(|e| Fault::passing(cause(e)))?;
+            reach = Reach::from(response.remote_addr().map(|server| server.ip()));
             let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
             let next = redirect::next_hop(&url, location, ask.plain_http);
             url = next.map_err(|reason| Fault::Final(refused(ask, reason).into()))?;
@@ -236,29 +253,18 @@ impl Fault {
     }
 }
 
-fn unsent(ask: &Ask<'_>, error: reqwest::Error) -> Fault {
-    match LeadsInside::in_causes_of(&error) {
-        Some(inside) => Fault::Final(refused(ask, inside.to_string()).into()),
-        None => Fault::passing(cause(error)),
-    }
-}
-
 fn refused(ask: &Ask<'_>, reason: String) -> SourceError {
     SourceError::Refused { url: ask.shown.to_owned(), reason }
 }
 
 /// The one retry rule: 200 is an answer, and so are 304 and the part that was asked for; the network, 408 and 5xx pass; a plain 429 passes where it says when; everything
 /// else is the upstream's last word.
-async fn judge(
-    ask: &Ask<'_>,
-    sent: Option<&Sent>,
-    response: Response,
-    url: Url,
-) -> Result<Answer, Fault> {
-    let status = response.status();
+async fn judge(ask: &Ask<'_>, sent: Option<&Sent>, answer: Answer) -> Result<Answer, Fault> {
+    let status = answer.response.status();
     if is_answer(ask, status) {
-        return Ok(Answer { response, url });
+        return Ok(answer);
     }
+    let response = answer.response;
     if status == StatusCode::TOO_MANY_REQUESTS && ask.too_many == TooMany::ForTheDay {
         let error = SourceError::QuotaReached { url: ask.shown.to_owned() };
         return Err(Fault::Final(error.into()));
@@ -350,31 +356,48 @@ async fn read_bounded(mut response: Response, bytes_max: usize) -> Result<Vec<u8
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::TcpListener;
+
     use super::*;
 
-    #[tokio::test]
-    async fn a_server_outside_leads_to_no_name_inside() {
-        let server = tokio::net::TcpListener::bind(("localhost", 0)).await.expect("a free port");
+    /// Asks a name of this machine; returns what went wrong, and how often it was connected to.
+    async fn asked(reach: Reach) -> (String, usize) {
+        let server = TcpListener::bind(("localhost", 0)).await.expect("a free port");
         let port = server.local_addr().expect("bound").port();
+        let url = Url::parse(&format!("http://localhost:{port}/")).expect("an address");
+        let limits = Limits { tries_max: 2, ..Limits::default() };
+        let ask = Ask {
+            url: &url,
+            shown: "data",
+            headers: HeaderMap::new(),
+            sent: None,
+            too_many: TooMany::Passes,
+            plain_http: PlainHttp::Loopback,
+            reach,
+            limits: &limits,
+        };
         let client = Client::new(Duration::ZERO).expect("a client");
-        let outside = SocketAddr::from(([192, 0, 2, 1], 443));
-        for server in [Some(outside), None] {
-            let after = client.after(server).expect("a client");
-            let error = after.get(format!("http://localhost:{port}/")).send().await;
-            let error = error.expect_err("not connected");
-            assert!(LeadsInside::in_causes_of(&error).is_some(), "{error:?}");
-        }
+        let mut connected = 0;
+        let refusing = async {
+            while server.accept().await.is_ok() {
+                connected += 1;
+            }
+        };
+        let failed = tokio::select! {
+            sent = client.send(&ask) => sent.map(drop).map_err(SourceError::from),
+            () = refusing => unreachable!("it listens"),
+        };
+        (freshlayer::chain(&failed.expect_err("it answers nothing")), connected)
     }
 
     #[tokio::test]
-    async fn a_server_on_this_machine_leads_to_names_on_it() {
-        let server = tokio::net::TcpListener::bind(("localhost", 0)).await.expect("a free port");
-        let address = server.local_addr().expect("bound");
-        let client = Client::new(Duration::ZERO).expect("a client");
-        let after = client.after(Some(address)).expect("a client");
-        let asked = after.get(format!("http://localhost:{}/", address.port())).send();
-        let (asked, taken) = tokio::join!(asked, async { server.accept().await.map(drop) });
-        taken.expect("connected");
-        assert!(LeadsInside::in_causes_of(&asked.expect_err("closed")).is_none());
+    async fn a_name_that_is_out_of_reach_is_refused_once_and_not_connected_to() {
+        for reach in [Reach::OtherHosts, Reach::Outside] {
+            let (reason, connected) = asked(reach).await;
+            assert!(reason.contains("leads into a private network"), "{reason}");
+            assert_eq!(connected, 0, "{reason}");
+        }
+        let (reason, connected) = asked(Reach::Anywhere).await;
+        assert!(connected > 0 && !reason.contains("private network"), "{reason}");
     }
 }

@@ -8,6 +8,7 @@ use reqwest::header::{
 
 use crate::client::{Answer, Ask, Client, Failed, TooMany, WayOn};
 use crate::keyring::{Keyring, Sent};
+use crate::redirect::Reach;
 use crate::transfer::{Heading, body, header};
 
 /// A checksum file lists a release's files; a megabyte holds ten thousand of them.
@@ -69,6 +70,7 @@ impl Site<'_> {
             sent: Some(sent),
             too_many: TooMany::Passes,
             plain_http: self.source.plain_http,
+            reach: Reach::Anywhere,
             limits: request.limits,
         };
         let answer = client.send(&ask).await?;

@@ -13,6 +13,7 @@ use url::Url;
 use crate::MaxmindAccount;
 use crate::client::{Ask, Client, Failed, TooMany, WayOn};
 use crate::keyring::{Keyring, Sent};
+use crate::redirect::Reach;
 use crate::transfer::{Heading, body};
 
 const METADATA_BYTES_MAX: usize = 1024 * 1024;
@@ -118,6 +119,7 @@ impl Service<'_> {
             sent: Some(sent),
             too_many: TooMany::ForTheDay,
             plain_http: PlainHttp::Loopback,
+            reach: Reach::Anywhere,
             limits: self.request.limits,
         }
     }

@@ -2,8 +2,8 @@
 //!
 //! Threats: one that leads from the network into this machine, or into the network that it is in; one to an address that can be changed on its way; a
 //! password that another host gets to see. Defence: each hop is judged, and a user and password stay with the scheme,
-//! host and port that the definition gave them for. A host's name is judged where it is resolved ([`Outside`]), unless
-//! the server that redirects is inside itself.
+//! host and port that the definition gave them for. A host's name is judged where it is resolved ([`Reach`]). Where a
+//! proxy resolves names, it judges them.
 
 use std::error::Error;
 use std::fmt;
@@ -56,7 +56,7 @@ pub(crate) fn next_hop(
 fn is_inside(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => is_inside_ipv4(address),
-        Some(Host::Ipv6(address)) => match address.to_ipv4_mapped() {
+        Some(Host::Ipv6(address)) => match ipv4_in(address) {
             Some(address) => is_inside_ipv4(address) || address.is_loopback(),
             None => is_inside_ipv6(address),
         },
@@ -64,30 +64,102 @@ fn is_inside(url: &Url) -> bool {
     }
 }
 
-fn is_inside_ipv6(address: Ipv6Addr) -> bool {
-    address.is_unique_local() || address.is_unicast_link_local() || address.is_unspecified()
+fn is_inside_ipv4(address: Ipv4Addr) -> bool {
+    let [first, second, ..] = address.octets();
+    let shared = first == 100 && (64..128).contains(&second);
+    address.is_private() || address.is_link_local() || shared || first == 0
 }
 
-/// Tells whether a server is on this machine or in a private network: it may lead to others there.
-pub(crate) fn is_near(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.is_loopback() || is_inside_ipv4(address),
-        IpAddr::V6(address) => address.is_loopback() || is_inside_ipv6(address),
+fn is_inside_ipv6(address: Ipv6Addr) -> bool {
+    let [first, second, third, ..] = address.segments();
+    let (site_local, local_nat64) =
+        (first & 0xffc0 == 0xfec0, (first, second, third) == (0x64, 0xff9b, 1));
+    let reserved = site_local || local_nat64 || address.is_unspecified();
+    reserved || address.is_unique_local() || address.is_unicast_link_local()
+}
+
+/// Returns the IPv4 address that an IPv6 address stands for: mapped, compatible, of NAT64 or of 6to4.
+/// Source: RFC 4291, section 2.5.5; RFC 6052, section 2.1; RFC 3056, section 2.
+fn ipv4_in(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let from = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
+    match address.segments() {
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+            Some(from(high, low))
+        }
+        [0x2002, high, low, ..] => Some(from(high, low)),
+        _ => None,
     }
 }
 
-/// Resolves host names to addresses outside of this machine and of private networks.
-pub(crate) struct Outside;
+fn plain(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(long) => ipv4_in(long).map_or(address, IpAddr::V4),
+        IpAddr::V4(_) => address,
+    }
+}
 
-/// A name that leads to no address outside.
+fn is_private(address: IpAddr) -> bool {
+    match plain(address) {
+        IpAddr::V4(address) => is_inside_ipv4(address),
+        IpAddr::V6(address) => is_inside_ipv6(address),
+    }
+}
+
+fn is_this_machine(address: IpAddr) -> bool {
+    plain(address).is_loopback()
+}
+
+/// Where clouds keep credentials.
+fn is_this_link(address: IpAddr) -> bool {
+    match plain(address) {
+        IpAddr::V4(address) => address.is_link_local() || address.octets()[0] == 0,
+        IpAddr::V6(address) => address.is_unicast_link_local() || address.is_unspecified(),
+    }
+}
+
+/// How far the names of hosts may lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// To every host: what a definition names, and what a server on this machine redirects to.
+    Anywhere,
+    /// To every other host: what a server in a private network redirects to.
+    OtherHosts,
+    /// To hosts outside of private networks: what a server there redirects to.
+    Outside,
+}
+
+impl Reach {
+    /// Tells how far a redirect of a server may lead.
+    pub(crate) fn from(server: Option<IpAddr>) -> Self {
+        match server {
+            Some(server) if is_this_machine(server) => Self::Anywhere,
+            Some(server) if is_private(server) => Self::OtherHosts,
+            Some(_) | None => Self::Outside,
+        }
+    }
+
+    fn covers(self, address: IpAddr) -> bool {
+        match self {
+            Self::Anywhere => true,
+            Self::OtherHosts => !is_this_machine(address) && !is_this_link(address),
+            Self::Outside => !is_this_machine(address) && !is_private(address),
+        }
+    }
+}
+
+/// A name that leads to no address within reach.
 #[derive(Debug)]
-pub(crate) struct LeadsInside;
+pub(crate) struct LeadsInside {
+    /// The name. It is that of a proxy where it is none of the address that was asked for.
+    pub(crate) host: String,
+}
 
 impl fmt::Display for LeadsInside {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
             "it redirects to a host name that leads into a private network or to this machine; where that host is the \
-             right one, name its address in the definition",
+             right one, write the final address into the definition",
         )
     }
 }
@@ -102,23 +174,19 @@ impl LeadsInside {
     }
 }
 
-impl Resolve for Outside {
+/// Resolves names to what is within reach.
+impl Resolve for Reach {
     fn resolve(&self, name: Name) -> Resolving {
+        let reach = *self;
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let outside: Vec<SocketAddr> = found.filter(|found| !is_near(found.ip())).collect();
-            if outside.is_empty() {
-                return Err(LeadsInside.into());
+            let covered: Vec<SocketAddr> = found.filter(|found| reach.covers(found.ip())).collect();
+            if covered.is_empty() {
+                return Err(LeadsInside { host: name.as_str().to_owned() }.into());
             }
-            Ok(Box::new(outside.into_iter()) as Addrs)
+            Ok(Box::new(covered.into_iter()) as Addrs)
         })
     }
-}
-
-fn is_inside_ipv4(address: Ipv4Addr) -> bool {
-    let [first, second, ..] = address.octets();
-    let shared = first == 100 && (64..128).contains(&second);
-    address.is_private() || address.is_link_local() || shared || first == 0
 }
 
 #[cfg(test)]
@@ -159,6 +227,7 @@ mod tests {
             ("https://example.org/a", "https://169.254.169.254/latest", "private network"),
             ("https://example.org/a", "https://[fd00::1]/a", "private network"),
             ("https://example.org/a", "https://[::ffff:127.0.0.1]/a", "private network"),
+            ("https://example.org/a", "https://[64:ff9b::10.0.0.1]/a", "private network"),
             ("http://127.0.0.1/a", "http://192.168.0.1/a", "private network"),
             ("https://10.0.0.1/a", "https://10.0.0.2/a", "private network"),
         ] {
@@ -170,22 +239,48 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_near_on_this_machine_and_in_private_networks() {
-        let near = |text: &str| is_near(text.parse().expect("an address"));
-        for address in
-            ["127.0.0.1", "::1", "10.1.2.3", "169.254.169.254", "fd00::1", "::ffff:10.0.0.1", "::"]
-        {
-            assert!(near(address), "{address}");
+    fn a_redirect_leads_as_far_as_its_server_may() {
+        let address = |text: &str| text.parse().expect("an address");
+        let reach = |text: &str| Reach::from(Some(address(text)));
+        assert_eq!(Reach::from(None), Reach::Outside);
+        for near in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
+            assert_eq!(reach(near), Reach::Anywhere, "{near}");
+            assert!(!Reach::OtherHosts.covers(address(near)), "{near}");
+            assert!(!Reach::Outside.covers(address(near)), "{near}");
         }
-        for address in ["192.0.2.1", "8.8.8.8", "2001:db8::1", "::ffff:8.8.8.8"] {
-            assert!(!near(address), "{address}");
+        for private in [
+            "10.1.2.3",
+            "fd00::1",
+            "::ffff:10.0.0.1",
+            "64:ff9b::a00:1",
+            "2002:a00:1::",
+            "::10.0.0.1",
+        ] {
+            assert_eq!(reach(private), Reach::OtherHosts, "{private}");
+            assert!(Reach::OtherHosts.covers(address(private)), "{private}");
+            assert!(!Reach::Outside.covers(address(private)), "{private}");
+        }
+        for link in ["169.254.169.254", "fe80::1", "64:ff9b::a9fe:a9fe", "0.0.0.0", "::"] {
+            assert!(!Reach::OtherHosts.covers(address(link)), "{link}");
+            assert!(!Reach::Outside.covers(address(link)), "{link}");
+        }
+        for reserved in ["fec0::1", "64:ff9b:1::1"] {
+            assert!(!Reach::Outside.covers(address(reserved)), "{reserved}");
+        }
+        for outside in ["192.0.2.1", "8.8.8.8", "2001:db8::1", "::ffff:8.8.8.8", "64:ff9b::808:808"]
+        {
+            assert_eq!(reach(outside), Reach::Outside, "{outside}");
+            assert!(Reach::Outside.covers(address(outside)), "{outside}");
         }
     }
 
     #[tokio::test]
     async fn a_name_that_leads_inside_is_resolved_to_nothing() {
-        let name = "localhost".parse().expect("a name");
-        let error = Outside.resolve(name).await.map(drop).expect_err("this machine");
-        assert!(LeadsInside::in_causes_of(&*error).is_some(), "{error}");
+        for reach in [Reach::OtherHosts, Reach::Outside] {
+            let name = "localhost".parse().expect("a name");
+            let error = reach.resolve(name).await.map(drop).expect_err("this machine");
+            let inside = LeadsInside::in_causes_of(&*error).expect("it is said");
+            assert_eq!(inside.host, "localhost");
+        }
     }
 }

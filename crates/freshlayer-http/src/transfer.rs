@@ -18,6 +18,7 @@ use url::Url;
 
 use crate::client::{Answer, Ask, Client, TooMany};
 use crate::keyring::Sent;
+use crate::redirect::Reach;
 use crate::words::cause;
 
 /// What is known of a body before its first byte.
@@ -41,7 +42,7 @@ pub(crate) fn body(
     plain_http: PlainHttp,
     limits: &Limits,
 ) -> Body {
-    let Answer { response, url } = answer;
+    let Answer { response, url, reach } = answer;
     let etag = header(&response, ETAG);
     let last_modified = header(&response, LAST_MODIFIED);
     let facts = UpstreamFacts {
@@ -60,6 +61,7 @@ pub(crate) fn body(
         received: 0,
         tries: 1,
         plain_http,
+        reach,
         limits: limits.clone(),
         response: Some(response),
     };
@@ -101,6 +103,7 @@ struct Transfer {
     received: u64,
     tries: u32,
     plain_http: PlainHttp,
+    reach: Reach,
     limits: Limits,
     response: Option<Response>,
 }
@@ -173,6 +176,7 @@ impl Transfer {
             sent: self.sent.as_ref(),
             too_many: TooMany::Passes,
             plain_http: self.plain_http,
+            reach: self.reach,
             limits: &self.limits,
         };
         let response = self.client.send(&ask).await?.response;

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::definition::{Dataset, Definition, read_text};
-use crate::formats::deflate::{Inflated, Packer, UpstreamStream};
+use crate::formats::deflate::{Deflated, Inflated, Packer, UpstreamStream, deflate_file};
 use crate::intake::download::Candidate;
 use crate::intake::extract::{ExtraDigest, Staged, StagedFile, extract};
 use crate::intake::inspect::{Differences, Inspected, inspect};
@@ -89,7 +89,7 @@ pub fn containers(bytes: &[u8], folder: &Path) -> Fate {
 }
 
 /// Cuts a file out of a deflate stream; what the zip will hold of it gives the file back. The first two bytes say where the
-/// file begins and ends in what the stream gives, in 256ths.
+/// file begins and ends in what the stream gives, in 256ths. Taken are streams whose blocks are kept.
 ///
 /// # Panics
 /// Where it does not, or the folder cannot be written.
@@ -113,7 +113,9 @@ pub fn stream(bytes: &[u8], folder: &Path) -> Fate {
     let sha256 = Digest::of(<sha2::Sha256 as sha2::Digest>::new_with_prefix(file));
     let inflated = Inflated::of(&deflated, &path("file"), &sha256).expect("it was written");
     assert!(inflated.is_some(), "another file than {start}..{end} of {}", whole.len());
-    Fate::Taken
+    let ours = deflate_file(&path("file"), path("ours")).expect("writable");
+    let read = |one: &Deflated| std::fs::read(&one.file).expect("it was written");
+    if read(&deflated) == read(&ours) { Fate::Refused } else { Fate::Taken }
 }
 
 /// Inflates a stream with a common inflater; `None` where it is none, or gives more than a fuzzer has time for.

@@ -237,6 +237,15 @@ fn a_damaged_blob_is_found_and_never_carried_on() {
     let mut bad = good.clone();
     bad[good.len() / 2] ^= 0x20;
     std::fs::write(&blob, &bad).expect("writable");
+    sandbox.layer("empty", GEO);
+    let ran = sandbox.cli(&["verify"]);
+    let told = "layer `empty` has no release to verify";
+    assert!(ran.code == 3 && ran.stdout.contains(told), "{ran:?}");
+    let ran = sandbox.cli(&["verify", "empty"]);
+    assert!(ran.code == 2 && ran.stderr.contains(told), "{ran:?}");
+    let ran = sandbox.cli(&["verify", "geo", "empty", "--release", "1"]);
+    assert!(ran.code == 2 && ran.stderr.contains("--release goes with one layer"), "{ran:?}");
+    std::fs::remove_file(sandbox.path("layers/empty.toml")).expect("it was written");
     let ran = sandbox.cli(&["verify", "geo"]);
     assert!(ran.code == 3 && ran.stdout.contains("WRONG  the stored zip"), "{ran:?}");
     let moved = GEO.replace("source.https", "path = 'elsewhere/c.mmdb'\nsource.https");

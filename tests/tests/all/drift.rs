@@ -276,6 +276,28 @@ fn a_person_accepts_one_build_and_no_other() {
     assert!(again.problems.iter().any(|problem| problem.code == Code::ValuesLost), "{again:#?}");
 }
 
+/// A release with data that a person let pass is no stable one yet: more data like it needs no second word.
+#[test]
+fn new_data_is_compared_with_the_newest_release_where_a_person_accepted_that() {
+    let sandbox = Sandbox::new();
+    sandbox.layer("geo", PLACES);
+    let blank = |days| build(days, changed(300, |place| place.postal = None));
+    sandbox.upstream.publish("city.mmdb", &build(0, |number| Some(Place::sound(number))));
+    assert_eq!(sandbox.refresh("geo").exit(), Exit::Done);
+    let add = ["functions", "add", "held", "--layer", "geo", "--tag", "freshlayer:geo=hold"];
+    assert_eq!(sandbox.cli(&add).code, 0);
+    sandbox.upstream.publish("city.mmdb", &blank(7));
+    assert_eq!(sandbox.refresh("geo").exit(), Exit::Rejected);
+    let digest = sandbox.head("geo")["rejected"][0]["digest"].as_str().expect("kept").to_owned();
+    assert_eq!(sandbox.cli(&["accept", "geo", &digest, "--reason", "announced"]).code, 0);
+    for (day, release) in [(7, 2), (14, 3)] {
+        sandbox.upstream.publish("city.mmdb", &blank(day));
+        let report = sandbox.refresh("geo");
+        assert_eq!(report.release.as_ref().map(|one| one.seq), Some(release), "{report:#?}");
+        assert_eq!(sandbox.head("geo")["stable"], 1, "no function has shown that it is good");
+    }
+}
+
 /// What is broken stays out, whatever a person says.
 #[test]
 fn a_broken_build_cannot_be_accepted() {

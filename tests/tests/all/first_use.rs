@@ -158,6 +158,23 @@ fn status_tells_the_last_refresh_and_why_it_failed() {
     assert_eq!(*failed, head["failed"]);
 }
 
+/// A run that asks no upstream says nothing of whether one would answer.
+#[test]
+fn why_a_refresh_failed_is_told_until_an_upstream_was_asked_again() {
+    let sandbox = released();
+    fs::remove_file(sandbox.path("upstream/files/country.mmdb")).expect("it is there");
+    assert_eq!(sandbox.cli(&["refresh"]).code, 1);
+    let failed = sandbox.head("geo")["failed"].clone();
+    assert!(failed.is_object(), "{failed}");
+    assert_eq!(sandbox.cli(&["pin", "geo", "--to", "1"]).code, 0);
+    assert_eq!(sandbox.cli(&["refresh"]).code, 0);
+    assert_eq!(sandbox.head("geo")["failed"], failed);
+    assert_eq!(sandbox.cli(&["unpin", "geo"]).code, 0);
+    sandbox.upstream.publish("country.mmdb", &Mmdb::default().bytes());
+    assert_eq!(sandbox.cli(&["refresh"]).code, 0);
+    assert!(sandbox.head("geo")["failed"].is_null());
+}
+
 #[test]
 fn a_data_version_names_a_layer_version_wherever_a_number_does() {
     let sandbox = released();

@@ -42,7 +42,7 @@ const TARGETS: [Target; 8] = [
         run: |bytes, _| fuzzing::definition(bytes),
     },
     Target { name: "containers", inputs: 1_500, seeds: containers, run: fuzzing::containers },
-    Target { name: "stream", inputs: 1_500, seeds: streams, run: fuzzing::stream },
+    Target { name: "stream", inputs: 600, seeds: streams, run: fuzzing::stream },
     Target { name: "mmdb", inputs: 3_000, seeds: mmdbs, run: fuzzing::mmdb },
     Target { name: "sqlite", inputs: 2_000, seeds: databases, run: fuzzing::sqlite },
     Target { name: "manifest", inputs: 2_000, seeds: manifests, run: fuzzing::manifest },
@@ -95,8 +95,8 @@ fn streams() -> Vec<Vec<u8>> {
     vec![
         placed([0, 255], stream(6, 50_000)),
         placed([60, 200], stream(9, 8_000)),
-        placed([0, 128], stream(1, usize::MAX)),
-        placed([0, 255], stream(0, 20_000)),
+        placed([0, 128], stream(9, 12_000)),
+        placed([90, 255], stream(7, 30_000)),
     ]
 }
 

@@ -70,8 +70,8 @@ pub(crate) enum Answer {
     RolloutOrdered(RolloutOrdered),
     /// `rollout judge --past`.
     PastGates(PastGates),
-    /// `verify`.
-    Verified(Verified),
+    /// `verify`: one per layer.
+    Verified(Vec<Verified>),
     /// `check`: what was read without a problem.
     Checked(Checked),
     /// `functions`: those that there are now.

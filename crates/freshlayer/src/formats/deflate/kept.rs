@@ -3,7 +3,7 @@
 //! A block refers to at most 32 KiB before it, so a file's blocks stand alone from there on. What lies before them and
 //! behind them is compressed anew, and all three are spliced. Blocks that a sample shows to be larger than our own are
 //! left, and so is a stream that ends early, is damaged, or has blocks of an unusual size: then the file is compressed
-//! as any other. What is kept is inflated again when the zip is proved.
+//! as any other. What is kept is inflated again before anything is published.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};

@@ -299,6 +299,26 @@ mod tests {
     }
 
     #[test]
+    fn pointers_lead_to_the_same_place_both_ways() {
+        let mut data = vec![0; 600 * 1024];
+        let mut known = 0;
+        for control in 0x20..0x40 {
+            for behind in [[0, 0, 0, 0], [0, 0, 7, 9], [0, 1, 2, 3], [1, 0, 0, 0], [9, 9, 9, 9]] {
+                data[0] = control;
+                data[1..5].copy_from_slice(&behind);
+                let (quick, whole) = (common(&data, 0), rare(&data, 0));
+                known += u32::from(quick.is_some());
+                assert_eq!(
+                    quick.map(|value| format!("{value:?}")),
+                    whole.ok().map(|value| format!("{value:?}")),
+                    "{control:x} {behind:x?}"
+                );
+            }
+        }
+        assert!(known > 100, "{known} lead into the data");
+    }
+
+    #[test]
     fn the_quick_way_knows_what_nearly_all_values_are() {
         let long_enough = |start: &[u8]| [start, &[0; 3_000]].concat();
         for known in [&[0x42, b'D', b'E'][..], &[0xe1], &[0x20, 9], &[0x28, 1, 9], &[0x68], &[0xc2]]

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
+use std::ops::Range;
 
 use rustc_hash::FxHashMap;
 
@@ -209,7 +210,7 @@ impl<'a> ShapeWalk<'a> {
                     text(self.data, start, next)?;
                 }
                 self.seen(field, kind, offset);
-                let seen = self.watched(field, kind, start, next);
+                let seen = self.watched(field, kind, offset, start..next);
                 return Ok((next, Inside { seen, ..Inside::ONE }));
             }
             Value::Pointer { next, .. } => return Ok((next, Inside::ONE)),
@@ -237,18 +238,19 @@ impl<'a> ShapeWalk<'a> {
     }
 
     /// Judges a scalar by the rule of its field. An empty text is no value.
-    fn watched(&mut self, field: u32, kind: Kind, start: usize, next: usize) -> Seen {
+    fn watched(&mut self, field: u32, kind: Kind, offset: usize, bytes: Range<usize>) -> Seen {
         let Some(watched) = self.watched_field(field) else { return Seen::NOTHING };
-        if kind == Kind::Text && start == next {
+        if kind == Kind::Text && bytes.is_empty() {
             return Seen::NOTHING;
         }
-        let slot = start & (ALLOWED - 1);
-        if self.allowed[slot] == (start, watched) {
+        let slot = offset & (ALLOWED - 1);
+        if self.allowed[slot] == (offset, watched) {
             return Seen::value(watched);
         }
-        let datum = datum(self.data, kind, start, next);
+        let start = bytes.start;
+        let datum = datum(self.data, kind, start, bytes.end);
         let Some(datum) = datum.filter(|datum| !self.watch.allows(watched, *datum)) else {
-            self.allowed[slot] = (start, watched);
+            self.allowed[slot] = (offset, watched);
             return Seen::value(watched);
         };
         let place = || format!("data offset {start}");

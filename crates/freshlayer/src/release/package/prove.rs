@@ -148,7 +148,8 @@ fn compare(
     zip: &Path,
 ) -> Result<(), Error> {
     let Known { deflated, inflated } = known;
-    let is_said = entry.compression() == CompressionMethod::Deflated
+    let is_said = !entry.encrypted()
+        && entry.compression() == CompressionMethod::Deflated
         && entry.size() == deflated.size_bytes
         && entry.crc32() == deflated.crc32;
     let hashed = hash_through(&mut entry, |error| fault(zip, &error), |_| Ok(()))?;
@@ -159,13 +160,15 @@ fn compare(
     Err(fault(zip, &format!("{name} is another stream than the one that was inflated")))
 }
 
-/// Puts a file where the reader looks for it.
+/// Puts a file where the reader looks for it: linked, where the file system can.
 fn place(plain: &Path, target: &Path) -> Result<(), Error> {
     match std::fs::hard_link(plain, target) {
-        Err(error) if error.kind() == std::io::ErrorKind::CrossesDevices => {
-            std::fs::copy(plain, target).map(drop).map_err(Error::io("copy to", target))
+        Ok(()) => Ok(()),
+        // A copy onto a link would empty both.
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            Err(Error::io("link", target)(error))
         }
-        linked => linked.map_err(Error::io("link", target)),
+        Err(_) => std::fs::copy(plain, target).map(drop).map_err(Error::io("copy to", target)),
     }
 }
 
