@@ -231,4 +231,32 @@ mod tests {
             assert_eq!(Rest::parse(range), expected, "{range}");
         }
     }
+
+    /// The address behind a redirect may resolve to another place by the time that a transfer is taken up again.
+    #[tokio::test]
+    async fn what_is_taken_up_again_leads_no_farther_than_before() {
+        let server = tokio::net::TcpListener::bind(("localhost", 0)).await.expect("a free port");
+        let port = server.local_addr().expect("bound").port();
+        let mut transfer = Transfer {
+            client: Client::new(Duration::ZERO).expect("a client"),
+            url: Url::parse(&format!("http://localhost:{port}/")).expect("an address"),
+            shown: "data".to_owned(),
+            sent: None,
+            strong_etag: Some("\"a\"".to_owned()),
+            length_bytes: None,
+            received: 1,
+            tries: 1,
+            plain_http: PlainHttp::Loopback,
+            reach: Reach::Outside,
+            limits: Limits::default(),
+            response: None,
+        };
+        let broke = transfer.resume("it broke".to_owned());
+        let error = tokio::select! {
+            resumed = broke => resumed.expect_err("not connected"),
+            _connected = server.accept() => panic!("it leads to this machine"),
+        };
+        let reason = freshlayer::chain(&error);
+        assert!(reason.contains("leads into a private network"), "{reason}");
+    }
 }

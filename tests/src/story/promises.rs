@@ -183,7 +183,7 @@ impl Promises {
         }
     }
 
-    /// Tells whether functions break with what one waits for: Lambda keeps it where it is.
+    /// Tells whether a function cannot start with what it waits for: Lambda keeps it where it is.
     fn cannot_start(&self, consumer: &ConsumerReport, head: &Head) -> bool {
         let desired = head.desired().and_then(|to| arn_of(head, to, &consumer.place.region));
         desired.is_some_and(|arn| self.broken.contains(&arn))
@@ -226,8 +226,7 @@ impl Promises {
             }
             let key = (consumer.place.clone(), consumer.function.to_string());
             let is = &met[&key];
-            // Lambda keeps a function that cannot start with it where it is.
-            let starts = published.as_ref().is_some_and(|arn| !self.broken.contains(arn));
+            let starts = !self.cannot_start(consumer, &head);
             let is_there = published.as_ref().is_some_and(|arn| is.layers.contains(arn));
             if consumer.state != ConsumerState::Behind || (starts && !is_there) {
                 arrived(consumer, is, published.as_ref(), last);

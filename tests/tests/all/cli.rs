@@ -243,6 +243,8 @@ fn a_damaged_blob_is_found_and_never_carried_on() {
     assert!(ran.code == 3 && ran.stdout.contains(told), "{ran:?}");
     let ran = sandbox.cli(&["verify", "empty"]);
     assert!(ran.code == 2 && ran.stderr.contains(told), "{ran:?}");
+    let ran = sandbox.cli(&["verify", "empty", "geo"]);
+    assert!(ran.stdout.contains("geo: release") && ran.stderr.contains(told), "{ran:?}");
     let ran = sandbox.cli(&["verify", "geo", "empty", "--release", "1"]);
     assert!(ran.code == 2 && ran.stderr.contains("--release goes with one layer"), "{ran:?}");
     std::fs::remove_file(sandbox.path("layers/empty.toml")).expect("it was written");

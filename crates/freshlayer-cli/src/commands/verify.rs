@@ -32,8 +32,10 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
                 lines.push_str(&lines_of(&verified));
                 all.push(verified);
             }
-            Err(error) if !args.layers.is_empty() => return Err(error.into()),
-            Err(Error::NotPossible(reason)) => drop(writeln!(lines, "{reason}")),
+            Err(error) if args.layers.len() == 1 => return Err(error.into()),
+            Err(Error::NotPossible(reason)) if args.layers.is_empty() => {
+                let _ = writeln!(lines, "{reason}");
+            }
             Err(error) => failures.push(format!("{}: {}", definition.layer, chain(&error))),
         }
     }

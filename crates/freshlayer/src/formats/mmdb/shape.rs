@@ -27,7 +27,7 @@ const EXPANDED_MAX: u32 = 65_536;
 /// the large set. A power of two.
 const RECENT: usize = 4_096;
 
-/// Many records share their texts: so many that a rule allows are known by their place. A power of two.
+/// Records share their texts: so many values that their rule allows are known by their place. A power of two.
 const ALLOWED: usize = 1 << 16;
 
 /// What all records together look like.
@@ -336,5 +336,28 @@ fn text(data: &[u8], start: usize, next: usize) -> Result<&[u8], Fault> {
     match std::str::from_utf8(bytes) {
         Ok(_) => Ok(bytes),
         Err(error) => Err(broken(start, "UTF-8", error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use regex_lite::Regex;
+
+    use super::*;
+    use crate::formats::rule::Rule;
+
+    /// A value that begins inside another one is judged by itself.
+    #[test]
+    fn what_a_rule_allows_says_nothing_of_a_value_that_overlaps_it() {
+        let record = |to: u8| [0xe1, 0x41, b'c', 0x20, to];
+        // 95 bytes from byte 12 on, and a text of two bytes from the same byte on.
+        let mut data = [&record(10)[..], &record(11), &[0x9d, 0x42]].concat();
+        data.resize(12 + 95 + 5, b'?');
+        let pattern = Some(Regex::new("^[A-Z]{2}$").expect("it compiles"));
+        let watch = Watch::new([("c", Rule { pattern, ..Rule::default() })]);
+        let mut walk = ShapeWalk::new(&data, &watch, 100);
+        walk.record(0).expect("bytes");
+        walk.record(5).expect("a text");
+        assert_eq!(walk.into_shape().breaches[0].count, 1);
     }
 }
