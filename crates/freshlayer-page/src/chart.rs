@@ -100,7 +100,7 @@ pub(crate) fn change(share: f64, title: &str) -> Markup {
 }
 
 /// Two digits behind the point are more than a screen shows.
-fn short(value: f64) -> String {
+pub(crate) fn short(value: f64) -> String {
     let text = format!("{value:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

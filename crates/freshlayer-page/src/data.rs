@@ -6,8 +6,8 @@ use freshlayer::{
 };
 use maud::{Markup, html};
 
-use crate::chart;
 use crate::figures::{count, more, number, percent, prose, span, time, time_or};
+use crate::{chart, countries};
 
 const REFUSED_MAX: usize = 20;
 const PROBLEMS_MAX: usize = 20;
@@ -158,6 +158,7 @@ fn counts(dataset: &DatasetCounts) -> Markup {
                 "."
             }
         }
+        @if let Some(countries) = &dataset.countries { (countries::moved(dataset, countries)) }
     }
 }
 

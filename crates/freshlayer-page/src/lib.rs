@@ -11,6 +11,7 @@
 //! is written, by `maud`; the page's policy forbids scripts and requests in case an escape is missing.
 
 mod chart;
+mod countries;
 mod data;
 mod figures;
 mod layer;

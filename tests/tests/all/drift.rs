@@ -4,6 +4,7 @@ use freshlayer::report::{Exit, Report};
 use freshlayer::{Code, Level};
 use freshlayer_tests::places::{Place, build, nameless};
 use freshlayer_tests::sandbox::Sandbox;
+use serde_json::json;
 
 const PLACES: &str = "
 [[dataset]]
@@ -315,4 +316,40 @@ fn a_broken_build_cannot_be_accepted() {
     let refused = sandbox.cli(&["accept", "geo", &digest]);
     assert_eq!(refused.code, 2, "{refused:?}");
     assert!(refused.stderr.contains("has a problem that no person can accept"), "{refused:?}");
+}
+
+/// Every so many of a thousand networks go to France.
+fn to_france(count: u32) -> Vec<u8> {
+    build(u64::from(count), changed(count, |place| place.country = Some("FR".to_owned())))
+}
+
+#[test]
+fn the_dossier_tells_which_addresses_changed_country_since_the_data_that_served() {
+    let sandbox = Sandbox::new();
+    sandbox.layer("geo", PLACES);
+    let countries = || {
+        let dossier = sandbox.cli(&["report", "--json", "--out", "page.html"]).json();
+        dossier["dossier"]["layers"][0]["change"]["datasets"][0]["countries"].clone()
+    };
+    let releases = [(0, json!(null)), (4, json!(1)), (8, json!(1))];
+    for (count, since) in releases {
+        sandbox.upstream.publish("city.mmdb", &to_france(count));
+        assert_eq!(sandbox.refresh("geo").exit(), Exit::Done);
+        assert_eq!(countries()["since"], since, "{}", countries());
+        if count == 4 {
+            let expected = json!({
+                "since": 1,
+                "field": "country.iso_code",
+                "all_ppm": 4_000,
+                "largest": [
+                    { "from": "DE", "to": "FR", "ppm": 2_000 },
+                    { "from": "GB", "to": "FR", "ppm": 1_000 },
+                    { "from": "US", "to": "FR", "ppm": 1_000 },
+                ],
+            });
+            assert_eq!(countries(), expected);
+            let ran = sandbox.cli(&["rollback", "geo", "--to", "1"]);
+            assert_eq!(ran.code, 0, "{ran:?}");
+        }
+    }
 }

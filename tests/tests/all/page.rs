@@ -124,6 +124,16 @@ fn facts(layer: &LayerDossier) -> Vec<String> {
         facts.extend(count.before.map(with_commas));
         facts.extend(count.after.map(with_commas));
     }
+    for dataset in layer.change.iter().flat_map(|change| &change.datasets) {
+        let Some(countries) = &dataset.countries else { continue };
+        let share = |ppm: u32, digits: usize| format!("{:.digits$} %", f64::from(ppm) / 10_000.0);
+        let since = countries.since.map_or("the data".to_owned(), |seq| format!("release {seq}"));
+        let all = share(countries.all_ppm, 2);
+        facts.push(format!("{all} of the addresses changed country since {since}"));
+        for one in &countries.largest {
+            facts.push(format!("{} {} {}", one.from, one.to, share(one.ppm, 4)));
+        }
+    }
     for wave in layer.open.iter().flat_map(|open| &open.waves) {
         facts.extend(wave.sentences.iter().map(|sentence| plain(sentence)));
         facts.extend(wave.percent.map(|percent| format!("{percent} % of the calls")));

@@ -36,10 +36,10 @@ pub use diff::{
 };
 pub use doctor::{Examined, Finding, FindingKind, Mend, doctor};
 pub use dossier::{
-    AgeWord, ChangeDossier, CondemnedRelease, CountChange, DatasetCounts, DatasetDossier, Dossier,
-    Group, KeptRelease, LayerDossier, LayerWord, OpenDossier, PruneDossier, RejectedDossier,
-    ReleaseDataset, ReleaseDossier, RolloutDossier, RoomDossier, ServedDossier, WaitDossier,
-    WaveDossier, dossier, dossier_after, shelve,
+    AgeWord, ChangeDossier, CondemnedRelease, CountChange, CountriesDossier, DatasetCounts,
+    DatasetDossier, Dossier, Group, KeptRelease, LayerDossier, LayerWord, OpenDossier,
+    PruneDossier, RejectedDossier, ReleaseDataset, ReleaseDossier, RolloutDossier, RoomDossier,
+    ServedDossier, WaitDossier, WaveDossier, dossier, dossier_after, shelve,
 };
 pub use freeze::{
     break_lease, freeze, freeze_functions, give_lease_back, unfreeze, unfreeze_functions,

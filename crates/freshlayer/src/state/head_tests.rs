@@ -52,6 +52,7 @@ fn release(seq: u64) -> Release {
         fetched: NOW,
         profile: Profile::default(),
         gates: crate::problem::GateReport::default(),
+        countries_moved: None,
     };
     Release {
         format: RELEASE_FORMAT,

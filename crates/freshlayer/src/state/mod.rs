@@ -6,6 +6,7 @@ mod head;
 #[cfg(test)]
 mod head_tests;
 mod lease;
+mod moved;
 mod noted;
 mod orders;
 mod outline;
@@ -23,6 +24,7 @@ pub(crate) use format::print;
 pub use format::{HEAD_FORMAT, RELEASE_FORMAT, ROLLOUT_FORMAT};
 pub use head::{Aim, Head, Versions};
 pub use lease::{Lease, Work};
+pub use moved::{CountriesMoved, CountryMovement};
 pub use noted::{FailedRun, Looked, Parameter, Shared, Unpublished};
 pub use orders::{Acceptance, Adopted, Freeze, FunctionPin, LeftBehind, Ordered, Pin, StaysOn};
 pub use outline::{Outline, SnapshotOutline};

@@ -12,6 +12,8 @@ use crate::ports::UpstreamFacts;
 use crate::problem::{GateReport, Problem};
 use crate::schema::Contract;
 
+use super::CountriesMoved;
+
 /// The record of one release: written once, never changed.
 ///
 /// Where it is published stands in the head, because that grows after the record is written.
@@ -70,6 +72,9 @@ pub struct Snapshot {
     /// Every check that its data went through; empty in records of versions that did not keep it.
     #[serde(default, skip_serializing_if = "GateReport::is_empty")]
     pub gates: GateReport,
+    /// Which addresses changed country; absent where no data served that this could be compared with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub countries_moved: Option<CountriesMoved>,
 }
 
 /// A snapshot in numbers and names.

@@ -142,6 +142,7 @@ mod tests {
             },
             contract: Contract::new(),
             gates: crate::problem::GateReport::default(),
+            countries_moved: None,
         }
     }
 

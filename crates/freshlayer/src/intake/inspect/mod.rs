@@ -23,7 +23,7 @@ use crate::intake::download::Candidate;
 use crate::intake::extract::StagedFile;
 use crate::limits::Limits;
 use crate::problem::{Code, GateReport, Level, Problem};
-use crate::state::{Profile, Snapshot};
+use crate::state::{CountriesMoved, Profile, Snapshot};
 
 /// What serves of a dataset.
 pub(crate) struct Live {
@@ -51,6 +51,7 @@ struct Findings {
     built: Option<Timestamp>,
     /// Whether the inspection changed the file (a SQLite database taken out of WAL mode).
     rewritten: Option<StagedFile>,
+    countries_moved: Option<CountriesMoved>,
 }
 
 /// What comes of data that differs from what serves.
@@ -124,7 +125,7 @@ fn by_format(
                 nodes_min: *nodes_min,
                 probes,
                 contract: &candidate.dataset.contract,
-                live: live.and_then(|live| live.file.as_ref()),
+                live,
             };
             mmdb::inspect(&expect, file, limits, gates)
         }

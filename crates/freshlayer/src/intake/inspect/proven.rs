@@ -47,6 +47,7 @@ impl Proven {
             profile: findings.profile,
             contract: candidate.dataset.contract,
             gates,
+            countries_moved: findings.countries_moved,
         };
         let files = files.into_iter().map(|file| LayerFile {
             path: file.path,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Facts;
 use crate::names::DatasetName;
-use crate::state::Snapshot;
+use crate::state::{CountriesMoved, CountryMovement, Release, Snapshot};
 
 /// What a release differs in from the one before it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -29,6 +29,21 @@ pub struct DatasetCounts {
     pub counts: Vec<CountChange>,
     /// The shares that checks measured of what served before, by check, in parts per million.
     pub shares_ppm: BTreeMap<String, u32>,
+    /// Which addresses changed country; absent where that is not known.
+    pub countries: Option<CountriesDossier>,
+}
+
+/// The addresses that changed country, of those that had a record in the data that served when the release came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CountriesDossier {
+    /// The release whose data served then; absent where its record was not read.
+    pub since: Option<u64>,
+    /// The field that says the country: `country.iso_code`.
+    pub field: String,
+    /// How many moved, in parts per million.
+    pub all_ppm: u32,
+    /// From which country to which: the largest movements, the largest one first.
+    pub largest: Vec<CountryMovement>,
 }
 
 /// One count in both releases.
@@ -48,14 +63,16 @@ impl ChangeDossier {
         let old = facts.records.iter().find(|record| record.seq < new.seq)?;
         let datasets = new.snapshots.iter().filter_map(|snapshot| {
             let before = old.snapshot(&snapshot.dataset)?;
-            (before.digest != snapshot.digest).then(|| DatasetCounts::of(before, snapshot))
+            let countries = CountriesDossier::of(facts, new.seq, snapshot);
+            let differs = before.digest != snapshot.digest;
+            differs.then(|| DatasetCounts::of(before, snapshot, countries))
         });
         Some(Self { from: old.seq, to: new.seq, datasets: datasets.collect() })
     }
 }
 
 impl DatasetCounts {
-    fn of(before: &Snapshot, after: &Snapshot) -> Self {
+    fn of(before: &Snapshot, after: &Snapshot, countries: Option<CountriesDossier>) -> Self {
         let (old, new) = (&before.profile.counts, &after.profile.counts);
         let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
         let counts = names.into_iter().map(|what| CountChange {
@@ -64,6 +81,23 @@ impl DatasetCounts {
             after: new.get(what).copied(),
         });
         let shares = after.gates.shares().map(|(code, ppm)| (code.to_string(), ppm));
-        Self { name: after.dataset.clone(), counts: counts.collect(), shares_ppm: shares.collect() }
+        Self {
+            name: after.dataset.clone(),
+            counts: counts.collect(),
+            shares_ppm: shares.collect(),
+            countries,
+        }
+    }
+}
+
+impl CountriesDossier {
+    fn of(facts: &Facts<'_>, release: u64, snapshot: &Snapshot) -> Option<Self> {
+        let CountriesMoved { since, field, all_ppm, largest } = snapshot.countries_moved.clone()?;
+        let has_it = |record: &&Release| {
+            record.seq < release
+                && record.snapshot(&snapshot.dataset).is_some_and(|one| one.digest == since)
+        };
+        let since = facts.records.iter().find(has_it).map(|record| record.seq);
+        Some(Self { since, field, all_ppm, largest })
     }
 }

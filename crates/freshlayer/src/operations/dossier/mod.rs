@@ -30,7 +30,7 @@ use crate::report::{ConsumerReport, Report};
 use crate::rollout::Target;
 use crate::state::{Acceptance, Head, Outline, Release, Rollout, Session};
 
-pub use change::{ChangeDossier, CountChange, DatasetCounts};
+pub use change::{ChangeDossier, CountChange, CountriesDossier, DatasetCounts};
 pub use moving::{Group, OpenDossier, WaitDossier, WaveDossier};
 pub use passed::{ReleaseDataset, ReleaseDossier, RolloutDossier};
 pub use room::{CondemnedRelease, KeptRelease, PruneDossier, RoomDossier};

@@ -137,6 +137,7 @@ mod tests {
             fetched: Timestamp::UNIX_EPOCH,
             profile: Profile::default(),
             gates: crate::problem::GateReport::default(),
+            countries_moved: None,
         };
         let deflated = Deflated { file: "x".into(), stream_bytes: 2, size_bytes: 0, crc32: 0 };
         let files = files.iter().map(|path| LayerFile {

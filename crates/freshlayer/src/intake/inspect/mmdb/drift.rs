@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use freshlayer_reader::maxminddb::Metadata;
 
 use crate::formats::mmdb::{Comparison, Extent, Fault, FieldChange, Paths, Tree, compare, shapes};
+use crate::names::Digest;
 use crate::problem::{Code, GateReport, Level, Problem};
+use crate::state::{CountriesMoved, CountryMovement};
 
 /// From which share of the addresses on, in percent, a change warns and fails.
 #[derive(Clone, Copy)]
@@ -34,6 +36,8 @@ const KEY_FIELDS: [&str; 4] =
 
 /// How many movements a problem tells of.
 const SHOWN_MAX: usize = 3;
+/// How many movements between countries a release's record keeps.
+const KEPT_MAX: usize = 12;
 
 impl Bounds {
     fn level(self, percent: f64) -> Option<Level> {
@@ -63,18 +67,20 @@ impl Bounds {
 
 /// What serves.
 pub(super) struct LiveData<'a> {
+    /// Of its bytes.
+    pub(super) digest: &'a Digest,
     pub(super) paths: Paths<'a>,
     /// Reads all of its tree.
     pub(super) whole: &'a dyn Fn() -> Result<Tree<'a>, Fault>,
 }
 
-/// Compares two builds and judges what differs.
+/// Compares two builds and judges what differs; tells which addresses changed country.
 pub(super) fn judge(
     live: &LiveData<'_>,
     new: Paths<'_>,
     values_max: u64,
     gates: &mut GateReport,
-) -> Result<(), Fault> {
+) -> Result<Option<CountriesMoved>, Fault> {
     let found = compare(live.paths, new, Extent::Sample, values_max)?;
     let percent = |weight: u64| share(weight, found.before);
     gates.measured_share(Code::CoverageLost, percent(found.removed), "");
@@ -97,7 +103,40 @@ pub(super) fn judge(
     gates.judge(Code::ValuesLost, lost);
     gates.judge(Code::ValuesChanged, changed);
     gates.judge(Code::ShapeNew, unlike);
-    Ok(())
+    Ok(moved(&found, live.digest))
+}
+
+/// Keeps the largest movements between countries.
+fn moved(found: &Comparison, since: &Digest) -> Option<CountriesMoved> {
+    let fields = COUNTRY_FIELDS.iter().filter_map(|path| found.fields.get_key_value(*path));
+    let (path, field) = fields.max_by_key(|(_, field)| field.changed)?;
+    let largest = between(field).take(KEPT_MAX).map(|(weight, from, to)| CountryMovement {
+        from: from.to_owned(),
+        to: to.to_owned(),
+        ppm: ppm(weight, found.before),
+    });
+    Some(CountriesMoved {
+        since: since.clone(),
+        field: path.clone(),
+        all_ppm: ppm(field.changed, found.before),
+        largest: largest.filter(|one| one.ppm > 0).collect(),
+    })
+}
+
+fn ppm(part: u64, whole: u64) -> u32 {
+    let ppm = u128::from(part) * 1_000_000 / u128::from(whole.max(1));
+    u32::try_from(ppm).unwrap_or(u32::MAX)
+}
+
+/// Lists the movements from one text to another, the largest first.
+fn between(field: &FieldChange) -> impl Iterator<Item = (u64, &str, &str)> {
+    let all = field
+        .movements
+        .iter()
+        .filter_map(|((from, to), moved)| Some((moved.weight, from.as_deref()?, to.as_deref()?)));
+    let mut all: Vec<_> = all.collect();
+    all.sort_by_key(|(weight, ..)| std::cmp::Reverse(*weight));
+    all.into_iter()
 }
 
 /// Notes the largest share of each kind of change.
@@ -174,16 +213,9 @@ fn countries(found: &Comparison) -> Vec<Problem> {
 
 /// Tells the largest movements.
 fn movements(field: &FieldChange, before: u64) -> String {
-    let mut all: Vec<_> = field
-        .movements
-        .iter()
-        .filter_map(|((from, to), moved)| Some((moved.weight, from.as_ref()?, to.as_ref()?)))
-        .collect();
-    all.sort_by_key(|(weight, ..)| std::cmp::Reverse(*weight));
-    let shown = all
-        .iter()
+    let shown = between(field)
         .take(SHOWN_MAX)
-        .map(|(weight, from, to)| format!("{from} to {to} {}", shown(share(*weight, before))));
+        .map(|(weight, from, to)| format!("{from} to {to} {}", shown(share(weight, before))));
     let listed: Vec<String> = shown.collect();
     if listed.is_empty() { String::new() } else { format!("; most: {}", listed.join(", ")) }
 }

@@ -9,14 +9,12 @@ mod drift;
 mod maxmind_types;
 mod probe;
 
-use std::path::PathBuf;
-
 use freshlayer_reader::{map_file, maxminddb};
 use jiff::Timestamp;
 use maxminddb::{Metadata, Reader};
 
-use super::Findings;
 use super::contract::{self, Named};
+use super::{Findings, Live};
 use crate::definition::MmdbProbe;
 use crate::error::Error;
 use crate::formats::first_bytes;
@@ -25,7 +23,7 @@ use crate::intake::extract::StagedFile;
 use crate::limits::Limits;
 use crate::problem::{Code, GateReport, Problem};
 use crate::schema::{Contract, Element, Schema};
-use crate::state::Profile;
+use crate::state::{CountriesMoved, Profile};
 
 /// What a definition expects of an mmdb.
 pub(super) struct Expected<'a> {
@@ -33,8 +31,8 @@ pub(super) struct Expected<'a> {
     pub(super) nodes_min: u64,
     pub(super) probes: &'a [MmdbProbe],
     pub(super) contract: &'a Contract,
-    /// The file that serves, or why it cannot be read.
-    pub(super) live: Option<&'a Result<PathBuf, String>>,
+    /// What serves.
+    pub(super) live: Option<&'a Live>,
 }
 
 pub(super) fn inspect(
@@ -74,7 +72,7 @@ fn judge(expect: &Expected<'_>, bytes: &[u8], limits: &Limits, gates: &mut GateR
     let Some((tree, shape)) = data else { return findings };
     contract::judge_mmdb(&named, &tree, &shape, gates);
     if let Some(live) = expect.live {
-        compared(live, metadata, &tree, limits, gates);
+        findings.countries_moved = compared(live, metadata, &tree, limits, gates);
     }
     if let Some(wrong) = maxmind_types::judge(&metadata.database_type, &shape) {
         gates.judge(Code::MmdbFieldType, wrong);
@@ -155,38 +153,45 @@ fn judge_data<'a>(
 
 /// Compares new data with what serves. Where that cannot be read, a warning says so.
 fn compared(
-    live: &Result<PathBuf, String>,
+    live: &Live,
     metadata: &Metadata,
     tree: &Tree<'_>,
     limits: &Limits,
     gates: &mut GateReport,
-) {
+) -> Option<CountriesMoved> {
+    let file = live.file.as_ref()?;
     let unread = |reason: String| {
         let expected = "data of the live release to compare with";
         Problem::warn(Code::LiveUnread, expected, reason)
     };
-    let judged = live.clone().and_then(|file| {
+    let judged = file.clone().and_then(|file| {
         let map = map_file(&file).map_err(|error| error.to_string())?;
         let reader = Reader::from_source(&map[..]).map_err(|error| error.to_string())?;
         if !drift::is_comparable(reader.metadata(), metadata) {
-            return Ok(());
+            return Ok(None);
         }
         let end = data_end(&map).ok_or("it has no metadata")?;
         let words = |fault: Fault| problem_of(&fault, limits).to_string();
         // It was proved when it was released. Only the part that is compared is read again.
-        let live = drift::LiveData {
+        let data = drift::LiveData {
+            digest: &live.snapshot.digest,
             paths: Paths::of(&map, reader.metadata(), end).map_err(words)?,
             whole: &|| read_tree(&map, reader.metadata(), end),
         };
-        match drift::judge(&live, tree.paths, limits.decoded_values_max, gates) {
+        match drift::judge(&data, tree.paths, limits.decoded_values_max, gates) {
             Err(fault @ Fault::Work) => {
                 gates.judge(Code::MmdbWork, [problem_of(&fault, limits)]);
-                Ok(())
+                Ok(None)
             }
             judged => judged.map_err(words),
         }
     });
-    gates.judge(Code::LiveUnread, judged.err().map(unread));
+    let (moved, problem) = match judged {
+        Ok(moved) => (moved, None),
+        Err(reason) => (None, Some(unread(reason))),
+    };
+    gates.judge(Code::LiveUnread, problem);
+    moved
 }
 
 fn problem_of(fault: &Fault, limits: &Limits) -> Problem {
