@@ -119,6 +119,7 @@ fn intent(course: Option<Course>) -> Intent {
         layer: LayerName::parse("geo").expect("a name"),
         goal: Goal::Release { release: 2, version: Version::new(1, 1, 0), targets: versions(2) },
         releases: (1..=2).map(|seq| (seq, versions(seq))).collect(),
+        timeout_secs: 3,
         architectures: Vec::new(),
         foreign: Foreign::Held,
         ways_back: BTreeSet::new(),

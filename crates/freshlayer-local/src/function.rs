@@ -182,6 +182,7 @@ impl Function {
             latest: self.latest.clone(),
             revision_id: self.revision_id(),
             unqualified: Unqualified::Latest,
+            timeout_secs: 0,
             architectures: Vec::new(),
             versions: self.versions.clone(),
             look: Some(Look { update: Update::Done, aliases: self.aliases.clone() }),

@@ -51,7 +51,7 @@ pub(crate) enum Command {
         /// The functions that go back and stay there until they are unpinned; none means all.
         #[serde(default)]
         functions: Vec<FunctionName>,
-        /// With functions: why; shown wherever the order is.
+        /// Why; shown wherever the order is.
         #[serde(default)]
         reason: Option<String>,
         /// Who orders it.
@@ -95,6 +95,9 @@ pub(crate) enum Command {
         /// The functions that were pinned; none means the layer.
         #[serde(default)]
         functions: Vec<FunctionName>,
+        /// Why; `history` shows it.
+        #[serde(default)]
+        reason: Option<String>,
         /// Who orders it.
         #[serde(default = "remote")]
         by: String,
@@ -121,6 +124,12 @@ pub(crate) enum Command {
         /// The functions that were frozen; none means the layer.
         #[serde(default)]
         functions: Vec<FunctionName>,
+        /// Why; `history` shows it.
+        #[serde(default)]
+        reason: Option<String>,
+        /// Who orders it.
+        #[serde(default = "remote")]
+        by: String,
     },
 }
 

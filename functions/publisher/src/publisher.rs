@@ -227,7 +227,9 @@ impl Run<'_> {
                 let pinned = pinned.map_err(|error| failed(&error))?;
                 Ok(done("pin", Exit::Done, "release", json!(pinned.seq)))
             }
-            Command::Unpin { layer, functions, by } => self.unpin(&layer, &functions, &by).await,
+            Command::Unpin { layer, functions, by, reason } => {
+                self.unpin(&layer, &functions, &by, reason).await
+            }
             Command::Freeze { layers, functions, reason, by } => {
                 let mut failures = Vec::new();
                 for definition in publisher.chosen(&layers)? {
@@ -241,15 +243,15 @@ impl Run<'_> {
                 all_done(&failures)?;
                 Ok(done("freeze", Exit::Done, "frozen", json!(true)))
             }
-            Command::Unfreeze { layers, functions } => {
+            Command::Unfreeze { layers, functions, reason, by } => {
                 let mut failures = Vec::new();
                 for definition in publisher.chosen(&layers)? {
-                    let layer = &definition.layer;
-                    let unfrozen = match functions[..] {
-                        [] => unfreeze(engine, layer).await.map(drop),
-                        _ => unfreeze_functions(engine, layer, &functions).await.map(drop),
+                    let (layer, why) = (&definition.layer, reason.clone());
+                    let failed = match functions[..] {
+                        [] => unfreeze(engine, layer, &by, why).await.err(),
+                        _ => unfreeze_functions(engine, layer, &functions, &by, why).await.err(),
                     };
-                    failures.extend(unfrozen.err());
+                    failures.extend(failed);
                 }
                 all_done(&failures)?;
                 Ok(done("unfreeze", Exit::Done, "frozen", json!(false)))
@@ -294,7 +296,7 @@ impl Run<'_> {
     ) -> Result<Value, Diagnostic> {
         let (engine, definition) = (&self.engine, self.publisher.one(layer)?);
         let report = if order.functions.is_empty() {
-            rollback(engine, definition, order.to, by).await
+            rollback(engine, definition, order.to, by, order.reason.clone()).await
         } else {
             roll_back_functions(engine, definition, order, by).await
         };
@@ -320,10 +322,14 @@ impl Run<'_> {
         layer: &LayerName,
         functions: &[FunctionName],
         by: &str,
+        reason: Option<String>,
     ) -> Result<Value, Diagnostic> {
         let unpinned = match functions {
-            [] => unpin(&self.engine, layer, by).await,
-            named => unpin_functions(&self.engine, layer, named).await.map(|all| !all.is_empty()),
+            [] => unpin(&self.engine, layer, by, reason).await,
+            named => {
+                let unpinned = unpin_functions(&self.engine, layer, named, by, reason).await;
+                unpinned.map(|all| !all.is_empty())
+            }
         };
         let unpinned = unpinned.map_err(|error| failed(&error))?;
         Ok(done("unpin", Exit::Done, "was_pinned", json!(unpinned)))

@@ -291,11 +291,11 @@ impl Scene {
                 Box::pin(back).await.map(|told| report = Some(told))
             }
             Order::Rollback(None) => {
-                let back = rollback(&engine, &self.definition, Back::Stable, by).await;
+                let back = rollback(&engine, &self.definition, Back::Stable, by, None).await;
                 back.map(|told| report = Some(told))
             }
             Order::Abort => {
-                let back = abort_rollout(&engine, &self.definition, by).await;
+                let back = abort_rollout(&engine, &self.definition, by, None).await;
                 back.map(|told| report = Some(told))
             }
             Order::Pin(hours) => {
@@ -303,17 +303,17 @@ impl Scene {
                 let until = hours.map(|hours| self.now() + SignedDuration::from_hours(hours));
                 pin(&engine, &layer, None, by, None, until).await.map(drop)
             }
-            Order::Unpin(None) => unpin(&engine, &layer, by).await.map(drop),
+            Order::Unpin(None) => unpin(&engine, &layer, by, None).await.map(drop),
             Order::Unpin(Some(name)) => {
-                unpin_functions(&engine, &layer, &named(name)).await.map(drop)
+                unpin_functions(&engine, &layer, &named(name), by, None).await.map(drop)
             }
             Order::Freeze(None) => freeze(&engine, &layer, by, None).await,
             Order::Freeze(Some(name)) => {
                 freeze_functions(&engine, &self.definition, &named(name), by, None).await
             }
-            Order::Unfreeze(None) => unfreeze(&engine, &layer).await.map(drop),
+            Order::Unfreeze(None) => unfreeze(&engine, &layer, by, None).await.map(drop),
             Order::Unfreeze(Some(name)) => {
-                unfreeze_functions(&engine, &layer, &named(name)).await.map(drop)
+                unfreeze_functions(&engine, &layer, &named(name), by, None).await.map(drop)
             }
             Order::Pause => rolling(RolloutOrder::Pause).await,
             Order::Resume => rolling(RolloutOrder::Resume).await,

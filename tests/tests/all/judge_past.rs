@@ -43,7 +43,9 @@ async fn two_good_and_one_bad() -> Fleet {
     assert_eq!(rolled(&fleet).await, Exit::Done);
     assert_eq!(fleet.world.status().await.stable, Some(3), "it was only observed");
     let engine = fleet.engine();
-    rollback(&engine, &fleet.world.definition, Back::Release(2), "anna").await.expect("a way");
+    rollback(&engine, &fleet.world.definition, Back::Release(2), "anna", None)
+        .await
+        .expect("a way");
     days(1).await;
     fleet.world.build(5);
     assert_eq!(rolled(&fleet).await, Exit::Done);
@@ -164,7 +166,9 @@ fn a_rollout_that_an_alarm_or_a_person_ended_early_left_the_calls_no_time() {
         assert_eq!(fleet.refresh().await.exit(), Exit::Done);
         let open = judged(&fleet).await;
         assert_eq!((open.rollouts.len(), open.left_out), (1, past.left_out + 1), "{open:#?}");
-        abort_rollout(&fleet.engine(), &fleet.world.definition, "anna").await.expect("a way back");
+        abort_rollout(&fleet.engine(), &fleet.world.definition, "anna", None)
+            .await
+            .expect("a way back");
         let past = judged(&fleet).await;
         assert_eq!((past.rollouts[0].would.clone(), past.bad.of), (Would::Unseen, 1), "{past:#?}");
         assert_eq!(
@@ -182,7 +186,9 @@ fn functions_that_had_not_moved_are_counted_again() {
             |called: Called<'_>| called.number > 20 * 10 * 121 && called.number.is_multiple_of(2);
         let fleet = Fleet::new(METRICS, 10, fails).await;
         assert_eq!(rolled(&fleet).await, Exit::Held);
-        abort_rollout(&fleet.engine(), &fleet.world.definition, "anna").await.expect("a way back");
+        abort_rollout(&fleet.engine(), &fleet.world.definition, "anna", None)
+            .await
+            .expect("a way back");
         let past = judged(&fleet).await;
         let Would::Wait { wave: 1, says, .. } = &past.rollouts[0].would else {
             panic!("{past:#?}")

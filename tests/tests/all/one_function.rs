@@ -82,7 +82,11 @@ fn a_frozen_function_stays_and_the_others_go_on() {
         assert_eq!(world.status().await.stable, Some(2), "the release is stable without it");
         let end = |functions: Vec<FunctionName>| {
             let (engine, layer) = (&engine, &layer);
-            async move { unfreeze_functions(engine, layer, &functions).await.expect("written") }
+            async move {
+                unfreeze_functions(engine, layer, &functions, "a person", None)
+                    .await
+                    .expect("written")
+            }
         };
         assert_eq!(end(vec![name("aliased"), name("plain")]).await, [name("plain")]);
         assert_eq!(world.refresh(&world.aws).await.exit(), Exit::Done);
@@ -212,7 +216,9 @@ fn one_function_goes_back_at_once_and_stays_there_while_the_others_go_on() {
             assert!(said.starts_with("pinned to release 1 since "), "{said}");
             assert!(said.contains(" by a person (a sale); `freshlayer unpin "), "{said}");
             assert_eq!(world.status().await.stable, Some(3), "the release is stable without it");
-            let unpinned = unpin_functions(&engine, &layer_name("geo"), &[name(function)]).await;
+            let unpinned =
+                unpin_functions(&engine, &layer_name("geo"), &[name(function)], "a person", None)
+                    .await;
             assert_eq!(unpinned.expect("written"), [name(function)]);
             assert_eq!(world.refresh(&world.aws).await.exit(), Exit::Done);
             assert_eq!(got(&world, function), 3);

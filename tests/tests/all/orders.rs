@@ -18,7 +18,7 @@ fn a_rollback_stays_back_until_the_upstream_moves_on() {
     sandbox.upstream.publish("country.mmdb", &Mmdb::later(3).bytes());
     assert_refreshed(&sandbox.refresh("geo"), 2);
     let (engine, definition) = (sandbox.engine(), sandbox.definition("geo"));
-    let back = block_on(freshlayer::rollback(&engine, &definition, Back::Stable, "tester"))
+    let back = block_on(freshlayer::rollback(&engine, &definition, Back::Stable, "tester", None))
         .expect("a release 1");
     assert_refreshed(&back, 1);
     assert!(
@@ -42,7 +42,7 @@ fn rolled_back_data_comes_again_when_a_person_says_so() {
     sandbox.upstream.publish("country.mmdb", &Mmdb::later(3).bytes());
     assert_refreshed(&sandbox.refresh("geo"), 2);
     let (engine, definition) = (sandbox.engine(), sandbox.definition("geo"));
-    block_on(freshlayer::rollback(&engine, &definition, Back::Release(1), "tester"))
+    block_on(freshlayer::rollback(&engine, &definition, Back::Release(1), "tester", None))
         .expect("a release 1");
     let report = block_on(freshlayer::refresh(&engine, &definition, Retry::Now));
     assert_refreshed(&report, 3);
@@ -65,7 +65,8 @@ fn a_pinned_layer_stays_and_asks_nobody() {
     );
     assert!(sandbox.upstream.seen().is_empty());
     assert!(
-        block_on(freshlayer::unpin(&engine, &layer, "tester")).expect("the head can be written")
+        block_on(freshlayer::unpin(&engine, &layer, "tester", None))
+            .expect("the head can be written")
     );
     assert_refreshed(&sandbox.refresh("geo"), 2);
 }
@@ -84,8 +85,9 @@ fn a_rollback_is_one_alias_move_whatever_latest_holds_and_never_goes_forward() {
     sandbox.fleet().edit(&name, deploy).expect("it is there");
     let (engine, definition) = (sandbox.engine(), sandbox.definition("geo"));
     for expected in [2, 1] {
-        let back = block_on(freshlayer::rollback(&engine, &definition, Back::Stable, "tester"))
-            .expect("an earlier one");
+        let back =
+            block_on(freshlayer::rollback(&engine, &definition, Back::Stable, "tester", None))
+                .expect("an earlier one");
         assert_eq!(back.exit(), Exit::Done, "{back:#?}");
         assert_eq!(sandbox.head("geo")["current"], expected);
         let functions = sandbox.fleet().list().expect("readable");
@@ -101,7 +103,7 @@ fn versions_go_on_behind_a_rollback() {
     sandbox.upstream.publish("country.mmdb", &Mmdb::later(3).bytes());
     assert_refreshed(&sandbox.refresh("geo"), 2);
     let (engine, definition) = (sandbox.engine(), sandbox.definition("geo"));
-    block_on(freshlayer::rollback(&engine, &definition, Back::Stable, "tester"))
+    block_on(freshlayer::rollback(&engine, &definition, Back::Stable, "tester", None))
         .expect("a release 1");
     sandbox.upstream.publish("country.mmdb", &Mmdb::later(5).bytes());
     let report = sandbox.refresh("geo");
@@ -130,7 +132,7 @@ fn a_rolled_back_database_in_wal_mode_stays_back() {
     sandbox.upstream.publish("z", &wal(110));
     assert_refreshed(&sandbox.refresh("geo"), 2);
     let (engine, definition) = (sandbox.engine(), sandbox.definition("geo"));
-    block_on(freshlayer::rollback(&engine, &definition, Back::Stable, "tester"))
+    block_on(freshlayer::rollback(&engine, &definition, Back::Stable, "tester", None))
         .expect("a release 1");
     sandbox.upstream.publish("z", &wal(110));
     assert_eq!(sandbox.refresh("geo").problems[0].code, Code::RolledBack);
@@ -143,7 +145,7 @@ fn going_forward_again_lifts_the_mark() {
     assert_refreshed(&sandbox.refresh("geo"), 2);
     let (engine, definition) = (sandbox.engine(), sandbox.definition("geo"));
     for to in [1, 2] {
-        block_on(freshlayer::rollback(&engine, &definition, Back::Release(to), "tester"))
+        block_on(freshlayer::rollback(&engine, &definition, Back::Release(to), "tester", None))
             .expect("it is published");
     }
     assert!(matches!(sandbox.refresh("geo").outcome, Outcome::Unchanged { .. }));

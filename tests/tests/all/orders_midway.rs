@@ -132,7 +132,7 @@ fn a_rollback_that_does_not_wait_is_carried_out_all_the_same() {
             {
                 let order = move || {
                     let to = Back::Release(1);
-                    let done = freshlayer::rollback(&engine, &definition, to, "an event");
+                    let done = freshlayer::rollback(&engine, &definition, to, "an event", None);
                     block_on(done).expect("it is possible")
                 };
                 std::thread::spawn(order).join().expect("no panic");

@@ -35,6 +35,7 @@ fn rollout_of(function: &Consumer) -> Rollout {
         to: 3,
         cause: Cause::NewRelease,
         by: String::new(),
+        reason: None,
         started: Timestamp::UNIX_EPOCH,
         ended: None,
         tries: 0,

@@ -295,8 +295,13 @@ fn what_serves_is_not_taken_away_before_something_good_stands_in_its_place() {
     sandbox.layer("geo", &renamed("files/country.mmdb"));
     assert_refreshed(&sandbox.refresh("geo"), 2);
     let (engine, definition) = (sandbox.engine(), sandbox.definition("geo"));
-    let back =
-        block_on(freshlayer::rollback(&engine, &definition, freshlayer::Back::Stable, "tester"));
+    let back = block_on(freshlayer::rollback(
+        &engine,
+        &definition,
+        freshlayer::Back::Stable,
+        "tester",
+        None,
+    ));
     assert_refreshed(&back.expect("a release 1"), 1);
     let held = sandbox.refresh("geo");
     assert_eq!(held.exit(), Exit::Held, "{held:#?}");

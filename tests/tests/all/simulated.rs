@@ -279,7 +279,7 @@ fn a_release_that_nobody_takes_is_never_gone_back_to() {
         world.build(4);
         assert_eq!(world.refresh(&world.aws).await.exit(), Exit::Held);
         let engine = world.engine(&world.aws, "tester", pace());
-        let back = rollback(&engine, &world.definition, Back::Stable, "tester").await;
+        let back = rollback(&engine, &world.definition, Back::Stable, "tester", None).await;
         let back = back.expect("there is a release to go back to");
         let said = format!("{:?}", back.outcome);
         assert!(said.contains("rolled back to release 1"), "{said}");

@@ -61,7 +61,7 @@ fn a_rollback_in_the_middle_is_carried_out_by_the_running_publisher() {
         let person = world.engine_with(&world.aws, "a person", crate::simulated::NobodyIsGone);
         let going_back = async {
             sleep(Duration::from_secs(20)).await;
-            rollback(&person, &world.definition, Back::Stable, "a person").await
+            rollback(&person, &world.definition, Back::Stable, "a person", None).await
         };
         let (report, ordered) = tokio::join!(world.refresh(&world.aws), going_back);
         let ordered = ordered.expect("there is an earlier release");
@@ -110,7 +110,7 @@ fn versions_that_freshlayer_published_are_retired_and_no_function_is_ever_delete
         assert!(world.aws.versions_of("f00000").contains_key(&1), "a person published it");
         assert!(world.aws.violations().is_empty());
         let engine = world.engine(&world.aws, "tester", pace());
-        let back = rollback(&engine, &world.definition, Back::Stable, "a person").await;
+        let back = rollback(&engine, &world.definition, Back::Stable, "a person", None).await;
         assert_eq!(back.expect("there is one").exit(), Exit::Done);
     });
 }

@@ -207,7 +207,7 @@ fn what_something_leads_to_again_is_pardoned() {
         let engine = world.engine(&world.aws, "tester", pace());
         let layer = layer_name("geo");
         pin(&engine, &layer, Some(1), "ops", None, None).await.expect("it has a version");
-        unpin(&engine, &layer, "ops").await.expect("it is pinned");
+        unpin(&engine, &layer, "ops", None).await.expect("it is pinned");
         let left = head(&world).await["condemned"].clone();
         let left: Vec<&String> = left.as_object().expect("a map").keys().collect();
         assert_eq!(left, ["2", "3"], "an order that came and went counts");
@@ -300,7 +300,7 @@ fn a_parameter_that_a_dead_run_wrote_may_have_named_the_version() {
         assert_eq!(told(), Some(third.clone()));
         tokio::time::sleep(TWO_DAYS).await;
         let engine = world.engine(&world.aws, "a person", pace());
-        let back = rollback(&engine, &world.definition, Back::Stable, "a person").await;
+        let back = rollback(&engine, &world.definition, Back::Stable, "a person", None).await;
         assert_eq!(back.expect("it can go back").exit(), Exit::Done);
         assert_eq!(told(), Some(version(2).to_string()));
         let named = head(&world).await["named"].clone();

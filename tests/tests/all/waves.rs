@@ -200,7 +200,8 @@ fn a_person_pauses_resumes_promotes_and_aborts() {
         order(RolloutOrder::Resume).await.expect("it is open");
         world.refresh(&world.aws).await;
         assert_eq!(on(&world.aws, 2), 5);
-        let back = abort_rollout(&engine, &world.definition, "a person").await.expect("it is open");
+        let back =
+            abort_rollout(&engine, &world.definition, "a person", None).await.expect("it is open");
         assert_eq!((back.exit(), on(&world.aws, 1)), (Exit::Done, 10), "{back:#?}");
         assert!(order(RolloutOrder::Pause).await.is_err(), "nothing is open any more");
         world.build(6);
@@ -292,7 +293,7 @@ fn a_pause_in_the_last_bake_keeps_the_rollout_open() {
         assert_eq!(world.refresh(&world.aws).await.exit(), Exit::Held);
         let status = world.status().await;
         assert_eq!((status.stable, status.rolling_to), (Some(1), Some(2)));
-        let back = abort_rollout(&engine, &world.definition, "a person").await;
+        let back = abort_rollout(&engine, &world.definition, "a person", None).await;
         assert_eq!((back.expect("it is open").exit(), on(&world.aws, 1)), (Exit::Done, 10));
     });
 }
@@ -420,7 +421,8 @@ fn a_wave_opens_in_its_window_and_the_way_back_needs_none() {
         let said = report.outcome.reason().to_string();
         assert!(said.starts_with("wave 3 opens at 2026-11-03 09:00 UTC, "), "{said}");
         let engine = world.engine(&world.aws, "a person", pace());
-        let back = abort_rollout(&engine, &world.definition, "a person").await.expect("it is open");
+        let back =
+            abort_rollout(&engine, &world.definition, "a person", None).await.expect("it is open");
         assert_eq!((back.exit(), on(&world.aws, 1)), (Exit::Done, 10), "{back:#?}");
     });
 }

@@ -12,7 +12,8 @@ use crate::refresh::{GEO, assert_refreshed, released, versions};
 
 pub(crate) fn roll_back(sandbox: &Sandbox, to: Back) -> freshlayer::report::Report {
     let (engine, definition) = (sandbox.engine(), sandbox.definition("geo"));
-    block_on(freshlayer::rollback(&engine, &definition, to, "a person")).expect("it is possible")
+    block_on(freshlayer::rollback(&engine, &definition, to, "a person", None))
+        .expect("it is possible")
 }
 
 pub(crate) fn next_build(sandbox: &Sandbox, day: u64) {

@@ -217,6 +217,7 @@ fn consumer(function: FunctionName, latest: &FunctionConfiguration) -> Consumer 
         latest: configuration(latest),
         revision_id: latest.revision_id().unwrap_or_default().to_owned(),
         unqualified: unqualified(latest),
+        timeout_secs: latest.timeout().and_then(|secs| secs.try_into().ok()).unwrap_or_default(),
         architectures: architectures(latest),
         versions: Vec::new(),
         look: None::<Look>,

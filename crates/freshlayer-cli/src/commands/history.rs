@@ -1,6 +1,8 @@
+use std::fmt::Write as _;
+
 use freshlayer::ports::FunctionName;
 use freshlayer::report::{Exit, minute};
-use freshlayer::state::{Acceptance, FunctionPin, Ordered, Rollout};
+use freshlayer::state::{Acceptance, FunctionPin, Ordered, PastOrder, Rollout};
 use freshlayer::{History, HistoryLine, RolloutLine, RolloutState, history, journal};
 use jiff::Timestamp;
 
@@ -23,7 +25,7 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let (engine, layer) = (host.engine().await?, layer_name(&args.layer)?);
     if let Some(number) = args.rollout {
         let rollout = journal(&engine, &layer, number).await?;
-        return Ok(Done::new(Exit::Done, consumers(&rollout), Answer::Rollout(rollout)));
+        return Ok(Done::new(Exit::Done, journal_lines(&rollout), Answer::Rollout(rollout)));
     }
     let history = history(&engine, &layer).await?;
     Ok(Done::new(Exit::Done, tables(&history), Answer::History(history)))
@@ -37,9 +39,20 @@ fn tables(history: &History) -> String {
     let head = ["rollout", "from", "to", "began (UTC)", "ended (UTC)", "functions", "why"];
     lines.push_str(&rollout_row(head));
     lines.extend(history.rollouts.iter().map(rollout_line));
+    if !history.orders.is_empty() {
+        lines.push_str("\norders\n");
+        lines.extend(history.orders.iter().map(order_line));
+        lines.push('\n');
+    }
     lines.extend(history.accepted.iter().map(accepted_line));
     lines.extend(history.pinned_functions.iter().map(pinned_line));
     lines
+}
+
+fn order_line(PastOrder { what, order }: &PastOrder) -> String {
+    let Ordered { at, by, reason } = order;
+    let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("{}  {what}, by {by}{why}\n", time(*at))
 }
 
 fn accepted_line(accepted: &Acceptance) -> String {
@@ -83,7 +96,6 @@ fn rollout_line(line: &RolloutLine) -> String {
         (RolloutState::Open, _) => "goes on".to_owned(),
         _ => "replaced".to_owned(),
     };
-    let cause = line.cause.words();
     rollout_row([
         &line.number.to_string(),
         &line.from.map_or("-".to_owned(), |from| from.to_string()),
@@ -91,8 +103,27 @@ fn rollout_line(line: &RolloutLine) -> String {
         &time(line.started),
         &ended,
         &format!("{} of {}", line.reached, line.consumers),
-        &if line.by.is_empty() { cause.to_owned() } else { format!("{cause} by {}", line.by) },
+        &why(line),
     ])
+}
+
+fn why(line: &RolloutLine) -> String {
+    let cause = line.cause.words();
+    let by = if line.by.is_empty() { String::new() } else { format!(" by {}", line.by) };
+    let reason = line.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("{cause}{by}{reason}")
+}
+
+/// Tells why a rollout began, what the gates said of its waves, and what became of each function.
+fn journal_lines(rollout: &Rollout) -> String {
+    let line = RolloutLine::of(rollout, RolloutState::Ended);
+    let mut lines = format!("rollout {} to release {}: {}\n", line.number, line.to, why(&line));
+    for (number, wave) in (1..).zip(&rollout.waves) {
+        for sentence in wave.evidence.iter().flat_map(|evidence| &evidence.sentences) {
+            let _ = writeln!(lines, "wave {number}: {sentence}");
+        }
+    }
+    lines + &consumers(rollout)
 }
 
 fn consumers(rollout: &Rollout) -> String {

@@ -21,8 +21,8 @@ pub(crate) struct Args {
     /// with --function, in an open rollout, the release that functions come from.
     #[arg(long, value_name = "RELEASE")]
     to: Option<To>,
-    /// With --function: the reason; `status` and every refresh show it.
-    #[arg(long, requires = "functions")]
+    /// The reason; `history` keeps it, and with --function `status` and every refresh show it.
+    #[arg(long)]
     reason: Option<String>,
 }
 
@@ -62,5 +62,5 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let way = way_back(&engine, &definition, to).await?;
     remark(host.style, &format!("{}: {way}\n", definition.layer));
     let to = way.to.map_or(Back::Before, Back::Release);
-    Ok(Done::reports(vec![rollback(&engine, &definition, to, &host.person()).await?]))
+    Ok(Done::reports(vec![rollback(&engine, &definition, to, &host.person(), args.reason).await?]))
 }

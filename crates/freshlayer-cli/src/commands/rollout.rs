@@ -47,17 +47,23 @@ enum Action {
     Resume {
         /// The layer.
         layer: String,
+        /// The reason; `history` keeps it.
+        #[arg(long)]
+        reason: Option<String>,
     },
     /// Move every function back to the last stable release, at once.
     Abort {
         /// The layer.
         layer: String,
+        /// The reason; `history` keeps it.
+        #[arg(long)]
+        reason: Option<String>,
     },
     /// Let the next refresh move every function, without further waves and gates.
     Promote {
         /// The layer.
         layer: String,
-        /// The reason; the rollout keeps it.
+        /// The reason; `history` keeps it.
         #[arg(long)]
         reason: Option<String>,
     },
@@ -84,14 +90,14 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
             let status = rollout_status(&engine, &host.definition(&layer)?).await?;
             return Ok(Done::new(Exit::Done, lines(&status), Answer::RolloutStatus(status)));
         }
-        Action::Abort { layer } => {
+        Action::Abort { layer, reason } => {
             let definition = host.definition(&layer)?;
-            let report = abort_rollout(&engine, &definition, &host.person()).await?;
+            let report = abort_rollout(&engine, &definition, &host.person(), reason).await?;
             return Ok(Done::reports(vec![report]));
         }
         Action::Judge(args) => return judge::run(host, &engine, &args).await,
         Action::Pause { layer, reason } => (layer, RolloutOrder::Pause, reason),
-        Action::Resume { layer } => (layer, RolloutOrder::Resume, None),
+        Action::Resume { layer, reason } => (layer, RolloutOrder::Resume, reason),
         Action::Promote { layer, reason } => (layer, RolloutOrder::Promote, reason),
     };
     let name = layer_name(&layer)?;

@@ -11,19 +11,24 @@ pub(crate) struct Args {
     layers: Vec<String>,
     #[command(flatten)]
     single: Single,
+    /// The reason; `history` keeps it.
+    #[arg(long)]
+    reason: Option<String>,
 }
 
 pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
-    let engine = host.engine().await?;
+    let (engine, by) = (host.engine().await?, host.person());
     let definitions = host.definitions(&args.layers)?;
     let (mut lines, mut all) = (String::new(), Vec::new());
     for definition in &definitions.good {
         let layer = &definition.layer;
         let functions = &args.single.functions;
         let was_frozen = if functions.is_empty() {
-            freshlayer::unfreeze(&engine, layer).await
+            freshlayer::unfreeze(&engine, layer, &by, args.reason.clone()).await
         } else {
-            let unfrozen = freshlayer::unfreeze_functions(&engine, layer, functions).await;
+            let reason = args.reason.clone();
+            let unfrozen =
+                freshlayer::unfreeze_functions(&engine, layer, functions, &by, reason).await;
             unfrozen.map(|unfrozen| !unfrozen.is_empty())
         };
         let what = named(functions);

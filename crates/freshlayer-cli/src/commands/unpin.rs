@@ -15,13 +15,17 @@ pub(crate) struct Args {
     layer: String,
     #[command(flatten)]
     single: Functions,
+    /// The reason; `history` keeps it.
+    #[arg(long)]
+    reason: Option<String>,
 }
 
 pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
-    let Args { layer, single: Functions { functions } } = args;
+    let Args { layer, single: Functions { functions }, reason } = args;
+    let by = host.person();
     let (engine, name) = (host.engine().await?, layer_name(&layer)?);
     if !functions.is_empty() {
-        let unpinned = freshlayer::unpin_functions(&engine, &name, &functions).await?;
+        let unpinned = freshlayer::unpin_functions(&engine, &name, &functions, &by, reason).await?;
         let lines = match &unpinned[..] {
             [] => {
                 let own =
@@ -37,7 +41,7 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
         let answer = Pinned { layer, release: None, functions };
         return Ok(Done::new(Exit::Done, lines, Answer::Pinned(answer)));
     }
-    let was_pinned = freshlayer::unpin(&engine, &name, &host.person()).await?;
+    let was_pinned = freshlayer::unpin(&engine, &name, &by, reason).await?;
     let lines = if was_pinned {
         format!("{layer}: unpinned; the next refresh looks for new data\n")
     } else {

@@ -31,7 +31,7 @@ pub use format::{FieldPath, FormatSpec, MmdbProbe, SqliteProbe};
 pub use hook::{HookGate, RolloutHook};
 pub use raw::{OlderBuild, PlainHttp};
 pub use rollout::{
-    Binding, Chosen, Course, FunctionProbe, Gates, MetricsGate, OnInconclusive, Preset, Roll,
+    AskedCourse, Binding, Course, FunctionProbe, Gates, MetricsGate, OnInconclusive, Preset, Roll,
     RollMajor, RolloutSpec,
 };
 pub use scan::{Scan, ScanHook};

@@ -78,8 +78,8 @@ fn scan_timeout_secs() -> u32 {
 #[serde(default)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct RawRollout {
-    /// A named set of waves and bake times; the other keys override parts of it. Default: `standard` on AWS; on
-    /// the local host, and beside other keys that make waves, `all-at-once`.
+    /// A named set of waves and bake times; the other keys override parts of it. Default: `standard` on AWS, `all-at-once` on
+    /// the local host.
     pub(super) preset: Option<Preset>,
     /// How long the one box is watched, in minutes. 0: no one box.
     #[schemars(range(max = 10_080))]
@@ -123,7 +123,8 @@ pub(super) struct RawRollout {
     /// none of them failed, and otherwise waits for a person; `hold`, it waits for a person; `rollback`, every function goes back.
     /// Default: `hold` with the preset `careful`, `proceed` without it.
     pub(super) on_inconclusive: Option<OnInconclusive>,
-    /// How long after its bake a wave waits at most until the gates can tell, in minutes. Default: 120.
+    /// How long after its bake a wave waits at most until the gates can tell, in minutes. Default: 120; with the
+    /// preset `careful` 1440, with `fast` 0.
     #[schemars(range(max = 10_080))]
     pub(super) wait_minutes: Option<u32>,
     /// How many calls a second this layer makes at most to Lambda's control plane, per account and Region, without `GetFunction`. It only
@@ -136,19 +137,6 @@ pub(super) struct RawRollout {
     /// What happens to a function on an older major data version whose tag does not ask for the new one: `hold`, it stays
     /// until a person lets it go; `roll`, it moves.
     pub(super) roll_major: RollMajor,
-}
-
-impl RawRollout {
-    /// Tells whether it says in which waves functions move.
-    pub(super) fn makes_waves(&self) -> bool {
-        let minutes = [
-            self.one_box_bake_minutes,
-            self.bake_minutes,
-            self.final_bake_minutes,
-            self.region_gap_minutes,
-        ];
-        self.preset.is_some() || self.waves.is_some() || minutes.iter().any(Option::is_some)
-    }
 }
 
 /// When waves may open.

@@ -14,8 +14,8 @@ use crate::ports::AlarmPattern;
 pub struct RolloutSpec {
     /// In which waves.
     pub course: Course,
-    /// Who chose the waves.
-    pub chosen: Chosen,
+    /// What the definition says of them; the host chooses the preset where that names none.
+    pub asked: AskedCourse,
     /// What each function is asked with the new data, before its callers get it.
     pub probe: Option<FunctionProbe>,
     /// What is watched while a wave bakes.
@@ -26,24 +26,12 @@ pub struct RolloutSpec {
     pub roll_major: RollMajor,
 }
 
-/// Who chose the waves of a rollout.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Chosen {
-    /// The definition.
-    ByDefinition,
-    /// The host that the layer is published to.
-    ByDefault,
-}
-
 impl RolloutSpec {
     /// Takes AWS's defaults, where functions have callers whose calls are counted: the waves of `standard`, and the gate
     /// `metrics` with any waves that bake.
     #[must_use]
     pub fn on_aws(mut self) -> Self {
-        if self.chosen == Chosen::ByDefault {
-            let Course { window, first_region, .. } = self.course;
-            self.course = Course { window, first_region, ..Preset::Standard.course() };
-        }
+        self.course = self.asked.course(Preset::Standard);
         let counts = !self.course.is_never_watched();
         self.gates.metrics = self.gates.metrics.or(counts.then(MetricsGate::default));
         self
@@ -79,10 +67,9 @@ pub enum RollMajor {
 
 impl Default for RolloutSpec {
     fn default() -> Self {
-        let course = Preset::AllAtOnce.course();
         Self {
-            course,
-            chosen: Chosen::ByDefault,
+            course: Preset::AllAtOnce.course(),
+            asked: AskedCourse::default(),
             probe: None,
             gates: Gates::default(),
             roll: Roll::default(),
@@ -150,6 +137,49 @@ pub enum OnInconclusive {
     Hold,
     /// Every function goes back.
     Rollback,
+}
+
+/// What a definition says of the waves: a preset, and what takes the place of its parts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AskedCourse {
+    /// The preset; absent for that of the host.
+    pub preset: Option<Preset>,
+    /// See [`Course::one_box_bake`]; zero for no one box.
+    pub one_box_bake: Option<SignedDuration>,
+    /// See [`Course::alias_percent`]; 100 for all calls.
+    pub alias_percent: Option<u8>,
+    /// See [`Course::waves`].
+    pub waves: Option<Vec<u8>>,
+    /// See [`Course::bake`].
+    pub bake: Option<SignedDuration>,
+    /// See [`Course::final_bake`].
+    pub final_bake: Option<SignedDuration>,
+    /// See [`Course::region_gap`].
+    pub region_gap: Option<SignedDuration>,
+    /// See [`Course::window`].
+    pub window: Option<ChangeWindow>,
+    /// See [`Course::first_region`].
+    pub first_region: Option<RegionName>,
+}
+
+impl AskedCourse {
+    /// Returns the course on a host whose own preset is `by_host`.
+    pub fn course(&self, by_host: Preset) -> Course {
+        let preset = self.preset.unwrap_or(by_host).course();
+        let one_box_bake = self.one_box_bake.or(preset.one_box_bake);
+        let one_box_bake = one_box_bake.filter(|bake| !bake.is_zero());
+        let is_part = |percent: &u8| *percent < 100 && one_box_bake.is_some();
+        Course {
+            one_box_bake,
+            alias_percent: self.alias_percent.or(preset.alias_percent).filter(is_part),
+            waves: self.waves.clone().unwrap_or(preset.waves),
+            bake: self.bake.unwrap_or(preset.bake),
+            final_bake: self.final_bake.unwrap_or(preset.final_bake),
+            region_gap: self.region_gap.unwrap_or(preset.region_gap),
+            window: self.window.clone(),
+            first_region: self.first_region.clone(),
+        }
+    }
 }
 
 /// The waves of a rollout, and how long each is watched.
@@ -229,12 +259,21 @@ pub enum Preset {
     /// 20 % more every 6 minutes, and 30 minutes at the end.
     #[serde(rename = "appconfig-linear-20-percent-every-6-minutes")]
     AppconfigLinear,
-    /// 10 %, and all after 20 minutes, and 10 minutes at the end.
+    /// 10, 20, 40, 80 and 100 % in 20 minutes, and 10 minutes at the end.
     #[serde(rename = "appconfig-canary-10-percent-20-minutes")]
     AppconfigCanary,
 }
 
 impl Preset {
+    /// Returns how long after its bake a wave waits at most until gates can tell.
+    pub fn wait(self) -> SignedDuration {
+        SignedDuration::from_hours(match self {
+            Self::Fast => 0,
+            Self::Careful => 24,
+            _ => 2,
+        })
+    }
+
     /// Returns its course. Source of AWS's: the deployment configurations of `CodeDeploy` for Lambda, and the predefined
     /// strategies of `AppConfig`.
     pub fn course(self) -> Course {
@@ -259,7 +298,7 @@ impl Preset {
             Self::CodedeployLinear3 => (None, tenths(), 3, 0),
             Self::CodedeployLinear10 => (None, tenths(), 10, 0),
             Self::AppconfigLinear => (None, vec![20, 40, 60, 80, 100], 6, 30),
-            Self::AppconfigCanary => (None, vec![10, 100], 20, 10),
+            Self::AppconfigCanary => (None, vec![10, 20, 40, 80, 100], 5, 10),
         };
         Course {
             one_box_bake: one_box.map(minutes),
@@ -283,4 +322,75 @@ pub struct FunctionProbe {
     pub path: FieldPath,
     /// What that has to be; absent where anything but an error will do.
     pub equals: Option<Value>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What each preset means: the one box, the waves, how long between them, at the end, and between Regions, in minutes.
+    #[test]
+    fn presets_are_those_of_their_owners() {
+        use Preset::*;
+        let tenths = [10, 20, 30, 40, 50, 60, 70, 80, 90, 100].as_slice();
+        let expected: [(Preset, i64, &[u8], i64, i64, i64); 14] = [
+            (Standard, 30, &[10, 50, 100], 15, 30, 120),
+            (Careful, 60, &[5, 20, 50, 100], 120, 720, 720),
+            (Fast, 5, &[100], 0, 10, 0),
+            (AllAtOnce, 0, &[100], 0, 0, 0),
+            (CodedeployCanary5, 0, &[10, 100], 5, 0, 0),
+            (CodedeployCanary10, 0, &[10, 100], 10, 0, 0),
+            (CodedeployCanary15, 0, &[10, 100], 15, 0, 0),
+            (CodedeployCanary30, 0, &[10, 100], 30, 0, 0),
+            (CodedeployLinear1, 0, tenths, 1, 0, 0),
+            (CodedeployLinear2, 0, tenths, 2, 0, 0),
+            (CodedeployLinear3, 0, tenths, 3, 0, 0),
+            (CodedeployLinear10, 0, tenths, 10, 0, 0),
+            (AppconfigLinear, 0, &[20, 40, 60, 80, 100], 6, 30, 0),
+            (AppconfigCanary, 0, &[10, 20, 40, 80, 100], 5, 10, 0),
+        ];
+        for (preset, one_box, waves, bake, at_the_end, region_gap) in expected {
+            let course = preset.course();
+            let minutes = |time: SignedDuration| time.as_mins();
+            assert_eq!(course.one_box_bake.map_or(0, minutes), one_box, "{preset:?}");
+            assert_eq!(course.waves, waves, "{preset:?}");
+            let times = [course.bake, course.final_bake, course.region_gap].map(minutes);
+            assert_eq!(times, [bake, at_the_end, region_gap], "{preset:?}");
+        }
+        let waits = [Standard, Careful, Fast].map(|preset| preset.wait().as_hours());
+        assert_eq!(waits, [2, 24, 0]);
+    }
+
+    #[test]
+    fn each_override_changes_its_part_of_the_hosts_preset_only() {
+        let hour = Some(SignedDuration::from_hours(1));
+        let asked = |asked: AskedCourse| asked.course(Preset::Standard);
+        let standard = || Preset::Standard.course();
+        let cases = [
+            (AskedCourse { bake: hour, ..AskedCourse::default() }, {
+                Course { bake: SignedDuration::from_hours(1), ..standard() }
+            }),
+            (AskedCourse { final_bake: hour, ..AskedCourse::default() }, {
+                Course { final_bake: SignedDuration::from_hours(1), ..standard() }
+            }),
+            (AskedCourse { region_gap: hour, ..AskedCourse::default() }, {
+                Course { region_gap: SignedDuration::from_hours(1), ..standard() }
+            }),
+            (AskedCourse { one_box_bake: hour, ..AskedCourse::default() }, {
+                Course { one_box_bake: hour, ..standard() }
+            }),
+            (AskedCourse { waves: Some(vec![50, 100]), ..AskedCourse::default() }, {
+                Course { waves: vec![50, 100], ..standard() }
+            }),
+            (AskedCourse { alias_percent: Some(100), ..AskedCourse::default() }, {
+                Course { alias_percent: None, ..standard() }
+            }),
+            (AskedCourse { one_box_bake: Some(SignedDuration::ZERO), ..AskedCourse::default() }, {
+                Course { one_box_bake: None, alias_percent: None, ..standard() }
+            }),
+        ];
+        for (one, expected) in cases {
+            assert_eq!(asked(one), expected);
+        }
+    }
 }

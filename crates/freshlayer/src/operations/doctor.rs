@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -13,9 +14,12 @@ use crate::error::{Error, chain};
 use crate::names::{LayerName, LayerVersionArn, RegionName};
 use crate::ports::{Key, PortError, Region, User};
 use crate::release::publish::made_by_freshlayer;
-use crate::report::{Exit, Reason, Why};
-use crate::rollout::frozen;
+use crate::report::{Exit, Reason, Why, minute};
+use crate::rollout::{Next, Waves, frozen};
 use crate::state::{Head, Leased, Session, Work, read_release};
+
+/// How long after its time a rollout may be brought on: a schedule fires every few hours, a wake-up within a minute.
+const LATE: SignedDuration = SignedDuration::from_hours(1);
 
 /// Whether anything is mended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
@@ -65,7 +69,7 @@ pub enum FindingKind {
     MissingRecord,
     /// A function that names a layer version which does not exist.
     FunctionWithoutVersion,
-    /// A rollout that is open though no publisher works on it.
+    /// A rollout that waits for a person, or that no run has brought on in time.
     OpenRollout,
     /// A code storage that is nearly full.
     FullStorage,
@@ -152,7 +156,7 @@ async fn examine(
     }
     records(engine, session, &mut examined).await?;
     kept_too_long(engine, session.head(), definition, &users, &mut examined).await?;
-    open_rollout(session.head(), &mut examined);
+    open_rollout(session, definition, engine.ports.clock.now(), &mut examined).await?;
     if session.holds_lease() {
         session.release_lease(|_| ()).await?;
     }
@@ -369,14 +373,37 @@ async fn kept_too_long(
     Ok(())
 }
 
-fn open_rollout(head: &Head, examined: &mut Examined) {
-    if let Some(rollout) = head.rollout().filter(|_| head.lease().is_none()) {
-        let (number, to) = (rollout.number, rollout.to);
-        let started = crate::report::minute(rollout.started);
-        let text = format!(
-            "rollout {number} to release {to} has been open since {started}; `freshlayer refresh` continues it and names the \
-             functions that wait"
-        );
-        examined.find(FindingKind::OpenRollout, text);
-    }
+/// A rollout that goes on by itself is well: it is watched, or a person stopped it. One whose time is over by far waits for a run
+/// that did not come, and one whose gates cannot decide waits for a person.
+async fn open_rollout(
+    session: &Session<'_>,
+    definition: &Definition,
+    now: Timestamp,
+    examined: &mut Examined,
+) -> Result<(), Error> {
+    let head = session.head();
+    let is_stopped = head.lease().is_some() || head.frozen().is_some();
+    let open = head.rollout().filter(|open| !is_stopped && open.paused.is_none());
+    let (Some(open), Some(rollout)) = (open, session.rollout().await?) else { return Ok(()) };
+    let layer = &definition.layer;
+    let (number, to) = (open.number, open.to);
+    let last = rollout.waves.last();
+    let waits = Waves::on_record(&definition.rollout, &rollout, now);
+    let due = last.and_then(|wave| wave.until).or(last.map(|wave| wave.opened));
+    let due = due.unwrap_or(open.started);
+    let is_late = now.duration_since(due) > LATE;
+    let text = match waits.filter(|_| open.is_judged()) {
+        Some(Next::Hold(why)) => format!(
+            "rollout {number} to release {to} waits for a person: {why}; `freshlayer rollout promote {layer}` or \
+             `freshlayer rollout abort {layer}` decides"
+        ),
+        _ if is_late => format!(
+            "rollout {number} to release {to} was to go on at {}, and no run has brought it on since: look whether the \
+             schedule runs; `freshlayer refresh {layer}` goes on, and names the functions that wait",
+            minute(due)
+        ),
+        _ => return Ok(()),
+    };
+    examined.find(FindingKind::OpenRollout, text);
+    Ok(())
 }

@@ -52,12 +52,15 @@ pub async fn unfreeze_functions(
     engine: &Engine,
     layer: &LayerName,
     functions: &[FunctionName],
+    by: &str,
+    reason: Option<String>,
 ) -> Result<Vec<FunctionName>, Error> {
     let mut session = engine.session(layer).await?;
     let frozen = session.head().frozen_functions();
     let frozen: Vec<_> = functions.iter().filter(|one| frozen.contains_key(one)).cloned().collect();
     if !frozen.is_empty() {
-        session.order(|head| Ok(head.unfreeze_functions(&frozen))).await?;
+        let order = Ordered { at: engine.ports.clock.now(), by: by.to_owned(), reason };
+        session.order(|head| Ok(head.unfreeze_functions(&frozen, &order))).await?;
     }
     Ok(frozen)
 }
@@ -95,11 +98,19 @@ pub(super) async fn known(
 ///
 /// # Errors
 /// The store's errors.
-pub async fn unfreeze(engine: &Engine, layer: &LayerName) -> Result<bool, Error> {
+pub async fn unfreeze(
+    engine: &Engine,
+    layer: &LayerName,
+    by: &str,
+    reason: Option<String>,
+) -> Result<bool, Error> {
     let mut session = engine.session(layer).await?;
-    let was_frozen = session.head().frozen().is_some();
-    session.order(|head| Ok(head.unfreeze())).await?;
-    Ok(was_frozen)
+    if session.head().frozen().is_none() {
+        return Ok(false);
+    }
+    let order = Ordered { at: engine.ports.clock.now(), by: by.to_owned(), reason };
+    session.order(|head| Ok(head.unfreeze(&order))).await?;
+    Ok(true)
 }
 
 /// Takes a layer's lease away from the publisher that has it, and says which one that was. That publisher stops at its

@@ -9,7 +9,9 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::names::{LayerName, LayerVersionArn, RegionName};
 use crate::ports::FunctionName;
-use crate::state::{Acceptance, Cause, FunctionPin, Head, Release, Rollout, Session, read_release};
+use crate::state::{
+    Acceptance, Cause, FunctionPin, Head, PastOrder, Release, Rollout, Session, read_release,
+};
 
 /// How many of a layer's rollouts are listed.
 pub(super) const ROLLOUTS_LISTED_MAX: usize = 100;
@@ -24,6 +26,8 @@ pub struct History {
     pub releases: Vec<HistoryLine>,
     /// The newest 100 rollouts.
     pub rollouts: Vec<RolloutLine>,
+    /// The last 50 orders of persons, newest first.
+    pub orders: Vec<PastOrder>,
     /// The builds that a person let pass, newest first.
     pub accepted: Vec<Acceptance>,
     /// The functions that a person keeps on a release of their own.
@@ -45,6 +49,10 @@ pub struct RolloutLine {
     pub cause: Cause,
     /// Who ordered it; empty where the publisher did.
     pub by: String,
+    /// Why: the person's words, or what the gate that failed said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(default)]
+    pub reason: Option<String>,
     /// When it began.
     #[schemars(with = "String")]
     pub started: Timestamp,
@@ -87,7 +95,7 @@ pub struct HistoryLine {
     pub zip_bytes: u64,
     /// Its layer version in each Region; none for a release that was pruned, or never published.
     pub layer_versions: BTreeMap<RegionName, LayerVersionArn>,
-    /// What it is now: `current`, `stable`, `pinned`.
+    /// What it is now: `current`, `stable`, `pinned`, `brought back`.
     pub marks: Vec<String>,
 }
 
@@ -100,6 +108,7 @@ pub async fn history(engine: &Engine, layer: &LayerName) -> Result<History, Erro
     Ok(History {
         releases: releases(engine, &session).await?,
         rollouts: rollouts(&session).await?,
+        orders: session.head().orders().iter().rev().cloned().collect(),
         accepted: session.head().accepted().iter().rev().cloned().collect(),
         pinned_functions: session.head().pinned_functions().clone(),
     })
@@ -191,6 +200,7 @@ impl HistoryLine {
             ("current", head.current() == Some(seq)),
             ("stable", head.stable() == Some(seq)),
             ("pinned", head.pinned().is_some_and(|pin| pin.release == seq)),
+            ("brought back", head.left_behind().iter().any(|left| left.release == seq)),
         ];
         Self {
             seq,
@@ -205,13 +215,15 @@ impl HistoryLine {
 }
 
 impl RolloutLine {
-    pub(super) fn of(rollout: &Rollout, state: RolloutState) -> Self {
+    /// Tells of a rollout in short.
+    pub fn of(rollout: &Rollout, state: RolloutState) -> Self {
         Self {
             number: rollout.number,
             from: rollout.from,
             to: rollout.to,
             cause: rollout.cause,
             by: rollout.by.clone(),
+            reason: rollout.reason.clone(),
             started: rollout.started,
             state,
             ended: rollout.ended,

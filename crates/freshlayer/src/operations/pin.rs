@@ -63,13 +63,18 @@ pub async fn pin(
 ///
 /// # Errors
 /// The store's errors.
-pub async fn unpin(engine: &Engine, layer: &LayerName, by: &str) -> Result<bool, Error> {
+pub async fn unpin(
+    engine: &Engine,
+    layer: &LayerName,
+    by: &str,
+    reason: Option<String>,
+) -> Result<bool, Error> {
     let mut session = engine.session(layer).await?;
     let head = session.head();
     if head.pinned().is_none() && head.is_handed_back().is_none() {
         return Ok(false);
     }
-    let order = Ordered { at: engine.ports.clock.now(), by: by.to_owned(), reason: None };
+    let order = Ordered { at: engine.ports.clock.now(), by: by.to_owned(), reason };
     session.order(|head| Ok(head.unpin(&order))).await?;
     Ok(true)
 }

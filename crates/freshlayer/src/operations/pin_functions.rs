@@ -74,12 +74,15 @@ pub async fn unpin_functions(
     engine: &Engine,
     layer: &LayerName,
     functions: &[FunctionName],
+    by: &str,
+    reason: Option<String>,
 ) -> Result<Vec<FunctionName>, Error> {
     let mut session = engine.session(layer).await?;
     let pinned = session.head().pinned_functions();
     let pinned: Vec<_> = functions.iter().filter(|one| pinned.contains_key(one)).cloned().collect();
     if !pinned.is_empty() {
-        session.order(|head| Ok(head.unpin_functions(&pinned))).await?;
+        let order = Ordered { at: engine.ports.clock.now(), by: by.to_owned(), reason };
+        session.order(|head| Ok(head.unpin_functions(&pinned, &order))).await?;
     }
     Ok(pinned)
 }

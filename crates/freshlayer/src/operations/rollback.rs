@@ -89,10 +89,11 @@ pub async fn rollback(
     definition: &Definition,
     to: Back,
     by: &str,
+    reason: Option<String>,
 ) -> Result<Report, Error> {
     let stages = Stages::new(&engine.ports, &definition.layer);
     let mut session = engine.session(&definition.layer).await?;
-    let order = Ordered { at: engine.ports.clock.now(), by: by.to_owned(), reason: None };
+    let order = Ordered { at: engine.ports.clock.now(), by: by.to_owned(), reason };
     let release = write_order(&mut session, to, &order).await?;
     let run = Run { engine, definition, stages: &stages };
     let done = carry_out(run, &mut session, release.as_ref()).await;

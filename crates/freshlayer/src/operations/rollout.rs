@@ -150,9 +150,9 @@ pub async fn order_rollout(
         .order(|head| {
             open(head)?;
             match what {
-                RolloutOrder::Pause => head.pause_rollout(Some(order.clone())),
-                RolloutOrder::Resume => head.pause_rollout(None),
-                RolloutOrder::Promote => head.promote_rollout(order.clone()),
+                RolloutOrder::Pause => head.pause_rollout(&order),
+                RolloutOrder::Resume => head.resume_rollout(&order),
+                RolloutOrder::Promote => head.promote_rollout(&order),
             }
             Ok(())
         })
@@ -168,6 +168,7 @@ pub async fn abort_rollout(
     engine: &Engine,
     definition: &Definition,
     by: &str,
+    reason: Option<String>,
 ) -> Result<Report, Error> {
     let layer = &definition.layer;
     let session = engine.session(layer).await?;
@@ -179,7 +180,7 @@ pub async fn abort_rollout(
             "layer `{layer}` has no release before the rollout: nothing to go back to"
         ))
     };
-    rollback(engine, definition, Back::Release(from.ok_or_else(nowhere)?), by).await
+    rollback(engine, definition, Back::Release(from.ok_or_else(nowhere)?), by, reason).await
 }
 
 fn open(head: &Head) -> Result<&OpenRollout, Error> {

@@ -194,6 +194,8 @@ pub struct Consumer {
     pub revision_id: String,
     /// What a caller without a qualifier gets.
     pub unqualified: Unqualified,
+    /// How long a call of it may take, in seconds; 0 where the host does not say.
+    pub timeout_secs: u32,
     /// The processor architectures that it runs on; empty where the host does not say.
     pub architectures: Vec<Architecture>,
     /// The published versions, oldest first.

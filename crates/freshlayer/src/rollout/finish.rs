@@ -137,7 +137,7 @@ impl Converge<'_, '_, '_> {
                 }
                 told.write(head, looked.at);
                 let Aim::Release(release) = target.aim else { return };
-                if end.there > 0 {
+                if end.there > 0 && head.aim() == Some(target.aim) {
                     head.serves(release);
                 }
                 if !is_open(head) || head.frozen().is_some() {

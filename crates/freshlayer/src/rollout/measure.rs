@@ -44,7 +44,7 @@ pub(crate) async fn traffic(
         return None;
     }
     let span = course.one_box_bake.unwrap_or(course.bake).clamp(TRAFFIC_MIN, TRAFFIC_MAX);
-    let until = last_counted(now);
+    let until = last_counted(SignedDuration::ZERO, now);
     let window = Window { from: until.saturating_sub(span).ok()?, until, slow_after: None };
     let functions: Vec<Function> = world.functions().collect();
     let found = calls(regions, &functions, window).await.ok()?;

@@ -1,6 +1,6 @@
 //! Counts the calls of a past rollout once more, wave by wave, as far as its verdict needs them.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::judge;
 use super::measure::{calls, minutes_kept};
@@ -56,9 +56,12 @@ impl Recount<'_> {
 
     /// Counts the calls for a wave up to a time; `None` where no minute was over by then.
     async fn count(&self, number: usize, until: Timestamp) -> Result<Option<Counted>, Would> {
-        let Some(window) =
-            judge::window(&self.past.spec.gates, &self.past.rollout.waves[number], until)
-        else {
+        let Some(window) = judge::window(
+            &self.past.spec.gates,
+            &self.past.rollout.waves[number],
+            SignedDuration::ZERO,
+            until,
+        ) else {
             return Ok(None);
         };
         if self.now.duration_since(window.from) >= minutes_kept(self.regions) {

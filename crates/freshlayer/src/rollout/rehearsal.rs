@@ -354,7 +354,8 @@ impl Play {
     fn measured(&self, wave: &Wave) -> Measured {
         let waves = Waves::of(&self.intent, Some(&self.rollout));
         let counts = self.looks == Looks::EveryMinute || waves.is_to_count(self.fleet.now);
-        let window = judge::window(&self.intent.gates, wave, self.fleet.now).filter(|_| counts);
+        let window = judge::window(&self.intent.gates, wave, SignedDuration::ZERO, self.fleet.now)
+            .filter(|_| counts);
         let Some(window) = window else {
             return Measured { alarms: Ok(Vec::new()), moved: None, others: None, heard: None };
         };

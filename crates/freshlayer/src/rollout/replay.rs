@@ -219,7 +219,9 @@ impl Past<'_> {
     fn look(&self, rollout: &Rollout, counted: &Counted, now: Timestamp) -> Option<Evidence> {
         let wave = rollout.waves.last()?;
         let counts = Waves::recorded(self.spec, rollout).is_to_count(now);
-        let Some(window) = judge::window(&self.spec.gates, wave, now).filter(|_| counts) else {
+        let Some(window) =
+            judge::window(&self.spec.gates, wave, SignedDuration::ZERO, now).filter(|_| counts)
+        else {
             return wave.evidence.clone();
         };
         let moved = within(&counted.calls, &counted.members, window);

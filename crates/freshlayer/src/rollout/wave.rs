@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::act::{Failed, Stuck};
 use super::came::{Came, GatesAsked};
@@ -184,8 +184,7 @@ impl Converge<'_, '_, '_> {
             Failure::Wave { wave, says } => Why::WaveFailed { release, to, wave, says },
         };
         let at = self.run.engine.ports.clock.now();
-        let by = self.run.engine.owner.name.clone();
-        let order = Ordered { at, by, reason: Some(why.to_string()) };
+        let order = Ordered { at, by: String::new(), reason: Some(why.to_string()) };
         self.session
             .order(|head| {
                 // A person may have ordered otherwise meanwhile.
@@ -226,7 +225,8 @@ async fn asked(
     // Where a person took every function of the wave elsewhere, what was counted before stays said.
     let counts =
         !members.is_empty() && Waves::of(&came.intent, came.rollout.as_ref()).is_to_count(now);
-    let window = judge::window(gates, wave, now).filter(|_| counts);
+    let window = judge::window(gates, wave, longest_call(came, &members), now);
+    let window = window.filter(|_| counts);
     let in_part = in_part(came, &members);
     let whole: Vec<Function> =
         members.into_iter().filter(|function| !in_part.contains_key(function)).collect();
@@ -242,6 +242,13 @@ async fn asked(
         _ => None,
     };
     judge::wave(gates, waves, &Measured { alarms, moved, others, heard }, now)
+}
+
+/// How long a call of some functions may take.
+fn longest_call(came: &Came, functions: &[Function]) -> SignedDuration {
+    let all = functions.iter().filter_map(|(place, name)| came.world.consumer(place, name));
+    let longest = all.map(|consumer| consumer.timeout_secs).max().unwrap_or(0);
+    SignedDuration::from_secs(i64::from(longest))
 }
 
 /// Why a place of the wave cannot be judged: it is not known where its functions stand.

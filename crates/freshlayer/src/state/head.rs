@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use super::lease::{Lease, Work};
 use super::noted::{FailedRun, Looked, Parameter, Shared, Unpublished};
-use super::orders::{Acceptance, Adopted, Freeze, FunctionPin, LeftBehind, Ordered, Pin};
+use super::orders::{
+    Acceptance, Adopted, Freeze, FunctionPin, LeftBehind, Ordered, PastOrder, Pin,
+};
 use super::outline::Outline;
 use super::rollout::{Cause, OpenRollout};
 use super::seen::{DailyDownloads, Rejection, SeenUpstream};
@@ -76,6 +78,9 @@ pub struct Head {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pinned_functions: BTreeMap<FunctionName, FunctionPin>,
     handed_back: Option<Ordered>,
+    /// The last orders, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    orders: Vec<PastOrder>,
     adopted: Option<Adopted>,
     rollouts: u64,
     rollout: Option<OpenRollout>,
@@ -129,6 +134,7 @@ impl Head {
             frozen_functions: BTreeMap::new(),
             pinned_functions: BTreeMap::new(),
             handed_back: None,
+            orders: Vec::new(),
             adopted: None,
             rollouts: 0,
             rollout: None,
@@ -249,7 +255,12 @@ impl Head {
         &self.accepted
     }
 
-    /// Returns the data that a person rolled back.
+    /// Returns the last 50 orders of persons, oldest first.
+    pub fn orders(&self) -> &[PastOrder] {
+        &self.orders
+    }
+
+    /// Returns the data that a person or a gate brought back.
     pub fn left_behind(&self) -> &[LeftBehind] {
         &self.left_behind
     }
@@ -353,10 +364,11 @@ impl Head {
             .or_else(|| self.versions.range(..than).next_back().map(|(seq, _)| *seq))
     }
 
-    /// Returns the releases between two, both left out, that functions were on.
+    /// Returns the releases between two, both left out, that functions were on, and that were not brought back.
     pub fn served_between(&self, earlier: u64, later: u64) -> Vec<u64> {
         let between = self.served.range(earlier + 1..later.max(earlier + 1)).copied();
-        between.filter(|seq| self.versions.contains_key(seq)).collect()
+        let is_left = |seq: &u64| self.left_behind.iter().any(|left| left.release == *seq);
+        between.filter(|seq| self.versions.contains_key(seq) && !is_left(seq)).collect()
     }
 }
 
@@ -401,7 +413,7 @@ impl Head {
         }
         self.go_to(release);
         self.unpublished = None;
-        self.roll(from, release.seq, Cause::NewRelease, "", now);
+        self.roll(from, release.seq, Cause::NewRelease, &Ordered::by_publisher(now));
     }
 
     /// Tells whether a person's order keeps new releases from consumers.
@@ -431,11 +443,11 @@ impl Head {
     pub(crate) fn roll_again(&mut self, to: u64, now: Timestamp) {
         let is_known = self.stable == Some(to) || self.served.contains(&to);
         let cause = if is_known { Cause::CatchUp } else { Cause::NewRelease };
-        self.roll(self.stable, to, cause, "", now);
+        self.roll(self.stable, to, cause, &Ordered::by_publisher(now));
     }
 
     /// Opens a rollout: from now on consumers are looked at until every one is there.
-    fn roll(&mut self, from: Option<u64>, to: u64, cause: Cause, by: &str, now: Timestamp) {
+    fn roll(&mut self, from: Option<u64>, to: u64, cause: Cause, order: &Ordered) {
         if cause != Cause::CatchUp {
             self.parameters.values_mut().for_each(|parameter| parameter.confirmed = false);
         }
@@ -446,8 +458,9 @@ impl Head {
             from: from.filter(|from| *from != to),
             to,
             cause,
-            by: by.to_owned(),
-            started: now,
+            by: order.by.clone(),
+            reason: order.reason.clone(),
+            started: order.at,
             paused: None,
             promoted: None,
             held: None,

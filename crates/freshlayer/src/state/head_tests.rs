@@ -174,7 +174,7 @@ fn a_freeze_holds_until_it_is_taken_back() {
     let mut head = reached(1);
     head.freeze(order());
     assert!(head.frozen().is_some());
-    head.unfreeze();
+    head.unfreeze(&order());
     assert!(head.frozen().is_none());
 }
 

@@ -26,7 +26,9 @@ pub use head::{Aim, Head, Versions};
 pub use lease::{Lease, Work};
 pub use moved::{CountriesMoved, CountryMovement};
 pub use noted::{FailedRun, Looked, Parameter, Shared, Unpublished};
-pub use orders::{Acceptance, Adopted, Freeze, FunctionPin, LeftBehind, Ordered, Pin, StaysOn};
+pub use orders::{
+    Acceptance, Adopted, Freeze, FunctionPin, LeftBehind, Ordered, PastOrder, Pin, StaysOn,
+};
 pub use outline::{Outline, SnapshotOutline};
 pub use release::{Profile, Release, Snapshot, content_digest};
 pub use rollout::{

@@ -22,6 +22,23 @@ pub struct Ordered {
     pub reason: Option<String>,
 }
 
+impl Ordered {
+    /// What no person ordered.
+    pub(super) fn by_publisher(at: Timestamp) -> Self {
+        Self { at, by: String::new(), reason: None }
+    }
+}
+
+/// One of the orders that a head remembers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PastOrder {
+    /// What was ordered, in words.
+    pub what: String,
+    /// When, who, and why.
+    #[serde(flatten)]
+    pub order: Ordered,
+}
+
 /// An order to stay on a release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Pin {
@@ -102,7 +119,7 @@ pub struct Acceptance {
     pub problems: Vec<Problem>,
 }
 
-/// Data that a person rolled back: it stays away whatever definition, limits or freshlayer version asks, until
+/// Data that a person or a gate brought back: it stays away whatever definition, limits or freshlayer version asks, until
 /// a person says `--retry-rejected` or goes forward to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftBehind {
@@ -112,12 +129,15 @@ pub struct LeftBehind {
     pub digest: Digest,
     /// The release that was left.
     pub release: u64,
-    /// The release that the person went to.
+    /// The release that functions went to.
     pub to: u64,
     /// When.
     pub at: Timestamp,
-    /// Who.
+    /// Who; empty where a gate failed.
     pub by: String,
+    /// Why: the person's words, or what the gate said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 impl LeftBehind {
@@ -129,6 +149,7 @@ impl LeftBehind {
             to,
             at: order.at,
             by: order.by.clone(),
+            reason: order.reason.clone(),
         }
     }
 
@@ -139,7 +160,12 @@ impl LeftBehind {
 
     /// Says why the data is not released.
     pub fn problem(&self) -> Problem {
-        let found = format!("release {}, rolled back to {}", self.release, self.to);
+        let Self { release, to, .. } = self;
+        let found = match &self.reason {
+            Some(reason) if self.by.is_empty() => reason.clone(),
+            Some(reason) => format!("release {release}, rolled back to {to} ({reason})"),
+            None => format!("release {release}, rolled back to {to}"),
+        };
         let expected = "another build from the upstream, or a person's --retry-rejected";
         Problem::fail(Code::RolledBack, expected, found).of(&self.dataset)
     }

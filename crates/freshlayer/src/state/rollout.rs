@@ -67,6 +67,9 @@ pub struct OpenRollout {
     pub cause: Cause,
     /// Who ordered it; empty where the publisher did.
     pub by: String,
+    /// Why: the person's words, or what the gate that failed said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// When it began.
     pub started: Timestamp,
     /// A person's order that it goes no further for now.
@@ -107,6 +110,10 @@ pub struct Rollout {
     pub cause: Cause,
     /// Who ordered it; empty where the publisher did.
     pub by: String,
+    /// Why: the person's words, or what the gate that failed said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(default)]
+    pub reason: Option<String>,
     /// When it began.
     #[schemars(with = "String")]
     pub started: Timestamp,
@@ -311,6 +318,7 @@ impl Rollout {
             to: open.to,
             cause: open.cause,
             by: open.by.clone(),
+            reason: open.reason.clone(),
             started: open.started,
             ended: None,
             tries: 0,
@@ -331,6 +339,7 @@ impl Rollout {
                 to,
                 cause: Cause::NewRelease,
                 by: String::new(),
+                reason: None,
                 started: now,
                 paused: None,
                 promoted: None,

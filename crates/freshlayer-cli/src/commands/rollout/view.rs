@@ -267,6 +267,7 @@ mod tests {
             to: 4,
             cause: Cause::NewRelease,
             by: String::new(),
+            reason: None,
             started: at("14:00:00"),
             ended: None,
             tries: 0,

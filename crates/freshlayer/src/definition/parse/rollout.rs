@@ -4,15 +4,13 @@ use jiff::tz::TimeZone;
 
 use super::super::raw::{RawDay, RawRollout, RawWindow};
 use super::super::rollout::{
-    Binding, Chosen, Course, FunctionProbe, Gates, MetricsGate, OnInconclusive, Preset, RolloutSpec,
+    AskedCourse, Binding, FunctionProbe, Gates, MetricsGate, OnInconclusive, Preset, RolloutSpec,
 };
 use super::super::{ChangeWindow, FieldPath};
 use super::Parser;
 use crate::names::RegionName;
 use crate::ports::AlarmPattern;
 
-/// How long a wave waits at most for gates that cannot tell.
-const WAIT_MINUTES: u32 = 120;
 /// A week: an upstream's next build comes before.
 const MINUTES_MAX: u32 = 10_080;
 /// Lambda's longest timeout.
@@ -41,44 +39,37 @@ impl Parser<'_> {
             let message = format!("expected 1 to 100, found {percent}");
             self.problem(&["rollout", "alias_weight_percent"], message);
         }
-        let preset = raw.preset.unwrap_or(Preset::AllAtOnce).course();
         let minutes = |minutes: u32| SignedDuration::from_mins(i64::from(minutes));
-        let one_box = raw.one_box_bake_minutes.map_or(preset.one_box_bake, |box_minutes| {
-            Some(minutes(box_minutes)).filter(|bake| !bake.is_zero())
-        });
         let first_region = raw.first_region.as_deref();
         let first_region = first_region
             .and_then(|name| self.noted(&["rollout", "first_region"], RegionName::parse(name)));
-        let window = raw.window.as_ref().and_then(|window| self.window(window));
-        let course = Course {
-            one_box_bake: one_box,
-            alias_percent: raw
-                .alias_weight_percent
-                .or(preset.alias_percent)
-                .filter(|percent| *percent < 100 && one_box.is_some()),
-            waves: raw.waves.clone().unwrap_or(preset.waves),
-            bake: raw.bake_minutes.map_or(preset.bake, minutes),
-            final_bake: raw.final_bake_minutes.map_or(preset.final_bake, minutes),
-            region_gap: raw.region_gap_minutes.map_or(preset.region_gap, minutes),
-            window,
+        let asked = AskedCourse {
+            preset: raw.preset,
+            one_box_bake: raw.one_box_bake_minutes.map(minutes),
+            alias_percent: raw.alias_weight_percent,
+            waves: raw.waves.clone(),
+            bake: raw.bake_minutes.map(minutes),
+            final_bake: raw.final_bake_minutes.map(minutes),
+            region_gap: raw.region_gap_minutes.map(minutes),
+            window: raw.window.as_ref().and_then(|window| self.window(window)),
             first_region,
         };
-        if raw.alias_weight_percent.is_some() && course.one_box_bake.is_none() {
-            let message = "no wave is a one box: set `preset` or `one_box_bake_minutes`";
+        let course = asked.course(Preset::AllAtOnce);
+        // Where the definition names no preset, what is missing may be in that of the host.
+        let is_known = raw.preset.is_some();
+        if is_known && raw.alias_weight_percent.is_some() && course.one_box_bake.is_none() {
+            let message = "no wave is a one box: set `one_box_bake_minutes`, or another `preset`";
             self.problem(&["rollout", "alias_weight_percent"], message);
         }
-        let chosen = if raw.makes_waves() { Chosen::ByDefinition } else { Chosen::ByDefault };
-        let by_definition = chosen == Chosen::ByDefinition;
-        if by_definition && course.first_region.is_some() && course.region_gap.is_zero() {
+        if is_known && course.first_region.is_some() && course.region_gap.is_zero() {
             let message = "all Regions move together: set `region_gap_minutes`, or leave it out";
             self.problem(&["rollout", "first_region"], message);
         }
         let gates = self.gates(&raw);
-        if by_definition && !gates.is_empty() && course.is_never_watched() {
+        if is_known && !gates.is_empty() && course.is_never_watched() {
             let keys = [("metrics", raw.metrics.is_some()), ("hook", raw.hook.is_some())];
             let key = keys.into_iter().find(|(_, given)| *given).map_or("alarms", |(key, _)| key);
-            let message =
-                "nothing is watched, because no wave bakes: set `preset` or `final_bake_minutes`";
+            let message = "nothing is watched, because no wave bakes: set `final_bake_minutes`, or another `preset`";
             self.problem(&["rollout", key], message);
         }
         let probe = raw.probe.map(|probe| FunctionProbe {
@@ -86,7 +77,7 @@ impl Parser<'_> {
             path: FieldPath::parse(&probe.path),
             equals: probe.equals,
         });
-        RolloutSpec { course, chosen, probe, gates, roll: raw.roll, roll_major: raw.roll_major }
+        RolloutSpec { course, asked, probe, gates, roll: raw.roll, roll_major: raw.roll_major }
     }
 
     fn window(&mut self, raw: &RawWindow) -> Option<ChangeWindow> {
@@ -125,9 +116,8 @@ impl Parser<'_> {
                 Err(message) => self.problem(&["rollout", "alarms"], message),
             }
         }
-        let wait = raw.wait_minutes.unwrap_or(WAIT_MINUTES);
-        if wait > MINUTES_MAX {
-            let message = format!("expected at most {MINUTES_MAX}, a week, found {wait}");
+        if let Some(minutes) = raw.wait_minutes.filter(|minutes| *minutes > MINUTES_MAX) {
+            let message = format!("expected at most {MINUTES_MAX}, a week, found {minutes}");
             self.problem(&["rollout", "wait_minutes"], message);
         }
         let metrics = raw.metrics.as_ref().map(|metrics| MetricsGate {
@@ -141,7 +131,9 @@ impl Parser<'_> {
                 format!("expected 1 to {SLOW_AFTER_MS_MAX}, Lambda's longest timeout, found {ms}");
             self.problem(&["rollout", "metrics", "slow_after_ms"], message);
         }
-        let wait = SignedDuration::from_mins(i64::from(wait));
+        let minutes = |minutes| SignedDuration::from_mins(i64::from(minutes));
+        let by_preset = raw.preset.unwrap_or(Preset::Standard).wait();
+        let wait = raw.wait_minutes.map_or(by_preset, minutes);
         let on_inconclusive = raw.on_inconclusive.unwrap_or(match raw.preset {
             Some(Preset::Careful) => OnInconclusive::Hold,
             _ => OnInconclusive::default(),

@@ -12,8 +12,10 @@ use crate::definition::{Gates, MetricsGate};
 use crate::ports::{self, Minutes, Window};
 use crate::state::{Counted, Says, Sums, Tally, Wave};
 
-/// How long a minute may take until its calls are counted.
+/// How long a minute may take until the calls that ended in it are counted.
 const LAG: SignedDuration = SignedDuration::from_mins(3);
+/// The same behind the longest call that may have begun in it: a call is counted in the minute in which it began.
+const LAG_OF_LONG_CALLS: SignedDuration = SignedDuration::from_mins(2);
 /// Fewer errors never stop a release.
 const ERRORS_MIN: u64 = 3;
 /// A smaller growth of errors never stops a release.
@@ -22,10 +24,15 @@ const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
 /// What to count for a wave: as many whole minutes before it opened as have passed since it was complete, and at least an
-/// hour before it. `None` where no minute has passed.
-pub(in crate::rollout) fn window(gates: &Gates, wave: &Wave, now: Timestamp) -> Option<Window> {
+/// hour before it. `None` where no minute has passed. A call takes `longest` at most.
+pub(in crate::rollout) fn window(
+    gates: &Gates,
+    wave: &Wave,
+    longest: SignedDuration,
+    now: Timestamp,
+) -> Option<Window> {
     let reached = next_minute(wave.reached?);
-    let until = last_counted(now);
+    let until = last_counted(longest, now);
     let span = until.duration_since(reached);
     if span < MINUTE {
         return None;
@@ -34,9 +41,10 @@ pub(in crate::rollout) fn window(gates: &Gates, wave: &Wave, now: Timestamp) -> 
     Some(Window { from, until, slow_after: gates.metrics?.slow_after })
 }
 
-/// The minute behind the last one whose calls are counted by now.
-pub(in crate::rollout) fn last_counted(now: Timestamp) -> Timestamp {
-    minute_of(now.saturating_sub(LAG).unwrap_or(now))
+/// The minute behind the last one whose calls are counted by now, where a call takes `longest` at most.
+pub(in crate::rollout) fn last_counted(longest: SignedDuration, now: Timestamp) -> Timestamp {
+    let lag = LAG.max(longest + LAG_OF_LONG_CALLS);
+    minute_of(now.saturating_sub(lag).unwrap_or(now))
 }
 
 /// Says what the calls of a wave tell, and what was counted. A look that counts nothing says what the last count said.

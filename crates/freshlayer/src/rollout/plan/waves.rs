@@ -125,7 +125,11 @@ impl<'a> Waves<'a> {
             return Some(Next::Hold(Why::Undecided { wave, says, until: None }));
         }
         if now < until {
-            let (moved, functions) = self.count(&later);
+            // Orders took all of its functions elsewhere: nothing is watched any more, and others take their place.
+            if !later.is_empty() && self.is_left(wave, standings) {
+                return Some(self.opened(course, standings, world, now));
+            }
+            let (moved, functions) = self.count(&later, standings);
             let (wave, says) = (self.open.len(), said(self.open));
             let percent = self.part(standings);
             return Some(Next::Wait(Why::Bakes { wave, moved, functions, percent, until, says }));
@@ -280,14 +284,32 @@ impl<'a> Waves<'a> {
         self.traffic.is_none_or(|traffic| traffic.enough <= traffic.of_region(region))
     }
 
-    /// How many functions have moved, wholly or in part, and how many will have in the end.
-    fn count(&self, later: &[&Key]) -> (usize, usize) {
+    /// Tells whether none of a wave's functions has the release any more. Where no function was looked at, it is not known.
+    fn is_left(&self, wave: &Wave, standings: &Standings) -> bool {
+        !standings.is_empty() && arrival(wave, standings) == Arrival::Never
+    }
+
+    /// Tells whether a wave shows, or has shown, what functions make of the data.
+    fn shows(&self, wave: &Wave, standings: &Standings) -> bool {
+        let was_watched = |until: Timestamp| wave.done.is_some_and(|done| done >= until);
+        let to_its_end = wave.reached.is_some() && wave.until.is_none_or(was_watched);
+        to_its_end || arrival(wave, standings) != Arrival::Never
+    }
+
+    /// How many functions have moved, wholly or in part, and how many will have in the end. Those that an order took
+    /// elsewhere are none of them.
+    fn count(&self, later: &[&Key], standings: &Standings) -> (usize, usize) {
+        let stays: BTreeSet<(String, &FunctionName)> = standings
+            .iter()
+            .filter(|(_, standing)| matches!(standing, Standing::Held(_) | Standing::Ordered(_)))
+            .map(|((place, function), _)| (place.to_string(), function))
+            .collect();
         let mut known: BTreeSet<(&str, &FunctionName)> = BTreeSet::new();
         for wave in self.open {
             let members = wave.members.iter();
-            known.extend(
-                members.flat_map(|(place, all)| all.iter().map(move |f| (place.as_str(), f))),
-            );
+            let members =
+                members.flat_map(|(place, all)| all.iter().map(move |f| (place.as_str(), f)));
+            known.extend(members.filter(|(place, f)| !stays.contains(&((*place).to_owned(), *f))));
         }
         let moved = known.len();
         let places: Vec<String> = later.iter().map(|(place, _)| place.to_string()).collect();
@@ -316,10 +338,7 @@ impl<'a> Waves<'a> {
         let (here, elsewhere): (Vec<&Key>, Vec<&Key>) =
             later.iter().partition(|(place, _)| is_first(&place.region));
         let of_first = |wave: &&Wave| first.as_ref().is_none_or(|first| is_of(wave, first));
-        let shown = self
-            .open
-            .iter()
-            .filter(|wave| wave.reached.is_some() || arrival(wave, standings) != Arrival::Never);
+        let shown = self.open.iter().filter(|wave| self.shows(wave, standings));
         let (open, others): (Vec<&Wave>, Vec<&Wave>) = shown.partition(of_first);
         if !here.is_empty() {
             let choice =
@@ -331,7 +350,7 @@ impl<'a> Waves<'a> {
             since.saturating_add(course.region_gap).unwrap_or(now)
         });
         if let Some(until) = until.filter(|until| others.is_empty() && now < *until) {
-            let (moved, functions) = self.count(&elsewhere);
+            let (moved, functions) = self.count(&elsewhere, standings);
             let (wave, says) = (self.open.len(), said(self.open));
             let percent = self.part(standings);
             return Next::Wait(Why::Bakes { wave, moved, functions, percent, until, says });
