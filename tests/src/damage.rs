@@ -16,6 +16,7 @@ pub fn good(format: &str) -> Vec<u8> {
     match format {
         "mmdb" => Mmdb::default().bytes(),
         "sqlite" => sqlite(1_000),
+        "sqlite-no-key" => sqlite_without_key(""),
         "file" => b"\x7fELF and then some bytes, at least a hundred of them, so that a change of the size is \
                     a change that counts.........."
             .to_vec(),
@@ -45,9 +46,13 @@ pub fn body(case: &str) -> Option<Vec<u8>> {
         }
         "archive-entry-missing" => tarred(&[File("tool/README", 0o644, b"words")]),
         "archive-not-an-archive" => Some(b"just text".to_vec()),
-        "checksum-differs" | "sidecar-differs" | "download-too-large" | "probe-answer-differs" => {
-            Some(database)
-        }
+        "checksum-differs"
+        | "sidecar-differs"
+        | "download-too-large"
+        | "probe-answer-differs"
+        | "size-outside-band"
+        | "mmdb-nodes-too-few"
+        | "mmdb-values-too-many" => Some(database),
         case if case.starts_with("contract-") => Some(database),
         "container-bomb" => Some(gzip(&vec![0; 64 * 1024 * 1024])),
         "container-crc-wrong" => {
@@ -82,6 +87,12 @@ pub fn body(case: &str) -> Option<Vec<u8>> {
         "mmdb-circle-in-tree" => Some(with_record(&database, &mmdb, |_| 0)),
         "mmdb-is-a-page" | "sqlite-is-a-page" => {
             Some(b"<html><body>Sign in to continue</body></html>".repeat(2_000))
+        }
+        "mmdb-metadata-unusable" => {
+            let mut body = database;
+            let at = find(&body, b"node_count").expect("the metadata names it");
+            body[at] = b'm';
+            Some(body)
         }
         "mmdb-older-build" => {
             Some(Mmdb { build_epoch: FIRST_BUILD - DAY, ..Mmdb::default() }.bytes())
@@ -130,6 +141,9 @@ fn sqlite_body(case: &str) -> Vec<u8> {
              INSERT INTO cities VALUES ('a', 1), ('b', 5000), ('c', NULL), ('d', 6000);",
         ),
         "sqlite-rows-exchanged" => sqlite_with("UPDATE zones SET id = id + 5000;"),
+        "sqlite-column-emptied-no-key" => {
+            sqlite_without_key("UPDATE zones SET offset_secs = NULL;")
+        }
         "sqlite-column-emptied" => sqlite_with("UPDATE zones SET offset_secs = NULL;"),
         // `quick_check` computes generated columns. CHECK constraints it leaves out on a read-only connection.
         "sqlite-value-endless" => sqlite_of(
@@ -164,6 +178,15 @@ fn sqlite_with(change: &str) -> Vec<u8> {
         "CREATE TABLE zones (id INTEGER PRIMARY KEY, name TEXT NOT NULL, offset_secs INTEGER);
          WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
          INSERT INTO zones SELECT i, 'Zone/' || i, i * 60 FROM n; {change}"
+    ))
+}
+
+/// Writes rows that no key tells apart, changed by some statements.
+fn sqlite_without_key(change: &str) -> Vec<u8> {
+    sqlite_of(&format!(
+        "CREATE TABLE zones (name TEXT NOT NULL, offset_secs INTEGER);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+         INSERT INTO zones SELECT 'Zone/' || i, i * 60 FROM n; {change}"
     ))
 }
 

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use crate::names::{DatasetName, LayerName, LayerVersionArn};
 use crate::ports::{PortError, SourceError};
 
-/// Why a run could not be finished. Bad data is not among these: that is an outcome.
+/// Why a run could not be finished. Bad data that an upstream brings is not among these: that is an outcome.
 ///
 /// In every case the last good release keeps serving, and the next run goes on from here.
 #[derive(Debug, thiserror::Error)]
@@ -129,6 +129,14 @@ pub enum Error {
         /// What was proved.
         what: String,
         /// Expected and found.
+        problem: String,
+    },
+    /// Data that a person asked about is damaged.
+    #[error("read {what}: {problem}")]
+    Unreadable {
+        /// The data.
+        what: String,
+        /// What is wrong with it.
         problem: String,
     },
     /// A file of this machine could not be read or written.

@@ -23,6 +23,7 @@ use crate::limits::Limits;
 use crate::names::{Digest, LayerName};
 use crate::operations::{DatasetDiff, diff_databases};
 use crate::ports::{Key, UpstreamFacts, Validators};
+use crate::problem::GateReport;
 use crate::progress::Meter;
 use crate::state::{HEAD_FORMAT, Head, SeenUpstream, parse, print};
 
@@ -261,6 +262,7 @@ fn candidate(dataset: &Dataset, files: Vec<StagedFile>) -> Candidate {
         digest,
         upstream: UpstreamFacts { url: String::new(), etag: None, last_modified: None },
         fetched: Timestamp::UNIX_EPOCH,
+        gates: GateReport::default(),
     }
 }
 

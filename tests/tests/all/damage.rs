@@ -4,8 +4,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use freshlayer::report::Exit;
+use freshlayer::{Code, Level};
 use freshlayer_local::{FolderRegistry, NewFunction};
 use freshlayer_tests::damage::{body, good};
+use freshlayer_tests::databases::Mmdb;
 use freshlayer_tests::sandbox::{Sandbox, layer_name, workspace};
 use freshlayer_tests::upstream::Fault;
 use serde::Deserialize;
@@ -37,8 +40,14 @@ fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 /// The good release that a case begins with is made with the same definition, less what the case expects to fail.
 fn first_definition(layer: &str) -> String {
     let kept = layer.lines().filter(|line| {
-        let fails =
-            ["source.sha256", "expect.", "contract.", "source.select", "download_bytes_max"];
+        let fails = [
+            "source.sha256",
+            "expect.",
+            "contract.",
+            "source.select",
+            "download_bytes_max",
+            "decoded_values_max",
+        ];
         !fails.iter().any(|start| line.starts_with(start))
     });
     kept.collect::<Vec<_>>().join("\n")
@@ -131,6 +140,75 @@ fn every_damage_is_refused_and_harms_nothing() {
             });
         }
     });
+}
+
+#[test]
+fn metadata_without_a_description_are_told_of_and_released() {
+    let sandbox = Sandbox::new();
+    sandbox.layer(
+        "data",
+        "[[dataset]]\nname = 'data'\nformat = 'mmdb'\nsource.https = 'UPSTREAM/files/data'\n",
+    );
+    let nameless = Mmdb { description: String::new(), ..Mmdb::default() };
+    sandbox.upstream.publish("data", &nameless.bytes());
+    let report = sandbox.refresh("data");
+    assert_eq!(report.exit(), Exit::Done, "{report:#?}");
+    let said: Vec<_> =
+        report.problems.iter().map(|problem| (problem.code, problem.level)).collect();
+    assert_eq!(said, [(Code::MmdbMetadataCosmetic, Level::Warn)]);
+}
+
+/// Where each check that no folder of damage fails is seen to raise its problem: a file of tests, and the test.
+const SEEN_ELSEWHERE: &[(Code, &str, &str)] = &[
+    (Code::Signature, "sources_signed", "what_is_not_signed_by_the_key_moves_nothing"),
+    (
+        Code::Scan,
+        "scan",
+        "a_zip_that_the_scanner_refuses_is_never_published_and_nothing_is_asked_twice",
+    ),
+    (Code::Unusual, "drift", "a_change_that_no_release_ever_brought_is_released_with_a_warning"),
+    (Code::CoverageLost, "drift", "networks_that_are_gone_are_refused"),
+    (Code::CountryChanged, "drift", "wrong_countries_are_refused_and_the_movement_is_told"),
+    (Code::CountryShares, "drift", "a_country_that_gains_too_much_is_refused_and_named"),
+    (Code::ValuesChanged, "drift", "other_places_everywhere_are_refused"),
+    (Code::ShapeNew, "drift", "malformed_postal_codes_are_refused"),
+    (Code::LiveUnread, "drift", "live_data_that_cannot_be_read_is_told_of"),
+    (Code::BuildTooOld, "sources_young", "an_old_build_is_told_of_before_it_is_refused"),
+    (Code::FutureBuild, "refresh", "a_build_from_the_future_is_rejected"),
+    (
+        Code::MmdbMetadataCosmetic,
+        "damage",
+        "metadata_without_a_description_are_told_of_and_released",
+    ),
+    (Code::ContractNull, "contract", "every_break_of_a_contract_is_told"),
+    (Code::SqliteWal, "orders", "a_rolled_back_database_in_wal_mode_stays_back"),
+    (Code::RolledBack, "orders", "a_rollback_stays_back_until_the_upstream_moves_on"),
+];
+
+#[test]
+fn each_check_is_seen_to_fail() {
+    let folder = workspace().join("tests/damage");
+    let cases = std::fs::read_dir(folder).expect("readable").map(|entry| {
+        let case = entry.expect("readable").path().join("case.toml");
+        let case: Case =
+            toml::from_str(&std::fs::read_to_string(case).expect("a case")).expect("it holds");
+        case.code
+    });
+    let by_folder: Vec<String> = cases.flatten().collect();
+    for code in Code::ALL {
+        if by_folder.iter().any(|one| one == code.as_str()) {
+            continue;
+        }
+        let elsewhere = SEEN_ELSEWHERE.iter().find(|(one, ..)| one == code);
+        let (_, file, test) = elsewhere.unwrap_or_else(|| panic!("no test sees {code} fail"));
+        let path = workspace().join(format!("tests/tests/all/{file}.rs"));
+        let text = std::fs::read_to_string(path).expect("a file of tests");
+        let body = text.split_once(&format!("fn {test}()")).map(|(_, behind)| behind);
+        let body = body.unwrap_or_else(|| panic!("{code}: {file} has no test {test}"));
+        let body = body.split("\n}\n").next().unwrap_or_default();
+        let is_named = body.contains(&format!("{code:?}")) || body.contains(code.as_str());
+        assert!(is_named, "{code}: {file}::{test} does not name it");
+    }
 }
 
 /// A file that claims much gets little: the process stays below the memory of a small publisher.

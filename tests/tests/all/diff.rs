@@ -1,7 +1,7 @@
 //! `diff`: what differs between releases, layer versions and files.
 
 use freshlayer_tests::damage::tar_of;
-use freshlayer_tests::databases::sqlite_of;
+use freshlayer_tests::databases::{sqlite, sqlite_of};
 use freshlayer_tests::places::{Place, build};
 use freshlayer_tests::sandbox::{Ran, Sandbox};
 
@@ -66,9 +66,15 @@ fn traffic_weighs_the_addresses() {
     let more = ["--traffic", traffic.to_str().expect("UTF-8")];
     let ran = files(&sandbox, &before, &build(7, later), &more);
     assert_eq!(ran.code, 0, "{ran:?}");
-    let expected = "requests with a record: 100 to 100; 0 % gained one, 0 % lost theirs, 30.00 % see another answer";
+    let expected = "requests with a record: 100 to 100 of 1000; 0 % gained one, 0 % lost theirs, 3.00 % see another answer";
     assert!(ran.stdout.contains(expected), "{ran:?}");
-    assert!(ran.stdout.contains("country.iso_code: 30.00 % changed"), "{ran:?}");
+    assert!(ran.stdout.contains("country.iso_code: 3.00 % changed"), "{ran:?}");
+    // 19.231.0.0/16 is there before, and gone later.
+    std::fs::write(&traffic, "19.231.0.1 105\n16.200.0.0 1\n").expect("writable");
+    let ran =
+        files(&sandbox, &build(0, later), &build(7, |number| Some(Place::sound(number))), &more);
+    let expected = "requests with a record: 1 to 106 of 106; 99.06 % gained one, 0 % lost theirs";
+    assert!(ran.stdout.contains(expected), "{ran:?}");
     std::fs::write(&traffic, "here 1\n").expect("writable");
     let ran = files(&sandbox, &before, &build(7, later), &more);
     assert_eq!(ran.code, 2, "{ran:?}");
@@ -109,13 +115,45 @@ fn databases_are_compared_by_row_and_column() {
     let lines: Vec<&str> = ran.stdout.lines().skip(2).map(str::trim).collect();
     let expected = [
         "column more.id INTEGER is new",
-        "table log: 1 to 2 rows; no primary key to tell its rows apart by",
+        "table log: 1 to 2 rows; without a key they cannot be paired",
         "table more: new, 0 rows",
         "table zones: 3 to 3 rows; 1 added, 1 removed, 1 changed",
         "name: 0 changed, 1 lost the value, 0 gained one",
         "width: 1 changed, 0 lost the value, 0 gained one",
     ];
     assert_eq!(lines, expected, "{ran:?}");
+}
+
+/// Each of few addresses before is one of many after.
+#[test]
+fn no_share_passes_the_whole() {
+    let few = build(0, |number| (number < 10).then(|| Place::sound(number)));
+    let many = build(7, |number| Some(Place::sound(number)));
+    let ran = files(&Sandbox::new(), &few, &many, &[]);
+    let expected =
+        "addresses with a record: 655360 to 65536000; 99.00 % gained one, 0 % lost theirs";
+    assert!(ran.stdout.contains(expected), "{ran:?}");
+}
+
+#[test]
+fn values_are_counted_where_no_key_pairs_the_rows() {
+    let sandbox = Sandbox::new();
+    let start = "CREATE TABLE log (line TEXT, level TEXT); INSERT INTO log VALUES ('a', 'x'), ('b', ''), ('c', NULL), ('d', 'y');";
+    let (before, after) =
+        (sqlite_of(start), sqlite_of(&format!("{start} UPDATE log SET line = NULL;")));
+    let ran = files(&sandbox, &before, &after, &[]);
+    let lines: Vec<&str> = ran.stdout.lines().skip(2).map(str::trim).collect();
+    let expected = [
+        "table log: 4 to 4 rows; without a key they cannot be paired",
+        "line: 0 % to 100.00 % of the rows without a value",
+    ];
+    assert_eq!(lines, expected, "{ran:?}");
+    let [a, b] =
+        ["before", "after"].map(|name| sandbox.path(name).to_str().expect("UTF-8").to_owned());
+    let json = sandbox.cli(&["diff", &a, &b, "--json"]).json();
+    let table = &json["diff"]["datasets"][0]["tables"][0];
+    assert_eq!(table["values"][1]["without_before"], 2, "{json:#}");
+    assert_eq!(table["values"][0]["without_after"], 4, "{json:#}");
 }
 
 #[test]
@@ -128,8 +166,12 @@ fn what_cannot_be_compared_is_told() {
     let mut damaged = build(7, later);
     damaged[..64].fill(0);
     let ran = files(&sandbox, &sound, &damaged, &[]);
-    assert_eq!(ran.code, 1, "{ran:?}");
+    assert_eq!(ran.code, 3, "{ran:?}");
     assert!(ran.stderr.contains("tree"), "{ran:?}");
+    let zones = sqlite(1_000);
+    let ran = files(&sandbox, &zones, &zones[..zones.len() / 2], &[]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(ran.stderr.contains("malformed"), "{ran:?}");
     for (arguments, says) in [
         (["diff", "nowhere", "geo"], "nowhere"),
         (["diff", "./nowhere.mmdb", "geo"], "No such file"),

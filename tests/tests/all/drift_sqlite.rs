@@ -13,7 +13,7 @@ source.https = 'UPSTREAM/files/zones.db'
 expect.drift_percent_max = 1000
 ";
 
-/// A database of a thousand rows, and one of five that no share is taken of.
+/// A table of a thousand rows, and one of five that is too small to be judged.
 fn zones(change: &str) -> Vec<u8> {
     sqlite_of(&format!(
         "CREATE TABLE zones (id INTEGER PRIMARY KEY, name TEXT, seen INTEGER);
@@ -26,12 +26,28 @@ fn zones(change: &str) -> Vec<u8> {
 }
 
 fn after_a_sound_build(sandbox: &Sandbox, change: &str) -> Report {
+    one_after_the_other(sandbox, &zones(""), &zones(change))
+}
+
+fn one_after_the_other(sandbox: &Sandbox, sound: &[u8], next: &[u8]) -> Report {
     sandbox.layer("data", ZONES);
-    sandbox.upstream.publish("zones.db", &zones(""));
+    sandbox.upstream.publish("zones.db", sound);
     assert_eq!(sandbox.refresh("data").exit(), Exit::Done);
-    sandbox.upstream.publish("zones.db", &zones(change));
+    sandbox.upstream.publish("zones.db", next);
     sandbox.refresh("data")
 }
+
+/// A table of so many rows with a postal code each.
+fn places(columns: &str, rows: u32, change: &str) -> Vec<u8> {
+    sqlite_of(&format!(
+        "CREATE TABLE places ({columns});
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
+         INSERT INTO places SELECT i, printf('%05d', i), 'Place ' || i FROM n; {change}"
+    ))
+}
+
+const WITH_KEY: &str = "id INTEGER PRIMARY KEY, postal TEXT, name TEXT";
+const WITHOUT_KEY: &str = "id INTEGER, postal TEXT, name TEXT";
 
 fn said(report: &Report) -> Vec<(Code, Level, String)> {
     let problems = report.problems.iter();
@@ -70,7 +86,7 @@ fn a_change_between_the_bounds_warns_and_an_ordinary_one_does_not() {
         ("UPDATE zones SET name = NULL WHERE id % 14 = 0", vec![Code::ValuesLost]),
         ("DELETE FROM zones WHERE id % 5 = 0", vec![Code::RowsRemoved]),
         ("UPDATE zones SET seen = id", vec![]),
-        ("UPDATE zones SET name = name || '!'", vec![]),
+        ("UPDATE zones SET name = 'Area' || substr(name, 5)", vec![]),
         ("UPDATE few SET name = NULL", vec![]),
         ("DELETE FROM zones WHERE id % 10 = 0; INSERT INTO zones VALUES (2000, 'new', 1)", vec![]),
     ] {
@@ -121,4 +137,165 @@ fn a_table_that_lost_every_row_is_refused_and_named() {
     assert_eq!(report.exit(), Exit::Rejected, "{report:#?}");
     let text = "zones: rows-removed at table zones: expected some of the 1000 live rows, found an empty table";
     assert_eq!(said(&report), [(Code::RowsRemoved, Level::Fail, text.to_owned())]);
+}
+
+#[test]
+fn rows_without_a_key_are_judged_by_counting_their_values() {
+    let lost = "zones: values-lost at column places.postal: expected at most ";
+    let counted = "counted: without a key the rows cannot be paired";
+    for (rows, change, level, text) in [
+        (
+            5_000,
+            "UPDATE places SET postal = NULL",
+            Level::Fail,
+            "10 % of the live rows to lose the value, found 100.00 %",
+        ),
+        (
+            5_000,
+            "UPDATE places SET postal = '' WHERE id % 14 = 0",
+            Level::Warn,
+            "5 % of the live rows to lose the value, found 7.14 %",
+        ),
+        (
+            5_000,
+            "UPDATE places SET postal = ''; INSERT INTO places SELECT * FROM places",
+            Level::Fail,
+            "10 % of the live rows to lose the value, found 100.00 %",
+        ),
+        (
+            52,
+            "UPDATE places SET postal = NULL WHERE id <= 32",
+            Level::Fail,
+            "10 of the 52 live rows to lose the value, found 32",
+        ),
+    ] {
+        let report = one_after_the_other(
+            &Sandbox::new(),
+            &places(WITHOUT_KEY, rows, ""),
+            &places(WITHOUT_KEY, rows, change),
+        );
+        let text = format!("{lost}{text}; {counted}");
+        assert_eq!(said(&report), [(Code::ValuesLost, level, text)], "{change}: {report:#?}");
+    }
+    for change in
+        ["DELETE FROM places WHERE id % 10 = 0", "INSERT INTO places SELECT * FROM places"]
+    {
+        let report = one_after_the_other(
+            &Sandbox::new(),
+            &places(WITHOUT_KEY, 5_000, ""),
+            &places(WITHOUT_KEY, 5_000, change),
+        );
+        assert_eq!(said(&report), [], "{change}: {report:#?}");
+    }
+}
+
+#[test]
+fn a_key_that_is_gone_takes_no_judgement_along() {
+    let report = one_after_the_other(
+        &Sandbox::new(),
+        &places(WITH_KEY, 5_000, ""),
+        &places(WITHOUT_KEY, 5_000, "UPDATE places SET postal = NULL"),
+    );
+    let codes: Vec<_> = said(&report).into_iter().map(|(code, level, _)| (code, level)).collect();
+    assert_eq!(codes, [(Code::ValuesLost, Level::Fail)], "{report:#?}");
+}
+
+#[test]
+fn small_tables_are_judged_by_their_number_of_rows() {
+    let of = |kind: &str| format!("of the 52 live rows {kind}, found ");
+    for (change, expected) in [
+        ("UPDATE places SET postal = NULL WHERE id <= 5", vec![]),
+        (
+            "UPDATE places SET postal = NULL WHERE id <= 6",
+            vec![(Code::ValuesLost, Level::Warn, format!("5 {}6", of("to lose the value")))],
+        ),
+        (
+            "UPDATE places SET postal = NULL WHERE id <= 32",
+            vec![(Code::ValuesLost, Level::Fail, format!("10 {}32", of("to lose the value")))],
+        ),
+        ("DELETE FROM places WHERE id <= 15", vec![]),
+        (
+            "DELETE FROM places WHERE id <= 16",
+            vec![(Code::RowsRemoved, Level::Warn, format!("15 {}16", of("to be gone")))],
+        ),
+        (
+            "DELETE FROM places WHERE id <= 31",
+            vec![(Code::RowsRemoved, Level::Fail, format!("30 {}31", of("to be gone")))],
+        ),
+    ] {
+        let report = one_after_the_other(
+            &Sandbox::new(),
+            &places(WITH_KEY, 52, ""),
+            &places(WITH_KEY, 52, change),
+        );
+        let found = said(&report);
+        let codes = |list: &[(Code, Level, String)]| -> Vec<_> {
+            list.iter().map(|(code, level, _)| (*code, *level)).collect()
+        };
+        assert_eq!(codes(&found), codes(&expected), "{change}: {report:#?}");
+        for ((.., found), (.., text)) in found.iter().zip(&expected) {
+            assert!(found.ends_with(&format!("expected at most {text}")), "{change}: {found}");
+        }
+    }
+}
+
+#[test]
+fn texts_of_a_new_pattern_are_refused() {
+    let sound = places(WITH_KEY, 5_000, "");
+    let rewritten = |which: &str| {
+        places(
+            WITH_KEY,
+            5_000,
+            &format!("UPDATE places SET postal = '??n' || (id % 90 + 10) WHERE {which}"),
+        )
+    };
+    let report = one_after_the_other(&Sandbox::new(), &sound, &rewritten("true"));
+    assert_eq!(report.exit(), Exit::Rejected, "{report:#?}");
+    let of = "of the live rows with a text whose pattern of letters and digits is new to the column, found";
+    let text = format!(
+        "zones: shape-new at column places.postal: expected at most 10 % {of} 100.00 %; most like \"??A99\""
+    );
+    assert_eq!(said(&report), [(Code::ShapeNew, Level::Fail, text)]);
+    let report = one_after_the_other(&Sandbox::new(), &sound, &rewritten("id % 20 = 0"));
+    let text = format!(
+        "zones: shape-new at column places.postal: expected at most 2 % {of} 5.00 %; most like \"??A99\""
+    );
+    assert_eq!(said(&report), [(Code::ShapeNew, Level::Warn, text)]);
+}
+
+/// A pattern that some row has already is none that is new, and free text has no patterns.
+#[test]
+fn texts_of_known_patterns_and_free_texts_are_no_news() {
+    let known = "INSERT INTO places VALUES (9999, 'AB 1', 'One more')";
+    let report = one_after_the_other(
+        &Sandbox::new(),
+        &places(WITH_KEY, 5_000, known),
+        &places(WITH_KEY, 5_000, &format!("{known}; UPDATE places SET postal = 'XY 7'")),
+    );
+    assert_eq!(said(&report), [], "{report:#?}");
+    let free = "UPDATE places SET name = substr('a.b-c+d/e:f', 1, id % 11 + 1) || substr(' ;,.:-_!?()[]', id % 13 + 1)
+                || char(0x2190 + id % 17)";
+    let report = one_after_the_other(
+        &Sandbox::new(),
+        &places(WITH_KEY, 5_000, free),
+        &places(WITH_KEY, 5_000, &format!("{free}; UPDATE places SET name = '#' || name")),
+    );
+    assert_eq!(said(&report), [], "{report:#?}");
+}
+
+#[test]
+fn what_was_not_judged_is_told_as_such() {
+    let sandbox = Sandbox::new();
+    let few = "CREATE TABLE few (name TEXT); INSERT INTO few VALUES ('a'), ('b'), ('c');";
+    let report = one_after_the_other(
+        &sandbox,
+        &sqlite_of(few),
+        &sqlite_of(&format!("{few} UPDATE few SET name = NULL WHERE name = 'a'")),
+    );
+    assert_eq!(report.exit(), Exit::Done, "{report:#?}");
+    let status = sandbox.cli(&["status", "-v"]).stdout;
+    let others = status.lines().find(|line| line.contains("did not apply")).unwrap_or_default();
+    for code in ["rows-removed", "values-lost", "shape-new"] {
+        assert!(others.contains(code), "{status}");
+    }
 }

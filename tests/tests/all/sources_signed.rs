@@ -36,6 +36,14 @@ fn what_is_signed_is_released() {
     let sandbox = sandbox(KEY, "");
     sandbox.upstream.publish("data.minisig", SIGNATURE.as_bytes());
     assert_refreshed(&sandbox.refresh("data"), 1);
+    let checks = sandbox.cli(&["provenance", "data", "--kind", "checks", "--json"]).json();
+    let predicate = &checks["provenance"]["documents"][0]["predicate"];
+    let passed = predicate["passedTests"].as_array().expect("a list of names");
+    assert!(passed.iter().any(|name| name == "a/signature"), "{checks:#}");
+    assert!(
+        passed.iter().all(|name| name != "a/checksum-mismatch"),
+        "no checksum was stated: {checks:#}"
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use freshlayer::report::Exit;
 use freshlayer::{
     ColumnDiff, Compared, DatasetChange, DatasetDiff, Diff, EntryChange, EntryDiff, FieldDiff,
-    MmdbDiff, MovementDiff, TableDiff, Traffic,
+    MmdbDiff, MovementDiff, TableDiff, Traffic, ValuesDiff,
 };
 
 use super::inspect::place;
@@ -23,7 +23,9 @@ const MOVEMENTS_MAX: usize = 3;
 
 /// Show what differs between the data of two releases, layer versions, files or addresses.
 ///
-/// An mmdb is compared address by address, a SQLite database row by row, an archive by entry. Nothing changes.
+/// An mmdb is compared address by address, a SQLite database row by row, an archive by entry. Nothing changes. Damaged data
+/// ends with 3. Shares of addresses are of those that have a record in the earlier build; of those that gained one, in the
+/// later build.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The earlier one: `NAME` for a layer's current release, `NAME:VERSION` for a layer version by its number or for a
@@ -32,7 +34,7 @@ pub(crate) struct Args {
     /// The later one, named in the same way.
     after: String,
     /// mmdb: weigh the addresses by how often they ask. A file with lines of `ADDRESS COUNT`; a network counts as its
-    /// first address.
+    /// first address. Shares are of all requests in the file.
     #[arg(long, value_name = "FILE")]
     traffic: Option<PathBuf>,
 }
@@ -124,12 +126,14 @@ fn rest(count: usize, noun: &str, text: &mut String) {
 }
 
 fn of_mmdb(diff: &MmdbDiff, text: &mut String) {
-    let MmdbDiff { unit, before, after, added, removed, changed, fields } = diff;
-    let share = |count: u64| percent(count, *before);
+    let MmdbDiff { unit, all, before, after, added, removed, changed, fields } = diff;
+    let whole = all.unwrap_or(*before);
+    let share = |count: u64| percent(count, whole);
+    let of = all.map(|all| format!(" of {all}")).unwrap_or_default();
     let _ = writeln!(
         text,
-        "  {unit} with a record: {before} to {after}; {} gained one, {} lost theirs, {} see another answer",
-        share(*added),
+        "  {unit} with a record: {before} to {after}{of}; {} gained one, {} lost theirs, {} see another answer",
+        percent(*added, all.unwrap_or(*after)),
         share(*removed),
         share(*changed)
     );
@@ -142,7 +146,7 @@ fn of_mmdb(diff: &MmdbDiff, text: &mut String) {
             share(*changed),
             share(*lost),
             share(*gained),
-            moved(movements, *before)
+            moved(movements, whole)
         );
     }
     rest(fields.len(), "field", text);
@@ -174,8 +178,7 @@ fn moved(movements: &[MovementDiff], whole: u64) -> String {
 
 fn of_tables(tables: &[TableDiff], text: &mut String) {
     for table in tables.iter().take(SHOWN_MAX) {
-        let TableDiff { table: name, rows_before, rows_after, added, removed, changed, columns } =
-            table;
+        let TableDiff { table: name, rows_before, rows_after, added, removed, changed, .. } = table;
         let what = match (rows_before, rows_after) {
             (None, Some(rows)) => format!("new, {rows} rows"),
             (Some(rows), None) => format!("gone, {rows} rows"),
@@ -188,20 +191,33 @@ fn of_tables(tables: &[TableDiff], text: &mut String) {
                 format!("; {added} added, {removed} removed, {changed} changed")
             }
             _ if rows_before.is_some() && rows_after.is_some() => {
-                "; no primary key to tell its rows apart by".to_owned()
+                "; without a key they cannot be paired".to_owned()
             }
             _ => String::new(),
         };
         let _ = writeln!(text, "  table {name}: {what}{rows}");
-        for column in columns.iter().take(SHOWN_MAX) {
-            let ColumnDiff { column, lost, gained, changed } = column;
-            let _ = writeln!(
-                text,
-                "    {column}: {changed} changed, {lost} lost the value, {gained} gained one"
-            );
-        }
+        of_columns(table, text);
     }
     rest(tables.len(), "table", text);
+}
+
+fn of_columns(table: &TableDiff, text: &mut String) {
+    for column in table.columns.iter().take(SHOWN_MAX) {
+        let ColumnDiff { column, lost, gained, changed } = column;
+        let _ = writeln!(
+            text,
+            "    {column}: {changed} changed, {lost} lost the value, {gained} gained one"
+        );
+    }
+    let [rows_before, rows_after] =
+        [table.rows_before, table.rows_after].map(|rows| rows.unwrap_or(0));
+    let shares = table.values.iter().map(|values| {
+        let ValuesDiff { column, without_before, without_after } = values;
+        (column, percent(*without_before, rows_before), percent(*without_after, rows_after))
+    });
+    for (column, was, is) in shares.filter(|(_, was, is)| was != is).take(SHOWN_MAX) {
+        let _ = writeln!(text, "    {column}: {was} to {is} of the rows without a value");
+    }
 }
 
 fn of_entries(entries: &[EntryDiff], text: &mut String) {

@@ -178,6 +178,9 @@ impl From<freshlayer::Error> for Stopped {
         let message = freshlayer::chain(&error);
         match error {
             freshlayer::Error::NotPossible(_) => Self::usage(message),
+            freshlayer::Error::Unreadable { .. } => {
+                Self::with_code(Exit::Rejected.code(), format!("failed to {message}"))
+            }
             _ => Self::failed(format!("failed to {message}")),
         }
     }

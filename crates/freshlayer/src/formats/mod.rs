@@ -7,6 +7,7 @@ pub(crate) mod mmdb;
 pub(crate) mod pipe;
 pub(crate) mod rule;
 pub(crate) mod sqlite;
+mod text_shape;
 
 use crate::names::hex;
 

@@ -32,7 +32,7 @@ pub use can_roll::{Ahead, CanRoll, can_roll};
 pub(crate) use diff::databases as diff_databases;
 pub use diff::{
     ColumnDiff, Compared, DatasetChange, DatasetDiff, Diff, EntryChange, EntryDiff, FieldDiff,
-    MmdbDiff, MovementDiff, TableDiff, Traffic, diff,
+    MmdbDiff, MovementDiff, TableDiff, Traffic, ValuesDiff, diff,
 };
 pub use doctor::{Examined, Finding, FindingKind, Mend, doctor};
 pub use dossier::{

@@ -118,7 +118,7 @@ impl Code {
             }
             Self::LiveUnread => {
                 "Run `freshlayer verify`: it says what is wrong with the live release. The new build was not compared \
-                 address by address."
+                 with it address by address, or row by row."
             }
             _ => ASK_UPSTREAM,
         }

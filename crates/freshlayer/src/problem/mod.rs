@@ -101,7 +101,7 @@ codes! {
     ValuesLost = "values-lost",
     /// Addresses have another value of a field.
     ValuesChanged = "values-changed",
-    /// A field has texts whose pattern of letters and digits no text of that field has in the live release.
+    /// A field or a column has texts whose pattern of letters and digits none of its texts has in the live release.
     ShapeNew = "shape-new",
     /// The data of the live release cannot be read, so new data is not compared with it.
     LiveUnread = "live-unread",

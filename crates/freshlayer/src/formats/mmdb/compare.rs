@@ -13,13 +13,12 @@ use rustc_hash::FxHashMap;
 use super::comparison::{Comparison, FieldChange, Moved};
 use super::decode::{Kind, Resolved, Value, behind, broken, resolved};
 use super::paths::{Branch, Paths};
-use super::texts::{TEXTS_MAX, shape_of};
+use super::texts::TEXTS_MAX;
 use super::{ANY_KEY, DEPTH_MAX, FIELDS_MAX, Fault, ITEM_KEY, KEYS_BY_PLACE_MAX};
+use crate::formats::text_shape::{TEXT_BYTES_MAX, shape_of};
 
 /// Parts of records whose differences are kept for the next record that shares them. A power of two.
 const KNOWN_PARTS: usize = 1 << 15;
-/// Longer texts are no values that movements are counted by.
-const TEXT_BYTES_MAX: usize = 48;
 /// The trees are cut into parts by so many bits of the address.
 const CUT_BITS: u32 = 16;
 /// Of which one in so many is compared, where a tree is so large.

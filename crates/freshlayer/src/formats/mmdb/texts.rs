@@ -1,4 +1,4 @@
-//! The shapes of texts: `SW1A 1AA` is `AA9A 9AA`. Codes of one kind have few of them.
+//! The texts of one field, and their shapes.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -8,19 +8,10 @@ use super::tree::Tree;
 use super::watch::{datum, keys};
 use super::{Fault, ITEM_KEY};
 use crate::formats::rule::Datum;
+use crate::formats::text_shape::shape_of;
 
 /// How many texts and how many shapes are kept per field.
 pub(super) const TEXTS_MAX: usize = 4_096;
-
-/// Returns a text with each letter as `A` and each digit as `9`.
-pub(super) fn shape_of(text: &str) -> String {
-    let plain = text.chars().map(|letter| match letter {
-        _ if letter.is_alphabetic() => 'A',
-        _ if letter.is_numeric() => '9',
-        other => other,
-    });
-    plain.collect()
-}
 
 /// Lists the shapes of the texts in a field, up to a few thousand: `None` where there are more.
 pub(crate) fn shapes(tree: &Tree<'_>, path: &str) -> Result<Option<BTreeSet<String>>, Fault> {

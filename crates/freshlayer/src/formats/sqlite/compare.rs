@@ -1,7 +1,8 @@
 //! What differs between two databases, row by row: one merge of both, table by table, in the order of the primary key.
 //!
-//! Memory does not grow with the rows: SQLite gives each row once, in order. A table without a declared primary key is
-//! compared by its number of rows: the numbers that SQLite gives such rows change when a table is written anew.
+//! Memory does not grow with the rows: SQLite gives each row once, in order. Of a table without a declared primary key
+//! the rows and the values of each column are counted: the numbers that SQLite gives such rows change when a table is
+//! written anew.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -10,6 +11,8 @@ use freshlayer_reader::rusqlite;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, Rows, Statement};
 
+use super::shapes::{NewShapes, Reshaped};
+use super::values::{ColumnValues, count_values};
 use super::{Table, count_rows, quoted, tables};
 
 /// The order of texts by their bytes in UTF-8, for databases that keep them in UTF-16.
@@ -25,6 +28,8 @@ pub(crate) struct TableComparison {
     pub(crate) after: Option<u64>,
     /// What differs row by row; `None` where the table has no primary key that both databases know.
     pub(crate) rows: Option<RowChanges>,
+    /// The values of each column that both have, where `rows` tells nothing of them.
+    pub(crate) values: Vec<ColumnValues>,
 }
 
 /// What differs row by row.
@@ -48,6 +53,8 @@ pub(crate) struct ColumnChange {
     pub(crate) gained: u64,
     /// There is another value.
     pub(crate) changed: u64,
+    /// There is a text of a shape that no text of the earlier column has; none where such texts are no news.
+    pub(crate) new_shapes: NewShapes,
 }
 
 /// Compares all tables, sorted by name.
@@ -64,37 +71,48 @@ pub(crate) fn compare(
         let count = |connection: &Connection, table: Option<&Table>| {
             table.map(|table| count_rows(connection, &table.name)).transpose()
         };
-        Ok(TableComparison {
+        let found = TableComparison {
             table: name.to_owned(),
             before: count(before, was.as_ref())?,
             after: count(after, is.as_ref())?,
-            rows: match (&was, &is) {
-                (Some(was), Some(is)) => rows(before, after, was, is)?,
-                _ => None,
-            },
-        })
+            ..TableComparison::default()
+        };
+        match (&was, &is) {
+            (Some(was), Some(is)) => contents(before, after, was, is, found),
+            _ => Ok(found),
+        }
     });
     compared.collect()
 }
 
-fn rows(
+/// Compares the rows of a table that both have.
+fn contents(
     before: &Connection,
     after: &Connection,
     was: &Table,
     is: &Table,
-) -> rusqlite::Result<Option<RowChanges>> {
+    found: TableComparison,
+) -> rusqlite::Result<TableComparison> {
     let key = key(before, &was.name)?;
-    if key.is_empty() || key != self::key(after, &is.name)? {
-        return Ok(None);
-    }
+    let is_paired = !key.is_empty() && key == self::key(after, &is.name)?;
     let has = |table: &Table, name: &str| table.columns.iter().any(|(column, _)| column == name);
-    let is_common = |name: &&String| has(is, name) && !key.contains(name);
+    let is_common = |name: &&String| has(is, name) && !(is_paired && key.contains(name));
     let columns: Vec<String> =
         was.columns.iter().map(|(name, _)| name).filter(is_common).cloned().collect();
+    if !is_paired {
+        let values = count_values(before, after, &was.name, columns)?;
+        return Ok(TableComparison { values, ..found });
+    }
     let [old_order, new_order] = [order(before)?, order(after)?];
     let mut old = before.prepare(&query(&was.name, &key, &columns, old_order))?;
     let mut new = after.prepare(&query(&was.name, &key, &columns, new_order))?;
-    merge(&mut old, &mut new, key.len(), columns).map(Some)
+    let (mut rows, reshaped) = merge(&mut old, &mut new, key.len(), columns)?;
+    let count = found.before.unwrap_or(0);
+    let both = count.saturating_sub(rows.removed);
+    for (column, reshaped) in rows.columns.iter_mut().zip(reshaped) {
+        column.new_shapes = reshaped.news(before, (&was.name, &column.name), (count, both))?;
+    }
+    Ok(TableComparison { rows: Some(rows), ..found })
 }
 
 /// Lists the columns of the declared primary key, in its order.
@@ -127,21 +145,22 @@ fn merge(
     new: &mut Statement<'_>,
     key_columns: usize,
     columns: Vec<String>,
-) -> rusqlite::Result<RowChanges> {
+) -> rusqlite::Result<(RowChanges, Vec<Reshaped>)> {
+    let mut reshaped = Reshaped::of_columns(columns.len());
     let columns = columns.into_iter().map(|name| ColumnChange { name, ..ColumnChange::default() });
     let mut found = RowChanges { columns: columns.collect(), ..RowChanges::default() };
     let (mut old, mut new): (Rows<'_>, Rows<'_>) = (old.query([])?, new.query([])?);
     let (mut was, mut is) = (old.next()?, new.next()?);
     loop {
         let order = match (was, is) {
-            (None, None) => return Ok(found),
+            (None, None) => return Ok((found, reshaped)),
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
             (Some(was), Some(is)) => keys_in_order(was, is, key_columns)?,
         };
         match (order, was, is) {
             (Ordering::Equal, Some(one), Some(other)) => {
-                found.compare(one, other, key_columns)?;
+                found.compare(one, other, key_columns, &mut reshaped)?;
                 (was, is) = (old.next()?, new.next()?);
             }
             (Ordering::Less, ..) => {
@@ -157,14 +176,21 @@ fn merge(
 }
 
 impl RowChanges {
-    fn compare(&mut self, was: &Row<'_>, is: &Row<'_>, from: usize) -> rusqlite::Result<()> {
+    fn compare(
+        &mut self,
+        was: &Row<'_>,
+        is: &Row<'_>,
+        from: usize,
+        reshaped: &mut [Reshaped],
+    ) -> rusqlite::Result<()> {
         let mut differs = false;
-        for (at, column) in (from..).zip(&mut self.columns) {
+        for ((at, column), reshaped) in (from..).zip(&mut self.columns).zip(reshaped) {
             let (was, is) = (was.get_ref(at)?, is.get_ref(at)?);
             if was == is {
                 continue;
             }
             differs = true;
+            reshaped.note(was, is);
             match (is_value(was), is_value(is)) {
                 (true, false) => column.lost += 1,
                 (false, true) => column.gained += 1,
@@ -247,6 +273,7 @@ mod tests {
             lost,
             gained,
             changed,
+            new_shapes: NewShapes::default(),
         };
         let rows = RowChanges {
             added: 1,
@@ -259,6 +286,7 @@ mod tests {
             before: Some(4),
             after: Some(4),
             rows: Some(rows),
+            values: Vec::new(),
         };
         assert_eq!(found, [expected]);
     }
@@ -301,10 +329,11 @@ mod tests {
     }
 
     #[test]
-    fn a_table_without_a_key_is_compared_by_its_count() {
+    fn a_table_without_a_key_is_compared_by_its_counts() {
         let found = compared(
-            "CREATE TABLE t (a); INSERT INTO t VALUES (1), (2); CREATE TABLE old (a PRIMARY KEY)",
-            "CREATE TABLE t (a); INSERT INTO t VALUES (2); CREATE TABLE new (a PRIMARY KEY)",
+            "CREATE TABLE t (a, b COLLATE nocase, c); CREATE TABLE old (a PRIMARY KEY);
+             INSERT INTO t VALUES (1, 'x', x''), (2, '', 0);",
+            "CREATE TABLE t (a, b, d); CREATE TABLE new (a PRIMARY KEY); INSERT INTO t VALUES (NULL, 'x', 1);",
         );
         let facts: Vec<_> =
             found.iter().map(|t| (t.table.as_str(), t.before, t.after, t.rows.is_some())).collect();
@@ -314,5 +343,7 @@ mod tests {
             ("t", Some(2), Some(1), false),
         ];
         assert_eq!(facts, expected);
+        let values = found[2].values.iter().map(|one| (one.name.as_str(), one.before, one.after));
+        assert_eq!(values.collect::<Vec<_>>(), [("a", 2, 0), ("b", 1, 1)]);
     }
 }

@@ -6,6 +6,8 @@
 //! bounds on every value and on SQLite's heap, and a clock that interrupts.
 
 mod compare;
+mod shapes;
+mod values;
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -20,7 +22,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-pub(crate) use compare::{RowChanges, TableComparison, compare};
+pub(crate) use compare::{ColumnChange, TableComparison, compare};
 
 /// How every SQLite 3 file begins. Source: the file format document, section 1.3.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";

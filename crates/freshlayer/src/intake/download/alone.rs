@@ -5,7 +5,7 @@ use std::path::Path;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::{Candidate, Pull, snapshot_digest, time_left, within};
+use super::{Candidate, Pull, passed, snapshot_digest, time_left, within};
 use crate::definition::Dataset;
 use crate::engine::Run;
 use crate::error::Error;
@@ -81,6 +81,7 @@ pub(crate) fn candidate(
     files: Vec<StagedFile>,
 ) -> Candidate {
     let digest = snapshot_digest(&files);
+    let gates = passed(dataset, &[], &fetched.body, &files);
     let seen = SeenUpstream {
         fingerprint: dataset.source_fingerprint(),
         validators: Validators::default(),
@@ -94,5 +95,6 @@ pub(crate) fn candidate(
         upstream: fetched.facts,
         fetched: run.engine.ports.clock.now(),
         seen,
+        gates,
     }
 }

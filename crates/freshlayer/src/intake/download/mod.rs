@@ -3,6 +3,7 @@
 mod alone;
 mod body;
 mod news;
+mod passed;
 mod signature;
 
 use std::path::Path;
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 
 pub(crate) use alone::{Asked, Fetched, candidate, fetch_alone, unpack_alone};
 pub(crate) use news::{UpstreamNews, news};
+use passed::passed;
 use signature::unsigned;
 
 use crate::definition::{Dataset, Origin};
@@ -30,7 +32,7 @@ use crate::names::Digest;
 use crate::ports::{
     Body, ExpectedChecksum, Fetch, Request, SourceError, Stage, UpstreamFacts, Validators,
 };
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, GateReport, Problem};
 use crate::progress::Meter;
 use crate::state::{Head, Lease, Leased, SeenUpstream, Session, Work};
 
@@ -68,6 +70,8 @@ pub(crate) struct Candidate {
     pub(crate) upstream: UpstreamFacts,
     pub(crate) fetched: Timestamp,
     pub(crate) seen: SeenUpstream,
+    /// The checks of the download and of its unpacking that it passed.
+    pub(crate) gates: GateReport,
 }
 
 /// What all upstreams of a layer gave, in the order of the definition.
@@ -319,6 +323,7 @@ impl Pull<'_> {
         if let Some(known) = refusal(head, self.dataset, self.limits, &digest) {
             return Ok(self.refused(known, Some(seen(&digest))));
         }
+        let gates = passed(self.dataset, &checksums, &body, &files);
         Ok(UpstreamAnswer::Fresh(Box::new(Candidate {
             dataset: self.dataset.clone(),
             files,
@@ -326,6 +331,7 @@ impl Pull<'_> {
             digest,
             upstream: facts,
             fetched: self.run.engine.ports.clock.now(),
+            gates,
         })))
     }
 

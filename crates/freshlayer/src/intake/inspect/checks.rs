@@ -5,6 +5,21 @@ use freshlayer_reader::Format;
 
 use crate::problem::Code;
 
+const OF_DOWNLOAD: &[Code] = &[
+    Code::DownloadTooLarge,
+    Code::ChecksumMismatch,
+    Code::Signature,
+    Code::ContainerCorrupt,
+    Code::ExpansionLimit,
+    Code::EntryLimit,
+    Code::EntryPath,
+    Code::EntryLink,
+    Code::EntrySpecial,
+    Code::EntryDuplicate,
+    Code::EntryFolder,
+    Code::SelectNone,
+    Code::SelectMany,
+];
 const OF_ALL: &[Code] = &[
     Code::Empty,
     Code::SizeBand,
@@ -52,6 +67,7 @@ const OF_SQLITE: &[Code] = &[
     Code::LiveUnread,
     Code::RowsRemoved,
     Code::ValuesLost,
+    Code::ShapeNew,
     Code::ContractField,
     Code::ContractType,
     Code::ContractNull,
@@ -69,7 +85,7 @@ pub(super) fn of(format: Format) -> impl Iterator<Item = Code> {
         Format::File => OF_FILE,
         Format::Archive => OF_ARCHIVE,
     };
-    OF_ALL.iter().chain(own).copied()
+    OF_DOWNLOAD.iter().chain(OF_ALL).chain(own).copied()
 }
 
 #[cfg(test)]
@@ -87,7 +103,7 @@ mod tests {
     use crate::limits::Limits;
     use crate::opt_path::Mode;
     use crate::ports::{UpstreamFacts, Validators};
-    use crate::problem::{Code, Verdict};
+    use crate::problem::{Code, GateReport, Verdict};
     use crate::state::SeenUpstream;
 
     use super::*;
@@ -124,6 +140,7 @@ mod tests {
             digest: sha256,
             upstream: UpstreamFacts { url: String::new(), etag: None, last_modified: None },
             fetched: Timestamp::UNIX_EPOCH,
+            gates: GateReport::default(),
         }
     }
 

@@ -65,13 +65,13 @@ pub(crate) enum Differences {
 
 /// Judges a candidate by its definition, and by what serves of the same dataset.
 pub(crate) fn inspect(
-    candidate: Candidate,
+    mut candidate: Candidate,
     live: Option<&Live>,
     differences: Differences,
     limits: &Limits,
     now: Timestamp,
 ) -> Result<Inspected, Error> {
-    let mut gates = GateReport::default();
+    let mut gates = std::mem::take(&mut candidate.gates);
     let size_bytes: u64 = candidate.files.iter().map(|file| file.size_bytes).sum();
     sizes(&candidate, size_bytes, limits, &mut gates);
     let mut findings = match &candidate.files[..] {

@@ -20,6 +20,9 @@ const MOVEMENTS_MAX: usize = 5;
 pub struct MmdbDiff {
     /// What is counted: `addresses`, `/64 networks` or `requests`.
     pub unit: &'static str,
+    /// All requests of `--traffic`, also those of addresses without a record; absent else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub all: Option<u64>,
     /// How many have a record in the earlier build.
     pub before: u64,
     /// How many have a record in the later build.
@@ -70,7 +73,8 @@ pub(super) fn compare(
     diff: &mut DatasetDiff,
 ) -> Result<(), Error> {
     let maps = [before, after].map(|dataset| {
-        map_file(&dataset.single()?.file).map_err(|error| dataset.fault(error.to_string()))
+        let file = &dataset.single()?.file;
+        map_file(file).map_err(|error| Error::io("map", file)(std::io::Error::other(error)))
     });
     let [old_map, new_map] = maps;
     let (old_map, new_map) = (old_map?, new_map?);
@@ -82,12 +86,12 @@ pub(super) fn compare(
         crate::formats::mmdb::compare(old.tree.paths, new.tree.paths, Extent::Whole, values_max)
             .map_err(words)?;
     let unit = if old.has_ipv4 && new.has_ipv4 { "addresses" } else { "/64 networks" };
-    diff.mmdb = Some(of(found, unit));
+    diff.mmdb = Some(of(found, unit, None));
     let changes = schema::compare(&old.schema, &new.schema);
     diff.schema = changes.iter().map(ToString::to_string).collect();
     if let Some(traffic) = traffic {
         let found = compare_at(old.tree.paths, new.tree.paths, traffic.addresses(), values_max);
-        diff.traffic = Some(of(found.map_err(words)?, "requests"));
+        diff.traffic = Some(of(found.map_err(words)?, "requests", Some(traffic.requests())));
     }
     Ok(())
 }
@@ -116,11 +120,12 @@ fn opened(bytes: &[u8]) -> Result<Opened<'_>, String> {
     Ok(Opened { tree, schema, has_ipv4 })
 }
 
-fn of(found: Comparison, unit: &'static str) -> MmdbDiff {
+fn of(found: Comparison, unit: &'static str, all: Option<u64>) -> MmdbDiff {
     let mut fields: Vec<FieldDiff> = found.fields.into_iter().map(field).collect();
     fields.sort_by_key(|field| std::cmp::Reverse(field.lost + field.gained + field.changed));
     MmdbDiff {
         unit,
+        all,
         before: found.before,
         after: found.after,
         added: found.added,

@@ -19,7 +19,7 @@ use crate::names::LayerName;
 
 pub use archive::{EntryChange, EntryDiff};
 pub use mmdb::{FieldDiff, MmdbDiff, MovementDiff};
-pub use sqlite::{ColumnDiff, TableDiff};
+pub use sqlite::{ColumnDiff, TableDiff, ValuesDiff};
 pub use traffic::Traffic;
 
 use side::{Dataset, Side, open};
@@ -74,7 +74,7 @@ pub struct DatasetDiff {
     /// The addresses of `--traffic`, by how often they ask.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub traffic: Option<MmdbDiff>,
-    /// A SQLite database's tables that differ.
+    /// A SQLite database's tables that differ, and those whose rows no key pairs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tables: Option<Vec<TableDiff>>,
     /// An archive's entries that differ.

@@ -65,7 +65,7 @@ impl Dataset {
     }
 
     pub(super) fn fault(&self, problem: String) -> Error {
-        Error::Proof { what: format!("dataset `{}`", self.name), problem }
+        Error::Unreadable { what: format!("dataset `{}`", self.name), problem }
     }
 }
 

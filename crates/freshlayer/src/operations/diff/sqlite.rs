@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use freshlayer_reader::rusqlite;
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -12,7 +12,7 @@ use crate::formats::sqlite::{self, Table, TableComparison, tables, within};
 use crate::limits::Limits;
 use crate::schema::{self, Element, Schema};
 
-/// What differs in one table.
+/// What differs in one table, or may: rows that no key pairs are not compared one by one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TableDiff {
     /// Its name.
@@ -29,6 +29,9 @@ pub struct TableDiff {
     pub changed: Option<u64>,
     /// The columns that differ.
     pub columns: Vec<ColumnDiff>,
+    /// How many rows lack a value, by column, where no primary key that both have pairs the rows.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<ValuesDiff>,
 }
 
 /// What differs in one column, of rows that both databases have. An empty text is no value.
@@ -42,6 +45,17 @@ pub struct ColumnDiff {
     pub gained: u64,
     /// How many rows have another value.
     pub changed: u64,
+}
+
+/// How many rows lack a value in one column. An empty text is no value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ValuesDiff {
+    /// Its name.
+    pub column: String,
+    /// The earlier rows without a value.
+    pub without_before: u64,
+    /// The later rows without a value.
+    pub without_after: u64,
 }
 
 /// Compares two databases, row by row.
@@ -63,6 +77,10 @@ pub(super) fn compare(
         })
     });
     let ((was, is), found) = compared.map_err(|error| {
+        if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) {
+            let problem = format!("it takes longer than {} s", longest.as_secs());
+            return Error::Proof { what: "what differs".to_owned(), problem };
+        }
         let broken = if is_sound(&old) { after } else { before };
         broken.fault(error.to_string())
     })?;
@@ -89,7 +107,7 @@ fn schema_of(tables: &[Table]) -> Schema {
 }
 
 fn of(found: TableComparison) -> TableDiff {
-    let TableComparison { table, before, after, rows } = found;
+    let TableComparison { table, before, after, rows, values } = found;
     let columns = rows.iter().flat_map(|rows| &rows.columns).map(|column| ColumnDiff {
         column: column.name.clone(),
         lost: column.lost,
@@ -97,21 +115,25 @@ fn of(found: TableComparison) -> TableDiff {
         changed: column.changed,
     });
     let columns = columns.filter(|column| column.lost + column.gained + column.changed > 0);
+    let values = values.into_iter().map(|column| ValuesDiff {
+        column: column.name,
+        without_before: before.unwrap_or(0).saturating_sub(column.before),
+        without_after: after.unwrap_or(0).saturating_sub(column.after),
+    });
     TableDiff {
         table,
         rows_before: before,
         rows_after: after,
         columns: columns.collect(),
+        values: values.collect(),
         added: rows.as_ref().map(|rows| rows.added),
         removed: rows.as_ref().map(|rows| rows.removed),
         changed: rows.as_ref().map(|rows| rows.changed),
     }
 }
 
+/// Tells whether a table differs, or may.
 fn differs(table: &TableDiff) -> bool {
-    let is_some = |count: Option<u64>| count.is_some_and(|count| count > 0);
-    table.rows_before != table.rows_after
-        || is_some(table.added)
-        || is_some(table.removed)
-        || is_some(table.changed)
+    let is_some = |count: Option<u64>| count.is_none_or(|count| count > 0);
+    is_some(table.added) || is_some(table.removed) || is_some(table.changed)
 }

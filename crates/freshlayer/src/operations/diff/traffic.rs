@@ -38,6 +38,11 @@ impl Traffic {
         }
     }
 
+    /// How often all of them ask.
+    pub(super) fn requests(&self) -> u64 {
+        self.0.iter().fold(0, |sum, (_, count)| sum.saturating_add(*count))
+    }
+
     pub(super) fn addresses(&self) -> &[(IpAddr, u64)] {
         &self.0
     }

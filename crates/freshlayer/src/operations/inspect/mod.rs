@@ -141,7 +141,7 @@ pub(super) async fn unpacked(
     let run = Run { engine, definition: &definition, stages: &stages };
     let look = Look { run, source, layer: None, folder };
     let dataset = &definition.datasets[0];
-    let refused = |problems: Vec<Problem>| Error::Proof {
+    let refused = |problems: Vec<Problem>| Error::Unreadable {
         what: source.to_owned(),
         problem: problems.first().map_or(String::new(), ToString::to_string),
     };

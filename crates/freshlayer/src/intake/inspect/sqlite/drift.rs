@@ -1,7 +1,8 @@
 //! How far a database may be from the live one, by rows.
 //!
-//! Values that are other values are not judged: a column of times changes in every row of every build. Nor are the rows
-//! of single tables, unless none is left: some of sound databases double or halve.
+//! Values that are other values are not judged, unless their shape is new to the column: a column of times changes in
+//! every row of every build. Nor are the rows of single tables, unless none is left: some of sound databases double or
+//! halve.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,20 +10,37 @@ use std::time::Duration;
 use freshlayer_reader::rusqlite;
 use rusqlite::Connection;
 
-use crate::formats::sqlite::{self, RowChanges, TableComparison, compare};
+use crate::formats::sqlite::{self, ColumnChange, TableComparison, compare};
 use crate::limits::Limits;
 use crate::problem::{Code, GateReport, Level, Problem};
 
-/// From which share of rows on, in percent, a change warns and fails.
+/// From which share of rows on, in percent, a change warns and fails. Of fewer rows than [`SMALL`] it is their number.
 struct Bounds {
-    warn: f64,
-    fail: f64,
+    warn: u64,
+    fail: u64,
 }
 
-const REMOVED: Bounds = Bounds { warn: 15.0, fail: 30.0 };
-const LOST: Bounds = Bounds { warn: 5.0, fail: 10.0 };
-/// A share of fewer rows says nothing.
-const ROWS_MIN: u64 = 100;
+const REMOVED: Bounds = Bounds { warn: 15, fail: 30 };
+const LOST: Bounds = Bounds { warn: 5, fail: 10 };
+const SHAPE: Bounds = Bounds { warn: 2, fail: 10 };
+/// A table with more rows than this may not lose all of them.
+const EMPTIED_ROWS_MAX: u64 = 10;
+/// A table of fewer rows is judged as if it had so many: a row more or less would be several percent.
+const SMALL: u64 = 100;
+
+/// Some rows of those that may be concerned.
+struct Part {
+    rows: u64,
+    of: u64,
+}
+
+/// What became of one column.
+struct Column {
+    name: String,
+    part: Part,
+    /// How it was found out, or what it looks like.
+    more: String,
+}
 
 /// Compares a database with the live one and judges what differs. What cannot be read of the live one is the error.
 pub(super) fn judge(
@@ -36,72 +54,132 @@ pub(super) fn judge(
     let live = sqlite::open(live, size_bytes).map_err(words)?;
     let longest = Duration::from_secs(limits.sqlite_secs_max);
     let found = sqlite::within(&live, longest, |live| compare(live, connection)).map_err(words)?;
-    gates.measured_share(Code::RowsRemoved, removed(&found), "");
-    gates.judge(Code::RowsRemoved, rows_removed(&found).into_iter().chain(emptied(&found)));
-    gates.judge(Code::ValuesLost, found.iter().flat_map(values_lost));
+    judge_rows(&found, gates);
+    let lost = found.iter().flat_map(lost).collect();
+    judge_columns(Code::ValuesLost, &LOST, "to lose the value", lost, gates);
+    let unlike = found.iter().flat_map(unlike).collect();
+    let kind = "with a text whose pattern of letters and digits is new to the column";
+    judge_columns(Code::ShapeNew, &SHAPE, kind, unlike, gates);
     Ok(())
 }
 
-/// The share of the live rows that are gone: by their keys, or else by the counts.
-fn removed(found: &[TableComparison]) -> f64 {
-    let before: u64 = found.iter().filter_map(|table| table.before).sum();
+fn judge_rows(found: &[TableComparison], gates: &mut GateReport) {
+    let gone = removed(found);
+    if gone.of <= EMPTIED_ROWS_MAX {
+        return;
+    }
+    gates.measured_share(Code::RowsRemoved, gone.percent(), "");
+    let problem = REMOVED.judge(Code::RowsRemoved, &gone, "to be gone", "");
+    gates.judge(Code::RowsRemoved, problem.into_iter().chain(emptied(found)));
+}
+
+/// The live rows that are gone: by their keys, or else by the counts.
+fn removed(found: &[TableComparison]) -> Part {
     let gone = found.iter().map(|table| match &table.rows {
         Some(rows) => rows.removed,
         None => table.before.unwrap_or(0).saturating_sub(table.after.unwrap_or(0)),
     });
-    if before < ROWS_MIN { 0.0 } else { share(gone.sum(), before) }
-}
-
-fn rows_removed(found: &[TableComparison]) -> Option<Problem> {
-    let of = |bound: f64| format!("at most {bound} % of the live rows to be gone");
-    REMOVED.judge(Code::RowsRemoved, removed(found), &of)
+    Part { rows: gone.sum(), of: found.iter().filter_map(|table| table.before).sum() }
 }
 
 /// Tables that lost every row. One that shrinks is no news.
 fn emptied(found: &[TableComparison]) -> impl Iterator<Item = Problem> {
-    let empty = found.iter().filter(|table| {
-        table.after == Some(0) && table.before.is_some_and(|before| before >= ROWS_MIN)
+    let empty = found.iter().filter_map(|table| {
+        let before = table.before.filter(|before| *before > EMPTIED_ROWS_MAX)?;
+        (table.after == Some(0)).then_some((table, before))
     });
-    empty.map(|table| {
-        let before = table.before.unwrap_or(0);
+    empty.map(|(table, before)| {
         let expected = format!("some of the {before} live rows");
         Problem::fail(Code::RowsRemoved, expected, "an empty table")
             .at(format!("table {}", table.table))
     })
 }
 
-fn values_lost(table: &TableComparison) -> Vec<Problem> {
-    let (Some(before), Some(RowChanges { columns, removed, .. })) = (table.before, &table.rows)
-    else {
-        return Vec::new();
-    };
-    let both = before - removed;
-    if both < ROWS_MIN {
-        return Vec::new();
-    }
-    let of = |bound: f64| format!("at most {bound} % of the live rows to lose the value");
+/// Judges columns of tables that are large enough; where there is none, nothing was judged.
+fn judge_columns(
+    code: Code,
+    bounds: &Bounds,
+    kind: &str,
+    mut columns: Vec<Column>,
+    gates: &mut GateReport,
+) {
+    columns.retain(|column| column.part.of > bounds.warn);
+    let worst =
+        columns.iter().max_by(|one, other| one.part.percent().total_cmp(&other.part.percent()));
+    let Some(worst) = worst else { return };
+    gates.measured_share(code, worst.part.percent(), &format!(" at most, of {}", worst.name));
     let problems = columns.iter().filter_map(|column| {
-        let problem = LOST.judge(Code::ValuesLost, share(column.lost, both), &of)?;
-        Some(problem.at(format!("column {}.{}", table.table, column.name)))
+        let problem = bounds.judge(code, &column.part, kind, &column.more)?;
+        Some(problem.at(format!("column {}", column.name)))
     });
-    problems.collect()
+    gates.judge(code, problems);
+}
+
+/// The rows that lost a value: those of a key that both have, or else as many as the counts say.
+fn lost(table: &TableComparison) -> Vec<Column> {
+    if let Some((columns, both)) = paired(table) {
+        let lost = columns.iter().map(|column| Column {
+            name: format!("{}.{}", table.table, column.name),
+            part: Part { rows: column.lost, of: both },
+            more: String::new(),
+        });
+        return lost.collect();
+    }
+    let (Some(before), Some(after @ 1..)) = (table.before, table.after) else { return Vec::new() };
+    let lost = table.values.iter().map(|column| {
+        // As many rows as before would have so many values now.
+        let [values, was, is] = [column.after, before, after].map(u128::from);
+        let values = u64::try_from((values * was + is / 2) / is).unwrap_or(u64::MAX);
+        Column {
+            name: format!("{}.{}", table.table, column.name),
+            part: Part { rows: column.before.saturating_sub(values), of: before },
+            more: "; counted: without a key the rows cannot be paired".to_owned(),
+        }
+    });
+    lost.collect()
+}
+
+fn unlike(table: &TableComparison) -> Vec<Column> {
+    let Some((columns, both)) = paired(table) else { return Vec::new() };
+    let unlike = columns.iter().map(|column| Column {
+        name: format!("{}.{}", table.table, column.name),
+        part: Part { rows: column.new_shapes.texts, of: both },
+        more: column
+            .new_shapes
+            .most
+            .as_ref()
+            .map_or(String::new(), |most| format!("; most like {most:?}")),
+    });
+    unlike.collect()
+}
+
+/// The columns of a table whose rows are paired by a key, and how many rows both have.
+fn paired(table: &TableComparison) -> Option<(&[ColumnChange], u64)> {
+    let rows = table.rows.as_ref()?;
+    Some((&rows.columns, table.before?.saturating_sub(rows.removed)))
+}
+
+impl Part {
+    fn percent(&self) -> f64 {
+        100.0 * self.rows as f64 / self.of.max(SMALL) as f64
+    }
 }
 
 impl Bounds {
-    fn judge(&self, code: Code, percent: f64, of: &dyn Fn(f64) -> String) -> Option<Problem> {
-        let (level, bound) = match percent {
-            _ if percent > self.fail => (Level::Fail, self.fail),
-            _ if percent > self.warn => (Level::Warn, self.warn),
-            _ => return None,
+    fn judge(&self, code: Code, part: &Part, kind: &str, more: &str) -> Option<Problem> {
+        let Part { rows, of } = part;
+        let is_beyond = |bound: u64| rows * 100 > bound * of.max(&SMALL);
+        let (level, bound) = match () {
+            () if is_beyond(self.fail) => (Level::Fail, self.fail),
+            () if is_beyond(self.warn) => (Level::Warn, self.warn),
+            () => return None,
         };
-        Some(Problem { level, ..Problem::fail(code, of(bound), shown(percent)) })
+        let (most, found) = if *of < SMALL {
+            (format!("{bound} of the {of}"), rows.to_string())
+        } else {
+            (format!("{bound} % of the"), format!("{:.2} %", part.percent()))
+        };
+        let expected = format!("at most {most} live rows {kind}");
+        Some(Problem { level, ..Problem::fail(code, expected, format!("{found}{more}")) })
     }
-}
-
-fn share(part: u64, whole: u64) -> f64 {
-    100.0 * part as f64 / whole.max(1) as f64
-}
-
-fn shown(percent: f64) -> String {
-    format!("{percent:.2} %")
 }
