@@ -46,7 +46,8 @@ fn new_namespaces() -> nix::Result<()> {
     unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)
 }
 
-/// A user namespace may not take these away from a mount, so a remount has to repeat them.
+/// A user namespace may not take these away from a mount, so a remount has to repeat them. How access times are kept needs no
+/// flag: a remount that names none leaves it as it is, since Linux 3.17.
 fn kept_flags() -> MsFlags {
     let Ok(found) = statvfs(DEFAULT_ROOT) else {
         return MsFlags::empty();
@@ -55,9 +56,6 @@ fn kept_flags() -> MsFlags {
         (FsFlags::ST_NOSUID, MsFlags::MS_NOSUID),
         (FsFlags::ST_NODEV, MsFlags::MS_NODEV),
         (FsFlags::ST_NOEXEC, MsFlags::MS_NOEXEC),
-        (FsFlags::ST_NOATIME, MsFlags::MS_NOATIME),
-        (FsFlags::ST_NODIRATIME, MsFlags::MS_NODIRATIME),
-        (FsFlags::ST_RELATIME, MsFlags::MS_RELATIME),
     ];
     let kept = pairs.into_iter().filter(|(flag, _)| found.flags().contains(*flag));
     kept.map(|(_, flag)| flag).collect()
