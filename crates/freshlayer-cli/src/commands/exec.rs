@@ -1,23 +1,23 @@
 //! Runs a command with layers at the real `/opt`.
 //!
-//! A user and mount namespace gives the command its own `/opt`: no other process sees it, and it ends
-//! with the command. Where the system forbids that, the command gets `FRESHLAYER_ROOT` instead, and a
-//! line on standard error says so.
+//! On Linux a user and mount namespace gives the command its own `/opt`: no other process sees it, and it ends
+//! with the command. Where the system forbids that or has no namespaces, the command gets `FRESHLAYER_ROOT`
+//! instead, and a line on standard error says so.
+
+#[cfg(target_os = "linux")]
+mod namespace;
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use freshlayer_local::merged_opt;
 use freshlayer_reader::{DEFAULT_ROOT, ROOT_VARIABLE};
-use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
-use nix::sys::statvfs::{FsFlags, statvfs};
-use nix::unistd::{getgid, getuid};
 
+#[cfg(target_os = "linux")]
+use self::namespace::mount_at_opt;
 use crate::arguments::Target;
 use crate::output::{Stopped, say};
 use crate::references::{FunctionReference, LayerReference};
@@ -114,57 +114,7 @@ fn with_paths(process: &mut Command, root: &Path) {
     }
 }
 
-fn mount_at_opt(opt: &Path) -> Result<(), String> {
-    if !Path::new(DEFAULT_ROOT).is_dir() {
-        return Err(format!("there is no folder {DEFAULT_ROOT}"));
-    }
-    let (user, group) = (getuid(), getgid());
-    let failed = |what: &'static str| move |error: nix::Error| format!("{what}: {error}");
-    new_namespaces().map_err(failed("user and mount namespace"))?;
-    for (file, text) in [
-        ("/proc/self/setgroups", "deny".to_owned()),
-        ("/proc/self/uid_map", format!("{user} {user} 1")),
-        ("/proc/self/gid_map", format!("{group} {group} 1")),
-    ] {
-        std::fs::write(file, text).map_err(|error| format!("{file}: {error}"))?;
-    }
-    let none = None::<&str>;
-    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
-        .map_err(failed("private mounts"))?;
-    mount(Some(opt), DEFAULT_ROOT, none, MsFlags::MS_BIND | MsFlags::MS_REC, none)
-        .map_err(failed("bind mount"))?;
-    let read_only = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY;
-    mount(none, DEFAULT_ROOT, none, read_only | kept_flags(), none)
-        .map_err(failed("read-only mount"))
-}
-
-/// Enters new namespaces. The kernel refuses a process of two threads, and a thread that was joined may
-/// not have left it yet: so this is tried for a moment.
-fn new_namespaces() -> nix::Result<()> {
-    const TRIES: u32 = 200;
-    const PAUSE: Duration = Duration::from_millis(5);
-    for _ in 1..TRIES {
-        match unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS) {
-            Err(nix::Error::EINVAL) => std::thread::sleep(PAUSE),
-            done => return done,
-        }
-    }
-    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)
-}
-
-/// A user namespace may not take these away from a mount, so a remount has to repeat them.
-fn kept_flags() -> MsFlags {
-    let Ok(found) = statvfs(DEFAULT_ROOT) else {
-        return MsFlags::empty();
-    };
-    let pairs = [
-        (FsFlags::ST_NOSUID, MsFlags::MS_NOSUID),
-        (FsFlags::ST_NODEV, MsFlags::MS_NODEV),
-        (FsFlags::ST_NOEXEC, MsFlags::MS_NOEXEC),
-        (FsFlags::ST_NOATIME, MsFlags::MS_NOATIME),
-        (FsFlags::ST_NODIRATIME, MsFlags::MS_NODIRATIME),
-        (FsFlags::ST_RELATIME, MsFlags::MS_RELATIME),
-    ];
-    let kept = pairs.into_iter().filter(|(flag, _)| found.flags().contains(*flag));
-    kept.map(|(_, flag)| flag).collect()
+#[cfg(not(target_os = "linux"))]
+fn mount_at_opt(_opt: &Path) -> Result<(), String> {
+    Err("only Linux has mount namespaces".to_owned())
 }
