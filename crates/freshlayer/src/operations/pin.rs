@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::pin_functions::published;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::names::LayerName;
@@ -44,10 +45,7 @@ pub async fn pin(
                 return Err(unclear(layer, open.to, head.before_rollout()));
             }
             let release = to.or(head.desired()).unwrap_or(current);
-            if !head.versions().contains_key(&release) {
-                let problem = format!("layer `{layer}` has no published release {release}");
-                return Err(Error::NotPossible(problem));
-            }
+            published(head, release)?;
             let known = head.pinned().filter(|pin| pin.release == release);
             let reason = reason.clone().or(known.and_then(|pin| pin.reason.clone()));
             head.pin(Pin { release, at, by: by.to_owned(), reason, until });
