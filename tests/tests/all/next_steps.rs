@@ -100,6 +100,10 @@ fn a_pin_tells_what_there_is_and_how_long_it_holds() {
         "geo: pinned to release 1 until `freshlayer unpin geo` or 2999-01-01 00:00 UTC; `freshlayer refresh geo` moves its \
          functions there\n"
     );
+    run(&sandbox, "freeze geo", 0);
+    let first = "; the layer is frozen: first run `freshlayer unfreeze geo`, then `freshlayer refresh geo` moves ";
+    says(&run(&sandbox, "pin geo --to 1 --until 2999-01-01", 0), &[first]);
+    run(&sandbox, "unfreeze geo", 0);
     let way_out = ", until 2999-01-01 00:00 UTC; `freshlayer unpin geo` ends the pin\n";
     let status = run(&sandbox, "status", 0);
     says(&status, &["  pinned to release 1 since ", " by ", way_out]);
@@ -144,20 +148,20 @@ fn functions_of_whom_the_same_is_said_are_one_line() {
     says(
         &refreshed,
         &[
-            "  functions f00, f01, plain: stays, on layer version 1: frozen since ",
+            "  functions f00, f01, plain: each stays, on layer version 1: frozen since ",
             "; `freshlayer unfreeze geo --function NAME` lets it move\n",
-            "  functions aliased, f02, f03, f04, f05, f06, f07, f08, f09, f10: moved, on layer version 2\n",
+            "  functions aliased, f02, f03, f04, f05, f06, f07, f08, f09, f10: each moved, on layer version 2\n",
         ],
     );
     let status = run(&sandbox, "status", 0);
-    says(&status, &["  functions aliased, f02, ", ": up to date, on layer version 2\n"]);
+    says(&status, &["  functions aliased, f02, ", ": each up to date, on layer version 2\n"]);
     assert_eq!(run(&sandbox, "status -v", 0).matches("  function ").count(), 13);
     let json = sandbox.cli(&["status", "--json"]).json();
     assert_eq!(json["status"][0]["consumers"].as_array().map(Vec::len), Some(13));
     add_function(&sandbox, "f11", &[]);
     run(&sandbox, "refresh", 0);
     let status = run(&sandbox, "status", 0);
-    says(&status, &["f09, f10 and 1 more: up to date, on layer version 2\n"]);
+    says(&status, &["f09, f10 and 1 more: each up to date, on layer version 2\n"]);
     let one = "  function plain: stays, on layer version 1: ";
     run(&sandbox, "unfreeze geo --function f00", 0);
     run(&sandbox, "refresh", 0);
@@ -179,7 +183,10 @@ fn a_plan_counts_on_and_tells_for_whom_a_rollout_waits() {
     script(&sandbox, r#"echo '{"verdict": "hold", "reason": "a sale"}'"#);
     run(&sandbox, "refresh", 4);
     let held = run(&sandbox, "plan", 0);
-    says(&held, &["\n  wave 1 waits for a person (", "a sale", "`freshlayer rollout promote geo` moves "]);
+    says(
+        &held,
+        &["\n  wave 1 waits for a person (", "a sale", "`freshlayer rollout promote geo` moves "],
+    );
     assert!(!held.contains("stable at") && !held.contains("  wave 2"), "{held}");
     says(&held, &["function search: waits, on layer version 1: it moves with a later wave\n"]);
 }

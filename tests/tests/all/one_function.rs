@@ -211,7 +211,10 @@ fn one_function_goes_back_at_once_and_stays_there_while_the_others_go_on() {
             let said = one.reason.as_ref().expect("a reason").text.clone();
             assert_eq!(one.state, ConsumerState::Ordered);
             assert!(said.starts_with("pinned to release 1 since "), "{said}");
-            assert!(said.contains(&format!("(a sale); `freshlayer unpin geo --function {function}` ")), "{said}");
+            assert!(
+                said.contains(&format!("(a sale); `freshlayer unpin geo --function {function}` ")),
+                "{said}"
+            );
             assert_eq!(world.status().await.stable, Some(3), "the release is stable without it");
             let unpinned = unpin_functions(&engine, &layer_name("geo"), &[name(function)]).await;
             assert_eq!(unpinned.expect("written"), [name(function)]);

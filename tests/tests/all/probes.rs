@@ -119,7 +119,10 @@ fn the_open_rollout_is_told_and_ordered_about() {
     assert!(sandbox.cli(&["status"]).stdout.contains("the rollout is paused since"));
     let ran = sandbox.cli(&["refresh"]);
     assert_eq!(ran.code, 4, "{ran:?}");
-    assert!(ran.stdout.contains("(a demo); `freshlayer rollout resume geo` lets it go on"), "{ran:?}");
+    assert!(
+        ran.stdout.contains("(a demo); `freshlayer rollout resume geo` lets it go on"),
+        "{ran:?}"
+    );
     assert_eq!(sandbox.cli(&["rollout", "resume", "geo"]).code, 0);
     assert_eq!(sandbox.cli(&["rollout", "promote", "geo"]).code, 0);
     assert_eq!(sandbox.cli(&["refresh"]).code, 0);

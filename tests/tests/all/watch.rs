@@ -119,7 +119,8 @@ fn it_prints_what_changes_and_ends_when_the_release_is_stable() {
     watch.says("1 function (aliased): watched until ").says("later: 1 more");
     watch.says("next: wave 2 opens");
     order(&sandbox, &["rollout", "promote", "geo"]);
-    watch.says("next: run `freshlayer refresh geo`: it moves every function, without further waves");
+    watch
+        .says("next: run `freshlayer refresh geo`: it moves every function, without further waves");
     order(&sandbox, &["refresh"]);
     let ran = watch.ends();
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{ran:?}");

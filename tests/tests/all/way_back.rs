@@ -129,7 +129,13 @@ fn frozen_nothing_moves_and_nothing_is_asked() {
     sandbox.upstream.seen();
     let report = sandbox.refresh("geo");
     assert_eq!(report.exit(), Exit::Held, "{report:#?}");
-    assert!(report.outcome.reason().text.contains("(an incident); `freshlayer unfreeze geo` ends the freeze"));
+    assert!(
+        report
+            .outcome
+            .reason()
+            .text
+            .contains("(an incident); `freshlayer unfreeze geo` ends the freeze")
+    );
     assert!(sandbox.upstream.seen().is_empty());
     let status = sandbox.cli(&["status", "geo"]);
     for words in ["  frozen since ", "(an incident); `freshlayer unfreeze geo` "] {

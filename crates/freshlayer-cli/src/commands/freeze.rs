@@ -3,6 +3,7 @@ use std::fmt::Write as _;
 use freshlayer::LayerName;
 use freshlayer::ports::FunctionName;
 use freshlayer::report::Exit;
+use freshlayer::state::Freeze;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -66,7 +67,8 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
             (true, format!("{what}frozen until `freshlayer unfreeze {layer}{}`", again(functions)))
         });
         // A mistake in the command is told as that of every other command.
-        if let (Err(freshlayer::Error::NotPossible(words)), [_]) = (&frozen, &definitions.good[..]) {
+        if let (Err(freshlayer::Error::NotPossible(words)), [_]) = (&frozen, &definitions.good[..])
+        {
             return Err(Stopped::usage(words.as_str()));
         }
         all.push(LayerFreeze::of(layer, frozen, &mut lines));
@@ -78,6 +80,14 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
 pub(super) fn named(functions: &[FunctionName]) -> String {
     let names: Vec<&str> = functions.iter().map(FunctionName::as_str).collect();
     if names.is_empty() { String::new() } else { format!("{} ", names.join(", ")) }
+}
+
+/// Says what comes before a next step where nothing moves.
+pub(super) fn thaw(layer: &LayerName, frozen: Option<&Freeze>) -> String {
+    match frozen {
+        Some(_) => format!("the layer is frozen: first run `freshlayer unfreeze {layer}`, then "),
+        None => String::new(),
+    }
 }
 
 /// The functions, as a command line names them.

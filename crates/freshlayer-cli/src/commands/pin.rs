@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::freeze::{again, it, named};
+use super::freeze::{again, it, named, thaw};
 use crate::output::{Answer, Done, Stopped};
 use crate::references::{Moment, ReleaseReference, known_layer};
 use crate::wiring::Host;
@@ -68,12 +68,12 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let pinned = freshlayer::pin(&engine, &name, to, &person, reason, until).await?;
     let end = until.map(|until| format!(" or {}", minute(until))).unwrap_or_default();
     let until = format!("until `freshlayer unpin {layer}`{end}");
-    let to = pinned.seq;
+    let (to, thaw) = (pinned.seq, thaw(&name, pinned.frozen.as_ref()));
     let lines = if to == pinned.current {
         format!("{layer}: pinned to release {to}; refresh changes nothing {until}\n")
     } else {
         format!(
-            "{layer}: pinned to release {to} {until}; `freshlayer refresh {layer}` moves its functions there\n"
+            "{layer}: pinned to release {to} {until}; {thaw}`freshlayer refresh {layer}` moves its functions there\n"
         )
     };
     let answer = Answer::Pinned(Pinned { layer, release: Some(pinned.seq), functions: Vec::new() });

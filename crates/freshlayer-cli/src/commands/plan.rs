@@ -5,7 +5,8 @@ use freshlayer::report::{Exit, Why, minute};
 use freshlayer::rollout::{Foreseen, ForeseenWave};
 use freshlayer::state::Members;
 use freshlayer::{
-    Because, DatasetPlan, LayerName, LayerPlan, NextRelease, RegionName, Retry, UpstreamState, Waits, plan,
+    Because, DatasetPlan, LayerName, LayerPlan, NextRelease, RegionName, Retry, UpstreamState,
+    Waits, plan,
 };
 
 use crate::definitions::Definitions;
@@ -127,7 +128,9 @@ fn dataset_lines(dataset: &DatasetPlan, layer: &LayerName) -> String {
         }
         UpstreamState::Young { until } => {
             let until = minute(*until);
-            format!("  dataset {name}: a new build waits until {until}; `freshlayer refresh {layer} --now` takes it\n")
+            format!(
+                "  dataset {name}: a new build waits until {until}; `freshlayer refresh {layer} --now` takes it\n"
+            )
         }
         UpstreamState::Refused { problems } => {
             format!(

@@ -8,11 +8,13 @@ use clap::Subcommand;
 use freshlayer::ports::FunctionName;
 use freshlayer::report::{Exit, minute};
 use freshlayer::{
-    OrderedRollout, Progress, RolloutOrder, RolloutStatus, abort_rollout, order_rollout, rollout_status,
+    OrderedRollout, Progress, RolloutOrder, RolloutStatus, abort_rollout, order_rollout,
+    rollout_status,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::freeze::thaw;
 use super::plan::part;
 use crate::output::{Answer, Done, Stopped};
 use crate::references::known_layer;
@@ -97,10 +99,7 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let name = known_layer(host, &layer).await?;
     let ordered = order_rollout(&engine, &name, order, &host.person(), reason).await?;
     let OrderedRollout { to: release, frozen } = ordered;
-    let thaw = match frozen {
-        Some(_) => format!("the layer is frozen: first run `freshlayer unfreeze {layer}`, then "),
-        None => String::new(),
-    };
+    let thaw = thaw(&name, frozen.as_ref());
     let (order, next) = match order {
         RolloutOrder::Pause => {
             ("paused", format!("no function moves until `freshlayer rollout resume {layer}`"))

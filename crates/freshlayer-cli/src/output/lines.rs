@@ -137,6 +137,7 @@ pub(crate) fn consumer_lines<'a>(
     details: Details,
 ) -> String {
     const ALIKE_MIN: usize = 3;
+    const NAMED_MAX: usize = 10;
     let mut groups: Vec<Vec<&ConsumerReport>> = Vec::new();
     for consumer in consumers {
         match groups.iter_mut().find(|group| is_said_of(group[0], consumer)) {
@@ -151,7 +152,7 @@ pub(crate) fn consumer_lines<'a>(
             let names: Vec<&str> = group.iter().map(|one| one.function.as_str()).collect();
             let why = group[0].why().map(|why| why.said_of(layer.as_str(), None));
             let (place, stands) = (spread.place_of(group[0]), stands(group[0], why));
-            format!("  functions {}{place}: {stands}\n", first_of(&names, NAMED_MAX))
+            format!("  functions {}{place}: each {stands}\n", first_of(&names, NAMED_MAX))
         }
     });
     lines.collect()
@@ -165,15 +166,12 @@ fn is_said_of(one: &ConsumerReport, other: &ConsumerReport) -> bool {
     said(one) == said(other)
 }
 
-/// How many functions a line names.
-pub(crate) const NAMED_MAX: usize = 10;
-
 /// Names the first few of many.
 pub(crate) fn first_of(names: &[&str], max: usize) -> String {
-    let named = names[..names.len().min(max)].join(", ");
+    let first = names[..names.len().min(max)].join(", ");
     match names.len().saturating_sub(max) {
-        0 => named,
-        more => format!("{named} and {more} more"),
+        0 => first,
+        more => format!("{first} and {more} more"),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::names::LayerName;
 use crate::report::minute;
-use crate::state::{Ordered, Pin};
+use crate::state::{Freeze, Ordered, Pin};
 
 /// What a layer is pinned to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct Pinned {
     pub seq: u64,
     /// The release that was current.
     pub current: u64,
+    /// A person's order that nothing moves, which comes first.
+    pub frozen: Option<Freeze>,
 }
 
 /// Orders a layer to stay on a release: refreshes look for nothing, and move consumers only there. The order ends by itself
@@ -54,7 +56,8 @@ pub async fn pin(
         .await?;
     let head = session.head();
     let seq = head.desired().ok_or_else(|| no_release(layer))?;
-    Ok(Pinned { seq, current: head.current().unwrap_or(seq) })
+    let (current, frozen) = (head.current().unwrap_or(seq), head.frozen().cloned());
+    Ok(Pinned { seq, current, frozen })
 }
 
 /// Takes back a pin, and an order to go back to what functions used before; `false` where there is none.

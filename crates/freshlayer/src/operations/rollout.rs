@@ -79,8 +79,8 @@ pub async fn rollout_status(
     let rollout = session.rollout().await?;
     let plan = plan(&intent, &world, rollout.as_ref(), engine.ports.clock.now());
     let waves = rollout.map(|rollout| rollout.waves).unwrap_or_default();
-    let later = plan.standings.iter().filter(|(_, standing)| **standing == Standing::Later);
-    let later: Vec<&FunctionName> = later.map(|((_, function), _)| function).collect();
+    let waiting = plan.standings.iter().filter(|(_, standing)| **standing == Standing::Later);
+    let waiting: Vec<&FunctionName> = waiting.map(|((_, function), _)| function).collect();
     let watched_until = match &plan.next {
         Next::Wait(Why::Bakes { until, .. } | Why::Undecided { until: Some(until), .. }) => {
             Some(*until)
@@ -98,8 +98,8 @@ pub async fn rollout_status(
         paused,
         waves,
         watched_until,
-        later: later.len(),
-        later_names: later.into_iter().take(LATER_NAMED_MAX).cloned().collect(),
+        later: waiting.len(),
+        later_names: waiting.into_iter().take(LATER_NAMED_MAX).cloned().collect(),
         next,
     };
     Ok(RolloutStatus { layer, open: Some(open) })

@@ -19,8 +19,8 @@ pub use happening::{About, EVENT_SOURCE, Happening, Listed, WavePlace, event_sch
 pub use outcome::Outcome;
 pub(crate) use outcome::{Facts, Watched, outcome, unmoved};
 pub use why::{Reason, Why};
-pub use wording::{minute, next_minute};
 pub(crate) use wording::not_provisioned;
+pub use wording::{minute, next_minute};
 
 /// What a run did with one layer, and why.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

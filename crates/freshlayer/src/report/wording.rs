@@ -111,11 +111,8 @@ impl Why {
                 "release {release} is not published yet: its scanner wants to wait ({words}); the next refresh asks again"
             ),
             Self::Busy { owner, until } => {
-                write!(
-                    f,
-                    "publisher {owner} works on this layer, until {} at the latest",
-                    minute(*until)
-                )
+                let until = minute(*until);
+                write!(f, "publisher {owner} works on this layer, until {until} at the latest")
             }
             Self::Foreign { versions, newest, functions } => {
                 let have =
