@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use freshlayer::LayerName;
 use freshlayer::definition::{Definition, DefinitionProblem, Origin, read_file, read_folder};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -35,10 +36,7 @@ impl Definitions {
             let layer = layer_name(name)?;
             let file = folder.join(format!("{layer}.toml"));
             if !file.exists() {
-                return Err(Stopped::usage(format!(
-                    "there is no layer `{layer}`: expected its definition at {}",
-                    file.display()
-                )));
+                return Err(no_layer(folder, &layer));
             }
             match read_file(&file, &environment::read) {
                 Ok(definition) => good.push(definition),
@@ -58,6 +56,22 @@ impl Definitions {
     pub(crate) fn some(self) -> Result<Self, Stopped> {
         if self.good.is_empty() { Err(Stopped::definition(self.problems)) } else { Ok(self) }
     }
+}
+
+/// Says that a layer has neither a definition nor a state, and which layer may be meant.
+pub(crate) fn no_layer(folder: &Path, layer: &LayerName) -> Stopped {
+    let file = folder.join(format!("{layer}.toml"));
+    let known = definition_files(folder);
+    let names = known.iter().filter_map(|file| file.file_stem()?.to_str());
+    let nearest = names
+        .map(|name| (strsim::jaro_winkler(layer.as_str(), name), name))
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .filter(|(likeness, _)| *likeness > 0.7);
+    let meant = nearest.map(|(_, name)| format!("; did you mean `{name}`?")).unwrap_or_default();
+    Stopped::usage(format!(
+        "there is no layer `{layer}`: expected its definition at {}{meant}",
+        file.display()
+    ))
 }
 
 fn definition_files(folder: &Path) -> Vec<PathBuf> {

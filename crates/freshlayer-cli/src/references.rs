@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 
 use crate::arguments::Target;
+use crate::definitions::no_layer;
 use crate::output::Stopped;
 use crate::wiring::Host;
 
@@ -61,6 +62,7 @@ impl LayerReference {
             Self::Release(layer, release) => (layer, Some(release.number(host, layer).await?)),
             Self::Current(layer) => (layer, None),
         };
+        must_be_known(host, layer).await?;
         let engine = host.engine().await?;
         let session = engine.session(layer).await.map_err(Stopped::from)?;
         let head = session.head();
@@ -176,6 +178,7 @@ impl ReleaseReference {
             Self::Number(number) => return Ok(*number),
             Self::DataVersion(version) => version,
         };
+        must_be_known(host, layer).await?;
         let history = freshlayer::history(&host.engine().await?, layer).await?;
         with_data_version(layer, version, &history.releases)
     }
@@ -212,6 +215,21 @@ fn listed(history: &[HistoryLine]) -> String {
     let known: Vec<String> =
         published.map(|line| format!("{} (release {})", line.version, line.seq)).collect();
     known.join(", ")
+}
+
+/// Takes the name of a layer that has a definition, or releases from a time when it had one.
+pub(crate) async fn known_layer(host: &Host, text: &str) -> Result<LayerName, Stopped> {
+    let layer = layer_name(text)?;
+    must_be_known(host, &layer).await?;
+    Ok(layer)
+}
+
+pub(crate) async fn must_be_known(host: &Host, layer: &LayerName) -> Result<(), Stopped> {
+    let is_defined = host.layers.join(format!("{layer}.toml")).exists();
+    if is_defined || host.engine().await?.session(layer).await?.head().newest() > 0 {
+        return Ok(());
+    }
+    Err(no_layer(&host.layers, layer))
 }
 
 pub(crate) fn layer_name(text: &str) -> Result<LayerName, Stopped> {

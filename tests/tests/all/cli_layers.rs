@@ -103,7 +103,11 @@ fn a_data_version_names_a_release() {
     sandbox.upstream.publish("country.mmdb", &Mmdb::later(3).bytes());
     assert_eq!(sandbox.cli(&["refresh"]).code, 0);
     assert_says(&sandbox.cli(&["verify", "geo", "--release", "1.0.1"]), 0, &["geo: release 2"]);
-    assert_says(&sandbox.cli(&["pin", "geo", "--to", "1.0.0"]), 0, &["pinned to release 1;"]);
+    assert_says(
+        &sandbox.cli(&["pin", "geo", "--to", "1.0.0"]),
+        0,
+        &["pinned to release 1 until `freshlayer unpin geo`; "],
+    );
     assert_eq!(sandbox.cli(&["unpin", "geo"]).code, 0);
     let known = "1.0.1 (release 2), 1.0.0 (release 1)";
     for command in ["pin", "rollback"] {

@@ -259,7 +259,8 @@ fn times_are_to_the_minute_and_name_their_zone() {
     assert_eq!(sandbox.cli(&["pin", "geo"]).code, 0);
     let status = sandbox.cli(&["status"]).stdout;
     let (_, since) = status.split_once("pinned to release 1 since ").expect("the pin is shown");
-    assert!(is_minute(&since[..16]) && since[16..].starts_with(" UTC\n"), "{status}");
+    assert!(is_minute(&since[..16]) && since[16..].starts_with(" UTC by "), "{status}");
+    assert!(since.contains("; `freshlayer unpin geo` ends the pin\n"), "{status}");
 }
 
 #[test]

@@ -50,6 +50,7 @@ fn init_writes_a_definition_of_data_that_check_takes_and_refresh_releases() {
         let file = sandbox.path(&format!("layers/{layer}.toml"));
         let definition = fs::read_to_string(file).expect("readable");
         assert!(definition.contains(says), "{definition}");
+        assert!(!definition.contains("plain_http"), "loopback is allowed as it is: {definition}");
         assert_says(&sandbox.cli(&["check"]), 0, "no problem");
         assert_says(&sandbox.cli(&["refresh", layer]), 0, "refreshed: release 1, ");
     }

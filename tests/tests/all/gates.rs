@@ -233,7 +233,10 @@ fn a_failure_of_everything_is_no_verdict_about_the_data() {
             assert_eq!((last.exit(), fleet.on_new(), most), (Exit::Held, 1, 1), "{last:#?}");
             let said = last.outcome.reason().to_string();
             assert!(said.contains("that have not moved fail more often as well"), "{said}");
-            assert!(said.contains("`freshlayer rollout promote` moves every function"), "{said}");
+            assert!(
+                said.contains("`freshlayer rollout promote geo` moves every function"),
+                "{said}"
+            );
             assert!((150..200).contains(&minutes), "it waits two hours for an answer: {minutes}");
         });
     }

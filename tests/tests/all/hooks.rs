@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::refresh::GEO;
 
 /// A layer with a hook and two functions on its first release, and a second build.
-fn with_hook(hook: &str) -> Sandbox {
+pub(crate) fn with_hook(hook: &str) -> Sandbox {
     let sandbox = Sandbox::new();
     let hook = hook
         .replace("FOLDER", sandbox.path("x").parent().and_then(Path::to_str).expect("a folder"));
@@ -25,7 +25,7 @@ fn with_hook(hook: &str) -> Sandbox {
     sandbox
 }
 
-fn script(sandbox: &Sandbox, text: &str) {
+pub(crate) fn script(sandbox: &Sandbox, text: &str) {
     let file = sandbox.path("hook");
     std::fs::write(&file, format!("#!/bin/sh\n{text}\n")).expect("writable");
     let runs = std::fs::Permissions::from_mode(0o755);

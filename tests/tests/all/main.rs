@@ -47,6 +47,7 @@ mod inspect;
 mod judge_past;
 mod lambda;
 mod majors;
+mod next_steps;
 mod one_function;
 mod orders;
 mod orders_midway;

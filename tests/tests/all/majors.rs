@@ -33,7 +33,7 @@ fn functions_that_did_not_ask_for_a_new_major_version_stay_and_are_told_how_to_g
     assert_eq!(states(&report), expected.map(|(name, state)| (name.to_owned(), state)));
     let status = sandbox.cli(&["status"]);
     let says = "function plain: held, on layer version 1: it uses an older major version than 2.0.0; to move it, give it \
-                the tag freshlayer:geo = 2; to move every function without waves and probes, run `freshlayer rollout promote`";
+                the tag freshlayer:geo = 2; to move every function without waves and probes, run `freshlayer rollout promote geo`";
     assert!(status.stdout.contains(says), "{status:?}");
     // The next release is of the same major version, and they still did not ask for it.
     sandbox.upstream.publish("country.mmdb", &Mmdb::later(3).bytes());

@@ -163,7 +163,8 @@ fn a_pin_with_an_end_ends_by_itself() {
         let pinned = world.refresh(&world.aws).await;
         assert_eq!((pinned.exit(), got(&world, "plain")), (Exit::Done, 1));
         let said = pinned.outcome.reason().to_string();
-        assert!(said.ends_with(" by a person, until 2026-11-02 00:00 UTC"), "{said}");
+        let end = " by a person, until 2026-11-02 00:00 UTC; `freshlayer unpin geo` ends the pin";
+        assert!(said.ends_with(end), "{said}");
         tokio::time::sleep(std::time::Duration::from_hours(25)).await;
         assert_eq!(world.status().await.pinned, None);
         let report = world.refresh(&world.aws).await;
@@ -200,7 +201,7 @@ fn one_function_goes_back_at_once_and_stays_there_while_the_others_go_on() {
             assert_eq!(
                 report.outcome.reason().text,
                 format!(
-                    "{function} is on release 1 and stays there until `freshlayer unpin LAYER --function NAME`"
+                    "{function} is on release 1 and stays there until `freshlayer unpin geo --function {function}`"
                 )
             );
             assert_eq!((got(&world, function), got(&world, other)), (1, 2));
@@ -214,7 +215,10 @@ fn one_function_goes_back_at_once_and_stays_there_while_the_others_go_on() {
             let said = one.reason.as_ref().expect("a reason").text.clone();
             assert_eq!(one.state, ConsumerState::Ordered);
             assert!(said.starts_with("pinned to release 1 since "), "{said}");
-            assert!(said.contains(" by a person (a sale); `freshlayer unpin "), "{said}");
+            assert!(
+                said.contains(&format!("(a sale); `freshlayer unpin geo --function {function}` ")),
+                "{said}"
+            );
             assert_eq!(world.status().await.stable, Some(3), "the release is stable without it");
             let unpinned =
                 unpin_functions(&engine, &layer_name("geo"), &[name(function)], "a person", None)
@@ -352,7 +356,7 @@ fn people_order_one_function_back_by_the_command_line_and_read_of_it() {
     let words = ["rollback", "geo", "--function", "plain", "--reason", "a sale"];
     let ran = sandbox.cli(&words);
     assert_eq!(ran.code, 0, "{ran:?}");
-    let told = "geo: refreshed: plain is on release 1 and stays there until `freshlayer unpin LAYER --function NAME`";
+    let told = "geo: refreshed: plain is on release 1 and stays there until `freshlayer unpin geo --function plain`";
     assert!(ran.stdout.starts_with(told), "{ran:?}");
     for (command, says) in [
         (
@@ -365,6 +369,7 @@ fn people_order_one_function_back_by_the_command_line_and_read_of_it() {
         let ran = sandbox.cli(&command);
         assert!(ran.code == 0 && ran.stdout.contains(says), "{ran:?}");
         assert!(ran.stdout.contains("a sale"), "{ran:?}");
+        assert!(!ran.stdout.contains("LAYER"), "{ran:?}");
     }
     for (words, says) in [
         (&["rollback", "geo", "--function", "pliant"][..], "layer `geo` has no function `pliant`"),

@@ -104,6 +104,13 @@ fn an_open_rollout_is_foreseen_from_where_it_stands() {
         assert!(after.changes < before.changes, "{after:#?}");
         let late = after.stable_at.zip(before.stable_at).expect("it ends");
         assert!(late.0.duration_since(late.1).as_mins() < 2, "{late:?}");
+        tokio::time::sleep(Duration::from_mins(31)).await;
+        world.refresh(&world.aws).await;
+        let later = plan(&engine, &world.definition, Retry::OnChange).await.expect("planned");
+        let later = later.rollout.expect("functions use it").waves;
+        let told: Vec<_> = later.iter().map(|wave| (wave.number, &wave.members)).collect();
+        let before: Vec<_> = before.waves.iter().map(|wave| (wave.number, &wave.members)).collect();
+        assert_eq!((before[0].0, &told[..]), (1, &before[1..]), "wave 2 is open");
     });
 }
 

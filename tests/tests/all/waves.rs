@@ -191,7 +191,7 @@ fn a_person_pauses_resumes_promotes_and_aborts() {
             order_rollout(&engine, &layer_name("geo"), what, "a person", words).await
         };
         world.refresh(&world.aws).await;
-        assert_eq!(order(RolloutOrder::Pause).await.expect("it is open"), 2);
+        assert_eq!(order(RolloutOrder::Pause).await.expect("it is open").to, 2);
         minutes(60).await;
         let report = world.refresh(&world.aws).await;
         assert_eq!((report.exit(), on(&world.aws, 2)), (Exit::Held, 1), "{report:#?}");

@@ -130,10 +130,18 @@ fn frozen_nothing_moves_and_nothing_is_asked() {
     sandbox.upstream.seen();
     let report = sandbox.refresh("geo");
     assert_eq!(report.exit(), Exit::Held, "{report:#?}");
-    assert!(report.outcome.reason().text.contains("(an incident); unfreeze to go on"));
+    assert!(
+        report
+            .outcome
+            .reason()
+            .text
+            .contains("(an incident); `freshlayer unfreeze geo` ends the freeze")
+    );
     assert!(sandbox.upstream.seen().is_empty());
     let status = sandbox.cli(&["status", "geo"]);
-    assert!(status.stdout.contains("  frozen since "), "{status:?}");
+    for words in ["  frozen since ", "(an incident); `freshlayer unfreeze geo` "] {
+        assert!(status.stdout.contains(words), "{status:?}");
+    }
     assert_eq!(sandbox.cli(&["unfreeze"]).code, 0);
     assert_refreshed(&sandbox.refresh("geo"), 2);
 }
@@ -223,8 +231,8 @@ fn a_layer_that_freshlayer_did_not_make_is_held_before_anything_is_published() {
     let newest = FolderRegistry::arn(&layer_name("geo"), 2);
     let expected = format!(
         "the layer has 2 versions that freshlayer did not make, the newest is {newest}, and 2 functions use the layer; to \
-         take the layer over write `adopt = true` into its definition or run `refresh --adopt`, else choose another layer \
-         name"
+         take the layer over write `adopt = true` into its definition or run `freshlayer refresh geo --adopt`, else choose \
+         another layer name"
     );
     assert_eq!(*said, expected);
     assert!(sandbox.upstream.seen().is_empty(), "no download either");

@@ -3,7 +3,7 @@ use freshlayer::report::Exit;
 use freshlayer::state::Acceptance;
 
 use crate::output::{Answer, Done, Stopped};
-use crate::references::layer_name;
+use crate::references::known_layer;
 use crate::wiring::Host;
 
 /// Let one refused build pass, though it differs from the one that serves.
@@ -23,7 +23,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let Args { layer, digest, reason } = args;
-    let name = layer_name(&layer)?;
+    let name = known_layer(host, &layer).await?;
     let engine = host.engine().await?;
     let accepted = freshlayer::accept(&engine, &name, &digest, &host.person(), reason).await?;
     let Acceptance { dataset, problems, .. } = &accepted;

@@ -3,7 +3,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::output::{Answer, Done, Stopped};
-use crate::references::layer_name;
+use crate::references::known_layer;
 use crate::wiring::Host;
 
 /// Take a layer's lease away from the publisher that has it; that publisher stops.
@@ -24,7 +24,8 @@ pub(crate) struct BrokenLease {
 
 pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let layer = args.layer;
-    let broken = freshlayer::break_lease(&host.engine().await?, &layer_name(&layer)?).await?;
+    let name = known_layer(host, &layer).await?;
+    let broken = freshlayer::break_lease(&host.engine().await?, &name).await?;
     let lines = match &broken {
         Some(lease) => format!(
             "{layer}: took the lease, which would have ended at {}, from publisher {}; that publisher stops at its next \

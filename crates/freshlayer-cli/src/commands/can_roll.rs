@@ -51,7 +51,7 @@ fn lines(found: &CanRoll, ahead: &Ahead) -> String {
             format!("{layer}: this data would become version {version} because {reasons}\n")
         }
     };
-    text.push_str(&problem_lines(found.checks.problems()));
+    text.push_str(&problem_lines(found.checks.problems(), layer));
     if found.version.is_none() {
         return text;
     }

@@ -3,6 +3,7 @@ use std::fmt::Write as _;
 use freshlayer::LayerName;
 use freshlayer::ports::FunctionName;
 use freshlayer::report::Exit;
+use freshlayer::state::Freeze;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -45,6 +46,8 @@ pub(crate) struct LayerFreeze {
     pub(crate) frozen: Option<bool>,
     /// Why the order could not be written.
     pub(crate) failure: Option<String>,
+    #[serde(skip)]
+    exit: Exit,
 }
 
 pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
@@ -63,6 +66,11 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
         let frozen = frozen.map(|()| {
             (true, format!("{what}frozen until `freshlayer unfreeze {layer}{}`", again(functions)))
         });
+        // A mistake in the command is told as that of every other command.
+        if let (Err(freshlayer::Error::NotPossible(words)), [_]) = (&frozen, &definitions.good[..])
+        {
+            return Err(Stopped::usage(words.as_str()));
+        }
         all.push(LayerFreeze::of(layer, frozen, &mut lines));
     }
     Ok(LayerFreeze::done(all, lines).without(definitions.problems))
@@ -72,6 +80,14 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
 pub(super) fn named(functions: &[FunctionName]) -> String {
     let names: Vec<&str> = functions.iter().map(FunctionName::as_str).collect();
     if names.is_empty() { String::new() } else { format!("{} ", names.join(", ")) }
+}
+
+/// Says what comes before a next step where nothing moves.
+pub(super) fn thaw(layer: &LayerName, frozen: Option<&Freeze>) -> String {
+    match frozen {
+        Some(_) => format!("the layer is frozen: first run `freshlayer unfreeze {layer}`, then "),
+        None => String::new(),
+    }
 }
 
 /// The functions, as a command line names them.
@@ -91,6 +107,11 @@ impl LayerFreeze {
         ordered: Result<(bool, String), freshlayer::Error>,
         lines: &mut String,
     ) -> Self {
+        let exit = match &ordered {
+            Ok(_) => Exit::Done,
+            Err(freshlayer::Error::NotPossible(_)) => Exit::Usage,
+            Err(_) => Exit::Failed,
+        };
         let (frozen, failure, words) = match ordered {
             Ok((frozen, words)) => (Some(frozen), None, words),
             Err(error) => {
@@ -99,13 +120,12 @@ impl LayerFreeze {
             }
         };
         let _ = writeln!(lines, "{layer}: {words}");
-        Self { layer: layer.to_string(), frozen, failure }
+        Self { layer: layer.to_string(), frozen, failure, exit }
     }
 
     /// One layer that fails holds no other back.
     pub(super) fn done(all: Vec<Self>, lines: String) -> Done {
-        let failed = all.iter().any(|frozen| frozen.failure.is_some());
-        let exit = if failed { Exit::Failed } else { Exit::Done };
+        let exit = all.iter().map(|frozen| frozen.exit).fold(Exit::Done, Exit::worst);
         Done::new(exit, lines, Answer::Frozen(all))
     }
 }

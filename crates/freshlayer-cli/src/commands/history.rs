@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::output::lines::{bytes, first_reasons};
 use crate::output::{Answer, Done, Stopped};
-use crate::references::layer_name;
+use crate::references::known_layer;
 use crate::wiring::Host;
 
 /// List a layer's releases and rollouts, newest first.
@@ -22,7 +22,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
-    let (engine, layer) = (host.engine().await?, layer_name(&args.layer)?);
+    let (engine, layer) = (host.engine().await?, known_layer(host, &args.layer).await?);
     if let Some(number) = args.rollout {
         let rollout = journal(&engine, &layer, number).await?;
         return Ok(Done::new(Exit::Done, journal_lines(&rollout), Answer::Rollout(rollout)));

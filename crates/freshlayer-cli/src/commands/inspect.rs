@@ -90,7 +90,7 @@ fn lines(inspection: &Inspection) -> String {
         _ => format!("{source}: it cannot be unpacked\n"),
     };
     gates::listed(checks, "  ", &mut text);
-    text.push_str(&advice(checks.problems()));
+    text.push_str(&advice(checks.problems(), layer.as_ref()));
     if let Some(layer) = layer {
         let fails = checks.problems().any(|problem| problem.level == Level::Fail);
         let word = if fails { "would refuse it" } else { "would take it" };

@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::freeze::{again, it, named};
+use super::freeze::{again, it, named, thaw};
 use crate::output::{Answer, Done, Stopped};
-use crate::references::{Moment, ReleaseReference, layer_name};
+use crate::references::{Moment, ReleaseReference, known_layer};
 use crate::wiring::Host;
 
 /// Keep a layer's functions on one release until `unpin`.
@@ -55,7 +55,7 @@ pub(crate) struct Pinned {
 pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let Args { layer, single, to, reason, until } = args;
     let until = until.map(|Moment(until)| until);
-    let name = layer_name(&layer)?;
+    let name = known_layer(host, &layer).await?;
     let to = match to {
         Some(to) => Some(to.number(host, &name).await?),
         None => None,
@@ -66,13 +66,16 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     }
     let (engine, person) = (host.engine().await?, host.person());
     let pinned = freshlayer::pin(&engine, &name, to, &person, reason, until).await?;
-    let next = if pinned.seq == pinned.current {
-        let end = until.map(|until| format!(" or {}", minute(until))).unwrap_or_default();
-        format!("refresh changes nothing until `freshlayer unpin {layer}`{end}")
+    let end = until.map(|until| format!(" or {}", minute(until))).unwrap_or_default();
+    let until = format!("until `freshlayer unpin {layer}`{end}");
+    let (to, thaw) = (pinned.seq, thaw(&name, pinned.frozen.as_ref()));
+    let lines = if to == pinned.current {
+        format!("{layer}: pinned to release {to}; refresh changes nothing {until}\n")
     } else {
-        format!("run `freshlayer refresh {layer}` to move its functions there")
+        format!(
+            "{layer}: pinned to release {to} {until}; {thaw}`freshlayer refresh {layer}` moves its functions there\n"
+        )
     };
-    let lines = format!("{layer}: pinned to release {}; {next}\n", pinned.seq);
     let answer = Answer::Pinned(Pinned { layer, release: Some(pinned.seq), functions: Vec::new() });
     Ok(Done::new(Exit::Done, lines, answer))
 }

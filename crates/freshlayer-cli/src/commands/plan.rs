@@ -1,16 +1,17 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use freshlayer::report::{Exit, minute};
+use freshlayer::report::{Exit, Why, minute};
 use freshlayer::rollout::{Foreseen, ForeseenWave};
 use freshlayer::state::Members;
 use freshlayer::{
-    Because, DatasetPlan, LayerPlan, NextRelease, RegionName, Retry, UpstreamState, plan,
+    Because, DatasetPlan, LayerName, LayerPlan, NextRelease, RegionName, Retry, UpstreamState,
+    Waits, plan,
 };
 
 use crate::definitions::Definitions;
-use crate::output::lines::{PlaceNames, bytes, consumer_line, count, problem_lines};
-use crate::output::{Answer, Done, Stopped};
+use crate::output::lines::{PlaceNames, bytes, consumer_lines, count, problem_lines};
+use crate::output::{Answer, Details, Done, Stopped};
 use crate::wiring::Host;
 
 /// Tell what the next refresh would do. Downloads nothing and changes nothing.
@@ -44,26 +45,34 @@ pub(super) async fn planned(
         }
     }
     let exit = plans.iter().map(LayerPlan::exit).fold(Exit::Done, Exit::worst);
-    let text = plans.iter().map(lines).collect();
+    let text = plans.iter().map(|plan| lines(plan, host.style.details)).collect();
     let done = Done::new(exit, text, Answer::Plans(plans));
     Ok(done.failing(failures).without(definitions.problems))
 }
 
-fn lines(plan: &LayerPlan) -> String {
+fn lines(plan: &LayerPlan, details: Details) -> String {
     let mut text = format!("{}: {}\n", plan.layer, headline(plan));
-    for order in plan.orders.iter().chain(&plan.open) {
+    for order in &plan.orders {
         let _ = writeln!(text, "  {order}");
     }
+    if let Some(Waits { wave, reason }) = &plan.waits {
+        let since = match (&reason.why, wave) {
+            (Why::Undecided { .. }, _) => String::new(),
+            (_, 0) => "the rollout waits for a person, before its first wave: ".to_owned(),
+            (_, wave) => format!("the rollout waits for a person since wave {wave}: "),
+        };
+        let _ = writeln!(text, "  {since}{reason}");
+    } else if let Some(open) = &plan.open {
+        let _ = writeln!(text, "  {open}");
+    }
     for dataset in &plan.datasets {
-        text.push_str(&dataset_lines(dataset));
+        text.push_str(&dataset_lines(dataset, &plan.layer));
     }
     if let Some(foreseen) = &plan.rollout {
         text.push_str(&rollout_lines(foreseen));
     }
     let spread = PlaceNames::of(&plan.stay);
-    for consumer in &plan.stay {
-        let _ = writeln!(text, "  {}", consumer_line(consumer, spread));
-    }
+    text.push_str(&consumer_lines(&plan.layer, plan.stay.iter(), spread, details));
     for unknown in &plan.unknown {
         let (place, reason) = unknown.split_once(": ").unwrap_or((unknown, "no reason given"));
         let _ = writeln!(text, "  functions in {place} could not be listed: {reason}");
@@ -107,7 +116,7 @@ fn headline(plan: &LayerPlan) -> String {
     }
 }
 
-fn dataset_lines(dataset: &DatasetPlan) -> String {
+fn dataset_lines(dataset: &DatasetPlan, layer: &LayerName) -> String {
     let name = &dataset.name;
     match &dataset.upstream {
         UpstreamState::Unchanged => format!("  dataset {name}: unchanged\n"),
@@ -119,12 +128,14 @@ fn dataset_lines(dataset: &DatasetPlan) -> String {
         }
         UpstreamState::Young { until } => {
             let until = minute(*until);
-            format!("  dataset {name}: a new build waits until {until}; `refresh --now` takes it\n")
+            format!(
+                "  dataset {name}: a new build waits until {until}; `freshlayer refresh {layer} --now` takes it\n"
+            )
         }
         UpstreamState::Refused { problems } => {
             format!(
-                "  dataset {name}: the upstream still has the build that was refused; `refresh --retry-rejected` tries it again\n{}",
-                problem_lines(problems)
+                "  dataset {name}: the upstream still has the build that was refused; `freshlayer refresh {layer} --retry-rejected` tries it again\n{}",
+                problem_lines(problems, layer)
             )
         }
         UpstreamState::Failed { error } => format!("  dataset {name}: not known: {error}\n"),
@@ -139,9 +150,9 @@ pub(super) fn part(percent: Option<u8>) -> String {
 fn rollout_lines(foreseen: &Foreseen) -> String {
     let Foreseen { waves, stable_at, changes, probes } = foreseen;
     let mut text = String::new();
-    for (at, wave) in waves.iter().enumerate() {
-        let ForeseenWave { opens, watched_until, percent, members } = wave;
-        let (number, opens) = (at + 1, minute(*opens));
+    for wave in waves {
+        let ForeseenWave { number, opens, watched_until, percent, members } = wave;
+        let opens = minute(*opens);
         let functions = count(members.values().map(BTreeSet::len).sum(), "function");
         let watched = watched_until.map(|until| format!(", watched until {}", minute(until)));
         let (watched, named) = (watched.unwrap_or_default(), names(members));

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::output::{Answer, Done, Stopped};
-use crate::references::{LayerReference, layer_name};
+use crate::references::{LayerReference, layer_name, must_be_known};
 use crate::wiring::Host;
 
 /// Download layers and check their digests; with --to, merge them in list order, as Lambda does.
@@ -69,7 +69,10 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
 pub(crate) async fn fetch(host: &Host, layer: &LayerReference) -> Result<PulledLayer, Stopped> {
     let (engine, cache) = (host.engine().await?, host.pulled());
     let (layer, wanted) = match layer {
-        LayerReference::Current(layer) => (layer, Which::Current),
+        LayerReference::Current(layer) => {
+            must_be_known(host, layer).await?;
+            (layer, Which::Current)
+        }
         LayerReference::Version(layer, number) => (layer, Which::LayerVersion(*number)),
         LayerReference::Release(layer, release) => {
             (layer, Which::Release(release.number(host, layer).await?))

@@ -49,7 +49,8 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
                 "--remote takes no --adopt: write `adopt = true` into the definition and deploy the publisher again",
             ));
         }
-        return Ok(Done::reports(crate::remote::refresh(host, publisher, &args).await?));
+        let reports = crate::remote::refresh(host, publisher, &args).await?;
+        return Ok(Done::reports(reports, host.style));
     }
     let definitions = host.definitions(&args.layers)?;
     let retry = match args {
@@ -69,5 +70,5 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
         reports.push(refresh(&engine, definition, retry).await);
         host.note_refresh(&definition.layer, engine.ports.clock.now());
     }
-    Ok(Done::reports(reports).by_hand().without(definitions.problems))
+    Ok(Done::reports(reports, host.style).by_hand().without(definitions.problems))
 }

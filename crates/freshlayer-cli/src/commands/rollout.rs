@@ -8,14 +8,16 @@ use clap::Subcommand;
 use freshlayer::ports::FunctionName;
 use freshlayer::report::{Exit, minute};
 use freshlayer::{
-    Progress, RolloutOrder, RolloutStatus, abort_rollout, order_rollout, rollout_status,
+    OrderedRollout, Progress, RolloutOrder, RolloutStatus, abort_rollout, order_rollout,
+    rollout_status,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::freeze::thaw;
 use super::plan::part;
 use crate::output::{Answer, Done, Stopped};
-use crate::references::layer_name;
+use crate::references::known_layer;
 use crate::wiring::Host;
 
 /// Look at a layer's open rollout, and pause, resume, abort or promote it; judge past ones.
@@ -93,23 +95,26 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
         Action::Abort { layer, reason } => {
             let definition = host.definition(&layer)?;
             let report = abort_rollout(&engine, &definition, &host.person(), reason).await?;
-            return Ok(Done::reports(vec![report]));
+            return Ok(Done::reports(vec![report], host.style));
         }
         Action::Judge(args) => return judge::run(host, &engine, &args).await,
         Action::Pause { layer, reason } => (layer, RolloutOrder::Pause, reason),
         Action::Resume { layer, reason } => (layer, RolloutOrder::Resume, reason),
         Action::Promote { layer, reason } => (layer, RolloutOrder::Promote, reason),
     };
-    let name = layer_name(&layer)?;
-    let release = order_rollout(&engine, &name, order, &host.person(), reason).await?;
+    let name = known_layer(host, &layer).await?;
+    let ordered = order_rollout(&engine, &name, order, &host.person(), reason).await?;
+    let OrderedRollout { to: release, frozen } = ordered;
+    let thaw = thaw(&name, frozen.as_ref());
     let (order, next) = match order {
         RolloutOrder::Pause => {
-            ("paused", "no function moves until `freshlayer rollout resume`".to_owned())
+            ("paused", format!("no function moves until `freshlayer rollout resume {layer}`"))
         }
-        RolloutOrder::Resume => ("resumed", "the next refresh goes on".to_owned()),
-        RolloutOrder::Promote => {
-            ("promoted", format!("run `freshlayer refresh {layer}` to move every function now"))
-        }
+        RolloutOrder::Resume => ("resumed", format!("{thaw}the next refresh goes on")),
+        RolloutOrder::Promote => (
+            "promoted",
+            format!("{thaw}run `freshlayer refresh {layer}` to move every function at once"),
+        ),
     };
     let lines = format!("{layer}: the rollout to release {release} is {order}; {next}\n");
     Ok(Done::new(
@@ -124,7 +129,7 @@ fn lines(status: &RolloutStatus) -> String {
     let Some(open) = &status.open else {
         return format!("{layer}: no open rollout\n");
     };
-    let Progress { number, to, started, waves, watched_until, later, next, .. } = open;
+    let Progress { number, to, started, waves, watched_until, later, later_names, next, .. } = open;
     let began = minute(*started);
     let mut text = format!("{layer}: rollout {number} to release {to}, begun {began}\n");
     for (at, wave) in waves.iter().enumerate() {
@@ -146,7 +151,12 @@ fn lines(status: &RolloutStatus) -> String {
         }
     }
     if *later > 0 {
-        let _ = writeln!(text, "  later: {later} more");
+        let names: Vec<&str> = later_names.iter().map(FunctionName::as_str).collect();
+        let more = match later.saturating_sub(names.len()) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let _ = writeln!(text, "  later: {}{more}", names.join(", "));
     }
     let _ = writeln!(text, "  next: {next}");
     text

@@ -1,12 +1,12 @@
 use std::fmt::Write;
 
 use freshlayer::definition::Definition;
-use freshlayer::report::{Exit, minute};
-use freshlayer::state::{Acceptance, FailedRun};
+use freshlayer::report::{Exit, Why, minute};
+use freshlayer::state::{Acceptance, FailedRun, Freeze, Ordered, Pin};
 use freshlayer::{DatasetName, Engine, LayerStatus, chain, gates, status};
 use jiff::SignedDuration;
 
-use crate::output::lines::{PlaceNames, advice, age, bytes, consumer_line};
+use crate::output::lines::{PlaceNames, advice, age, bytes, consumer_lines};
 use crate::output::{Answer, Details, Done, Stopped, gates};
 use crate::references::Age;
 use crate::wiring::Host;
@@ -36,7 +36,7 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let (mut text, mut troubles) = (String::new(), String::new());
     for status in &found {
         let old = args.max_age.as_ref().map(|max| too_old(status, max)).unwrap_or_default();
-        text.push_str(&lines(status));
+        text.push_str(&lines(status, host.style.details));
         text.push_str(&old);
         troubles.push_str(&old);
     }
@@ -76,7 +76,7 @@ async fn of_layer(
     Ok(LayerStatus { gates, refreshed, ..found })
 }
 
-fn lines(status: &LayerStatus) -> String {
+fn lines(status: &LayerStatus, details: Details) -> String {
     let mut text = String::new();
     let layer = &status.layer;
     let Some(release) = &status.release else {
@@ -97,9 +97,7 @@ fn lines(status: &LayerStatus) -> String {
         let _ = writeln!(text, "  dataset {}: {} old", dataset.name, age(dataset.age_secs));
     }
     let spread = PlaceNames::of(&status.consumers);
-    for consumer in &status.consumers {
-        let _ = writeln!(text, "  {}", consumer_line(consumer, spread));
-    }
+    text.push_str(&consumer_lines(layer, status.consumers.iter(), spread, details));
     for unknown in &status.unknown {
         let (place, reason) = unknown.split_once(": ").unwrap_or((unknown, "no reason given"));
         let _ = writeln!(text, "  functions in {place} could not be listed: {reason}");
@@ -109,26 +107,8 @@ fn lines(status: &LayerStatus) -> String {
         let percent = line.storage.percent();
         let _ = writeln!(text, "  code storage in {}: {used} of {limit}, {percent} %", line.place);
     }
-    if let Some(pin) = &status.pinned {
-        let why = pin.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-        let until = pin.until.map(|until| format!(", until {}", minute(until))).unwrap_or_default();
-        let (release, at) = (pin.release, minute(pin.at));
-        let _ = writeln!(text, "  pinned to release {release} since {at}{until}{why}");
-    }
-    if let Some(freeze) = &status.frozen {
-        let why = freeze.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-        let (at, by) = (minute(freeze.at), &freeze.by);
-        let _ = writeln!(text, "  frozen since {at} by {by}{why}");
-    }
-    if let Some(pause) = &status.paused {
-        let why = pause.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-        let (at, by) = (minute(pause.at), &pause.by);
-        let _ = writeln!(text, "  the rollout is paused since {at} by {by}{why}");
-    }
-    if let Some(order) = &status.handed_back {
-        let (at, by) = (minute(order.at), &order.by);
-        let _ =
-            writeln!(text, "  back on what functions used before freshlayer, since {at} by {by}");
+    for order in orders(status) {
+        let _ = writeln!(text, "  {}", order.said_of(layer.as_str(), None));
     }
     if let Some(seq) = status.rolling_to {
         let _ = writeln!(
@@ -146,6 +126,27 @@ fn lines(status: &LayerStatus) -> String {
         let _ = writeln!(text, "  lease: {lease}");
     }
     text
+}
+
+/// What persons ordered for the whole layer.
+fn orders(status: &LayerStatus) -> impl Iterator<Item = Why> {
+    let pinned = status.pinned.clone().map(|pin| {
+        let Pin { release, at, by, reason, until } = pin;
+        Why::Pinned { release, at, by, reason, until }
+    });
+    let frozen = status.frozen.clone().map(|freeze| {
+        let Freeze { at, by, reason } = freeze;
+        Why::Frozen { at, by, reason }
+    });
+    let paused = status.paused.clone().map(|order| {
+        let Ordered { at, by, reason } = order;
+        Why::Paused { at, by, reason }
+    });
+    let handed_back = status.handed_back.clone().map(|order| {
+        let Ordered { at, by, .. } = order;
+        Why::HandedBack { by, at }
+    });
+    [pinned, frozen, paused, handed_back].into_iter().flatten()
 }
 
 fn waiting(status: &LayerStatus, text: &mut String) {
@@ -181,7 +182,7 @@ fn rejected(status: &LayerStatus, text: &mut String) {
     for problem in &status.rejected {
         let _ = writeln!(text, "  the upstream's newest data is rejected: {problem}");
     }
-    text.push_str(&advice(&status.rejected));
+    text.push_str(&advice(&status.rejected, Some(&status.layer)));
     for (dataset, digest) in &status.acceptable {
         let (layer, digest) = (&status.layer, digest.as_str().get(..12).unwrap_or_default());
         let _ = writeln!(

@@ -3,7 +3,7 @@ use freshlayer::report::Exit;
 use super::freeze::{it, named};
 use super::pin::{Functions, Pinned};
 use crate::output::{Answer, Done, Stopped};
-use crate::references::layer_name;
+use crate::references::known_layer;
 use crate::wiring::Host;
 
 /// End a layer's pin, or its order `rollback --to before`.
@@ -23,7 +23,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let Args { layer, single: Functions { functions }, reason } = args;
     let by = host.person();
-    let (engine, name) = (host.engine().await?, layer_name(&layer)?);
+    let (engine, name) = (host.engine().await?, known_layer(host, &layer).await?);
     if !functions.is_empty() {
         let unpinned = freshlayer::unpin_functions(&engine, &name, &functions, &by, reason).await?;
         let lines = match &unpinned[..] {

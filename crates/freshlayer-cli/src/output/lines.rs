@@ -3,18 +3,20 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use freshlayer::report::{ConsumerReport, ConsumerState, DatasetState, Outcome, Report, minute};
-use freshlayer::{Code, Level, Problem};
+use freshlayer::report::{
+    ConsumerReport, ConsumerState, DatasetState, Happening, ReleaseReport, Report, minute,
+};
+use freshlayer::{Code, LayerName, Level, Problem};
 
-use super::colour;
+use super::{Details, colour};
 
 /// Writes what a run did with one layer.
-pub(crate) fn report(report: &Report) -> String {
+pub(crate) fn report(report: &Report, details: Details) -> String {
     let mut text = String::new();
     let (word, reason) = (report.outcome.word(), report.outcome.reason());
     let word = colour::outcome(word, report.exit());
     let _ = writeln!(text, "{}: {word}: {reason}", report.layer);
-    if let (Outcome::Refreshed { .. }, Some(release)) = (&report.outcome, &report.release) {
+    if let Some(release) = report.release.as_ref().filter(|release| is_new(release, report)) {
         let reasons = first_reasons(&release.version_reasons);
         let size = bytes(release.zip_bytes);
         let _ = writeln!(text, "  version {} because {reasons}; zip of {size}", release.version);
@@ -26,31 +28,48 @@ pub(crate) fn report(report: &Report) -> String {
         };
         let _ = writeln!(text, "  dataset {}: {word}", dataset.name);
     }
-    text.push_str(&problem_lines(&report.problems));
+    text.push_str(&problem_lines(&report.problems, &report.layer));
+    let elsewhere = report.consumers.iter().filter(|one| one.state != ConsumerState::Current);
     let spread = PlaceNames::of(&report.consumers);
-    for consumer in report.consumers.iter().filter(|c| c.state != ConsumerState::Current) {
-        let _ = writeln!(text, "  {}", consumer_line(consumer, spread));
-    }
-    text
+    text + &consumer_lines(&report.layer, elsewhere, spread, details)
+}
+
+/// Tells whether this run published the release.
+fn is_new(release: &ReleaseReport, report: &Report) -> bool {
+    report.happened.iter().any(|one| {
+        matches!(one, Happening::ReleasePublished { about, .. } if about.release == Some(release.seq))
+    })
 }
 
 /// Writes problems, and below them what to do about those that keep data out.
-pub(crate) fn problem_lines<'a>(problems: impl IntoIterator<Item = &'a Problem> + Clone) -> String {
+pub(crate) fn problem_lines<'a>(
+    problems: impl IntoIterator<Item = &'a Problem> + Clone,
+    layer: &LayerName,
+) -> String {
     let mut text = String::new();
     for problem in problems.clone() {
         let level = colour::level(problem.level);
         let _ = writeln!(text, "  {level} {problem}");
     }
-    text + &advice(problems)
+    text + &advice(problems, Some(layer))
 }
 
 /// Writes what to do about the problems that keep data out, once per check.
-pub(crate) fn advice<'a>(problems: impl IntoIterator<Item = &'a Problem>) -> String {
+pub(crate) fn advice<'a>(
+    problems: impl IntoIterator<Item = &'a Problem>,
+    layer: Option<&LayerName>,
+) -> String {
     let failed = problems.into_iter().filter(|problem| problem.level == Level::Fail);
     let (last, first): (Vec<&Problem>, _) =
         failed.partition(|problem| !problem.is_beyond_acceptance());
     let codes: BTreeSet<Code> = first.iter().map(|problem| problem.code).collect();
-    let line = |code: &Code| format!("  what to do about {code}: {}\n", code.advice());
+    let line = |code: &Code| {
+        let advice = match layer {
+            Some(layer) => code.advice().replace("LAYER", layer.as_str()),
+            None => code.advice().to_owned(),
+        };
+        format!("  what to do about {code}: {advice}\n")
+    };
     let mut text: String = codes.iter().map(line).collect();
     let codes: BTreeSet<Code> = last.iter().map(|problem| problem.code).collect();
     for code in &codes {
@@ -110,8 +129,60 @@ pub(crate) fn first_reasons(reasons: &[String]) -> String {
     }
 }
 
+/// Writes where consumers are and why: one line for all of whom the same is to be said, where these are at least three.
+pub(crate) fn consumer_lines<'a>(
+    layer: &LayerName,
+    consumers: impl Iterator<Item = &'a ConsumerReport>,
+    spread: PlaceNames,
+    details: Details,
+) -> String {
+    const ALIKE_MIN: usize = 3;
+    const NAMED_MAX: usize = 10;
+    let mut groups: Vec<Vec<&ConsumerReport>> = Vec::new();
+    for consumer in consumers {
+        match groups.iter_mut().find(|group| is_said_of(group[0], consumer)) {
+            Some(group) => group.push(consumer),
+            None => groups.push(vec![consumer]),
+        }
+    }
+    let line = |consumer: &&ConsumerReport| format!("  {}\n", consumer_line(consumer, spread));
+    let lines = groups.iter().map(|group| match (details, group.len()) {
+        (Details::Full, _) | (_, ..ALIKE_MIN) => group.iter().map(line).collect(),
+        _ => {
+            let names: Vec<&str> = group.iter().map(|one| one.function.as_str()).collect();
+            let why = group[0].why().map(|why| why.said_of(layer.as_str(), None));
+            let (place, stands) = (spread.place_of(group[0]), stands(group[0], why));
+            format!("  functions {}{place}: each {stands}\n", first_of(&names, NAMED_MAX))
+        }
+    });
+    lines.collect()
+}
+
+/// Tells whether the same is to be said of two functions.
+fn is_said_of(one: &ConsumerReport, other: &ConsumerReport) -> bool {
+    let said = |one: &ConsumerReport| {
+        (one.place.clone(), one.state, one.layer_version.clone(), one.why().cloned())
+    };
+    said(one) == said(other)
+}
+
+/// Names the first few of many.
+pub(crate) fn first_of(names: &[&str], max: usize) -> String {
+    let first = names[..names.len().min(max)].join(", ");
+    match names.len().saturating_sub(max) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}
+
 /// Writes where a consumer is and why.
 pub(crate) fn consumer_line(consumer: &ConsumerReport, spread: PlaceNames) -> String {
+    let why = consumer.reason.as_ref().map(ToString::to_string);
+    let (function, place) = (&consumer.function, spread.place_of(consumer));
+    format!("function {function}{place}: {}", stands(consumer, why))
+}
+
+fn stands(consumer: &ConsumerReport, why: Option<String>) -> String {
     let state = match consumer.state {
         ConsumerState::Current => "up to date",
         ConsumerState::Behind => "waits",
@@ -124,10 +195,8 @@ pub(crate) fn consumer_line(consumer: &ConsumerReport, spread: PlaceNames) -> St
         Some(arn) => format!("on layer version {}", arn.version()),
         None => "without the layer".to_owned(),
     };
-    let reason = consumer.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    let place = spread.place_of(consumer);
-    let function = &consumer.function;
-    format!("function {function}{place}: {state}, {version}{reason}")
+    let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+    format!("{state}, {version}{why}")
 }
 
 /// Writes a count of bytes, in decimal units.

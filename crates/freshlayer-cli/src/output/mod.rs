@@ -10,7 +10,7 @@ use std::io::{self, ErrorKind, IsTerminal, Write as _};
 use std::process::ExitCode;
 
 use freshlayer::definition::DefinitionProblem;
-use freshlayer::report::{Exit, Report, minute};
+use freshlayer::report::{Exit, Report, Why, next_minute};
 
 use crate::arguments::Arguments;
 pub(crate) use document::{Answer, Document};
@@ -105,12 +105,13 @@ impl Done {
     }
 
     /// Ends a command that changed layers, with one report of each.
-    pub(crate) fn reports(reports: Vec<Report>) -> Self {
+    pub(crate) fn reports(reports: Vec<Report>, style: Style) -> Self {
         let exit = reports.iter().map(Report::exit).fold(Exit::Done, Exit::worst);
-        let lines = reports.iter().map(lines::report).collect();
+        let line = |report: &Report| lines::report(report, style.details);
+        let lines = reports.iter().map(line).collect();
         let is_troubled =
             |report: &&Report| report.exit() != Exit::Done || !report.problems.is_empty();
-        let troubles = reports.iter().filter(is_troubled).map(lines::report).collect();
+        let troubles = reports.iter().filter(is_troubled).map(line).collect();
         Self::new(exit, lines, Answer::Layers(reports)).with_troubles(troubles)
     }
 
@@ -118,8 +119,16 @@ impl Done {
     pub(crate) fn by_hand(self) -> Self {
         let Answer::Layers(reports) = &self.answer else { return self };
         let next = reports.iter().filter_map(|report| {
-            let (layer, at) = (&report.layer, minute(report.wake_at?));
-            Some(format!("{layer}: next: run `freshlayer refresh {layer}` again at {at}\n"))
+            let (layer, at) = (&report.layer, report.wake_at?);
+            let next = match &report.outcome.reason().why {
+                Why::Paused { .. } => format!("run `freshlayer rollout resume {layer}`"),
+                Why::Frozen { .. } => format!("run `freshlayer unfreeze {layer}`"),
+                Why::Busy { .. } => {
+                    format!("run `freshlayer refresh {layer}` again when that run is over")
+                }
+                _ => format!("run `freshlayer refresh {layer}` again at {}", next_minute(at)),
+            };
+            Some(format!("{layer}: next: {next}\n"))
         });
         let lines = [self.lines.clone()].into_iter().chain(next).collect();
         Self { lines, ..self }
@@ -275,5 +284,51 @@ fn ended(code: u8, printed: io::Result<()>) -> ExitCode {
             ExitCode::from(if code == Exit::Done.code() { failed } else { code })
         }
         _ => ExitCode::from(code),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use freshlayer::LayerName;
+    use freshlayer::report::{Outcome, Reason};
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn next(outcome: impl Fn(Reason) -> Outcome, why: Why, wake_at: &str) -> String {
+        let time = |text: &str| format!("2026-03-02T{text}Z").parse::<Timestamp>().expect("a time");
+        let layer = LayerName::parse("geo").expect("a name");
+        let report = Report::of(layer, outcome(why.into()));
+        let report = Report { wake_at: Some(time(wake_at)), ..report };
+        let style = Style { form: Form::Lines, stages: Stages::Silent, details: Details::Short };
+        let done = Done::reports(vec![report], style).by_hand();
+        done.lines.lines().last().expect("it says something").to_owned()
+    }
+
+    #[test]
+    fn a_next_step_is_true_when_it_is_followed() {
+        let (at, by, reason) = (Timestamp::UNIX_EPOCH, String::new(), None);
+        let unchanged = |reason| Outcome::Unchanged { reason };
+        let again = "geo: next: run `freshlayer refresh geo` again at 2026-03-02";
+        for (wake_at, minute) in [
+            ("13:53:00", "13:53"),
+            ("13:53:00.001", "13:54"),
+            ("13:53:59", "13:54"),
+            ("13:59:30", "14:00"),
+        ] {
+            let said = next(unchanged, Why::NothingNew, wake_at);
+            assert_eq!(said, format!("{again} {minute} UTC"), "{wake_at}");
+        }
+        let held = |reason| Outcome::Held { reason };
+        let busy = Why::Busy { owner: "other".to_owned(), until: at };
+        let paused = Why::Paused { at, by: by.clone(), reason: reason.clone() };
+        let frozen = Why::Frozen { at, by, reason };
+        for (why, command) in [
+            (busy, "freshlayer refresh geo` again when that run is over"),
+            (paused, "freshlayer rollout resume geo`"),
+            (frozen, "freshlayer unfreeze geo`"),
+        ] {
+            assert_eq!(next(held, why, "13:53:00"), format!("geo: next: run `{command}"));
+        }
     }
 }

@@ -173,5 +173,7 @@ pub(super) fn orders(head: &Head) -> Vec<Reason> {
     });
     let handed_back =
         head.is_handed_back().map(|order| Why::HandedBack { by: order.by.clone(), at: order.at });
-    [frozen(head), pinned, handed_back].into_iter().flatten().map(Reason::from).collect()
+    let layer = head.layer().as_str();
+    let orders = [frozen(head), pinned, handed_back].into_iter().flatten();
+    orders.map(|why| Reason::of(why, layer, None)).collect()
 }

@@ -71,7 +71,7 @@ impl RolloutGlance {
                 "it goes on once its gates can tell; `freshlayer rollout promote {}` moves every function without them",
                 rollout.layer
             ),
-            Coming::Waits(why) => why.to_string(),
+            Coming::Waits(why) => why.said_of(self.layer.as_str(), None),
         };
         Some(words)
     }
@@ -79,7 +79,7 @@ impl RolloutGlance {
     /// Says what it waits for a person for.
     pub fn held(&self) -> Option<String> {
         match &self.coming {
-            Coming::Held(why) => Some(why.to_string()),
+            Coming::Held(why) => Some(why.said_of(self.layer.as_str(), None)),
             Coming::HeldFor(code) => Some(format!(
                 "the rollout waits for a person ({code}): `freshlayer refresh {}` says why, and what to do",
                 self.layer

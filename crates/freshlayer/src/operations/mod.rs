@@ -50,7 +50,7 @@ pub use inspect::{Against, Inspection, inspect, suggest_contract};
 pub use judge::{Fate, PastGates, PastRollout, StoppedOf, judge_past};
 pub use pin::{Pinned, pin, unpin};
 pub use pin_functions::{FunctionsOrder, pin_functions, roll_back_functions, unpin_functions};
-pub use plan::{Because, DatasetPlan, LayerPlan, NextRelease, UpstreamState, plan};
+pub use plan::{Because, DatasetPlan, LayerPlan, NextRelease, UpstreamState, Waits, plan};
 pub use provenance::{Proof, provenance};
 pub use prune::{
     Condemned, Keep, Kept, KeptTooLong, Named, Prune, Pruned, PrunedRelease, Stays, prune,
@@ -59,7 +59,8 @@ pub use pull::{Pulled, Which, pull, pull_version};
 pub use refresh::{advance, refresh};
 pub use rollback::{Back, WayBack, rollback, way_back};
 pub use rollout::{
-    Progress, RolloutOrder, RolloutStatus, abort_rollout, order_rollout, rollout_status,
+    OrderedRollout, Progress, RolloutOrder, RolloutStatus, abort_rollout, order_rollout,
+    rollout_status,
 };
 pub use status::{DatasetAge, LayerStatus, StorageLine, status};
 pub use verify::{Check, DatasetGates, Verified, gates, verify};

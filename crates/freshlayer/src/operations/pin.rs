@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 
+use super::pin_functions::published;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::names::LayerName;
 use crate::report::minute;
-use crate::state::{Ordered, Pin};
+use crate::state::{Freeze, Ordered, Pin};
 
 /// What a layer is pinned to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub struct Pinned {
     pub seq: u64,
     /// The release that was current.
     pub current: u64,
+    /// A person's order that nothing moves, which comes first.
+    pub frozen: Option<Freeze>,
 }
 
 /// Orders a layer to stay on a release: refreshes look for nothing, and move consumers only there. The order ends by itself
@@ -44,10 +47,7 @@ pub async fn pin(
                 return Err(unclear(layer, open.to, head.before_rollout()));
             }
             let release = to.or(head.desired()).unwrap_or(current);
-            if !head.versions().contains_key(&release) {
-                let problem = format!("layer `{layer}` has no published release {release}");
-                return Err(Error::NotPossible(problem));
-            }
+            published(head, release)?;
             let known = head.pinned().filter(|pin| pin.release == release);
             let reason = reason.clone().or(known.and_then(|pin| pin.reason.clone()));
             head.pin(Pin { release, at, by: by.to_owned(), reason, until });
@@ -56,7 +56,8 @@ pub async fn pin(
         .await?;
     let head = session.head();
     let seq = head.desired().ok_or_else(|| no_release(layer))?;
-    Ok(Pinned { seq, current: head.current().unwrap_or(seq) })
+    let (current, frozen) = (head.current().unwrap_or(seq), head.frozen().cloned());
+    Ok(Pinned { seq, current, frozen })
 }
 
 /// Takes back a pin, and an order to go back to what functions used before; `false` where there is none.

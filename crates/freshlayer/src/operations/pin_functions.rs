@@ -191,7 +191,8 @@ fn one_back(head: &Head, function: &FunctionName) -> Result<u64, Error> {
     })
 }
 
-fn published(head: &Head, release: u64) -> Result<(), Error> {
+/// Refuses a release that has no layer version.
+pub(super) fn published(head: &Head, release: u64) -> Result<(), Error> {
     if head.versions().contains_key(&release) {
         return Ok(());
     }

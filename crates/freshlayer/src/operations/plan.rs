@@ -18,7 +18,7 @@ use crate::problem::Problem;
 use crate::release::make::rearranged;
 use crate::report::{ConsumerReport, Exit, Reason, Why};
 use crate::rollout::{
-    Foreseen, Intent, Known, Places, Plan, Target, foresee, goes_on, paused, traffic,
+    Foreseen, Intent, Known, Next, Places, Plan, Target, foresee, goes_on, paused, traffic,
 };
 use crate::state::{Head, Rollout, Session};
 
@@ -31,6 +31,10 @@ pub struct LayerPlan {
     pub orders: Vec<Reason>,
     /// Why the open rollout keeps a newer release back: it is paused, or goes on from wave to wave.
     pub open: Option<Reason>,
+    /// For what the open rollout waits for a person; its next waves are not foreseen then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(default)]
+    pub waits: Option<Waits>,
     /// What each upstream has; empty where the layer is kept where it is.
     pub datasets: Vec<DatasetPlan>,
     /// The release that would be made, if its data passes every check.
@@ -41,6 +45,15 @@ pub struct LayerPlan {
     pub stay: Vec<ConsumerReport>,
     /// The places whose consumers could not be asked, and why.
     pub unknown: Vec<String>,
+}
+
+/// A rollout that waits for a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Waits {
+    /// The wave that was opened last; 0 where none is open.
+    pub wave: usize,
+    /// Why.
+    pub reason: Reason,
 }
 
 /// What the upstream of a dataset has.
@@ -140,6 +153,7 @@ pub async fn plan(
         layer: definition.layer.clone(),
         orders: orders(head),
         open: open(&session, definition, engine.ports.clock.now()).await?,
+        waits: None,
         datasets: Vec::new(),
         release: None,
         rollout: None,
@@ -167,7 +181,12 @@ pub async fn plan(
     if rollout.waves.is_empty() && rollout.traffic.is_none() {
         rollout.traffic = traffic(&intent, &world, &regions, now).await;
     }
-    let (foreseen, standings) = foresee(&intent, &world, rollout, now);
+    let today = crate::rollout::plan(&intent, &world, Some(&rollout), now);
+    planned.waits = waits(&today.next, &rollout);
+    let (foreseen, standings) = match planned.waits {
+        Some(_) => (Foreseen::default(), today.standings),
+        None => foresee(&intent, &world, rollout, now),
+    };
     let (plan, moved) = (Plan { standings, ..Plan::default() }, BTreeSet::new());
     let known =
         Known { world: &world, plan: &plan, strays: &strays, moved: &moved, left: Why::NextRun };
@@ -178,6 +197,13 @@ pub async fn plan(
     Ok(planned)
 }
 
+/// Tells for what a rollout waits for a person.
+fn waits(next: &Next, rollout: &Rollout) -> Option<Waits> {
+    let Next::Hold(why @ (Why::Undecided { .. } | Why::Paused { .. })) = next else { return None };
+    let reason = Reason::of(why.clone(), rollout.layer.as_str(), None);
+    Some(Waits { wave: rollout.waves.len(), reason })
+}
+
 async fn open(
     session: &Session<'_>,
     definition: &Definition,
@@ -185,7 +211,7 @@ async fn open(
 ) -> Result<Option<Reason>, Error> {
     let head = session.head();
     if let Some(why) = paused(head) {
-        return Ok(Some(why.into()));
+        return Ok(Some(Reason::of(why, head.layer().as_str(), None)));
     }
     let release = head.desired().unwrap_or_default();
     let goes_on = goes_on(session, definition, now).await?;

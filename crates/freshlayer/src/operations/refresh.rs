@@ -67,7 +67,7 @@ pub(super) fn reported(
     });
     report.stages = stages.into_reports();
     report.happened = happened;
-    report
+    report.named()
 }
 
 async fn refresh_layer(

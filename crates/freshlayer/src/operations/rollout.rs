@@ -13,7 +13,10 @@ use crate::names::LayerName;
 use crate::ports::FunctionName;
 use crate::report::{Report, Why};
 use crate::rollout::{Next, Places, Standing, Target, plan};
-use crate::state::{Cause, Head, Members, OpenRollout, Ordered, Wave};
+use crate::state::{Cause, Freeze, Head, Members, OpenRollout, Ordered, Wave};
+
+/// How many functions of later waves are named.
+const LATER_NAMED_MAX: usize = 10;
 
 /// How the open rollout of a layer stands.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -47,6 +50,8 @@ pub struct Progress {
     pub watched_until: Option<Timestamp>,
     /// How many functions move with a later wave.
     pub later: usize,
+    /// The first of them, at most ten.
+    pub later_names: Vec<FunctionName>,
     /// What comes next, in one sentence.
     pub next: String,
 }
@@ -74,14 +79,15 @@ pub async fn rollout_status(
     let rollout = session.rollout().await?;
     let plan = plan(&intent, &world, rollout.as_ref(), engine.ports.clock.now());
     let waves = rollout.map(|rollout| rollout.waves).unwrap_or_default();
-    let waiting = plan.standings.values().filter(|standing| **standing == Standing::Later).count();
+    let waiting = plan.standings.iter().filter(|(_, standing)| **standing == Standing::Later);
+    let waiting: Vec<&FunctionName> = waiting.map(|((_, function), _)| function).collect();
     let watched_until = match &plan.next {
         Next::Wait(Why::Bakes { until, .. } | Why::Undecided { until: Some(until), .. }) => {
             Some(*until)
         }
         _ => None,
     };
-    let next = sentence(&plan.next, waves.len());
+    let next = sentence(&plan.next, waves.len(), &layer);
     let OpenRollout { number, from, to, cause, started, paused, .. } = open;
     let open = Progress {
         number,
@@ -92,20 +98,21 @@ pub async fn rollout_status(
         paused,
         waves,
         watched_until,
-        later: waiting,
+        later: waiting.len(),
+        later_names: waiting.into_iter().take(LATER_NAMED_MAX).cloned().collect(),
         next,
     };
     Ok(RolloutStatus { layer, open: Some(open) })
 }
 
-fn sentence(next: &Next, waves: usize) -> String {
+fn sentence(next: &Next, waves: usize, layer: &LayerName) -> String {
     match next {
         Next::Act => "the next refresh moves functions".to_owned(),
         Next::Open(opening) => {
             format!("the next refresh opens wave {} with {}", waves + 1, names(&opening.members))
         }
         Next::Reached(_) => format!("the next refresh begins to watch wave {waves}"),
-        Next::Wait(why) | Next::Hold(why) => why.to_string(),
+        Next::Wait(why) | Next::Hold(why) => why.said_of(layer.as_str(), None),
         Next::Done => {
             "every function is where it belongs; the next refresh closes the rollout".to_owned()
         }
@@ -133,7 +140,16 @@ pub enum RolloutOrder {
     Promote,
 }
 
-/// Orders something about the open rollout; returns the release that functions go to.
+/// The open rollout that a person ordered something about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderedRollout {
+    /// The release that functions go to.
+    pub to: u64,
+    /// A person's order that nothing moves, which comes first.
+    pub frozen: Option<Freeze>,
+}
+
+/// Orders something about the open rollout.
 ///
 /// # Errors
 /// [`Error::NotPossible`] where no rollout is open, and the store's errors.
@@ -143,7 +159,7 @@ pub async fn order_rollout(
     what: RolloutOrder,
     by: &str,
     reason: Option<String>,
-) -> Result<u64, Error> {
+) -> Result<OrderedRollout, Error> {
     let mut session = engine.session(layer).await?;
     let order = Ordered { at: engine.ports.clock.now(), by: by.to_owned(), reason };
     session
@@ -157,7 +173,8 @@ pub async fn order_rollout(
             Ok(())
         })
         .await?;
-    open(session.head()).map(|open| open.to)
+    let head = session.head();
+    Ok(OrderedRollout { to: open(head)?.to, frozen: head.frozen().cloned() })
 }
 
 /// Moves every function back to the last stable release, as a rollback does.

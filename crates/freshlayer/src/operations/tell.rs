@@ -32,7 +32,9 @@ pub(super) fn release_published(
         version_reasons: Listed::sentences(&release.version_reasons),
         layer_versions: published.versions.clone(),
         missing: missing
-            .map(|(region, reason)| (region.clone(), Reason::in_an_event(&reason.why)))
+            .map(|(region, reason)| {
+                (region.clone(), Reason::in_an_event(&reason.why, head.layer()))
+            })
             .collect(),
     }
 }

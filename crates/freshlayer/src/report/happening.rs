@@ -229,7 +229,7 @@ impl Listed<Problem> {
 
 impl Reason {
     /// The reason with as much of its texts as an event holds.
-    pub(crate) fn in_an_event(why: &Why) -> Self {
+    pub(crate) fn in_an_event(why: &Why, layer: &LayerName) -> Self {
         let mut why = why.clone();
         match &mut why {
             Why::Undecided { says, .. } | Why::WaveFailed { says, .. } => {
@@ -245,7 +245,7 @@ impl Reason {
             Why::Error { error } => *error = clipped(error),
             _ => {}
         }
-        why.into()
+        Self::of(why, layer.as_str(), None)
     }
 }
 
@@ -343,7 +343,7 @@ mod tests {
             by: None,
             wave: Some(1),
             functions: 7,
-            reason: Reason::in_an_event(&why),
+            reason: Reason::in_an_event(&why, &about().layer),
             gates: Listed::sentences(&says),
         };
         let problem = Problem::fail(crate::problem::Code::Drift, &says[0], &says[0]).at(&says[0]);

@@ -19,8 +19,8 @@ pub use happening::{About, EVENT_SOURCE, Happening, Listed, WavePlace, event_sch
 pub use outcome::Outcome;
 pub(crate) use outcome::{Facts, Watched, outcome, unmoved};
 pub use why::{Reason, Why};
-pub use wording::minute;
 pub(crate) use wording::not_provisioned;
+pub use wording::{minute, next_minute};
 
 /// What a run did with one layer, and why.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -275,6 +275,16 @@ impl Report {
             wake_at: None,
             stages: Vec::new(),
         }
+    }
+
+    /// Words again how the run ended and why places are not done, with the layer's name in every command.
+    #[must_use]
+    pub(crate) fn named(mut self) -> Self {
+        let failures = self.places.iter_mut().filter_map(|place| place.failure.as_mut());
+        for reason in failures.chain([self.outcome.reason_mut()]) {
+            reason.text = reason.why.said_of(self.layer.as_str(), None);
+        }
+        self
     }
 
     /// Tells whether the next run may get further without a person.

@@ -82,6 +82,16 @@ impl Outcome {
         }
     }
 
+    pub(crate) fn reason_mut(&mut self) -> &mut Reason {
+        match self {
+            Self::Unchanged { reason }
+            | Self::Refreshed { reason }
+            | Self::Rejected { reason }
+            | Self::Held { reason }
+            | Self::Failed { reason } => reason,
+        }
+    }
+
     /// Returns how a process with this outcome ends.
     pub fn exit(&self) -> Exit {
         match self {
@@ -309,6 +319,7 @@ fn changed(facts: &Facts<'_>) -> Option<Outcome> {
             let (release, version) = (*release, version.clone());
             Some(Outcome::refreshed(Why::Released { release, version, moved, functions }))
         }
+        None if facts.stable.is_some() => None,
         None => (moved > 0).then(|| Outcome::refreshed(Why::Moved { moved, functions })),
     }
 }

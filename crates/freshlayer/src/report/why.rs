@@ -27,6 +27,14 @@ impl From<Why> for Reason {
     }
 }
 
+impl Reason {
+    /// Words a reason with the names that its commands take.
+    pub fn of(why: Why, layer: &str, function: Option<&FunctionName>) -> Self {
+        let text = why.said_of(layer, function);
+        Self { why, text }
+    }
+}
+
 impl Why {
     /// Returns the reason's code, as reports and events name it.
     pub fn code(&self) -> String {

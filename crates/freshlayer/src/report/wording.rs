@@ -2,25 +2,62 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
 use super::Why;
 use crate::definition::Architecture;
 use crate::names::DatasetName;
+use crate::ports::FunctionName;
 
-/// What becomes of data that a gate sent back.
-const STAYS_AWAY: &str = "its data stays away until the upstream has another build or a person runs `freshlayer refresh --retry-rejected`";
+/// What stands for a layer's name where it is not known.
+const LAYER: &str = "LAYER";
+/// What stands for a function's name where it is not known, or where several are meant.
+const NAME: &str = "NAME";
+
+/// The names that the commands of a reason take.
+#[derive(Clone, Copy)]
+struct Named<'a> {
+    layer: &'a str,
+    function: &'a str,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(Named { layer: LAYER, function: NAME }, f)
+    }
+}
+
+impl Why {
+    /// Says why, with commands that name the layer, and the function where there is one.
+    pub fn said_of(&self, layer: &str, function: Option<&FunctionName>) -> String {
+        let function = function.map_or(NAME, FunctionName::as_str);
+        fmt::from_fn(|f| self.write(Named { layer, function }, f)).to_string()
+    }
+}
+
+/// Says what becomes of data that a gate sent back.
+fn stays_away(layer: &str) -> String {
+    format!(
+        "its data stays away until the upstream has another build or a person runs `freshlayer refresh {layer} \
+         --retry-rejected`"
+    )
+}
+
+fn until_said(until: Option<Timestamp>) -> String {
+    until.map(|until| format!(", until {}", minute(until))).unwrap_or_default()
+}
 
 /// Adds what gates found to a sentence.
 fn so_far(says: &[String]) -> String {
     if says.is_empty() { String::new() } else { format!(" ({})", says.join("; ")) }
 }
 
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Why {
+    fn write(&self, named: Named<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let layer = named.layer;
         match self {
             Self::NothingNew => f.write_str("nothing new"),
-            Self::Young { dataset, until } => f.write_str(&young(dataset, *until)),
+            Self::Young { dataset, until } => f.write_str(&young(layer, dataset, *until)),
             Self::Released { release, version, moved, functions } => {
                 write!(f, "release {release}, version {version}; {}", moved_of(*moved, *functions))
             }
@@ -42,41 +79,40 @@ impl fmt::Display for Why {
                 });
                 let each = each.collect::<Vec<_>>().join(", ");
                 let stay = if functions.len() == 1 { " and stays" } else { "; they stay" };
-                write!(f, "{each}{stay} there until `freshlayer unpin LAYER --function NAME`")
+                let again = functions.keys().map(|function| format!(" --function {function}"));
+                let again: String = again.collect();
+                write!(f, "{each}{stay} there until `freshlayer unpin {layer}{again}`")
             }
             Self::HandedBack { by, at } => write!(
                 f,
-                "functions are back on what they used before freshlayer, by order of {by} at {}; `freshlayer unpin` ends this order",
+                "functions are back on what they used before freshlayer, by order of {by} at {}; `freshlayer unpin {layer}` ends this order",
                 minute(*at)
             ),
             Self::Ordered { release, owner, until } => write!(
                 f,
                 "the order to go to release {release} stands; publisher {owner} carries it out, and its lease ends at \
-                 {} at the latest (`freshlayer break-lease` takes the lease away)",
+                 {} at the latest (`freshlayer break-lease {layer}` takes the lease away)",
                 minute(*until)
             ),
             Self::Pinned { release, at, by, reason, until } => {
                 let since = since(*at, by, reason.as_deref());
-                match until {
-                    Some(until) => {
-                        write!(f, "pinned to release {release} {since}, until {}", minute(*until))
-                    }
-                    None => write!(f, "pinned to release {release} {since}; unpin to go on"),
-                }
+                let until = until_said(*until);
+                write!(
+                    f,
+                    "pinned to release {release} {since}{until}; `freshlayer unpin {layer}` ends the pin"
+                )
             }
             Self::Frozen { at, by, reason } => {
-                write!(f, "frozen {}; unfreeze to go on", since(*at, by, reason.as_deref()))
+                let since = since(*at, by, reason.as_deref());
+                write!(f, "frozen {since}; `freshlayer unfreeze {layer}` ends the freeze")
             }
             Self::ScanWaits { release, words } => write!(
                 f,
                 "release {release} is not published yet: its scanner wants to wait ({words}); the next refresh asks again"
             ),
             Self::Busy { owner, until } => {
-                write!(
-                    f,
-                    "publisher {owner} works on this layer, until {} at the latest",
-                    minute(*until)
-                )
+                let until = minute(*until);
+                write!(f, "publisher {owner} works on this layer, until {until} at the latest")
             }
             Self::Foreign { versions, newest, functions } => {
                 let have =
@@ -89,14 +125,14 @@ impl fmt::Display for Why {
                 write!(
                     f,
                     "the layer has {have} that freshlayer did not make, the newest is {newest}, and {users}; to take \
-                     the layer over write `adopt = true` into its definition or run `refresh --adopt`, else choose \
+                     the layer over write `adopt = true` into its definition or run `freshlayer refresh {layer} --adopt`, else choose \
                      another layer name"
                 )
             }
             Self::StillRolledBack { serving } => {
                 write!(
                     f,
-                    "the upstream still has the data that was rolled back (`freshlayer refresh --retry-rejected` releases it \
+                    "the upstream still has the data that was rolled back (`freshlayer refresh {layer} --retry-rejected` releases it \
                      again); {}",
                     keeps_serving(*serving)
                 )
@@ -115,14 +151,13 @@ impl fmt::Display for Why {
                 write!(f, "{}; the next run goes on", failures.join("; "))
             }
             Self::Error { error } => f.write_str(error),
-            of_a_rollout => of_a_rollout.write_rollout(f),
+            of_a_rollout => of_a_rollout.write_rollout(named, f),
         }
     }
-}
 
-impl Why {
     /// Says why functions stand where they stand.
-    fn write_rollout(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write_rollout(&self, named: Named<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let layer = named.layer;
         match self {
             Self::Places { failures, done, places } => {
                 write!(
@@ -141,12 +176,12 @@ impl Why {
             }
             Self::Paused { at, by, reason } => write!(
                 f,
-                "the rollout is paused {}; `freshlayer rollout resume` lets it go on",
+                "the rollout is paused {}; `freshlayer rollout resume {layer}` lets it go on",
                 since(*at, by, reason.as_deref())
             ),
             Self::OutsideWindow { wave, until } => write!(
                 f,
-                "wave {wave} opens at {}, when the change window begins; `freshlayer rollout promote` moves every function now, without \
+                "wave {wave} opens at {}, when the change window begins; `freshlayer rollout promote {layer}` moves every function now, without \
                  further waves and gates",
                 minute(*until)
             ),
@@ -180,44 +215,48 @@ impl Why {
             Self::Undecided { wave, says, until: None } => write!(
                 f,
                 "wave {wave} waits for a person{}; later refreshes ask its gates again, \
-                 `freshlayer rollout promote` moves every function without further waves, `freshlayer rollout abort` brings \
+                 `freshlayer rollout promote {layer}` moves every function without further waves, `freshlayer rollout abort {layer}` brings \
                  every function back",
                 so_far(says)
             ),
             Self::WaveFailed { release, to, wave, says } => write!(
                 f,
-                "release {release} failed in wave {wave}{}; every function goes back to release {to}; {STAYS_AWAY}",
-                so_far(says)
+                "release {release} failed in wave {wave}{}; every function goes back to release {to}; {}",
+                so_far(says),
+                stays_away(layer)
             ),
             Self::GateFailed { release, to, function, words } => write!(
                 f,
                 "release {release} failed its probe at function {function} ({words}); every function goes back to release \
-                 {to}; {STAYS_AWAY}"
+                 {to}; {}",
+                stays_away(layer)
             ),
             Self::NotStarted { release, to, function, words } => write!(
                 f,
                 "release {release} failed: function {function} cannot start with it ({words}); every function goes back \
-                 to release {to}; {STAYS_AWAY}"
+                 to release {to}; {}",
+                stays_away(layer)
             ),
-            of_a_function => of_a_function.write_function(f),
+            of_a_function => of_a_function.write_function(named, f),
         }
     }
 
     /// Says why a function stands where it stands.
-    fn write_function(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write_function(&self, named: Named<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Named { layer, function } = named;
         match self {
             Self::TagHold { tag } => write!(f, "its tag {tag} says hold"),
             Self::FunctionFrozen { at, by, reason } => write!(
                 f,
-                "frozen {}; `freshlayer unfreeze LAYER --function NAME` lets it move",
+                "frozen {}; `freshlayer unfreeze {layer} --function {function}` lets it move",
                 since(*at, by, reason.as_deref())
             ),
             Self::FunctionPinned { release, at, by, reason, until } => write!(
                 f,
-                "pinned to {} {}{}; `freshlayer unpin LAYER --function NAME` lets it follow the others",
+                "pinned to {} {}{}; `freshlayer unpin {layer} --function {function}` lets it follow the others",
                 release_or_before(*release),
                 since(*at, by, reason.as_deref()),
-                until.map(|until| format!(", until {}", minute(until))).unwrap_or_default()
+                until_said(*until)
             ),
             Self::RevertedByDeploy { times, release } => write!(
                 f,
@@ -261,7 +300,7 @@ impl Why {
             Self::ForeignVersion { version } => write!(
                 f,
                 "it uses {version}, which freshlayer did not make; write `adopt = true` into the definition or run \
-                 `refresh --adopt` to move it"
+                 `freshlayer refresh {layer} --adopt` to move it"
             ),
             Self::NothingBefore => {
                 f.write_str("it used no version of the layer before freshlayer, so it stays where it is")
@@ -281,7 +320,7 @@ impl Why {
                 write!(
                     f,
                     "it uses an older major version than {version}; to move it, give it the tag {tag} = {major}; to move \
-                     every function without waves and probes, run `freshlayer rollout promote`"
+                     every function without waves and probes, run `freshlayer rollout promote {layer}`"
                 )
             }
             Self::Proposed => {
@@ -315,6 +354,12 @@ pub fn minute(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
+/// Writes the first whole minute that is not before a time, in UTC: from then on what is due at that time is due.
+pub fn next_minute(at: Timestamp) -> String {
+    let up = TimestampRound::new().smallest(Unit::Minute).mode(RoundMode::Ceil);
+    minute(at.round(up).unwrap_or(at))
+}
+
 /// Names where single functions stay.
 fn release_or_before(release: Option<u64>) -> String {
     match release {
@@ -323,10 +368,10 @@ fn release_or_before(release: Option<u64>) -> String {
     }
 }
 
-fn young(dataset: &DatasetName, until: Timestamp) -> String {
+fn young(layer: &str, dataset: &DatasetName, until: Timestamp) -> String {
     format!(
         "nothing new to release: the new build of {dataset} is younger than `expect.min_age_hours` and waits until {}; \
-         `freshlayer refresh --now` does not wait",
+         `freshlayer refresh {layer} --now` does not wait",
         minute(until)
     )
 }

@@ -33,6 +33,8 @@ pub struct Foreseen {
 /// Functions that would move together.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ForeseenWave {
+    /// Its number in the rollout.
+    pub number: usize,
     /// When they would begin at the earliest.
     #[schemars(with = "String")]
     pub opens: Timestamp,
@@ -60,10 +62,14 @@ pub(crate) fn foresee(
     for _ in 0..ROUNDS_MAX {
         let plan = plan(intent, &world, Some(&rollout), at);
         match plan.next {
-            Next::Act => foreseen.act(&mut world, &plan.steps, at),
+            Next::Act => {
+                // Where nothing is watched all that moves is one wave, behind those that were open.
+                let behind = usize::from(intent.course.is_none() || rollout.waves.is_empty());
+                foreseen.act(&mut world, &plan.steps, rollout.waves.len() + behind, at);
+            }
             Next::Open(Opening { members, percent }) => {
-                foreseen.opens(members.clone(), percent, at);
-                rollout.waves.push(Wave::open(members, percent, at));
+                rollout.waves.push(Wave::open(members.clone(), percent, at));
+                foreseen.opens(rollout.waves.len(), members, percent, at);
             }
             Next::Reached(until) => {
                 if let Some(wave) = rollout.waves.last_mut() {
@@ -87,7 +93,7 @@ pub(crate) fn foresee(
 }
 
 impl Foreseen {
-    fn act(&mut self, world: &mut World, steps: &[Placed], at: Timestamp) {
+    fn act(&mut self, world: &mut World, steps: &[Placed], wave: usize, at: Timestamp) {
         for Placed { place, step } in steps {
             match step {
                 Step::Probe { .. } => self.probes += 1,
@@ -98,14 +104,14 @@ impl Foreseen {
                 | Step::RetireVersion { .. } => self.changes += 1,
             }
             if matches!(step, Step::SetLayers { .. } | Step::MoveAlias { .. }) {
-                self.moves(place, step.function(), at);
+                self.moves(place, step.function(), wave, at);
             }
             imagine(world, place, step);
         }
     }
 
     /// Notes a function that moves without a wave of its own.
-    fn moves(&mut self, place: &Place, function: &FunctionName, at: Timestamp) {
+    fn moves(&mut self, place: &Place, function: &FunctionName, wave: usize, at: Timestamp) {
         let has = |wave: &ForeseenWave| {
             wave.members.get(&place.to_string()).is_some_and(|members| members.contains(function))
         };
@@ -113,15 +119,15 @@ impl Foreseen {
             return;
         }
         if self.waves.is_empty() {
-            self.opens(Members::new(), None, at);
+            self.opens(wave, Members::new(), None, at);
         }
         if let Some(wave) = self.waves.last_mut() {
             wave.members.entry(place.to_string()).or_default().insert(function.clone());
         }
     }
 
-    fn opens(&mut self, members: Members, percent: Option<u8>, opens: Timestamp) {
-        self.waves.push(ForeseenWave { opens, watched_until: None, percent, members });
+    fn opens(&mut self, number: usize, members: Members, percent: Option<u8>, opens: Timestamp) {
+        self.waves.push(ForeseenWave { number, opens, watched_until: None, percent, members });
     }
 
     /// A wave that was open before is told of, too, while it is watched.
@@ -129,7 +135,7 @@ impl Foreseen {
         if self.waves.is_empty()
             && let Some(wave) = rollout.waves.last()
         {
-            self.opens(wave.members.clone(), wave.percent, wave.opened);
+            self.opens(rollout.waves.len(), wave.members.clone(), wave.percent, wave.opened);
         }
         if let Some(wave) = self.waves.last_mut() {
             wave.watched_until = Some(until);

@@ -33,12 +33,16 @@ impl Known<'_> {
     fn consumer(&self, view: &PlaceView, consumer: &Consumer) -> ConsumerReport {
         let key = (view.place.clone(), consumer.function.clone());
         let (state, why) = self.state(&key);
+        let named = |why| match &view.version {
+            Some(arn) => Reason::of(why, arn.layer_name(), Some(&consumer.function)),
+            None => Reason::from(why),
+        };
         ConsumerReport {
             place: key.0,
             function: key.1,
             state,
             layer_version: serving(view, consumer).cloned(),
-            reason: why.map(Reason::from),
+            reason: why.map(named),
         }
     }
 

@@ -42,7 +42,7 @@ impl Came {
             Why::WaveFailed { wave, says, .. } => (Some(*wave), &says[..]),
             _ => (None, &[][..]),
         };
-        let (reason, gates) = (Reason::in_an_event(&why), Listed::sentences(says));
+        let (reason, gates) = (Reason::in_an_event(&why, &about.layer), Listed::sentences(says));
         Some(Happening::RolledBack { about, from, cause, by, wave, functions, reason, gates })
     }
 
@@ -118,7 +118,7 @@ impl Came {
             about: self.about(at),
             wave: newest.map(|(number, _)| number),
             functions: self.plan.standings.len(),
-            reason: Reason::in_an_event(why),
+            reason: Reason::in_an_event(why, &self.intent.layer),
             gates: Listed::sentences(newest.map(|(_, wave)| said(wave)).unwrap_or_default()),
         }
     }

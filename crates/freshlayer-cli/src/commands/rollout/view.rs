@@ -8,7 +8,8 @@ use freshlayer::state::{Cause, ConsumerNote, Rollout, Wave};
 use freshlayer::{Coming, RolloutGlance};
 use jiff::Timestamp;
 
-use crate::output::lines::count;
+use crate::arguments::Target;
+use crate::output::lines::{count, first_of};
 
 /// How many functions of a wave are named, and how many that are kept back.
 const NAMED_MAX: usize = 3;
@@ -20,6 +21,24 @@ pub(super) enum Left {
     Since(Timestamp),
     /// A text that is kept tells until when, and does not change by itself.
     Untold,
+}
+
+/// Whether the next refresh comes by itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refreshes {
+    /// A deployed publisher is woken.
+    BySchedule,
+    /// A person runs it.
+    ByHand,
+}
+
+impl From<Target> for Refreshes {
+    fn from(target: Target) -> Self {
+        match target {
+            Target::Local => Self::ByHand,
+            Target::Aws => Self::BySchedule,
+        }
+    }
 }
 
 /// What the watch has shown before.
@@ -61,7 +80,7 @@ pub(super) fn ending(glance: &RolloutGlance, seen: Seen) -> Option<Ending> {
         _ => (Exit::Held, glance.held()?),
     };
     let words = format!("{layer}: {words}\n");
-    Some(Ending { exit, view: block(glance, Left::Untold), words })
+    Some(Ending { exit, view: block(glance, Left::Untold, Refreshes::BySchedule), words })
 }
 
 fn over(glance: &RolloutGlance, rollout: &Rollout) -> (Exit, String) {
@@ -98,7 +117,7 @@ fn stable(rollout: &Rollout) -> String {
 }
 
 /// Shows a rollout: its waves, what their gates found, and what comes next.
-pub(super) fn block(glance: &RolloutGlance, left: Left) -> String {
+pub(super) fn block(glance: &RolloutGlance, left: Left, refreshes: Refreshes) -> String {
     let Some(rollout) = &glance.newest else { return String::new() };
     let Rollout { layer, number, to, started, .. } = rollout;
     let began = minute(*started);
@@ -114,15 +133,29 @@ pub(super) fn block(glance: &RolloutGlance, left: Left) -> String {
     }
     let (there, all) = (rollout.notes().filter(|note| note.done).count(), rollout.notes().count());
     if rollout.waves.is_empty() && all > 0 {
-        let _ = writeln!(text, "  functions: {there} of {all} are there");
+        let _ = writeln!(text, "  functions: {there} of {all} were there after the last refresh");
     }
     if rollout.later() > 0 && !is_over(&glance.coming) {
         let _ = writeln!(text, "  later: {} more", rollout.later());
     }
-    if let Some(next) = glance.next() {
+    if let Some(next) = next(glance, refreshes) {
         let _ = writeln!(text, "  next: {next}");
     }
     text
+}
+
+/// Says what comes next, and what a person has to run for it.
+fn next(glance: &RolloutGlance, refreshes: Refreshes) -> Option<String> {
+    let layer = &glance.layer;
+    match (&glance.coming, refreshes) {
+        (Coming::NextRun, Refreshes::ByHand) => Some(format!(
+            "run `freshlayer refresh {layer}`: it goes on with the rollout, or closes it where every function is there"
+        )),
+        (Coming::Promoted, Refreshes::ByHand) => Some(format!(
+            "run `freshlayer refresh {layer}`: it moves every function, without further waves and gates"
+        )),
+        _ => glance.next(),
+    }
 }
 
 /// Which of the open waves it is.
@@ -142,7 +175,7 @@ fn wave_lines(
 ) {
     let (opened, functions) = (minute(wave.opened), count(wave.count(), "function"));
     let names: Vec<&str> = wave.members.values().flatten().map(FunctionName::as_str).collect();
-    let (names, state) = (first_of(&names), state(rollout, wave, turn, left));
+    let (names, state) = (first_of(&names, NAMED_MAX), state(rollout, wave, turn, left));
     let _ = writeln!(text, "  wave {number}, opened {opened}: {functions} ({names}): {state}");
     for sentence in wave.evidence.iter().flat_map(|evidence| &evidence.sentences) {
         let _ = writeln!(text, "    {sentence}");
@@ -160,7 +193,7 @@ fn state(rollout: &Rollout, wave: &Wave, turn: Turn<'_>, left: Left) -> String {
         };
     }
     match turn {
-        Turn::Last(Coming::Waits(Why::Bakes { until, .. })) => bakes(*until, left),
+        Turn::Last(Coming::Waits(Why::Bakes { until, .. })) => watched(*until, left),
         Turn::Last(Coming::Waits(Why::Undecided { .. })) => {
             "its bake has ended, and its gates are asked again".to_owned()
         }
@@ -171,9 +204,9 @@ fn state(rollout: &Rollout, wave: &Wave, turn: Turn<'_>, left: Left) -> String {
     }
 }
 
-fn bakes(until: Timestamp, left: Left) -> String {
+fn watched(until: Timestamp, left: Left) -> String {
     let end = minute(until);
-    let Left::Since(now) = left else { return format!("bakes until {end}") };
+    let Left::Since(now) = left else { return format!("watched until {end}") };
     let secs = until.duration_since(now).as_secs().max(0);
     let (hours, minutes, secs) = (secs / 3_600, secs / 60 % 60, secs % 60);
     let time = match (hours, minutes) {
@@ -181,7 +214,7 @@ fn bakes(until: Timestamp, left: Left) -> String {
         (0, _) => format!("{minutes} min {secs:02} s"),
         _ => format!("{hours} h {minutes:02} min"),
     };
-    format!("bakes, {time} left, until {end}")
+    format!("watched until {end}, {time} left")
 }
 
 fn members<'a>(
@@ -206,15 +239,6 @@ fn kept_back(rollout: &Rollout, wave: &Wave) -> Vec<String> {
         (more > 0).then(|| format!("and {} that did not move", count(more, "more function"))),
     );
     kept
-}
-
-/// Names the first few of many.
-fn first_of(functions: &[&str]) -> String {
-    let named = functions[..functions.len().min(NAMED_MAX)].join(", ");
-    match functions.len().saturating_sub(NAMED_MAX) {
-        0 => named,
-        more => format!("{named} and {more} more"),
-    }
 }
 
 fn is_over(coming: &Coming) -> bool {
@@ -294,7 +318,7 @@ mod tests {
 
     const LINES: &str = "\
 geo: rollout 3 to release 4, begun 2026-03-02 14:00 UTC
-  wave 1, opened 2026-03-02 14:00 UTC: 4 functions (a, b, c and 1 more): bakes until 2026-03-02 14:30 UTC
+  wave 1, opened 2026-03-02 14:00 UTC: 4 functions (a, b, c and 1 more): watched until 2026-03-02 14:30 UTC
     alarm geo-errors is quiet
   later: 1 more
   next: wave 2 opens if its gates pass
@@ -302,16 +326,16 @@ geo: rollout 3 to release 4, begun 2026-03-02 14:00 UTC
 
     #[test]
     fn a_bake_counts_down_on_a_terminal_alone() {
-        assert_eq!(block(&bakes(), Left::Untold), LINES);
+        assert_eq!(block(&bakes(), Left::Untold, Refreshes::BySchedule), LINES);
         for (now, left) in [
             ("12:28:10", "2 h 01 min left"),
             ("14:17:55", "12 min 05 s left"),
             ("14:29:18", "42 s left"),
             ("14:30:01", "0 s left"),
         ] {
-            let shown = block(&bakes(), Left::Since(at(now)));
-            let counted = format!("bakes, {left}, until 2026-03-02 14:30 UTC");
-            assert_eq!(shown, LINES.replace("bakes until 2026-03-02 14:30 UTC", &counted));
+            let shown = block(&bakes(), Left::Since(at(now)), Refreshes::BySchedule);
+            let counted = format!("watched until 2026-03-02 14:30 UTC, {left}");
+            assert_eq!(shown, LINES.replace("watched until 2026-03-02 14:30 UTC", &counted));
         }
         assert_eq!(ending(&bakes(), Seen::Rollout), None);
     }
@@ -320,12 +344,28 @@ geo: rollout 3 to release 4, begun 2026-03-02 14:00 UTC
     fn only_new_lines_are_printed() {
         assert_eq!(fresh("", LINES), LINES);
         assert_eq!(fresh(LINES, LINES), "");
-        let moved = block(&baking(Coming::Promoted), Left::Untold);
+        let moved = block(&baking(Coming::Promoted), Left::Untold, Refreshes::BySchedule);
         let new = fresh(LINES, &moved);
         assert_eq!(new.lines().count(), 2, "{new}");
         assert!(new.ends_with(
             "  next: the next refresh moves every function, without further waves and gates\n"
         ));
+    }
+
+    /// On the local host nothing refreshes by itself: a person reads what to run, once it is due.
+    #[test]
+    fn what_is_due_names_the_command_where_a_person_runs_it() {
+        let next = |coming, refreshes| {
+            let text = block(&baking(coming), Left::Untold, refreshes);
+            text.lines().last().expect("it says something").to_owned()
+        };
+        let (hand, schedule) = (Refreshes::ByHand, Refreshes::BySchedule);
+        let due = "  next: run `freshlayer refresh geo`: ";
+        for coming in [Coming::NextRun, Coming::Promoted] {
+            assert!(next(coming.clone(), hand).starts_with(due), "{coming:?}");
+            assert!(next(coming, schedule).starts_with("  next: the next refresh "));
+        }
+        assert_eq!(next(bakes().coming, hand), next(bakes().coming, schedule), "not due yet");
     }
 
     #[test]
@@ -335,11 +375,11 @@ geo: rollout 3 to release 4, begun 2026-03-02 14:00 UTC
         let notes = rollout.journal.get_mut("eu-west-1").expect("it is there");
         let note = notes.values_mut().next().expect("it is there");
         (note.done, note.outcome) = (false, "its tag says hold".to_owned());
-        let shown = block(&glance, Left::Untold);
+        let shown = block(&glance, Left::Untold, Refreshes::BySchedule);
         assert_eq!(fresh(LINES, &shown), "    a: its tag says hold\n");
         let wave = rollout_mut(&mut glance).waves.first_mut().expect("it is there");
         wave.reached = None;
-        let shown = block(&glance, Left::Untold);
+        let shown = block(&glance, Left::Untold, Refreshes::BySchedule);
         assert!(shown.contains("(a, b, c and 1 more): on its way, 3 of 4 are there\n"), "{shown}");
     }
 
@@ -370,7 +410,7 @@ geo: rollout 3 to release 4, begun 2026-03-02 14:00 UTC
         let (exit, words) = ended(Coming::Held(why), Cause::NewRelease, 3);
         assert_eq!(exit, Exit::Held);
         assert!(words.starts_with("geo: wave 1 waits for a person; "), "{words}");
-        assert!(words.contains("`freshlayer rollout abort`"), "{words}");
+        assert!(words.contains("`freshlayer rollout abort geo`"), "{words}");
         let none = ending(&baking(Coming::Closed), Seen::Nothing).expect("it ends");
         assert_eq!((none.view.as_str(), none.words.as_str()), ("", "geo: no open rollout\n"));
     }

@@ -7,7 +7,7 @@ use freshlayer::{Engine, RolloutGlance, rollout_glance};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 
-use super::view::{Ending, Left, Seen, block, ending, fresh};
+use super::view::{Ending, Left, Refreshes, Seen, block, ending, fresh};
 use crate::output::{Answer, Done, Form, Stopped, print};
 use crate::wiring::Host;
 
@@ -33,6 +33,7 @@ pub(super) async fn watch(host: &Host, engine: &Engine, layer: &str) -> Result<D
     }
     let definition = host.definition(layer)?;
     let (mut screen, mut seen) = (Screen::of_stdout(), Seen::Nothing);
+    let refreshes = Refreshes::from(host.target);
     loop {
         let glance = rollout_glance(engine, &definition).await?;
         if let Some(ending) = ending(&glance, seen) {
@@ -40,7 +41,7 @@ pub(super) async fn watch(host: &Host, engine: &Engine, layer: &str) -> Result<D
         }
         seen = Seen::Rollout;
         for _ in 0..TICKS_BETWEEN_READS {
-            match screen.show(&glance, engine.ports.clock.now()) {
+            match screen.show(&glance, refreshes, engine.ports.clock.now()) {
                 Err(error) if error.kind() == ErrorKind::BrokenPipe => {
                     return Ok(Done::text(String::new()));
                 }
@@ -66,14 +67,20 @@ impl Screen {
         Self::Terminal(bar)
     }
 
-    fn show(&mut self, glance: &RolloutGlance, now: Timestamp) -> io::Result<()> {
+    fn show(
+        &mut self,
+        glance: &RolloutGlance,
+        refreshes: Refreshes,
+        now: Timestamp,
+    ) -> io::Result<()> {
         match self {
             Self::Terminal(bar) => {
-                bar.set_message(block(glance, Left::Since(now)).trim_end().to_owned());
+                let text = block(glance, Left::Since(now), refreshes);
+                bar.set_message(text.trim_end().to_owned());
                 Ok(())
             }
             Self::Lines(shown) => {
-                let text = block(glance, Left::Untold);
+                let text = block(glance, Left::Untold, refreshes);
                 let before = std::mem::replace(shown, text);
                 print(&fresh(&before, shown))
             }

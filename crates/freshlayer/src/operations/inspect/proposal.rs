@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use freshlayer_reader::{Format, map_file};
 use rusqlite::Connection;
+use url::Url;
 
+use crate::definition::is_loopback;
 use crate::formats::mmdb::data_end;
 use crate::formats::sqlite;
 use crate::intake::extract::StagedFile;
@@ -35,7 +37,8 @@ pub(super) fn proposal(source: &str, recognised: &Recognised, expectations: &[St
         quoted(&name_of(source)),
         quoted(source)
     );
-    if source.starts_with("http://") {
+    let is_remote = |url: Url| url.scheme() == "http" && !is_loopback(&url);
+    if Url::parse(source).is_ok_and(is_remote) {
         text.push_str("source.plain_http = \"anywhere\"\n");
     }
     if !select.is_empty() {
