@@ -34,6 +34,8 @@ pub enum GeonameId {
     Uint32,
     /// As none does.
     Uint16,
+    /// There is none: a field that earlier builds had is gone.
+    Absent,
 }
 
 impl Default for Mmdb {
@@ -77,16 +79,14 @@ impl Mmdb {
     fn record(&self, number: u32) -> Value {
         let code = ["AU", "BR", "CA", "DE"][number as usize % 4];
         let geoname_id = match self.geoname_id {
-            GeonameId::Uint32 => Value::U32(2_000_000 + number),
-            GeonameId::Uint16 => Value::U16(1 + (number % 60_000) as u16),
+            GeonameId::Uint32 => Some(Value::U32(2_000_000 + number)),
+            GeonameId::Uint16 => Some(Value::U16(1 + (number % 60_000) as u16)),
+            GeonameId::Absent => None,
         };
         let names = Value::map([("en", Value::from(format!("Country {code}")))]);
-        let country = Value::map([
-            ("geoname_id", geoname_id),
-            ("iso_code", Value::from(code)),
-            ("names", names),
-        ]);
-        Value::map([("country", country)])
+        let geoname_id = geoname_id.map(|id| ("geoname_id", id));
+        let rest = [("iso_code", Value::from(code)), ("names", names)];
+        Value::map([("country", Value::map(geoname_id.into_iter().chain(rest)))])
     }
 }
 
