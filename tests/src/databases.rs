@@ -23,6 +23,8 @@ pub struct Mmdb {
     pub networks: u32,
     /// The type of its `geoname_id`s.
     pub geoname_id: GeonameId,
+    /// Whether one record in ten has a continent as well.
+    pub continents: bool,
     /// Its description; an empty one is left out.
     pub description: String,
 }
@@ -34,8 +36,6 @@ pub enum GeonameId {
     Uint32,
     /// As none does.
     Uint16,
-    /// There is none: a field that earlier builds had is gone.
-    Absent,
 }
 
 impl Default for Mmdb {
@@ -45,6 +45,7 @@ impl Default for Mmdb {
             build_epoch: FIRST_BUILD,
             networks: 500,
             geoname_id: GeonameId::Uint32,
+            continents: false,
             description: "A test database".to_owned(),
         }
     }
@@ -79,14 +80,20 @@ impl Mmdb {
     fn record(&self, number: u32) -> Value {
         let code = ["AU", "BR", "CA", "DE"][number as usize % 4];
         let geoname_id = match self.geoname_id {
-            GeonameId::Uint32 => Some(Value::U32(2_000_000 + number)),
-            GeonameId::Uint16 => Some(Value::U16(1 + (number % 60_000) as u16)),
-            GeonameId::Absent => None,
+            GeonameId::Uint32 => Value::U32(2_000_000 + number),
+            GeonameId::Uint16 => Value::U16(1 + (number % 60_000) as u16),
         };
         let names = Value::map([("en", Value::from(format!("Country {code}")))]);
-        let geoname_id = geoname_id.map(|id| ("geoname_id", id));
-        let rest = [("iso_code", Value::from(code)), ("names", names)];
-        Value::map([("country", Value::map(geoname_id.into_iter().chain(rest)))])
+        let country = Value::map([
+            ("geoname_id", geoname_id),
+            ("iso_code", Value::from(code)),
+            ("names", names),
+        ]);
+        let continent = (self.continents && number.is_multiple_of(10)).then(|| {
+            let code = Value::map([("code", Value::from("EU"))]);
+            ("continent", code)
+        });
+        Value::map([("country", country)].into_iter().chain(continent))
     }
 }
 

@@ -41,6 +41,8 @@ pub struct Met {
     pub layers: Vec<String>,
     /// What each part of the callers gets, where a weight sends some of them to another version.
     pub parts: Vec<Served>,
+    /// Whether a weight can split its calls: it has an alias, and that no provisioned concurrency.
+    pub splits: bool,
     /// Code and layers of `$LATEST`.
     pub latest: (String, Vec<String>),
     /// The tags.
@@ -180,6 +182,7 @@ impl Simulated {
             let parts = parts_of(function, now);
             let shape = function.shape();
             let alias = function.aliases.values().next();
+            let splits = alias.is_some_and(|alias| alias.provisioned.is_none());
             let number = alias.and_then(|alias| alias.version.parse().ok());
             let version = number.and_then(|number: u64| shape.versions.get(&number));
             let (config, layers) = match version {
@@ -191,7 +194,7 @@ impl Simulated {
             let tags = shape.tags.clone();
             let versions = shape.versions.values().map(|version| version.config.layers.clone());
             let versions = versions.collect();
-            (name.clone(), Met { code, settings, layers, parts, latest, tags, versions })
+            (name.clone(), Met { code, settings, layers, parts, splits, latest, tags, versions })
         });
         met.collect()
     }

@@ -71,7 +71,7 @@ impl fmt::Display for Act {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Build(day) => write!(f, "build {day}"),
-            Self::LesserBuild(day) => write!(f, "build {day} without ids"),
+            Self::LesserBuild(day) => write!(f, "build {day} without continents"),
             Self::ClockGoesBack(minutes) => write!(f, "the clock goes back {minutes} min"),
             Self::DamagedBuild => f.write_str("damaged build"),
             Self::In(place, local) if *place == home() => local.fmt(f),
@@ -124,7 +124,7 @@ impl FromStr for Act {
             |word: &&str| word.parse().map_err(|_| format!("{text:?}: {word:?} is no number"));
         Ok(match &words[..] {
             ["build", day] => Self::Build(number(day)?),
-            ["build", day, "without", "ids"] => Self::LesserBuild(number(day)?),
+            ["build", day, "without", "continents"] => Self::LesserBuild(number(day)?),
             ["the", "clock", "goes", "back", minutes, "min"] => Self::ClockGoesBack(
                 minutes.parse().map_err(|_| format!("{text:?}: no number of minutes"))?,
             ),

@@ -25,7 +25,7 @@ use super::places::{Everywhere, layer_version};
 use super::promises::{Promises, holds_no_other_back};
 use crate::callers::Watched;
 use crate::clock::{EPOCH, VirtualClock};
-use crate::databases::{GeonameId, Mmdb};
+use crate::databases::Mmdb;
 use crate::hook::ScriptedHook;
 use crate::sandbox::Deaf;
 use crate::simulated::{Hit, Simulated};
@@ -103,13 +103,21 @@ impl Peers for NobodyIsGone {
     }
 }
 
-fn build(day: u64, geoname_id: GeonameId) -> Vec<u8> {
+/// Whether a build has the field that may go away.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Continents {
+    AreThere,
+    AreGone,
+}
+
+fn build(day: u64, continents: Continents) -> Vec<u8> {
     type Builds = Mutex<BTreeMap<(u64, bool), Vec<u8>>>;
     static BUILDS: OnceLock<Builds> = OnceLock::new();
     let builds = BUILDS.get_or_init(Mutex::default);
     let mut builds = builds.lock().unwrap_or_else(PoisonError::into_inner);
-    let key = (day, geoname_id == GeonameId::Absent);
-    builds.entry(key).or_insert_with(|| Mmdb { geoname_id, ..Mmdb::later(day) }.bytes()).clone()
+    let continents = continents == Continents::AreThere;
+    let build = || Mmdb { continents, ..Mmdb::later(day) }.bytes();
+    builds.entry((day, continents)).or_insert_with(build).clone()
 }
 
 impl Scene {
@@ -142,7 +150,7 @@ impl Scene {
             happened,
             shown,
         };
-        scene.offer(&build(0, GeonameId::Uint32));
+        scene.offer(&build(0, Continents::AreThere));
         scene
     }
 
@@ -170,15 +178,15 @@ impl Scene {
     /// Where a promise is broken.
     pub async fn perform(&mut self, act: &Act) -> Vec<String> {
         match act {
-            Act::Build(day) => self.offer(&build(*day, GeonameId::Uint32)),
-            Act::LesserBuild(day) => self.offer(&build(*day, GeonameId::Absent)),
+            Act::Build(day) => self.offer(&build(*day, Continents::AreThere)),
+            Act::LesserBuild(day) => self.offer(&build(*day, Continents::AreGone)),
             Act::ClockGoesBack(minutes) => {
                 self.behind.fetch_add(*minutes, Ordering::Relaxed);
                 let by = SignedDuration::from_mins(i64::from(*minutes));
                 self.wake_at = self.wake_at.map(|at| at + by);
             }
             Act::DamagedBuild => {
-                let whole = build(90, GeonameId::Uint32);
+                let whole = build(90, Continents::AreThere);
                 self.offer(&whole[..whole.len() / 2]);
             }
             Act::In(place, local) => {
