@@ -1,6 +1,7 @@
 //! Callers of the functions of a simulated AWS, and what is counted of them: a stateful fake of the port `Health`.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -47,6 +48,9 @@ impl From<bool> for Ended {
     }
 }
 
+/// How many calls met which layers.
+pub type Exposed = BTreeMap<Vec<String>, u64>;
+
 /// Callers that call every function so many times a minute, for ever.
 pub struct Callers {
     aws: Simulated,
@@ -57,6 +61,8 @@ pub struct Callers {
     alarms: Mutex<BTreeMap<String, Alarm>>,
     deaf: Mutex<u32>,
     asked: Mutex<BTreeMap<FunctionName, u64>>,
+    exposed: Mutex<BTreeMap<String, Exposed>>,
+    late: Mutex<SignedDuration>,
 }
 
 impl Callers {
@@ -78,6 +84,8 @@ impl Callers {
             alarms: Mutex::default(),
             deaf: Mutex::default(),
             asked: Mutex::default(),
+            exposed: Mutex::default(),
+            late: Mutex::default(),
         });
         let them = Arc::downgrade(&callers);
         tokio::spawn(async move {
@@ -95,13 +103,19 @@ impl Callers {
         let second = self.aws.clock().now().as_second();
         let minute = Timestamp::from_second(second - second.rem_euclid(60)).expect("a time");
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut exposed = self.exposed.lock().unwrap_or_else(PoisonError::into_inner);
         for (function, parts) in self.aws.callers_meet() {
             let name = FunctionName::parse(&function).expect("a function's name");
             let calls = counted.entry(name.clone()).or_default().entry(minute).or_default();
+            let met = exposed.entry(function.clone()).or_default();
             let rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
             for _ in 0..rates.get(&function).copied().unwrap_or(per_minute) {
                 *number += 1;
                 let part = self.part_of(&function, &parts);
+                match met.get_mut(&part.layers) {
+                    Some(calls) => *calls += 1,
+                    None => drop(met.insert(part.layers.clone(), 1)),
+                }
                 let called = Called { function: &function, layers: &part.layers, number: *number };
                 let ended = ends(called);
                 add(calls, ended);
@@ -156,6 +170,23 @@ impl Callers {
         alarms.insert(name.to_owned(), alarm);
     }
 
+    /// Takes an alarm away.
+    pub fn no_alarm(&self, name: &str) {
+        self.alarms.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+
+    /// From now on a minute's calls are told so much later.
+    pub fn be_late(&self, by: SignedDuration) {
+        *self.late.lock().unwrap_or_else(PoisonError::into_inner) = by;
+    }
+
+    /// The part of a window that is told by now.
+    fn told_of(&self, window: Window) -> Range<Timestamp> {
+        let late = *self.late.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = window.until.min(self.aws.clock().now() - late);
+        window.from..until.max(window.from)
+    }
+
     /// Answers so many next questions with an error.
     pub fn be_deaf(&self, times: u32) {
         *self.deaf.lock().unwrap_or_else(PoisonError::into_inner) = times;
@@ -164,6 +195,11 @@ impl Callers {
     /// Returns how often the minutes of each function were asked for so far.
     pub fn asked(&self) -> BTreeMap<FunctionName, u64> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes how many calls of each function met which layers since this was asked last.
+    pub fn exposed(&self) -> BTreeMap<String, Exposed> {
+        std::mem::take(&mut *self.exposed.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn hears(&self) -> Result<(), PortError> {
@@ -200,7 +236,7 @@ impl Health for Callers {
         }
         let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         let found = functions.iter().filter_map(|function| {
-            let minutes = counted.get(function)?.range(window.from..window.until);
+            let minutes = counted.get(function)?.range(self.told_of(window));
             Some((
                 function.clone(),
                 minutes.map(|(at, calls)| (*at, told(*calls, window))).collect(),
@@ -221,7 +257,7 @@ impl Health for Callers {
         }
         let counted = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
         let found = versions.iter().filter_map(|behind| {
-            let minutes = counted.get(behind)?.range(window.from..window.until);
+            let minutes = counted.get(behind)?.range(self.told_of(window));
             Some((behind.clone(), minutes.map(|(at, calls)| (*at, told(*calls, window))).collect()))
         });
         Ok(found.collect())

@@ -23,6 +23,8 @@ pub struct Mmdb {
     pub networks: u32,
     /// The type of its `geoname_id`s.
     pub geoname_id: GeonameId,
+    /// Whether one record in ten has a continent as well.
+    pub continents: bool,
     /// Its description; an empty one is left out.
     pub description: String,
 }
@@ -43,6 +45,7 @@ impl Default for Mmdb {
             build_epoch: FIRST_BUILD,
             networks: 500,
             geoname_id: GeonameId::Uint32,
+            continents: false,
             description: "A test database".to_owned(),
         }
     }
@@ -86,7 +89,11 @@ impl Mmdb {
             ("iso_code", Value::from(code)),
             ("names", names),
         ]);
-        Value::map([("country", country)])
+        let continent = (self.continents && number.is_multiple_of(10)).then(|| {
+            let code = Value::map([("code", Value::from("EU"))]);
+            ("continent", code)
+        });
+        Value::map([("country", country)].into_iter().chain(continent))
     }
 }
 

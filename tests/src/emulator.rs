@@ -338,9 +338,17 @@ impl Account {
             .set_layers(Some(layers.iter().map(ToString::to_string).collect()))
             .set_tags(Some(tags));
         create.send().await.expect("the function is new");
-        if aliases.is_empty() {
-            return;
+        if !aliases.is_empty() {
+            self.release(name, aliases).await;
         }
+    }
+
+    /// Publishes a function's first version, and makes aliases that point to it.
+    ///
+    /// # Panics
+    /// Where they cannot be made.
+    pub async fn release(&self, name: &str, aliases: &[&str]) {
+        let lambda = self.lambda();
         let published = lambda.publish_version().function_name(name).send().await;
         let published = published.expect("publishable");
         let version = published.version().expect("it has a number");

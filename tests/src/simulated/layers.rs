@@ -39,6 +39,19 @@ struct Version {
 }
 
 impl Version {
+    fn theirs(number: u64, layer: &str) -> Self {
+        Self {
+            number,
+            description: format!("theirs: {layer}"),
+            sha256: String::new(),
+            unzipped_bytes: 1,
+            made: Instant::now(),
+            signed: None,
+            stored_bytes: 1,
+            policy: BTreeMap::new(),
+        }
+    }
+
     /// Tells whether a statement that has spread by now lets an account in.
     fn lets_in(&self, account: &str, rules: &Rules) -> bool {
         let now = Instant::now();
@@ -64,18 +77,23 @@ impl Simulated {
     pub fn other_layer(&self, name: &str) -> LayerVersionArn {
         let mut world = self.world();
         let layer = self.place.layer(name);
-        let version = Version {
-            number: 1,
-            description: format!("theirs: {name}"),
-            sha256: String::new(),
-            unzipped_bytes: 1,
-            made: Instant::now(),
-            signed: None,
-            stored_bytes: 1,
-            policy: BTreeMap::new(),
-        };
-        world.layers.versions.insert(layer.clone(), vec![version]);
+        world.layers.versions.insert(layer.clone(), vec![Version::theirs(1, name)]);
         LayerVersionArn::parse(&format!("{layer}:1")).expect("an ARN")
+    }
+
+    /// Publishes a version of a layer, as a person does.
+    ///
+    /// # Panics
+    /// Where its number is none.
+    pub fn publish_foreign(&self, name: &str) -> LayerVersionArn {
+        let mut world = self.world();
+        let layer = self.place.layer(name);
+        let made = world.layers.made.entry(layer.clone()).or_default();
+        *made += 1;
+        let version = Version::theirs(*made, name);
+        let arn = format!("{layer}:{}", version.number);
+        world.layers.versions.entry(layer).or_default().push(version);
+        LayerVersionArn::parse(&arn).expect("an ARN")
     }
 
     /// Returns the layer versions of this view's place, by their ARNs, each with its description.

@@ -268,7 +268,9 @@ impl World {
         if let Some(denial) = self.rules.denial(name, asked).filter(|_| services::is_lambda(name)) {
             return denial;
         }
+        let throttles = self.rules.outage(&asked.place) == Some(Outage::Throttled);
         let free = match name {
+            name if throttles && services::is_lambda(name) => false,
             "GetFunction" => self.quotas.read(&asked.place),
             name if services::is_control_plane(name) => self.quotas.control(&asked.place),
             _ => true,

@@ -22,6 +22,8 @@ pub enum Outage {
     RoleDenied,
     /// Lambda denies every call.
     Denied,
+    /// Lambda answers every call that there are too many of them.
+    Throttled,
     /// Lambda is out of reach.
     Unreachable,
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::functions::Function;
 use super::{Place, Settings, Simulated};
 use crate::clock::VirtualClock;
 
@@ -38,6 +39,10 @@ pub struct Met {
     pub settings: Settings,
     /// The ARNs of the layers.
     pub layers: Vec<String>,
+    /// What each part of the callers gets, where a weight sends some of them to another version.
+    pub parts: Vec<Served>,
+    /// Whether a weight can split its calls: it has an alias, and that no provisioned concurrency.
+    pub splits: bool,
     /// Code and layers of `$LATEST`.
     pub latest: (String, Vec<String>),
     /// The tags.
@@ -49,6 +54,8 @@ pub struct Met {
 /// What a part of a function's callers gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Served {
+    /// The code.
+    pub code: String,
     /// The ARNs of the layers.
     pub layers: Vec<String>,
     /// The alias and the published version; absent for `$LATEST`.
@@ -60,6 +67,30 @@ pub struct Served {
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is 0 to 100")]
 fn percent(weight: f64) -> u8 {
     (weight * 100.0).round() as u8
+}
+
+/// What callers of a function get: behind its first alias, or else of `$LATEST`.
+fn parts_of(function: &mut Function, now: Instant) -> Vec<Served> {
+    let first = function.aliases.iter_mut().next();
+    let first = first.map(|(called, alias)| (called.clone(), alias.settle().clone()));
+    let shape = function.shape();
+    let Some((called, alias)) = first else {
+        let (code, layers) = (shape.latest.code.clone(), shape.served(now).to_vec());
+        return vec![Served { code, layers, behind: None, percent: 100 }];
+    };
+    let parts = alias.weights.iter().map(|(version, weight)| (version, percent(*weight)));
+    let parts: Vec<(&String, u8)> = parts.collect();
+    let rest = 100 - parts.iter().map(|(_, percent)| percent).sum::<u8>();
+    let of = |(version, percent): (&String, u8)| {
+        let number = version.parse().ok();
+        let published = number.and_then(|number: u64| shape.versions.get(&number));
+        let config = published.map_or(&shape.latest, |version| &version.config);
+        let layers = function.layers_of(version).unwrap_or_default().to_vec();
+        let behind = number.map(|number| (called.clone(), number));
+        Served { code: config.code.clone(), layers, behind, percent }
+    };
+    let parts = parts.into_iter().chain([(&alias.version, rest)]);
+    parts.filter(|(_, percent)| *percent > 0).map(of).collect()
 }
 
 impl Record {
@@ -140,34 +171,18 @@ impl Simulated {
     pub fn callers_meet(&self) -> BTreeMap<String, Vec<Served>> {
         let (mut world, now) = (self.world(), Instant::now());
         let functions = world.places.entry(self.place.clone()).or_default().all.iter_mut();
-        let served = functions.map(|(name, function)| {
-            let first = function.aliases.iter_mut().next();
-            let first = first.map(|(called, alias)| (called.clone(), alias.settle().clone()));
-            let Some((called, alias)) = first else {
-                let layers = function.shape().served(now).to_vec();
-                return (name.clone(), vec![Served { layers, behind: None, percent: 100 }]);
-            };
-            let parts = alias.weights.iter().map(|(version, weight)| (version, percent(*weight)));
-            let parts: Vec<(&String, u8)> = parts.collect();
-            let rest = 100 - parts.iter().map(|(_, percent)| percent).sum::<u8>();
-            let of = |(version, percent): (&String, u8)| {
-                let layers = function.layers_of(version).unwrap_or_default().to_vec();
-                let behind = version.parse().ok().map(|version| (called.clone(), version));
-                Served { layers, behind, percent }
-            };
-            let parts = parts.into_iter().chain([(&alias.version, rest)]);
-            (name.clone(), parts.filter(|(_, percent)| *percent > 0).map(of).collect())
-        });
-        served.collect()
+        functions.map(|(name, function)| (name.clone(), parts_of(function, now))).collect()
     }
 
     /// Returns what callers of each function meet: behind its first alias, or else in `$LATEST`.
     pub fn met(&self) -> BTreeMap<String, Met> {
         let (mut world, now) = (self.world(), Instant::now());
-        let functions = world.places.entry(self.place.clone()).or_default().all.iter();
+        let functions = world.places.entry(self.place.clone()).or_default().all.iter_mut();
         let met = functions.map(|(name, function)| {
+            let parts = parts_of(function, now);
             let shape = function.shape();
             let alias = function.aliases.values().next();
+            let splits = alias.is_some_and(|alias| alias.provisioned.is_none());
             let number = alias.and_then(|alias| alias.version.parse().ok());
             let version = number.and_then(|number: u64| shape.versions.get(&number));
             let (config, layers) = match version {
@@ -179,7 +194,7 @@ impl Simulated {
             let tags = shape.tags.clone();
             let versions = shape.versions.values().map(|version| version.config.layers.clone());
             let versions = versions.collect();
-            (name.clone(), Met { code, settings, layers, latest, tags, versions })
+            (name.clone(), Met { code, settings, layers, parts, splits, latest, tags, versions })
         });
         met.collect()
     }

@@ -12,6 +12,8 @@ use crate::hook::Script;
 pub enum Act {
     /// The upstream has the build of a day.
     Build(u64),
+    /// The upstream has the build of a day, in which a field is gone that earlier ones had.
+    LesserBuild(u64),
     /// The upstream has half of a file.
     DamagedBuild,
     /// Something happens in one place.
@@ -26,6 +28,8 @@ pub enum Act {
     RefreshKilled(u64),
     /// So many minutes pass; the publisher is woken when its last run asked to be.
     Pass(u64),
+    /// The publisher's clock goes back by so many minutes, and so do its alarms.
+    ClockGoesBack(u32),
     /// A person's order.
     Order(Order),
     /// How the hook answers from now on.
@@ -67,6 +71,8 @@ impl fmt::Display for Act {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Build(day) => write!(f, "build {day}"),
+            Self::LesserBuild(day) => write!(f, "build {day} without continents"),
+            Self::ClockGoesBack(minutes) => write!(f, "the clock goes back {minutes} min"),
             Self::DamagedBuild => f.write_str("damaged build"),
             Self::In(place, local) if *place == home() => local.fmt(f),
             Self::In(place, local) => write!(f, "{local} in {place}"),
@@ -118,6 +124,10 @@ impl FromStr for Act {
             |word: &&str| word.parse().map_err(|_| format!("{text:?}: {word:?} is no number"));
         Ok(match &words[..] {
             ["build", day] => Self::Build(number(day)?),
+            ["build", day, "without", "continents"] => Self::LesserBuild(number(day)?),
+            ["the", "clock", "goes", "back", minutes, "min"] => Self::ClockGoesBack(
+                minutes.parse().map_err(|_| format!("{text:?}: no number of minutes"))?,
+            ),
             ["damaged", "build"] => Self::DamagedBuild,
             ["schedule"] => Self::Schedule,
             ["refresh"] => Self::Refresh,

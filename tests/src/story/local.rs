@@ -28,6 +28,14 @@ pub enum Local {
     CallsAreWell,
     /// An alarm rings, or is quiet.
     Alarm(String, Rings),
+    /// An alarm is deleted.
+    NoAlarm(String),
+    /// From now on a function is called so many times a minute.
+    Called(String, u64),
+    /// From now on CloudWatch tells of calls so many minutes late.
+    CallsAreToldLate(u32),
+    /// A person publishes a version of the layer: freshlayer did not make it.
+    Foreign,
     /// A layer version ends functions while they start.
     Breaks(u64),
     /// Lambda fails, or works again.
@@ -56,6 +64,8 @@ pub struct Making {
     pub provisioned: bool,
     /// Whether its versions start from a snapshot.
     pub snapshot: bool,
+    /// How often a minute it is called, where it is not as often as all others.
+    pub called: Option<u64>,
     /// A tag.
     pub tag: Option<(String, String)>,
 }
@@ -70,11 +80,15 @@ impl Local {
             | Self::ReleaseBesideWeight(name)
             | Self::Unweigh(name)
             | Self::SetBack(name, _)
+            | Self::Called(name, _)
             | Self::Tag(name, ..)
             | Self::Untag(name, _) => Some(name),
             Self::CallsFail(..)
             | Self::CallsAreWell
             | Self::Alarm(..)
+            | Self::NoAlarm(_)
+            | Self::CallsAreToldLate(_)
+            | Self::Foreign
             | Self::Breaks(_)
             | Self::Lambda(_) => None,
         }
@@ -99,8 +113,13 @@ impl fmt::Display for Local {
             Self::CallsAreWell => f.write_str("calls are well"),
             Self::Alarm(name, Rings::Yes) => write!(f, "alarm {name} rings"),
             Self::Alarm(name, Rings::No) => write!(f, "alarm {name} is quiet"),
+            Self::NoAlarm(name) => write!(f, "alarm {name} is gone"),
+            Self::Called(name, calls) => write!(f, "{name} is called {calls} times a minute"),
+            Self::CallsAreToldLate(minutes) => write!(f, "calls are told {minutes} min late"),
+            Self::Foreign => f.write_str("a person publishes a version"),
             Self::Breaks(version) => write!(f, "version {version} breaks functions"),
             Self::Lambda(Some(Outage::Unreachable)) => f.write_str("lambda is unreachable"),
+            Self::Lambda(Some(Outage::Throttled)) => f.write_str("lambda throttles"),
             Self::Lambda(Some(Outage::Denied)) => f.write_str("lambda denies"),
             Self::Lambda(Some(Outage::RoleDenied)) => f.write_str("the role is denied"),
             Self::Lambda(None) => f.write_str("lambda is back"),
@@ -122,6 +141,9 @@ impl fmt::Display for Making {
         }
         if self.snapshot {
             f.write_str(" snapshot")?;
+        }
+        if let Some(calls) = self.called {
+            write!(f, " called {calls}")?;
         }
         match &self.tag {
             Some((key, value)) => write!(f, " tag {key}={value}"),
@@ -157,8 +179,17 @@ impl FromStr for Local {
             ["calls", "are", "well"] => Self::CallsAreWell,
             ["alarm", name, "rings"] => Self::Alarm(own(name), Rings::Yes),
             ["alarm", name, "is", "quiet"] => Self::Alarm(own(name), Rings::No),
+            ["alarm", name, "is", "gone"] => Self::NoAlarm(own(name)),
+            [name, "is", "called", calls, "times", "a", "minute"] => {
+                Self::Called(own(name), number(calls)?)
+            }
+            ["calls", "are", "told", minutes, "min", "late"] => {
+                Self::CallsAreToldLate(minutes.parse().map_err(|_| format!("{text:?}: no number"))?)
+            }
+            ["a", "person", "publishes", "a", "version"] => Self::Foreign,
             ["version", version, "breaks", "functions"] => Self::Breaks(number(version)?),
             ["lambda", "is", "unreachable"] => Self::Lambda(Some(Outage::Unreachable)),
+            ["lambda", "throttles"] => Self::Lambda(Some(Outage::Throttled)),
             ["lambda", "denies"] => Self::Lambda(Some(Outage::Denied)),
             ["the", "role", "is", "denied"] => Self::Lambda(Some(Outage::RoleDenied)),
             ["lambda", "is", "back"] => Self::Lambda(None),
@@ -175,6 +206,7 @@ fn making(text: &str, name: &str, rest: &[&str]) -> Result<Making, String> {
             "alias" => making.alias = true,
             "provisioned" => making.provisioned = true,
             "snapshot" => making.snapshot = true,
+            "called" => making.called = words.next().and_then(|calls| calls.parse().ok()),
             "on" => making.on = words.next().and_then(|version| version.parse().ok()),
             "tag" => {
                 let tag = words.next().and_then(|tag| tag.split_once('='));

@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use freshlayer::definition::Destinations;
 use freshlayer::ports::AlarmState;
 use freshlayer::{AccountId, LayerVersionArn, Place, RegionName};
+use jiff::SignedDuration;
 
 use super::local::{Local, Making, Rings};
-use crate::callers::{Called, Callers};
+use crate::callers::{Called, Callers, Exposed};
 use crate::simulated::{ACCOUNT, Met, NewFunction, REGION, Served, Settings, Simulated, SnapStart};
 
 const CALLS_PER_MINUTE: u64 = 5;
@@ -125,6 +126,14 @@ impl Everywhere {
         met.collect()
     }
 
+    /// Takes how many calls of each function met which layers since this was asked last.
+    pub(super) fn exposed(&self) -> BTreeMap<Key, Exposed> {
+        let exposed = self.here.iter().flat_map(|(place, here)| {
+            here.callers.exposed().into_iter().map(|(name, met)| ((place.clone(), name), met))
+        });
+        exposed.collect()
+    }
+
     /// The layer versions of a Region with their descriptions.
     pub(super) fn layer_versions(&self, region: &RegionName) -> BTreeMap<String, String> {
         self.at(&own(region.clone())).aws.layer_versions()
@@ -233,6 +242,12 @@ impl Here {
             Local::CallsAreWell => self.trouble(None),
             Local::Alarm(name, Rings::Yes) => self.callers.alarm(name, AlarmState::Rings),
             Local::Alarm(name, Rings::No) => self.callers.alarm(name, AlarmState::Quiet),
+            Local::NoAlarm(name) => self.callers.no_alarm(name),
+            Local::Called(name, calls) => self.callers.call(name, *calls),
+            Local::CallsAreToldLate(minutes) => {
+                self.callers.be_late(SignedDuration::from_mins(i64::from(*minutes)));
+            }
+            Local::Foreign => drop(self.aws.publish_foreign("geo")),
             Local::Breaks(number) => self.aws.break_layer(&version(number)),
             Local::Lambda(outage) => self.aws.fail_place(*outage),
         }
@@ -260,6 +275,9 @@ impl Here {
                 ..NewFunction::default()
             },
         );
+        if let Some(calls) = making.called {
+            self.callers.call(&making.name, calls);
+        }
         if making.provisioned {
             self.aws.provision(&making.name, "live", 2);
         }

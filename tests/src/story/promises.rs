@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use freshlayer::definition::Definition;
+use freshlayer::definition::{Definition, Roll, RollMajor};
 use freshlayer::ports::FunctionName;
 use freshlayer::report::{ConsumerReport, ConsumerState, Report, Why};
 use freshlayer::state::{Cause, FunctionPin, Head, OpenRollout, Rollout, Says, Session};
@@ -8,11 +8,14 @@ use freshlayer::{Engine, Place, RegionName, status};
 
 use super::places::{Everywhere, Key, OURS, named, own};
 use super::regions::Regions;
-use crate::simulated::Met;
+use crate::callers::Exposed;
+use crate::simulated::{Met, Served};
 
 const TAG: &str = "freshlayer:geo";
 /// The newest three, those that an alias or a way back needs, and what a person made.
 const OWN_VERSIONS_MAX: usize = 12;
+/// How many calls more than its share a part may get: calls come one by one.
+const UNEVEN: u64 = 2;
 
 /// What must hold after every act, whatever happens; named as in the design.
 #[derive(Debug, Default)]
@@ -25,7 +28,15 @@ pub(super) struct Promises {
     cut_off: BTreeSet<u64>,
     /// The layer versions with which functions end while they start.
     broken: BTreeSet<String>,
+    /// The layer versions that people published.
+    foreign: BTreeSet<String>,
     regions: Regions,
+}
+
+/// What callers meet now, and what their calls met since the last look.
+struct Seen {
+    met: BTreeMap<Key, Met>,
+    exposed: BTreeMap<Key, Exposed>,
 }
 
 /// What was so before a run.
@@ -43,6 +54,15 @@ impl Promises {
         self.broken.insert(version.to_string());
     }
 
+    /// Notes which versions of the layer freshlayer did not make.
+    pub(super) fn knows_foreign(&mut self, everywhere: &Everywhere) {
+        let regions = everywhere.regions().into_iter();
+        let versions = regions.flat_map(|region| everywhere.layer_versions(region));
+        let foreign =
+            versions.filter(|(arn, said)| arn.contains(OURS) && said.starts_with("theirs"));
+        self.foreign.extend(foreign.map(|(arn, _)| arn));
+    }
+
     /// Notes that a run was cut off.
     pub(super) async fn cut_off(&mut self, engine: &Engine, definition: &Definition) {
         let (head, _) = state(engine, definition).await;
@@ -55,8 +75,12 @@ impl Promises {
         engine: &Engine,
         definition: &Definition,
     ) -> Before {
-        let (head, _) = state(engine, definition).await;
-        Before { met: everywhere.met(), head }
+        let (head, rollout) = state(engine, definition).await;
+        let seen = Seen { met: everywhere.met(), exposed: everywhere.exposed() };
+        if let Some(open) = head.rollout().filter(|open| is_watched(open, definition)) {
+            self.members_only(open, rollout.as_ref(), &seen, &head);
+        }
+        Before { met: seen.met, head }
     }
 
     /// Holds what a run or an order left behind against the promises.
@@ -71,29 +95,55 @@ impl Promises {
         definition: &Definition,
         report: Option<&Report>,
     ) {
-        let met = everywhere.met();
+        let seen = Seen { met: everywhere.met(), exposed: everywhere.exposed() };
+        let met = &seen.met;
         let (head, rollout) = state(engine, definition).await;
         for (key, was) in &before.met {
             let is = &met[key];
             left_alone(key, was, is);
             stays_where_ordered(key, was, is, &before.head);
             stays_where_pinned(key, was, is, [&before.head, &head]);
+            self.stays_on_foreign(key, was, is);
+            if definition.rollout.roll == Roll::Propose {
+                let [is, was] = [is, was].map(|met| (&met.parts, &met.latest.1));
+                assert_eq!(is, was, "{} moved, and its own deployment does that", named(key));
+            }
         }
-        nothing_used_is_gone(everywhere, &met);
+        nothing_used_is_gone(everywhere, met);
         nothing_is_published_twice(everywhere);
+        if let Some(closed) = before.head.rollout().filter(|open| {
+            let to = Some(open.to);
+            is_watched(open, definition) && head.desired() != to && head.stable() != to
+        }) {
+            let rollout = read(engine, definition, closed.number).await;
+            self.members_only(closed, rollout.as_ref(), &seen, &head);
+        }
         if let Some(open) = head.rollout() {
             self.met_before(open, &before, &head);
             if is_watched(open, definition) {
-                self.not_named_early(open, &head, everywhere);
-                self.members_only(open, rollout.as_ref(), &met, &head);
+                // Where deployments move the functions, they are told at once.
+                if definition.rollout.roll != Roll::Propose {
+                    self.not_named_early(open, &head, everywhere);
+                }
+                self.members_only(open, rollout.as_ref(), &seen, &head);
+                if definition.rollout.roll_major == RollMajor::Hold {
+                    self.asked_for_major(open, &before, &seen, &head);
+                }
                 if let Some(rollout) = &rollout {
                     self.regions.one_after_the_other(rollout, definition, report);
                 }
             }
         }
         if let Some(report) = report {
-            gone_back(report, &met, &head);
+            gone_back(report, met, &head);
         }
+    }
+
+    /// I12: a function on a version that people published stays there.
+    fn stays_on_foreign(&self, key: &Key, was: &Met, is: &Met) {
+        let foreign = was.layers.iter().find(|arn| self.foreign.contains(*arn));
+        let left = foreign.filter(|arn| !is.layers.contains(arn));
+        assert_eq!(left, None, "I12: {} is taken off it", named(key));
     }
 
     /// Notes who had the data when its rollout began.
@@ -120,22 +170,57 @@ impl Promises {
         }
     }
 
-    /// I4: only members of open waves meet new data, and who had it before the rollout began.
+    /// I4: calls meet new data at members of open waves only, at most for the part of the calls that the wave says, and
+    /// where it was before the rollout began.
     fn members_only(
         &self,
         open: &OpenRollout,
         rollout: Option<&Rollout>,
-        met: &BTreeMap<Key, Met>,
+        seen: &Seen,
         head: &Head,
     ) {
-        let first = &self.first[&open.number];
+        let Some(first) = self.first.get(&open.number) else { return };
         let waves = rollout.map(|rollout| &rollout.waves[..]).unwrap_or_default();
-        for (key, met) in met.iter().filter(|(key, met)| has(met, head, open.to, &key.0.region)) {
-            let member = waves.iter().any(|wave| wave.has(&key.0, &function(key)));
-            let known = first.contains(key) || self.touched.contains(key);
+        for (key, met) in &seen.met {
+            let Some(arn) = arn_of(head, open.to, &key.0.region) else { continue };
             let ordered = head.pinned_functions().get(&function(key));
             let ordered = ordered.is_some_and(|pin| pin.release() == Some(open.to));
-            assert!(member || known || ordered, "I4: {} has {met:?} before its wave", named(key));
+            if first.contains(key) || self.touched.contains(key) || ordered {
+                continue;
+            }
+            let waves = waves.iter().filter(|wave| wave.has(&key.0, &function(key)));
+            // What cannot be split moves whole.
+            let most = waves.map(|wave| wave.percent.filter(|_| met.splits).unwrap_or(100));
+            let most = most.max().unwrap_or(0);
+            let parts = met.parts.iter().filter(|part| part.layers.contains(&arn));
+            let part: u8 = parts.map(|part| part.percent).sum();
+            let parts = &met.parts;
+            assert!(part <= most, "I4: {} has {parts:?}: {most} % are open", named(key));
+            let Some(exposed) = seen.exposed.get(key) else { continue };
+            let calls: u64 = exposed.values().sum();
+            let with = exposed.iter().filter(|(layers, _)| layers.contains(&arn));
+            let with: u64 = with.map(|(_, calls)| calls).sum();
+            let uneven = if most == 0 { 0 } else { UNEVEN };
+            assert!(
+                100 * with <= u64::from(most) * calls + 100 * uneven,
+                "I4: {with} of {calls} calls of {} met the data: {most} % are open",
+                named(key)
+            );
+        }
+    }
+
+    /// A function without a tag stays on the major version that it has.
+    fn asked_for_major(&self, open: &OpenRollout, before: &Before, seen: &Seen, head: &Head) {
+        let majors = (2..).map_while(|major| head.first_of_major(major));
+        let Some(first) = majors.take_while(|first| *first <= open.to).last() else { return };
+        for (key, was) in &before.met {
+            let is_older = |release| release < first && has(was, head, release, &key.0.region);
+            let came = has(&seen.met[key], head, open.to, &key.0.region);
+            let asked = was.tags.contains_key(TAG) || self.touched.contains(key);
+            let is_told = head.pinned_functions().contains_key(&function(key));
+            let unasked = came && !asked && !is_told;
+            let strays = unasked && head.versions().keys().copied().any(is_older);
+            assert!(!strays, "{} did not ask for release {}", named(key), open.to);
         }
     }
 
@@ -154,7 +239,7 @@ impl Promises {
         let (head, _) = state(engine, definition).await;
         assert!(head.lease().is_none(), "a lease is left: {:?}; {last}", head.lease());
         let stays = told.iter().any(|one| match one.state {
-            ConsumerState::Held => true,
+            ConsumerState::Held | ConsumerState::Ordered => true,
             ConsumerState::Behind => self.cannot_start(one, &head),
             _ => false,
         });
@@ -265,6 +350,9 @@ fn arrived(consumer: &ConsumerReport, is: &Met, published: Option<&String>, last
                         | Why::TagVersion { .. }
                         | Why::RevertedByDeploy { .. }
                         | Why::NotProvisioned { .. }
+                        | Why::ForeignVersion { .. }
+                        | Why::NewMajor { .. }
+                        | Why::Proposed
                 )
             ),
             "{consumer:?} waits for nobody; {last}"
@@ -284,13 +372,25 @@ async fn state(engine: &Engine, definition: &Definition) -> (Head, Option<Rollou
     (head, rollout)
 }
 
+/// Reads a rollout that the head no longer names.
+async fn read(engine: &Engine, definition: &Definition, number: u64) -> Option<Rollout> {
+    let session = Session::open(&engine.ports, &engine.owner, &definition.layer).await;
+    session.expect("the head is readable").read_rollout(number).await.expect("readable")
+}
+
 fn arn_of(head: &Head, release: u64, region: &RegionName) -> Option<String> {
     head.version(release, region).map(ToString::to_string)
 }
 
-/// Tells whether callers meet a release.
+/// Tells whether some callers meet a release.
 fn has(met: &Met, head: &Head, release: u64, region: &RegionName) -> bool {
-    arn_of(head, release, region).is_some_and(|arn| met.layers.contains(&arn))
+    let arn = arn_of(head, release, region);
+    arn.is_some_and(|arn| met.parts.iter().any(|part| part.layers.contains(&arn)))
+}
+
+/// Tells whether all callers meet a layer version, and no alias is on its way to another one.
+fn is_whole(met: &Met, arn: &String) -> bool {
+    met.layers.contains(arn) && met.parts.iter().all(|part| part.layers.contains(arn))
 }
 
 fn function((_, name): &Key) -> FunctionName {
@@ -317,6 +417,12 @@ fn left_alone(key: &Key, was: &Met, is: &Met) {
             assert_eq!(position(is), position(was), "I5: {name} has another order of layers");
         }
     }
+    let known = |is: &Served| {
+        let mut parts = was.parts.iter();
+        parts.any(|was| was.code == is.code && others(&was.layers) == others(&is.layers))
+    };
+    let strange = is.parts.iter().find(|part| !known(part));
+    assert_eq!(strange, None, "I5, I7: a part of {name} serves other code or layers: {was:?}");
     assert_eq!(is.tags, was.tags, "I5: {name} has other tags");
 }
 
@@ -325,6 +431,10 @@ fn stays_where_ordered(key: &Key, was: &Met, is: &Met, head: &Head) {
     let frozen = head.frozen().is_some() || head.frozen_functions().contains_key(&function(key));
     let stays = was.tags.get(TAG).is_some_and(|tag| tag == "hold");
     if frozen || stays {
+        // Lambda itself ends the move of an alias with provisioned concurrency, which is never split.
+        if [was, is].iter().any(|met| met.parts.len() > 1) {
+            assert_eq!(is.parts, was.parts, "I8: calls of {} moved", named(key));
+        }
         let (is, was) = ((&is.layers, &is.latest.1), (&was.layers, &was.latest.1));
         assert_eq!(is, was, "I8: {} moved", named(key));
     }
@@ -339,8 +449,8 @@ fn stays_where_pinned(key: &Key, was: &Met, is: &Met, [before, after]: [&Head; 2
     };
     let arn = arn_of(after, release, &key.0.region);
     let arn = arn.expect("I6: what a function is pinned to is kept");
-    if was.layers.contains(&arn) {
-        assert!(is.layers.contains(&arn), "I8: {} left release {release}: {is:?}", named(key));
+    if is_whole(was, &arn) {
+        assert!(is_whole(is, &arn), "I8: {} left release {release}: {is:?}", named(key));
     }
 }
 

@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use freshlayer::definition::{Definition, read_file};
-use freshlayer::ports::{Clock as _, FunctionName, Peers, Ports, Unsigned};
+use freshlayer::ports::{Clock, FunctionName, Peers, Ports, Unsigned};
 use freshlayer::report::{Happening, Outcome, Report};
 use freshlayer::state::{Head, Owner, Session};
 use freshlayer::{
@@ -23,7 +24,7 @@ use super::local::{Local, Rings};
 use super::places::{Everywhere, layer_version};
 use super::promises::{Promises, holds_no_other_back};
 use crate::callers::Watched;
-use crate::clock::EPOCH;
+use crate::clock::{EPOCH, VirtualClock};
 use crate::databases::Mmdb;
 use crate::hook::ScriptedHook;
 use crate::sandbox::Deaf;
@@ -50,6 +51,8 @@ pub struct Scene {
     /// Connected once: a client takes longer to make than many calls.
     engine: Engine,
     wake_at: Option<Timestamp>,
+    /// By how many minutes the publisher's clock is behind.
+    behind: Arc<AtomicU32>,
     promises: Promises,
     /// What the runs told, and how much of it the story has shown.
     happened: Vec<Happening>,
@@ -61,6 +64,26 @@ pub struct Scene {
 enum Undecided {
     IsPromoted,
     Waits,
+}
+
+/// The clock of the publisher's machine: it may go back.
+struct MachineClock {
+    aws: VirtualClock,
+    behind: Arc<AtomicU32>,
+}
+
+impl Clock for MachineClock {
+    fn now(&self) -> Timestamp {
+        self.aws.now() - minutes(&self.behind)
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.aws.elapsed()
+    }
+}
+
+fn minutes(count: &AtomicU32) -> SignedDuration {
+    SignedDuration::from_mins(i64::from(count.load(Ordering::Relaxed)))
 }
 
 /// Every other publisher is known to be dead: two of them live in one story only where it says so.
@@ -80,11 +103,21 @@ impl Peers for NobodyIsGone {
     }
 }
 
-fn build(day: u64) -> Vec<u8> {
-    static BUILDS: OnceLock<Mutex<BTreeMap<u64, Vec<u8>>>> = OnceLock::new();
+/// Whether a build has the field that may go away.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Continents {
+    AreThere,
+    AreGone,
+}
+
+fn build(day: u64, continents: Continents) -> Vec<u8> {
+    type Builds = Mutex<BTreeMap<(u64, bool), Vec<u8>>>;
+    static BUILDS: OnceLock<Builds> = OnceLock::new();
     let builds = BUILDS.get_or_init(Mutex::default);
     let mut builds = builds.lock().unwrap_or_else(PoisonError::into_inner);
-    builds.entry(day).or_insert_with(|| Mmdb::later(day).bytes()).clone()
+    let continents = continents == Continents::AreThere;
+    let build = || Mmdb { continents, ..Mmdb::later(day) }.bytes();
+    builds.entry((day, continents)).or_insert_with(build).clone()
 }
 
 impl Scene {
@@ -100,7 +133,8 @@ impl Scene {
         let aws = Simulated::new();
         let everywhere = Everywhere::of(&aws, &definition.destinations);
         let hook = Arc::new(ScriptedHook::default());
-        let engine = connected(&aws, &everywhere, &hook, &folder);
+        let behind = Arc::default();
+        let engine = connected(&aws, &everywhere, &hook, &folder, &behind);
         let (promises, wake_at) = (Promises::default(), None);
         let (happened, shown) = (Vec::new(), 0);
         let scene = Self {
@@ -111,11 +145,12 @@ impl Scene {
             folder,
             engine,
             wake_at,
+            behind,
             promises,
             happened,
             shown,
         };
-        scene.offer(&build(0));
+        scene.offer(&build(0, Continents::AreThere));
         scene
     }
 
@@ -143,9 +178,15 @@ impl Scene {
     /// Where a promise is broken.
     pub async fn perform(&mut self, act: &Act) -> Vec<String> {
         match act {
-            Act::Build(day) => self.offer(&build(*day)),
+            Act::Build(day) => self.offer(&build(*day, Continents::AreThere)),
+            Act::LesserBuild(day) => self.offer(&build(*day, Continents::AreGone)),
+            Act::ClockGoesBack(minutes) => {
+                self.behind.fetch_add(*minutes, Ordering::Relaxed);
+                let by = SignedDuration::from_mins(i64::from(*minutes));
+                self.wake_at = self.wake_at.map(|at| at + by);
+            }
             Act::DamagedBuild => {
-                let whole = build(90);
+                let whole = build(90, Continents::AreThere);
                 self.offer(&whole[..whole.len() / 2]);
             }
             Act::In(place, local) => {
@@ -156,6 +197,7 @@ impl Scene {
                     | Local::SetBack(name, _) => {
                         self.promises.touched(place, name);
                     }
+                    Local::Foreign => self.promises.knows_foreign(&self.everywhere),
                     Local::Breaks(number) => {
                         self.promises.breaks(&layer_version(&place.region, *number));
                     }
@@ -202,7 +244,7 @@ impl Scene {
             let after = if call.is_multiple_of(2) { Hit::SilentBefore } else { Hit::SilentAfter };
             (number == call).then_some(after)
         });
-        let engine = connected(&dying, &self.everywhere, &self.hook, &self.folder);
+        let engine = connected(&dying, &self.everywhere, &self.hook, &self.folder, &self.behind);
         let run = refresh(&engine, &self.definition, Retry::OnChange);
         let ended = tokio::time::timeout(DIES_AFTER, run).await;
         let report = ended.as_ref().ok();
@@ -232,9 +274,9 @@ impl Scene {
 
     /// Tells how a run ended, and remembers when the publisher wants to be woken.
     fn told(&mut self, report: &Report) -> String {
-        self.wake_at = report.wake_at;
+        self.wake_at = report.wake_at.map(|at| at + minutes(&self.behind));
         self.happened.extend(report.happened.iter().cloned());
-        let wakes = report.wake_at.map(|at| format!("; looks again at {}", written(at)));
+        let wakes = self.wake_at.map(|at| format!("; looks again at {}", written(at)));
         let (word, reason) = (report.outcome.word(), report.outcome.reason());
         format!("{} {word}: {reason}{}", self.time(), wakes.unwrap_or_default())
     }
@@ -426,8 +468,9 @@ fn connected(
     everywhere: &Everywhere,
     hook: &Arc<ScriptedHook>,
     folder: &TempDir,
+    behind: &Arc<AtomicU32>,
 ) -> Engine {
-    let clock = aws.clock();
+    let clock = MachineClock { aws: aws.clock(), behind: behind.clone() };
     let aws = aws.aws(Pace::per_sec(8));
     let regions = Watched { regions: Arc::new(aws.regions()), callers: everywhere.callers() };
     Engine {

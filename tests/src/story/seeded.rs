@@ -26,7 +26,10 @@ pub fn story_of(seed: u64) -> Story {
     let mut day = 0;
     for _ in 0..ACTS {
         let act = any(&mut random, &mut day);
-        let goes_on = matches!(act, Act::Build(_) | Act::Order(_) | Act::In(_, Local::SetBack(..)));
+        let goes_on = matches!(
+            act,
+            Act::Build(_) | Act::LesserBuild(_) | Act::Order(_) | Act::In(_, Local::SetBack(..))
+        );
         acts.push(act);
         if goes_on && random.bool() {
             acts.push(Act::Schedule);
@@ -35,8 +38,10 @@ pub fn story_of(seed: u64) -> Story {
     let mut story =
         Story { about: format!("What seed {seed} brings."), terms: terms(&mut random), acts };
     add_hook(&mut story, &mut random);
+    add_foreign(&mut story, &mut random);
     add_places(&mut story, &mut random);
     judge_few_calls(&mut story, &mut random);
+    judge_otherwise(&mut story, &mut random);
     story
 }
 
@@ -54,13 +59,53 @@ fn judge_few_calls(story: &mut Story, random: &mut Rng) {
     }
 }
 
+/// Lets some layers do what few layers do: only look at calls, end another way where gates cannot tell, move in a window,
+/// leave all moves to deployments, move functions to a new major version unasked.
+fn judge_otherwise(story: &mut Story, random: &mut Rng) {
+    if random.u8(..6) == 0 {
+        let metrics = story.terms.iter_mut().find(|term| *term == "rollout.metrics = {}");
+        if let Some(term) = metrics {
+            "rollout.metrics = { observe = true }".clone_into(term);
+        }
+    }
+    if story.terms.iter().any(|term| term.starts_with("rollout.metrics")) && random.u8(..3) == 0 {
+        let otherwise = ["hold", "rollback"][random.usize(..2)];
+        story.terms.insert(0, format!("rollout.on_inconclusive = '{otherwise}'"));
+    }
+    let rare = [
+        (8, "rollout.window = { from = '05:00', until = '23:00' }"),
+        (12, "rollout.roll = 'propose'"),
+        (4, "rollout.roll_major = 'roll'"),
+    ];
+    for (one_in, term) in rare {
+        if random.u8(..one_in) == 0 {
+            story.terms.insert(0, term.to_owned());
+        }
+    }
+}
+
+/// Puts one or two functions of one layer in six on a version of the layer that people published.
+fn add_foreign(story: &mut Story, random: &mut Rng) {
+    if random.u8(..6) > 0 {
+        return;
+    }
+    let first = opening(story) - NAMES.len();
+    story.acts.insert(first, at_home(Local::Foreign));
+    for at in [1, 1 + random.usize(1..=NAMES.len())] {
+        if let Act::In(_, Local::Function(making)) = &mut story.acts[first + at] {
+            making.on = Some(2);
+        }
+    }
+}
+
 /// Gives one layer in four a hook that changes its mind.
 fn add_hook(story: &mut Story, random: &mut Rng) {
     let bakes = !story.terms.iter().any(|term| term.contains("all-at-once"));
     if !bakes || random.u8(..4) > 0 {
         return;
     }
-    story.terms.push("rollout.hook = { lambda = 'refunds' }".to_owned());
+    let observe = if random.u8(..4) == 0 { ", observe = true" } else { "" };
+    story.terms.push(format!("rollout.hook = {{ lambda = 'refunds'{observe} }}"));
     for _ in 0..ACTS / 4 {
         let verdicts = ["proceed", "proceed", "wait", "hold", "rollback"];
         let script = match random.usize(..verdicts.len() + 2) {
@@ -96,7 +141,7 @@ fn add_places(story: &mut Story, random: &mut Rng) {
         let Act::In(place, local) = act else { continue };
         let made = |many: usize| local.function().is_none_or(|name| NAMES[..many].contains(&name));
         let (chosen, many) = &functions[random.usize(..functions.len())];
-        if made(*many) && !matches!(local, Local::Function(_)) {
+        if made(*many) && !matches!(local, Local::Function(_) | Local::Foreign) {
             chosen.clone_into(place);
         }
     }
@@ -169,24 +214,30 @@ fn terms(random: &mut Rng) -> Vec<String> {
 
 fn function(name: &str, random: &mut Rng) -> Making {
     let alias = random.bool();
-    let waves = [("freshlayer:wave", "canary"), ("freshlayer:wave", "last"), ("team", "shop")];
-    let (key, value) = waves[random.usize(..waves.len())];
+    let tags = [
+        ("freshlayer:wave", "canary"),
+        ("freshlayer:wave", "last"),
+        ("team", "shop"),
+        ("freshlayer:geo", ">=1"),
+    ];
+    let (key, value) = tags[random.usize(..tags.len())];
     Making {
         name: name.to_owned(),
         alias,
         on: Some(1),
         provisioned: alias && random.u8(..4) == 0,
         snapshot: alias && random.u8(..4) == 0,
+        called: (random.u8(..4) == 0).then(|| [0, 1, 20][random.usize(..3)]),
         tag: (random.u8(..3) == 0).then(|| (key.to_owned(), value.to_owned())),
     }
 }
 
 fn any(random: &mut Rng, day: &mut u64) -> Act {
     let name = NAMES[random.usize(..NAMES.len())].to_owned();
-    match random.u8(..40) {
+    match random.u8(..42) {
         0..=5 => {
             *day += 3;
-            Act::Build(*day)
+            if random.u8(..12) == 0 { Act::LesserBuild(*day) } else { Act::Build(*day) }
         }
         6 => Act::DamagedBuild,
         7..=9 => Act::Refresh,
@@ -201,7 +252,7 @@ fn any(random: &mut Rng, day: &mut u64) -> Act {
         }),
         27 => at_home(Local::SetBack(name, 1)),
         28 => {
-            let value = ["hold", "1", "pin=1"][random.usize(..3)];
+            let value = ["hold", "1", "2", "pin=1"][random.usize(..4)];
             at_home(Local::Tag(name, "freshlayer:geo".to_owned(), value.to_owned()))
         }
         29 => at_home(Local::Untag(name, "freshlayer:geo".to_owned())),
@@ -209,13 +260,15 @@ fn any(random: &mut Rng, day: &mut u64) -> Act {
         31 => at_home(Local::CallsFail(random.u64(1..10), Some(2 + random.u64(..3)))),
         32 => at_home(Local::CallsAreWell),
         33 => at_home(Local::Alarm(ALARM.to_owned(), Rings::Yes)),
+        34 if random.u8(..3) == 0 => at_home(Local::NoAlarm(ALARM.to_owned())),
         34 => at_home(Local::Alarm(ALARM.to_owned(), Rings::No)),
         35 => at_home(Local::Breaks(2 + random.u64(..3))),
         36 => {
-            let outages = [Outage::Denied, Outage::Unreachable];
-            at_home(Local::Lambda(Some(outages[random.usize(..2)])))
+            let outages = [Outage::Denied, Outage::Unreachable, Outage::Throttled];
+            at_home(Local::Lambda(Some(outages[random.usize(..3)])))
         }
         37 => at_home(Local::Lambda(None)),
+        38 | 39 => at_home(Local::Called(name, [0, 2, 30][random.usize(..3)])),
         _ => Act::Order(order(name, random)),
     }
 }

@@ -1,5 +1,5 @@
-//! A rollout in waves by the deployed publisher, over AWS's wire protocol: a probe by qualifier, an alarm that rings by
-//! itself, the way back, and the permissions that it takes.
+//! A rollout in waves by the deployed publisher, over AWS's wire protocol: a probe by qualifier before an alias moves, an
+//! alarm that the test sets to ring, the way back, and the permissions that it takes.
 
 use aws_sdk_s3::primitives::ByteStream;
 use freshlayer::ports::{AlarmState, Calls, Clock as _, FunctionName};
@@ -35,10 +35,11 @@ fn an_alarm_brings_functions_back_and_each_permission_is_needed() {
         let deployed = Deployed::of(account, &parameters, &terms).without_tls().await;
         let run = async || deployed.invoke(&deployed.publisher, &geo()).await;
         let question = json!({ "ip": KNOWN_ADDRESS });
-        let serving = async || deployed.invoke("lookup", &question).await["release"].clone();
+        let serving = async || deployed.invoke("lookup:live", &question).await["release"].clone();
         let first = run().await;
         let arn = first["layers"][0]["release"]["layer_versions"][REGION].clone();
         deployed.consumer("lookup", arn.as_str().expect("an ARN")).await;
+        deployed.account.release("lookup", &["live"]).await;
         deployed.permit_all_but(&[]).await;
 
         deployed.sandbox.upstream.publish("country.mmdb", &Mmdb::later(3).bytes());
@@ -48,6 +49,7 @@ fn an_alarm_brings_functions_back_and_each_permission_is_needed() {
         assert_eq!((&consumer["state"], &unasked["exit_code"]), (&json!("failed"), &json!(4)));
         let said = consumer["reason"]["text"].to_string();
         assert!(said.contains("the probe could not call it"), "{said}");
+        assert_eq!(serving().await, 1, "what is not probed gets no caller behind an alias");
 
         deployed.permit_all_but(&["WatchFunctions"]).await;
         let unwatched = run().await;
