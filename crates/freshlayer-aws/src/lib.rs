@@ -16,6 +16,7 @@
 //! because AWS allows 15 of them a second per account and Region, for everyone together.
 
 mod announce;
+mod caller;
 mod connect;
 mod fault;
 mod fleet;

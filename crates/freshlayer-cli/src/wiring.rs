@@ -111,9 +111,16 @@ impl Host {
         self.root.join("opt")
     }
 
-    /// Names the person who orders, for all who see the order later.
-    #[expect(clippy::unused_self, reason = "the host knows who uses it")]
-    pub(crate) fn person(&self) -> String {
+    /// Names the person who orders, for all who see the order later: on AWS the caller's ARN, where it can be had.
+    #[cfg_attr(not(feature = "aws"), expect(clippy::unused_async, reason = "AWS is asked"))]
+    pub(crate) async fn person(&self) -> String {
+        #[cfg(feature = "aws")]
+        if self.target == Target::Aws
+            && let Ok(aws) = Account::new(&self.cloud).connected().await
+            && let Ok(arn) = aws.caller().await
+        {
+            return arn;
+        }
         let user = User::from_uid(getuid()).ok().flatten().map(|user| user.name);
         let user = user.unwrap_or_else(|| getuid().to_string());
         format!("{user}@{}", ProcessPeers::of_this_machine().machine())

@@ -25,7 +25,8 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let Args { layer, digest, reason } = args;
     let name = known_layer(host, &layer).await?;
     let engine = host.engine().await?;
-    let accepted = freshlayer::accept(&engine, &name, &digest, &host.person(), reason).await?;
+    let accepted =
+        freshlayer::accept(&engine, &name, &digest, &host.person().await, reason).await?;
     let Acceptance { dataset, problems, .. } = &accepted;
     let mut lines = format!(
         "{layer}: this build of {dataset} is accepted; `freshlayer refresh {layer}` releases it where all other checks pass\n"

@@ -51,7 +51,7 @@ pub(crate) struct LayerFreeze {
 }
 
 pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
-    let (engine, person) = (host.engine().await?, host.person());
+    let (engine, person) = (host.engine().await?, host.person().await);
     let definitions = host.definitions(&args.layers)?;
     let (mut lines, mut all) = (String::new(), Vec::new());
     for definition in &definitions.good {

@@ -64,7 +64,7 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     if !functions.is_empty() {
         return pin_functions(host, functions, &layer, Order { to, until, reason }).await;
     }
-    let (engine, person) = (host.engine().await?, host.person());
+    let (engine, person) = (host.engine().await?, host.person().await);
     let pinned = freshlayer::pin(&engine, &name, to, &person, reason, until).await?;
     let end = until.map(|until| format!(" or {}", minute(until))).unwrap_or_default();
     let until = format!("until `freshlayer unpin {layer}`{end}");
@@ -101,7 +101,7 @@ async fn pin_functions(
     };
     let (engine, definition) = (host.engine().await?, host.definition(layer)?);
     let order = FunctionsOrder { functions, to: Back::Release(release), until, reason };
-    freshlayer::pin_functions(&engine, &definition, &order, &host.person()).await?;
+    freshlayer::pin_functions(&engine, &definition, &order, &host.person().await).await?;
     let functions = order.functions;
     let end = until.map(|until| format!(" or {}", minute(until))).unwrap_or_default();
     let lines = format!(

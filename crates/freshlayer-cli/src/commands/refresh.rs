@@ -65,7 +65,7 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let mut reports = Vec::new();
     for definition in &definitions.good {
         if args.adopt {
-            adopt(&engine, &definition.layer, &host.person()).await?;
+            adopt(&engine, &definition.layer, &host.person().await).await?;
         }
         reports.push(refresh(&engine, definition, retry).await);
         host.note_refresh(&definition.layer, engine.ports.clock.now());

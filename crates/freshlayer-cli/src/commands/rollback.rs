@@ -56,12 +56,13 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let (engine, functions) = (host.engine().await?, args.single.functions);
     if !functions.is_empty() {
         let order = FunctionsOrder { functions, to, until: None, reason: args.reason };
-        let report = roll_back_functions(&engine, &definition, &order, &host.person()).await?;
+        let report =
+            roll_back_functions(&engine, &definition, &order, &host.person().await).await?;
         return Ok(Done::reports(vec![report], host.style));
     }
     let way = way_back(&engine, &definition, to).await?;
     remark(host.style, &format!("{}: {way}\n", definition.layer));
     let to = way.to.map_or(Back::Before, Back::Release);
-    let report = rollback(&engine, &definition, to, &host.person(), args.reason).await?;
+    let report = rollback(&engine, &definition, to, &host.person().await, args.reason).await?;
     Ok(Done::reports(vec![report], host.style))
 }

@@ -94,7 +94,7 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
         }
         Action::Abort { layer, reason } => {
             let definition = host.definition(&layer)?;
-            let report = abort_rollout(&engine, &definition, &host.person(), reason).await?;
+            let report = abort_rollout(&engine, &definition, &host.person().await, reason).await?;
             return Ok(Done::reports(vec![report], host.style));
         }
         Action::Judge(args) => return judge::run(host, &engine, &args).await,
@@ -103,7 +103,7 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
         Action::Promote { layer, reason } => (layer, RolloutOrder::Promote, reason),
     };
     let name = known_layer(host, &layer).await?;
-    let ordered = order_rollout(&engine, &name, order, &host.person(), reason).await?;
+    let ordered = order_rollout(&engine, &name, order, &host.person().await, reason).await?;
     let OrderedRollout { to: release, frozen } = ordered;
     let thaw = thaw(&name, frozen.as_ref());
     let (order, next) = match order {
@@ -140,7 +140,8 @@ fn lines(status: &RolloutStatus) -> String {
             (Some(_), Some(until)) if at + 1 == waves.len() => {
                 format!("watched until {}", minute(*until))
             }
-            (Some(_), _) => "done".to_owned(),
+            (Some(_), _) if wave.done.is_some() => "done".to_owned(),
+            (Some(_), _) => "reached, and not passed".to_owned(),
         };
         let (number, opened) = (at + 1, minute(wave.opened));
         let functions = functions.join(", ");

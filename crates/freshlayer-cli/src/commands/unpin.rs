@@ -22,7 +22,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let Args { layer, single: Functions { functions }, reason } = args;
-    let by = host.person();
+    let by = host.person().await;
     let (engine, name) = (host.engine().await?, known_layer(host, &layer).await?);
     if !functions.is_empty() {
         let unpinned = freshlayer::unpin_functions(&engine, &name, &functions, &by, reason).await?;

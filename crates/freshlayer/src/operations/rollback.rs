@@ -9,7 +9,7 @@ use crate::engine::{Engine, Run};
 use crate::error::Error;
 use crate::ports::Stage;
 use crate::progress::Stages;
-use crate::report::{Outcome, Report, Why};
+use crate::report::{ConsumerReport, ConsumerState, Outcome, Report, Why};
 use crate::rollout::{Converge, Outset};
 use crate::state::{Head, Leased, Ordered, Release, Session};
 
@@ -143,9 +143,18 @@ async fn carry_out(
     }
     let mut report = Converge { run, session, outset: Outset::default() }.converge().await?;
     let well = matches!(report.outcome, Outcome::Unchanged { .. } | Outcome::Refreshed { .. });
-    if let Some(release) = release.filter(|_| well) {
-        let (release, version) = (release.seq, release.version.to_string());
-        report.outcome = Outcome::refreshed(Why::RolledBack { release, version });
+    let is_frozen = session.head().frozen().is_some();
+    match release {
+        Some(release) if is_frozen => {
+            report.outcome = Outcome::held(Why::OrderedWhileFrozen { release: release.seq });
+        }
+        Some(release) if well => {
+            let ordered = |one: &&ConsumerReport| one.state == ConsumerState::Ordered;
+            let stay = report.consumers.iter().filter(ordered).count();
+            let (release, version) = (release.seq, release.version.to_string());
+            report.outcome = Outcome::refreshed(Why::RolledBack { release, version, stay });
+        }
+        _ => {}
     }
     Ok(report)
 }

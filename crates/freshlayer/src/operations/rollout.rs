@@ -189,7 +189,12 @@ pub async fn abort_rollout(
 ) -> Result<Report, Error> {
     let layer = &definition.layer;
     let session = engine.session(layer).await?;
-    open(session.head())?;
+    let goes_back = matches!(open(session.head())?.cause, Cause::Rollback | Cause::Gate);
+    if goes_back {
+        let to = open(session.head())?.to;
+        let words = format!("layer `{layer}` is on its way back to release {to} already");
+        return Err(Error::NotPossible(words));
+    }
     let from = session.head().before_rollout();
     drop(session);
     let nowhere = || {

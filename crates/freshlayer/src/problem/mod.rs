@@ -165,7 +165,7 @@ codes! {
     EntryMode = "entry-mode",
     /// The layer is larger than Lambda takes.
     LayerTooLarge = "layer-too-large",
-    /// A person rolled this back.
+    /// A person rolled this back, or a gate brought it back.
     RolledBack = "rolled-back",
 }
 

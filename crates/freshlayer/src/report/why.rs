@@ -99,6 +99,14 @@ pub enum Why {
         release: u64,
         /// Its data version.
         version: String,
+        /// How many functions an order keeps elsewhere.
+        #[serde(default)]
+        stay: usize,
+    },
+    /// A person ordered a way back of a layer that is frozen.
+    OrderedWhileFrozen {
+        /// The release that functions go to after the freeze.
+        release: u64,
     },
     /// A person moved single functions back.
     FunctionsRolledBack {

@@ -35,6 +35,24 @@ impl Why {
     }
 }
 
+impl Why {
+    /// Says what a gate found wrong with a release, without what follows from it; of any other reason all.
+    pub(crate) fn failure(&self) -> String {
+        match self {
+            Self::WaveFailed { release, wave, says, .. } => {
+                format!("release {release} failed in wave {wave}{}", so_far(says))
+            }
+            Self::GateFailed { release, function, words, .. } => {
+                format!("release {release} failed its probe at function {function} ({words})")
+            }
+            Self::NotStarted { release, function, words, .. } => format!(
+                "release {release} failed: function {function} cannot start with it ({words})"
+            ),
+            other => other.to_string(),
+        }
+    }
+}
+
 /// Says what becomes of data that a gate sent back.
 fn stays_away(layer: &str) -> String {
     format!(
@@ -70,7 +88,17 @@ impl Why {
             Self::TakenOver => f.write_str(
                 "another publisher or a person's order took the layer over from this run, and goes on with it",
             ),
-            Self::RolledBack { release, version } => {
+            Self::OrderedWhileFrozen { release } => write!(
+                f,
+                "the order is noted: functions go to release {release} once `freshlayer unfreeze {layer}` ends the freeze"
+            ),
+            Self::RolledBack { release, version, stay } if *stay > 0 => write!(
+                f,
+                "rolled back to release {release}, version {version}, but for {stay} {} where an order keeps {}",
+                if *stay == 1 { "function that stays" } else { "functions that stay" },
+                if *stay == 1 { "it" } else { "them" },
+            ),
+            Self::RolledBack { release, version, .. } => {
                 write!(f, "rolled back to release {release}, version {version}")
             }
             Self::FunctionsRolledBack { functions } => {
@@ -219,22 +247,12 @@ impl Why {
                  every function back",
                 so_far(says)
             ),
-            Self::WaveFailed { release, to, wave, says } => write!(
+            Self::WaveFailed { to, .. }
+            | Self::GateFailed { to, .. }
+            | Self::NotStarted { to, .. } => write!(
                 f,
-                "release {release} failed in wave {wave}{}; every function goes back to release {to}; {}",
-                so_far(says),
-                stays_away(layer)
-            ),
-            Self::GateFailed { release, to, function, words } => write!(
-                f,
-                "release {release} failed its probe at function {function} ({words}); every function goes back to release \
-                 {to}; {}",
-                stays_away(layer)
-            ),
-            Self::NotStarted { release, to, function, words } => write!(
-                f,
-                "release {release} failed: function {function} cannot start with it ({words}); every function goes back \
-                 to release {to}; {}",
+                "{}; every function goes back to release {to}; {}",
+                self.failure(),
                 stays_away(layer)
             ),
             of_a_function => of_a_function.write_function(named, f),

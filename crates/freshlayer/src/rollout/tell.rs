@@ -135,5 +135,5 @@ fn went_back(rollout: &Rollout, about: &About) -> Why {
         return Why::HandedBack { by: rollout.by.clone(), at: rollout.started };
     }
     let version = about.version.clone().unwrap_or_default();
-    Why::RolledBack { release: rollout.to, version }
+    Why::RolledBack { release: rollout.to, version, stay: 0 }
 }

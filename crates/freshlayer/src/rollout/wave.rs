@@ -184,7 +184,7 @@ impl Converge<'_, '_, '_> {
             Failure::Wave { wave, says } => Why::WaveFailed { release, to, wave, says },
         };
         let at = self.run.engine.ports.clock.now();
-        let order = Ordered { at, by: String::new(), reason: Some(why.to_string()) };
+        let order = Ordered { at, by: String::new(), reason: Some(why.failure()) };
         self.session
             .order(|head| {
                 // A person may have ordered otherwise meanwhile.

@@ -162,7 +162,9 @@ impl LeftBehind {
     pub fn problem(&self) -> Problem {
         let Self { release, to, .. } = self;
         let found = match &self.reason {
-            Some(reason) if self.by.is_empty() => reason.clone(),
+            Some(reason) if self.by.is_empty() => {
+                format!("{reason}, and functions went back to {to}")
+            }
             Some(reason) => format!("release {release}, rolled back to {to} ({reason})"),
             None => format!("release {release}, rolled back to {to}"),
         };

@@ -94,7 +94,8 @@ fn old(datasets: &[DatasetDossier]) -> impl Iterator<Item = (LayerWord, String)>
 
 fn held(facts: &Facts<'_>, open: Option<&OpenDossier>) -> Vec<(LayerWord, String)> {
     let status = &facts.status;
-    let ordered = order(facts.head).map(|why| why.to_string());
+    let layer = status.layer.as_str();
+    let ordered = order(facts.head).map(|why| why.said_of(layer, None));
     let rollout = open.and_then(|open| open.held.clone()).filter(|_| ordered.is_none());
     let stored = status.stored.map(|release| {
         format!("release {release} is stored and not published; the next refresh goes on with it")
