@@ -454,7 +454,7 @@ fn gates_that_make_no_sense_are_mistakes_with_their_line() {
             "`rollout.alarms`: nothing is watched, because no wave bakes",
         ),
         (
-            "rollout.waves = [100]\nrollout.metrics = {}",
+            "rollout.preset = 'all-at-once'\nrollout.metrics = {}",
             "`rollout.metrics`: nothing is watched, because no wave bakes",
         ),
         ("rollout.preset = 'fast'\nrollout.alarms = ['*']", "expected an alarm's name"),

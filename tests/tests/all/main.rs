@@ -50,6 +50,7 @@ mod majors;
 mod next_steps;
 mod one_function;
 mod orders;
+mod orders_kept;
 mod orders_midway;
 mod package;
 mod page;

@@ -374,7 +374,6 @@ fn people_order_one_function_back_by_the_command_line_and_read_of_it() {
     for (words, says) in [
         (&["rollback", "geo", "--function", "pliant"][..], "layer `geo` has no function `pliant`"),
         (&["rollback", "geo", "--function", "plain", "--to", "9"], "no published release 9"),
-        (&["rollback", "geo", "--reason", "a sale"], "--function"),
         (&["rollback", "--function", "plain"], "LAYER"),
         (&["pin", "geo", "--function", "plain"], "add `--to RELEASE`"),
     ] {

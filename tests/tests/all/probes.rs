@@ -3,7 +3,7 @@
 use freshlayer_tests::sandbox::{Ran, Sandbox};
 
 /// A layer with one small file, and functions that read it.
-fn sandbox(probe: &str) -> Sandbox {
+pub(crate) fn sandbox(probe: &str) -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.layer(
         "geo",
@@ -18,14 +18,14 @@ fn sandbox(probe: &str) -> Sandbox {
     sandbox
 }
 
-fn add(sandbox: &Sandbox, name: &str, more: &[&str]) {
+pub(crate) fn add(sandbox: &Sandbox, name: &str, more: &[&str]) {
     let words = [&["functions", "add", name, "--layer", "geo"], more].concat();
     let ran = sandbox.cli(&words);
     assert_eq!(ran.code, 0, "{ran:?}");
 }
 
 /// The layer version that each function's callers get.
-fn serving(sandbox: &Sandbox) -> Vec<String> {
+pub(crate) fn serving(sandbox: &Sandbox) -> Vec<String> {
     let status = sandbox.cli(&["status", "--json"]).json();
     let consumers = status["status"][0]["consumers"].as_array().expect("a list").clone();
     let version = |consumer: &serde_json::Value| {
@@ -35,10 +35,10 @@ fn serving(sandbox: &Sandbox) -> Vec<String> {
     consumers.iter().map(version).collect()
 }
 
-const READS: [&str; 4] = ["--", "sh", "-c", "cat ${FRESHLAYER_ROOT:-/opt}/geo/note"];
-const GOOD: &str = "{ path = 'state', equals = 'good' }";
+pub(crate) const READS: [&str; 4] = ["--", "sh", "-c", "cat ${FRESHLAYER_ROOT:-/opt}/geo/note"];
+pub(crate) const GOOD: &str = "{ path = 'state', equals = 'good' }";
 
-fn publish(sandbox: &Sandbox, state: &str) -> Ran {
+pub(crate) fn publish(sandbox: &Sandbox, state: &str) -> Ran {
     sandbox.upstream.publish("note", format!("{{\"state\": \"{state}\"}}").as_bytes());
     sandbox.cli(&["refresh"])
 }

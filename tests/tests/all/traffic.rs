@@ -77,7 +77,7 @@ fn who_wants_to_be_asked_is_asked_about_functions_without_callers() {
         let hold = format!("{METRICS}rollout.on_inconclusive = 'hold'\n");
         for terms in [hold, METRICS.replace("standard", "careful")] {
             let fleet = called(&terms, &quiet).await;
-            let (last, _, _) = fleet.go_on(2000).await;
+            let (last, _, _) = fleet.go_on(4000).await;
             assert_eq!(last.exit(), Exit::Held, "{last:#?}");
             assert_eq!(fleet.world.status().await.stable, Some(1));
         }

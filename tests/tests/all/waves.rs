@@ -353,6 +353,44 @@ fn a_one_box_that_is_held_is_replaced_by_another_one() {
     });
 }
 
+/// An order takes the one box elsewhere while it is watched: nothing would be watched any more.
+#[test]
+fn a_one_box_that_is_taken_elsewhere_is_replaced_by_another_one() {
+    block_on(async {
+        let world = ten_functions(STANDARD).await;
+        world.refresh(&world.aws).await;
+        let of_one_box = world.status().await;
+        let one_box =
+            of_one_box.consumers.iter().find(|one| one.layer_version.as_ref() == Some(&version(2)));
+        let function = one_box.expect("it has moved").function.clone();
+        minutes(5).await;
+        let engine = world.engine(&world.aws, "a person", pace());
+        let order = freshlayer::FunctionsOrder {
+            functions: vec![function.clone()],
+            to: freshlayer::Back::Stable,
+            until: None,
+            reason: None,
+        };
+        let back =
+            freshlayer::roll_back_functions(&engine, &world.definition, &order, "a person").await;
+        assert_eq!(back.expect("it goes back").exit(), Exit::Done);
+        let report = world.refresh(&world.aws).await;
+        assert_eq!(on(&world.aws, 2), 1, "another one box: {report:#?}");
+        assert_eq!(
+            world
+                .aws
+                .serving()
+                .iter()
+                .filter(|line| line.contains(function.as_str()))
+                .filter(|line| line.contains(&version(2).to_string()))
+                .count(),
+            0
+        );
+        let left = watched_for(&world, &report).expect("it is watched");
+        assert!((24..=30).contains(&left), "from its own beginning: {left}");
+    });
+}
+
 /// Lambda answers no change for a while: no wave but the first one opens meanwhile.
 #[test]
 fn while_nothing_can_be_moved_no_further_wave_opens() {

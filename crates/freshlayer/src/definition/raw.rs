@@ -124,7 +124,7 @@ pub(super) struct RawRollout {
     /// Default: `hold` with the preset `careful`, `proceed` without it.
     pub(super) on_inconclusive: Option<OnInconclusive>,
     /// How long after its bake a wave waits at most until the gates can tell, in minutes. Default: 120; with the
-    /// preset `careful` 1440, with `fast` 0.
+    /// preset `careful` 1440, with `fast` 10.
     #[schemars(range(max = 10_080))]
     pub(super) wait_minutes: Option<u32>,
     /// How many calls a second this layer makes at most to Lambda's control plane, per account and Region, without `GetFunction`. It only

@@ -265,12 +265,13 @@ pub enum Preset {
 }
 
 impl Preset {
-    /// Returns how long after its bake a wave waits at most until gates can tell.
+    /// Returns how long after its bake a wave waits at most until gates can tell. Calls are counted three minutes late, so a
+    /// bake of five minutes alone would show two.
     pub fn wait(self) -> SignedDuration {
-        SignedDuration::from_hours(match self {
-            Self::Fast => 0,
-            Self::Careful => 24,
-            _ => 2,
+        SignedDuration::from_mins(match self {
+            Self::Fast => 10,
+            Self::Careful => 24 * 60,
+            _ => 2 * 60,
         })
     }
 
@@ -357,8 +358,8 @@ mod tests {
             let times = [course.bake, course.final_bake, course.region_gap].map(minutes);
             assert_eq!(times, [bake, at_the_end, region_gap], "{preset:?}");
         }
-        let waits = [Standard, Careful, Fast].map(|preset| preset.wait().as_hours());
-        assert_eq!(waits, [2, 24, 0]);
+        let waits = [Standard, Careful, Fast].map(|preset| preset.wait().as_mins());
+        assert_eq!(waits, [120, 1_440, 10]);
     }
 
     #[test]

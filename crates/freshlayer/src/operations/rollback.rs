@@ -149,8 +149,14 @@ async fn carry_out(
             report.outcome = Outcome::held(Why::OrderedWhileFrozen { release: release.seq });
         }
         Some(release) if well => {
-            let ordered = |one: &&ConsumerReport| one.state == ConsumerState::Ordered;
-            let stay = report.consumers.iter().filter(ordered).count();
+            let versions = session.head().versions().get(&release.seq);
+            let is_there = |one: &ConsumerReport| {
+                versions
+                    .is_some_and(|all| all.values().any(|v| one.layer_version.as_ref() == Some(v)))
+            };
+            let stays =
+                |one: &&ConsumerReport| one.state == ConsumerState::Ordered && !is_there(one);
+            let stay = report.consumers.iter().filter(stays).count();
             let (release, version) = (release.seq, release.version.to_string());
             report.outcome = Outcome::refreshed(Why::RolledBack { release, version, stay });
         }

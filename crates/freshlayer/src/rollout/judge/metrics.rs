@@ -319,3 +319,22 @@ fn next_minute(at: Timestamp) -> Timestamp {
     let begun = minute_of(at);
     if begun == at { at } else { begun.saturating_add(MINUTE).unwrap_or(at) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_counted_once_the_longest_one_has_ended() {
+        let at = |text: &str| text.parse::<Timestamp>().expect("a time");
+        let now = at("2026-09-17T12:30:20Z");
+        let last = |secs| last_counted(SignedDuration::from_secs(secs), now);
+        assert_eq!(last(3), at("2026-09-17T12:27:00Z"));
+        assert_eq!(last(60), at("2026-09-17T12:27:00Z"));
+        assert_eq!(
+            last(900),
+            at("2026-09-17T12:13:00Z"),
+            "Lambda's longest timeout, and 2 minutes"
+        );
+    }
+}

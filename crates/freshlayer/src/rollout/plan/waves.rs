@@ -125,8 +125,10 @@ impl<'a> Waves<'a> {
             return Some(Next::Hold(Why::Undecided { wave, says, until: None }));
         }
         if now < until {
-            // Orders took all of its functions elsewhere: nothing is watched any more, and others take their place.
-            if !later.is_empty() && self.is_left(wave, standings) {
+            // Orders took all of its functions elsewhere: nothing is watched any more, and others take their place, unless a
+            // call failed: then the release comes to no other function without more evidence, or a person.
+            let is_clean = says.is_none_or(|says| says != Says::Inconclusive);
+            if !later.is_empty() && is_clean && self.is_left(wave, standings) {
                 return Some(self.opened(course, standings, world, now));
             }
             let (moved, functions) = self.count(&later, standings);
@@ -246,8 +248,9 @@ impl<'a> Waves<'a> {
         if later().next().is_none() {
             return course.final_bake;
         }
+        let shown = self.open.iter().filter(|wave| self.shows(wave, standings));
         let bake = match course.one_box_bake {
-            Some(bake) if self.open.len() == 1 => bake,
+            Some(bake) if shown.count() <= 1 => bake,
             _ => course.bake,
         };
         let first = self.first_region(course, standings);
