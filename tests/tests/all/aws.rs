@@ -101,6 +101,9 @@ fn a_layer_is_published_and_every_function_follows_in_its_own_way() {
         assert_eq!(back.code, 0, "{back:?}");
         assert_eq!(account.layers("plain", "$LATEST").await[1], one);
         assert_eq!(account.layers("aliased", "live").await, [one.as_str()]);
+        let history = cloud.run(&["history", "geo"]).stdout;
+        let by = format!("by arn:aws:iam::{}:", cloud.account.id);
+        assert!(history.contains(&by), "the caller's ARN signs: {history}");
         assert_eq!(cloud.run(&["verify", "geo"]).code, 0);
     });
 }

@@ -202,8 +202,8 @@ fn each_check_is_seen_to_fail() {
         let elsewhere = SEEN_ELSEWHERE.iter().find(|(one, ..)| one == code);
         let (_, file, test) = elsewhere.unwrap_or_else(|| panic!("no test sees {code} fail"));
         let path = workspace().join(format!("tests/tests/all/{file}.rs"));
-        let text = std::fs::read_to_string(path).expect("a file of tests");
-        let body = text.split_once(&format!("fn {test}()")).map(|(_, behind)| behind);
+        let tests = std::fs::read_to_string(path).expect("a file of tests");
+        let body = tests.split_once(&format!("fn {test}()")).map(|(_, behind)| behind);
         let body = body.unwrap_or_else(|| panic!("{code}: {file} has no test {test}"));
         let body = body.split("\n}\n").next().unwrap_or_default();
         let is_named = body.contains(&format!("{code:?}")) || body.contains(code.as_str());

@@ -332,9 +332,10 @@ mod tests {
     /// What each preset means: the one box, the waves, how long between them, at the end, and between Regions, in minutes.
     #[test]
     fn presets_are_those_of_their_owners() {
+        type Row<'a> = (Preset, i64, &'a [u8], i64, i64, i64);
         use Preset::*;
         let tenths = [10, 20, 30, 40, 50, 60, 70, 80, 90, 100].as_slice();
-        let expected: [(Preset, i64, &[u8], i64, i64, i64); 14] = [
+        let expected: [Row<'_>; 14] = [
             (Standard, 30, &[10, 50, 100], 15, 30, 120),
             (Careful, 60, &[5, 20, 50, 100], 120, 720, 720),
             (Fast, 5, &[100], 0, 10, 0),

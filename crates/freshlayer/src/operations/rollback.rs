@@ -115,7 +115,7 @@ async fn write_order(
         return session.release(to).await.map(Some);
     }
     let Some(to) = target(head, to)? else {
-        session.order(|head| Ok(head.hand_back(order.clone()))).await?;
+        session.order(|head| Ok(head.hand_back(order))).await?;
         return Ok(None);
     };
     let release = session.release(to).await?;

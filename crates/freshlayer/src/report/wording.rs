@@ -1,5 +1,6 @@
 //! The one wording of every reason, used by CLI, log, event bus and report.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
@@ -70,6 +71,25 @@ fn so_far(says: &[String]) -> String {
     if says.is_empty() { String::new() } else { format!(" ({})", says.join("; ")) }
 }
 
+fn but_for(stay: usize) -> String {
+    match stay {
+        0 => String::new(),
+        1 => ", but for 1 function that stays where an order keeps it".to_owned(),
+        _ => format!(", but for {stay} functions that stay where an order keeps them"),
+    }
+}
+
+fn rolled_back(layer: &str, functions: &BTreeMap<FunctionName, Option<u64>>) -> String {
+    let each = functions
+        .iter()
+        .map(|(function, release)| format!("{function} is on {}", release_or_before(*release)));
+    let each = each.collect::<Vec<_>>().join(", ");
+    let stay = if functions.len() == 1 { " and stays" } else { "; they stay" };
+    let again = functions.keys().map(|function| format!(" --function {function}"));
+    let again: String = again.collect();
+    format!("{each}{stay} there until `freshlayer unpin {layer}{again}`")
+}
+
 impl Why {
     fn write(&self, named: Named<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let layer = named.layer;
@@ -92,25 +112,10 @@ impl Why {
                 f,
                 "the order is noted: functions go to release {release} once `freshlayer unfreeze {layer}` ends the freeze"
             ),
-            Self::RolledBack { release, version, stay } if *stay > 0 => write!(
-                f,
-                "rolled back to release {release}, version {version}, but for {stay} {} where an order keeps {}",
-                if *stay == 1 { "function that stays" } else { "functions that stay" },
-                if *stay == 1 { "it" } else { "them" },
-            ),
-            Self::RolledBack { release, version, .. } => {
-                write!(f, "rolled back to release {release}, version {version}")
+            Self::RolledBack { release, version, stay } => {
+                write!(f, "rolled back to release {release}, version {version}{}", but_for(*stay))
             }
-            Self::FunctionsRolledBack { functions } => {
-                let each = functions.iter().map(|(function, release)| {
-                    format!("{function} is on {}", release_or_before(*release))
-                });
-                let each = each.collect::<Vec<_>>().join(", ");
-                let stay = if functions.len() == 1 { " and stays" } else { "; they stay" };
-                let again = functions.keys().map(|function| format!(" --function {function}"));
-                let again: String = again.collect();
-                write!(f, "{each}{stay} there until `freshlayer unpin {layer}{again}`")
-            }
+            Self::FunctionsRolledBack { functions } => f.write_str(&rolled_back(layer, functions)),
             Self::HandedBack { by, at } => write!(
                 f,
                 "functions are back on what they used before freshlayer, by order of {by} at {}; `freshlayer unpin {layer}` ends this order",

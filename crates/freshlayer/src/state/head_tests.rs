@@ -163,7 +163,7 @@ fn handed_back_consumers_go_to_what_they_used_before() {
     head.adopt(&order());
     head.takes_over(1);
     assert_eq!(head.adopted().map(|adopted| adopted.rollouts.clone()), Some([1].into()));
-    head.hand_back(order());
+    head.hand_back(&order());
     assert_eq!(head.aim(), Some(Aim::Before));
     head.unpin(&order());
     assert_eq!(head.aim(), Some(Aim::Release(1)));

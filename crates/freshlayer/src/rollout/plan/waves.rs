@@ -128,7 +128,7 @@ impl<'a> Waves<'a> {
             // Orders took all of its functions elsewhere: nothing is watched any more, and others take their place, unless a
             // call failed: then the release comes to no other function without more evidence, or a person.
             let is_clean = says.is_none_or(|says| says != Says::Inconclusive);
-            if !later.is_empty() && is_clean && self.is_left(wave, standings) {
+            if !later.is_empty() && is_clean && is_left(wave, standings) {
                 return Some(self.opened(course, standings, world, now));
             }
             let (moved, functions) = self.count(&later, standings);
@@ -248,7 +248,7 @@ impl<'a> Waves<'a> {
         if later().next().is_none() {
             return course.final_bake;
         }
-        let shown = self.open.iter().filter(|wave| self.shows(wave, standings));
+        let shown = self.open.iter().filter(|wave| shows(wave, standings));
         let bake = match course.one_box_bake {
             Some(bake) if shown.count() <= 1 => bake,
             _ => course.bake,
@@ -285,18 +285,6 @@ impl<'a> Waves<'a> {
 
     fn has_callers(&self, region: &RegionName) -> bool {
         self.traffic.is_none_or(|traffic| traffic.enough <= traffic.of_region(region))
-    }
-
-    /// Tells whether none of a wave's functions has the release any more. Where no function was looked at, it is not known.
-    fn is_left(&self, wave: &Wave, standings: &Standings) -> bool {
-        !standings.is_empty() && arrival(wave, standings) == Arrival::Never
-    }
-
-    /// Tells whether a wave shows, or has shown, what functions make of the data.
-    fn shows(&self, wave: &Wave, standings: &Standings) -> bool {
-        let was_watched = |until: Timestamp| wave.done.is_some_and(|done| done >= until);
-        let to_its_end = wave.reached.is_some() && wave.until.is_none_or(was_watched);
-        to_its_end || arrival(wave, standings) != Arrival::Never
     }
 
     /// How many functions have moved, wholly or in part, and how many will have in the end. Those that an order took
@@ -341,7 +329,7 @@ impl<'a> Waves<'a> {
         let (here, elsewhere): (Vec<&Key>, Vec<&Key>) =
             later.iter().partition(|(place, _)| is_first(&place.region));
         let of_first = |wave: &&Wave| first.as_ref().is_none_or(|first| is_of(wave, first));
-        let shown = self.open.iter().filter(|wave| self.shows(wave, standings));
+        let shown = self.open.iter().filter(|wave| shows(wave, standings));
         let (open, others): (Vec<&Wave>, Vec<&Wave>) = shown.partition(of_first);
         if !here.is_empty() {
             let choice =
@@ -391,6 +379,18 @@ fn arrival(wave: &Wave, standings: &Standings) -> Arrival {
         Standing::Moving if so_far == Arrival::Never => Arrival::NotYet,
         _ => so_far,
     })
+}
+
+/// Tells whether none of a wave's functions has the release any more. Where no function was looked at, it is not known.
+fn is_left(wave: &Wave, standings: &Standings) -> bool {
+    !standings.is_empty() && arrival(wave, standings) == Arrival::Never
+}
+
+/// Tells whether a wave shows, or has shown, what functions make of the data.
+fn shows(wave: &Wave, standings: &Standings) -> bool {
+    let was_watched = |until: Timestamp| wave.done.is_some_and(|done| done >= until);
+    let to_its_end = wave.reached.is_some() && wave.until.is_none_or(was_watched);
+    to_its_end || arrival(wave, standings) != Arrival::Never
 }
 
 /// Every function that uses the layer and may have the data, and whether it moves with a later wave.

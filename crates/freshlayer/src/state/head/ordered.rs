@@ -203,11 +203,11 @@ impl Head {
     }
 
     /// Hands the functions back to what they used before the layer was adopted.
-    pub(crate) fn hand_back(&mut self, order: Ordered) {
-        self.note("roll back to what functions used before freshlayer", &order);
+    pub(crate) fn hand_back(&mut self, order: &Ordered) {
+        self.note("roll back to what functions used before freshlayer", order);
         self.handed_back = Some(order.clone());
         if let Some(to) = self.desired() {
-            self.roll(None, to, Cause::HandBack, &order);
+            self.roll(None, to, Cause::HandBack, order);
         }
     }
 
