@@ -63,10 +63,15 @@ pub(crate) fn no_layer(folder: &Path, layer: &LayerName) -> Stopped {
     let file = folder.join(format!("{layer}.toml"));
     let known = definition_files(folder);
     let names = known.iter().filter_map(|file| file.file_stem()?.to_str());
+    // The first knows beginnings, the second two letters that changed places in a short name.
+    let likeness = |name: &str| {
+        let (by_start, by_change) = (strsim::jaro_winkler, strsim::normalized_damerau_levenshtein);
+        by_start(layer.as_str(), name).max(by_change(layer.as_str(), name))
+    };
     let nearest = names
-        .map(|name| (strsim::jaro_winkler(layer.as_str(), name), name))
+        .map(|name| (likeness(name), name))
         .max_by(|a, b| a.0.total_cmp(&b.0))
-        .filter(|(likeness, _)| *likeness > 0.7);
+        .filter(|(likeness, _)| *likeness > 0.65);
     let meant = nearest.map(|(_, name)| format!("; did you mean `{name}`?")).unwrap_or_default();
     Stopped::usage(format!(
         "there is no layer `{layer}`: expected its definition at {}{meant}",

@@ -51,6 +51,7 @@ fn a_layer_that_does_not_exist_has_one_answer() {
     ] {
         assert_eq!(run(&sandbox, words, 2), answer, "{words}");
     }
+    says(&run(&sandbox, "status goe", 2), &["; did you mean `geo`?\n"]);
     let far = run(&sandbox, "status nowhere", 2);
     assert!(far.ends_with("expected its definition at layers/nowhere.toml\n"), "{far}");
 }
