@@ -465,6 +465,7 @@ fn gates_that_make_no_sense_are_mistakes_with_their_line() {
             "expected 1 to 900000",
         ),
         ("rollout.wait_minutes = 20000", "10080"),
+        ("rollout.preset = 'fats'", "did you mean `fast`?"),
         ("rollout.on_inconclusive = 'maybe'", "expected one of"),
     ] {
         assert_mistake(text, says);

@@ -48,15 +48,17 @@ fn unknown_key(
 ) -> String {
     let known: Vec<&str> =
         properties.map(|map| map.keys().map(String::as_str).collect()).unwrap_or_default();
-    let nearest = known
-        .iter()
-        .map(|candidate| (strsim::jaro_winkler(name, candidate), *candidate))
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .filter(|(likeness, _)| *likeness > 0.7);
-    match nearest {
-        Some((_, candidate)) => format!("unknown key `{path}`; did you mean `{candidate}`?"),
+    match nearest(name, &known) {
+        Some(candidate) => format!("unknown key `{path}`; did you mean `{candidate}`?"),
         None => format!("unknown key `{path}`; known here: {}", known.join(", ")),
     }
+}
+
+/// The word that was probably meant.
+fn nearest<'w>(word: &str, known: &[&'w str]) -> Option<&'w str> {
+    let likely = known.iter().map(|candidate| (strsim::jaro_winkler(word, candidate), *candidate));
+    let best = likely.max_by(|a, b| a.0.total_cmp(&b.0));
+    best.filter(|(likeness, _)| *likeness > 0.7).map(|(_, candidate)| candidate)
 }
 
 fn value(item: &Spanned<DeValue<'_>>, path: &str, schema: &Value, found: &mut Vec<Misfit>) {
@@ -70,10 +72,13 @@ fn value(item: &Spanned<DeValue<'_>>, path: &str, schema: &Value, found: &mut Ve
                 value(item, &format!("{path}[{at}]"), unwrapped(&schema["items"]), found);
             }
         }
-        (DeValue::String(text), Some("string")) => {
+        (DeValue::String(text), Some("string") | None) => {
             let allowed = allowed_words(schema);
             if !allowed.is_empty() && !allowed.contains(&&**text) {
-                misfit(format!("`{path}`: expected {}, found {text:?}", allowed.join(" or ")));
+                let meant = nearest(text, &allowed);
+                let meant = meant.map(|word| format!("; did you mean `{word}`?"));
+                let (words, meant) = (allowed.join(" or "), meant.unwrap_or_default());
+                misfit(format!("`{path}`: expected {words}, found {text:?}{meant}"));
             }
         }
         (DeValue::Integer(number), Some("integer")) => {

@@ -182,7 +182,7 @@ pub enum SourceError {
         count: u32,
     },
     /// The upstream cannot be reached or breaks off, after all tries.
-    #[error("{url} cannot be read after {tries} tries: {reason}")]
+    #[error("{url} cannot be read after {}: {reason}", tries_in_words(*tries))]
     Unreachable {
         /// The address as the definition writes it.
         url: String,
@@ -196,4 +196,8 @@ pub enum SourceError {
     /// Credentials are missing or a local file cannot be read.
     #[error("{0}")]
     Setup(String),
+}
+
+fn tries_in_words(tries: u32) -> String {
+    if tries == 1 { "1 try".to_owned() } else { format!("{tries} tries") }
 }

@@ -130,6 +130,10 @@ pub enum Happening {
         there: usize,
         /// How many functions use the layer.
         functions: usize,
+        /// The waves that had too few calls to be judged.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[schemars(default)]
+        too_few: Vec<usize>,
     },
     /// The data that serves is older than the definition wants.
     #[serde(rename = "Data stale")]

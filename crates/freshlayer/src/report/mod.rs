@@ -17,7 +17,7 @@ use crate::problem::Problem;
 
 pub use happening::{About, EVENT_SOURCE, Happening, Listed, WavePlace, event_schema};
 pub use outcome::Outcome;
-pub(crate) use outcome::{Facts, Watched, outcome, unmoved};
+pub(crate) use outcome::{BecameStable, Facts, Watched, outcome, unmoved};
 pub use why::{Reason, Why};
 pub(crate) use wording::not_provisioned;
 pub use wording::{minute, next_minute};

@@ -124,7 +124,15 @@ pub(crate) struct Facts<'a> {
     /// What the open wave waits for, where the publisher looks again or a person has to.
     pub(crate) bake: Option<Why>,
     /// The release whose last wave was watched to its end in this run.
-    pub(crate) stable: Option<u64>,
+    pub(crate) stable: Option<BecameStable>,
+}
+
+/// A release whose last wave was watched to its end.
+#[derive(Debug, Clone)]
+pub(crate) struct BecameStable {
+    pub(crate) release: u64,
+    /// The waves that had too few calls to be judged.
+    pub(crate) too_few: Vec<usize>,
 }
 
 type Rule = fn(&Facts<'_>) -> Option<Outcome>;
@@ -307,9 +315,10 @@ fn young(facts: &Facts<'_>) -> Option<Outcome> {
 }
 
 fn stable(facts: &Facts<'_>) -> Option<Outcome> {
-    let release = facts.stable?;
+    let BecameStable { release, too_few } = facts.stable.clone()?;
     let there = facts.count(&[ConsumerState::Current, ConsumerState::Moved]);
-    Some(Outcome::refreshed(Why::Stable { release, there, functions: facts.consumers.len() }))
+    let functions = facts.consumers.len();
+    Some(Outcome::refreshed(Why::Stable { release, there, functions, too_few }))
 }
 
 fn changed(facts: &Facts<'_>) -> Option<Outcome> {

@@ -90,6 +90,10 @@ pub enum Why {
         there: usize,
         /// How many functions use the layer.
         functions: usize,
+        /// The waves that had too few calls to be judged.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[schemars(default)]
+        too_few: Vec<usize>,
     },
     /// The lease was taken away from this run.
     TakenOver,

@@ -71,6 +71,17 @@ fn so_far(says: &[String]) -> String {
     if says.is_empty() { String::new() } else { format!(" ({})", says.join("; ")) }
 }
 
+fn unjudged(waves: &[usize]) -> String {
+    let numbers: Vec<String> = waves.iter().map(ToString::to_string).collect();
+    match &numbers[..] {
+        [] => String::new(),
+        [one] => format!("; wave {one} had too few calls to be judged"),
+        [all @ .., last] => {
+            format!("; waves {} and {last} had too few calls to be judged", all.join(", "))
+        }
+    }
+}
+
 fn but_for(stay: usize) -> String {
     match stay {
         0 => String::new(),
@@ -102,9 +113,11 @@ impl Why {
             Self::Moved { moved, functions } => {
                 write!(f, "nothing new; {} to where they belong", moved_of(*moved, *functions))
             }
-            Self::Stable { release, there, functions } => {
-                write!(f, "release {release} is stable: {there} of {functions} functions have it")
-            }
+            Self::Stable { release, there, functions, too_few } => write!(
+                f,
+                "release {release} is stable: {there} of {functions} functions have it{}",
+                unjudged(too_few)
+            ),
             Self::TakenOver => f.write_str(
                 "another publisher or a person's order took the layer over from this run, and goes on with it",
             ),

@@ -20,7 +20,7 @@ use crate::ports::{Region, Stage};
 use crate::release::announce::{Told, Untold, announce, unnamed, untold};
 use crate::release::catch_up::{Assigned, Caught, catch_up};
 use crate::release::publish::Failures;
-use crate::report::{LastLook, PlaceReport, Report, Why};
+use crate::report::{BecameStable, LastLook, PlaceReport, Report, Why};
 use crate::state::{
     Aim, ConsumerNote, Head, Lease, Leased, Looked, Ordered, Outline, Session, Work, Written,
 };
@@ -46,7 +46,7 @@ pub(crate) struct Outset {
     /// What the open wave waits for.
     pub(super) bake: Option<Why>,
     /// The release whose last wave was watched to its end in this run.
-    pub(super) stable: Option<u64>,
+    pub(super) stable: Option<BecameStable>,
 }
 
 /// A run on its way to where consumers shall be.

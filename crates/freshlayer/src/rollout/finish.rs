@@ -13,8 +13,10 @@ use crate::engine::Attention;
 use crate::error::Error;
 use crate::names::Place;
 use crate::release::announce::Told;
-use crate::report::{ConsumerReport, Facts, LastLook, PlaceReport, Report, Why, outcome};
-use crate::state::{Aim, Head, Leased, Looked, Outline, Work};
+use crate::report::{
+    BecameStable, ConsumerReport, Facts, LastLook, PlaceReport, Report, Why, outcome,
+};
+use crate::state::{Aim, Head, Leased, Looked, Outline, Rollout, Work};
 
 impl Converge<'_, '_, '_> {
     /// Writes down what became of every consumer, ends the rollout where nothing is left, and gives the lease back. `None`
@@ -53,7 +55,8 @@ impl Converge<'_, '_, '_> {
         }
         let watched = came.rollout.as_ref().is_some_and(|rollout| !rollout.waves.is_empty());
         let becomes = end.reached && watched && self.session.head().stable() != Some(release);
-        self.outset.stable = becomes.then_some(release);
+        let too_few = came.rollout.as_ref().map(Rollout::with_too_few_calls).unwrap_or_default();
+        self.outset.stable = becomes.then_some(BecameStable { release, too_few });
         self.outset.bake = came.watch().cloned();
         let wake_at = came.wake_at(&end, &self.outset, now);
         if wake_at.is_some()

@@ -88,7 +88,8 @@ impl Came {
         functions: usize,
         at: Timestamp,
     ) -> Happening {
-        Happening::ReleaseStable { about: self.about(at), there: end.there, functions }
+        let too_few = self.rollout.as_ref().map(Rollout::with_too_few_calls).unwrap_or_default();
+        Happening::ReleaseStable { about: self.about(at), there: end.there, functions, too_few }
     }
 
     /// For what the open rollout waits for a person. What another run tries again by itself is no such wait.

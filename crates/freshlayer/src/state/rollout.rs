@@ -349,6 +349,14 @@ impl Rollout {
         )
     }
 
+    /// Lists the waves that had too few calls to be judged, by their numbers.
+    pub(crate) fn with_too_few_calls(&self) -> Vec<usize> {
+        let is_one = |wave: &Wave| {
+            wave.evidence.as_ref().is_some_and(|evidence| evidence.says == Says::TooFew)
+        };
+        (1..).zip(&self.waves).filter(|(_, wave)| is_one(wave)).map(|(number, _)| number).collect()
+    }
+
     /// Returns what was noted of a consumer.
     pub fn note(&self, place: &Place, function: &FunctionName) -> Option<&ConsumerNote> {
         self.journal.get(&place.to_string())?.get(function)

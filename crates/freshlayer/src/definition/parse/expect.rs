@@ -34,6 +34,12 @@ impl Parser<'_> {
             let message = format!("expected at most size_bytes_max, {size_bytes_max}");
             self.problem(&["dataset", at, "expect", "size_bytes_min"], message);
         }
+        if let (Some(warn), Some(max)) = (raw.build_age_days_warn, raw.build_age_days_max)
+            && warn > max
+        {
+            let message = format!("expected at most build_age_days_max, {max}");
+            self.problem(&["dataset", at, "expect", "build_age_days_warn"], message);
+        }
         Expectations {
             size_bytes_min: raw.size_bytes_min.max(1),
             size_bytes_max: raw.size_bytes_max,
