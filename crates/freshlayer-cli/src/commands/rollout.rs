@@ -140,6 +140,9 @@ fn lines(status: &RolloutStatus) -> String {
             (Some(_), Some(until)) if at + 1 == waves.len() => {
                 format!("watched until {}", minute(*until))
             }
+            (Some(_), _) if wave.done.zip(wave.until).is_some_and(|(done, until)| done < until) => {
+                "left before its end".to_owned()
+            }
             (Some(_), _) if wave.done.is_some() => "done".to_owned(),
             (Some(_), _) => "reached, and not passed".to_owned(),
         };

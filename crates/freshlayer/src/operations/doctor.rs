@@ -389,9 +389,14 @@ async fn open_rollout(
     let (number, to) = (open.number, open.to);
     let last = rollout.waves.last();
     let waits = Waves::on_record(&definition.rollout, &rollout, now);
-    let due = last.and_then(|wave| wave.until).or(last.map(|wave| wave.opened));
+    let asked = last.and_then(|wave| wave.evidence.as_ref()).map(|evidence| evidence.at);
+    let looked = head.looked().map(|looked| looked.at);
+    let until = last.and_then(|wave| wave.until);
+    let due = [Some(open.started), until, asked, looked].into_iter().flatten().max();
+    let window = definition.rollout.course.window.as_ref();
+    let due = due.map(|due| window.map_or(due, |window| window.opens(due)));
     let due = due.unwrap_or(open.started);
-    let is_late = now.duration_since(due) > LATE;
+    let is_late = now.duration_since(due) > LATE && head.stable() != Some(to);
     let text = match waits.filter(|_| open.is_judged()) {
         Some(Next::Hold(why)) => format!(
             "rollout {number} to release {to} waits for a person: {why}; `freshlayer rollout promote {layer}` or \

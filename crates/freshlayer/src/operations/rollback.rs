@@ -144,8 +144,9 @@ async fn carry_out(
     let mut report = Converge { run, session, outset: Outset::default() }.converge().await?;
     let well = matches!(report.outcome, Outcome::Unchanged { .. } | Outcome::Refreshed { .. });
     let is_frozen = session.head().frozen().is_some();
+    let stands = matches!(report.outcome, Outcome::Held { .. } | Outcome::Unchanged { .. });
     match release {
-        Some(release) if is_frozen => {
+        Some(release) if is_frozen && stands => {
             report.outcome = Outcome::held(Why::OrderedWhileFrozen { release: release.seq });
         }
         Some(release) if well => {

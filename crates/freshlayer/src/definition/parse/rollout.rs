@@ -57,11 +57,13 @@ impl Parser<'_> {
         let course = asked.course(Preset::AllAtOnce);
         // Where the definition names no preset, what is missing may be in that of the host.
         let is_known = raw.preset.is_some();
-        if is_known && raw.alias_weight_percent.is_some() && course.one_box_bake.is_none() {
+        let box_is_known = is_known || raw.one_box_bake_minutes.is_some();
+        if box_is_known && raw.alias_weight_percent.is_some() && course.one_box_bake.is_none() {
             let message = "no wave is a one box: set `one_box_bake_minutes`, or another `preset`";
             self.problem(&["rollout", "alias_weight_percent"], message);
         }
-        if is_known && course.first_region.is_some() && course.region_gap.is_zero() {
+        let gap_is_known = is_known || raw.region_gap_minutes.is_some();
+        if gap_is_known && course.first_region.is_some() && course.region_gap.is_zero() {
             let message = "all Regions move together: set `region_gap_minutes`, or leave it out";
             self.problem(&["rollout", "first_region"], message);
         }

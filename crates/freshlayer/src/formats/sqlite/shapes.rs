@@ -69,7 +69,9 @@ impl Reshaped {
         if texts * 100 <= NO_NEWS * both.max(100) {
             return Ok(NewShapes::default());
         }
-        let Some(known) = known(before, place, rows)? else { return Ok(NewShapes::default()) };
+        let Some(known) = known(before, place, rows, self.shapes_max)? else {
+            return Ok(NewShapes::default());
+        };
         let unlike = self.shapes.into_iter().filter(|(shape, _)| !known.contains(shape));
         let unlike: Vec<(String, u64)> = unlike.collect();
         let texts = self.beyond + unlike.iter().map(|(_, count)| count).sum::<u64>();
@@ -92,8 +94,9 @@ fn known(
     before: &Connection,
     (table, column): (&str, &str),
     rows: u64,
+    shapes_max: usize,
 ) -> rusqlite::Result<Option<BTreeSet<String>>> {
-    let most = COLUMN_SHAPES_MAX.min(usize::try_from(rows / ROWS_PER_SHAPE).unwrap_or(usize::MAX));
+    let most = shapes_max.min(usize::try_from(rows / ROWS_PER_SHAPE).unwrap_or(usize::MAX));
     let mut shapes = BTreeSet::new();
     let mut long = 0;
     let query = format!("SELECT {} FROM {}", quoted(column), quoted(table));

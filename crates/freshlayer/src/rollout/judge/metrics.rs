@@ -24,7 +24,8 @@ const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
 /// What to count for a wave: as many whole minutes before it opened as have passed since it was complete, and at least an
-/// hour before it. `None` where no minute has passed. A call takes `longest` at most.
+/// hour before it. `None` where no minute has passed. A call takes `longest` at most: minutes whose calls may not have ended are left
+/// out, but no more than half of them, because calls that fail end soon.
 pub(in crate::rollout) fn window(
     gates: &Gates,
     wave: &Wave,
@@ -32,7 +33,8 @@ pub(in crate::rollout) fn window(
     now: Timestamp,
 ) -> Option<Window> {
     let reached = next_minute(wave.reached?);
-    let until = last_counted(longest, now);
+    let half = now.duration_since(wave.reached?) / 2;
+    let until = last_counted((longest + LAG_OF_LONG_CALLS).min(half), now);
     let span = until.duration_since(reached);
     if span < MINUTE {
         return None;
@@ -41,10 +43,9 @@ pub(in crate::rollout) fn window(
     Some(Window { from, until, slow_after: gates.metrics?.slow_after })
 }
 
-/// The minute behind the last one whose calls are counted by now, where a call takes `longest` at most.
-pub(in crate::rollout) fn last_counted(longest: SignedDuration, now: Timestamp) -> Timestamp {
-    let lag = LAG.max(longest + LAG_OF_LONG_CALLS);
-    minute_of(now.saturating_sub(lag).unwrap_or(now))
+/// The minute behind the last one whose calls are counted by now, where that takes so long, and three minutes at least.
+pub(in crate::rollout) fn last_counted(lag: SignedDuration, now: Timestamp) -> Timestamp {
+    minute_of(now.saturating_sub(LAG.max(lag)).unwrap_or(now))
 }
 
 /// Says what the calls of a wave tell, and what was counted. A look that counts nothing says what the last count said.
@@ -327,14 +328,18 @@ mod tests {
     #[test]
     fn calls_are_counted_once_the_longest_one_has_ended() {
         let at = |text: &str| text.parse::<Timestamp>().expect("a time");
-        let now = at("2026-09-17T12:30:20Z");
-        let last = |secs| last_counted(SignedDuration::from_secs(secs), now);
-        assert_eq!(last(3), at("2026-09-17T12:27:00Z"));
-        assert_eq!(last(60), at("2026-09-17T12:27:00Z"));
-        assert_eq!(
-            last(900),
-            at("2026-09-17T12:13:00Z"),
-            "Lambda's longest timeout, and 2 minutes"
-        );
+        let mut wave = Wave::open([].into(), None, at("2026-09-17T11:00:00Z"));
+        wave.watch(at("2026-09-17T12:00:00Z"), at("2026-09-17T13:00:00Z"));
+        let gates = Gates { metrics: Some(MetricsGate::default()), ..Gates::default() };
+        let until = |longest, now| {
+            let longest = SignedDuration::from_secs(longest);
+            window(&gates, &wave, longest, at(now)).map(|window| window.until)
+        };
+        for (longest, expected) in [(3, "12:37"), (60, "12:37"), (900, "12:23")] {
+            let expected = at(&format!("2026-09-17T{expected}:00Z"));
+            assert_eq!(until(longest, "2026-09-17T12:40:20Z"), Some(expected), "{longest} s");
+        }
+        let half = until(900, "2026-09-17T12:10:00Z");
+        assert_eq!(half, Some(at("2026-09-17T12:05:00Z")), "half of what has passed is counted");
     }
 }

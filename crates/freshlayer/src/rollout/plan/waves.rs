@@ -125,10 +125,11 @@ impl<'a> Waves<'a> {
             return Some(Next::Hold(Why::Undecided { wave, says, until: None }));
         }
         if now < until {
-            // Orders took all of its functions elsewhere: nothing is watched any more, and others take their place, unless a
-            // call failed: then the release comes to no other function without more evidence, or a person.
-            let is_clean = says.is_none_or(|says| says != Says::Inconclusive);
-            if !later.is_empty() && is_clean && is_left(wave, standings) {
+            // Nothing is watched any more where orders or other hands left none of its functions: others take their place,
+            // unless a call failed or could not be counted. Then more evidence or a person brings the release on.
+            let is_clean = says.is_none_or(|says| matches!(says, Says::Pass | Says::TooFew));
+            let is_left = is_listed(wave, world) && is_left(wave, standings);
+            if !later.is_empty() && is_clean && is_left {
                 return Some(self.opened(course, standings, world, now));
             }
             let (moved, functions) = self.count(&later, standings);
@@ -379,6 +380,12 @@ fn arrival(wave: &Wave, standings: &Standings) -> Arrival {
         Standing::Moving if so_far == Arrival::Never => Arrival::NotYet,
         _ => so_far,
     })
+}
+
+/// Tells whether it is known where the functions of a wave stand.
+fn is_listed(wave: &Wave, world: &World) -> bool {
+    let mut unlisted = world.places.iter().filter(|view| view.consumers.is_err());
+    unlisted.all(|view| !wave.members.contains_key(&view.place.to_string()))
 }
 
 /// Tells whether none of a wave's functions has the release any more. Where no function was looked at, it is not known.

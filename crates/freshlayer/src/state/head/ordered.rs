@@ -121,10 +121,14 @@ impl Head {
         let functions = self.pinned_functions.iter().filter(|(_, pin)| is_over(pin));
         let functions: Vec<FunctionName> = functions.map(|(name, _)| name.clone()).collect();
         let over = |at, by| Ordered { at, by, reason: Some("its time was over".to_owned()) };
+        let mut ended: BTreeMap<(Timestamp, String), Vec<FunctionName>> = BTreeMap::new();
         for function in functions {
-            let pin = self.pinned_functions.get(&function).cloned();
+            let pin = self.pinned_functions.get(&function);
             let Some(FunctionPin { until: Some(until), order, .. }) = pin else { continue };
-            self.unpin_functions(&[function], &over(until, order.by));
+            ended.entry((*until, order.by.clone())).or_default().push(function);
+        }
+        for ((until, by), functions) in ended {
+            self.unpin_functions(&functions, &over(until, by));
         }
         let ended = self.pin.as_ref().and_then(|pin| Some((pin.until?, pin.by.clone())));
         if let Some((at, by)) = ended.filter(|(until, _)| *until <= now) {

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use freshlayer_reader::rusqlite;
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 
 use crate::formats::sqlite::{self, ColumnChange, TableComparison, compare};
 use crate::limits::Limits;
@@ -42,25 +42,38 @@ struct Column {
     more: String,
 }
 
-/// Compares a database with the live one and judges what differs. What cannot be read of the live one is the error.
+/// Compares a database with the live one and judges what differs. The inner error is what cannot be read of the live one, the
+/// outer one that the time was over.
 pub(super) fn judge(
     live: &Path,
     connection: &Connection,
     limits: &Limits,
     gates: &mut GateReport,
-) -> Result<(), String> {
-    let words = |error: rusqlite::Error| error.to_string();
-    let size_bytes = std::fs::metadata(live).map_err(|error| error.to_string())?.len();
-    let live = sqlite::open(live, size_bytes).map_err(words)?;
+) -> rusqlite::Result<Result<(), String>> {
     let longest = Duration::from_secs(limits.sqlite_secs_max);
-    let found = sqlite::within(&live, longest, |live| compare(live, connection)).map_err(words)?;
+    let live = match opened(live) {
+        Ok(live) => live,
+        Err(words) => return Ok(Err(words)),
+    };
+    let found = match sqlite::within(&live, longest, |live| compare(live, connection)) {
+        Ok(found) => found,
+        Err(late) if late.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => {
+            return Err(late);
+        }
+        Err(error) => return Ok(Err(error.to_string())),
+    };
     judge_rows(&found, gates);
     let lost = found.iter().flat_map(lost).collect();
     judge_columns(Code::ValuesLost, &LOST, "to lose the value", lost, gates);
     let unlike = found.iter().flat_map(unlike).collect();
     let kind = "with a text whose pattern of letters and digits is new to the column";
     judge_columns(Code::ShapeNew, &SHAPE, kind, unlike, gates);
-    Ok(())
+    Ok(Ok(()))
+}
+
+fn opened(live: &Path) -> Result<Connection, String> {
+    let size_bytes = std::fs::metadata(live).map_err(|error| error.to_string())?.len();
+    sqlite::open(live, size_bytes).map_err(|error| error.to_string())
 }
 
 fn judge_rows(found: &[TableComparison], gates: &mut GateReport) {
@@ -127,9 +140,10 @@ fn lost(table: &TableComparison) -> Vec<Column> {
     }
     let (Some(before), Some(after @ 1..)) = (table.before, table.after) else { return Vec::new() };
     let lost = table.values.iter().map(|column| {
-        // As many rows as before would have so many values now.
+        // As many rows as before would have so many values now. Of rows that were added none had a value to lose.
         let [values, was, is] = [column.after, before, after].map(u128::from);
         let values = u64::try_from((values * was + is / 2) / is).unwrap_or(u64::MAX);
+        let values = if after >= before { values.max(column.after) } else { values };
         Column {
             name: format!("{}.{}", table.table, column.name),
             part: Part { rows: column.before.saturating_sub(values), of: before },

@@ -160,8 +160,10 @@ fn judge(
         gates.judge(Code::SqliteRows, too_few(expect.rows_min, &rows));
     }
     if let Some(live) = expect.live {
-        let judged = live.as_ref().map_err(Clone::clone);
-        let judged = judged.and_then(|live| drift::judge(live, connection, limits, gates));
+        let judged = match live {
+            Ok(live) => drift::judge(live, connection, limits, gates)?,
+            Err(words) => Err(words.clone()),
+        };
         gates.judge(Code::LiveUnread, judged.err().map(unread));
     }
     contract::judge_sqlite(connection, expect.contract, &tables, gates)?;
