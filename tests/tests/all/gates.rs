@@ -466,7 +466,7 @@ fn gates_that_make_no_sense_are_mistakes_with_their_line() {
         ),
         ("rollout.wait_minutes = 20000", "10080"),
         ("rollout.preset = 'fats'", "did you mean `fast`?"),
-        ("rollout.on_inconclusive = 'maybe'", "expected one of"),
+        ("rollout.on_inconclusive = 'maybe'", "expected proceed or hold or rollback"),
     ] {
         assert_mistake(text, says);
     }

@@ -112,11 +112,24 @@ fn a_rollback_tells_of_functions_that_an_order_keeps() {
 fn the_doctor_leaves_a_rollout_alone_that_is_watched() {
     let sandbox = baking();
     assert_eq!(told(&sandbox, &["doctor", "geo"], 0), "geo: nothing is wrong\n");
-    let file = sandbox.path("host/state/layers/geo/rollouts/2.json");
-    let text = fs::read_to_string(&file).expect("the rollout is open");
-    let mut rollout: Value = serde_json::from_str(&text).expect("it is JSON");
-    rollout["waves"][0]["until"] = "2026-09-17T12:00:00Z".into();
-    fs::write(&file, rollout.to_string()).expect("writable");
+    let long_ago = || Value::from("2026-09-17T12:00:00Z");
+    let put_back = |file: &str, change: fn(&mut Value, Value)| {
+        let file = sandbox.path("host/state/layers/geo").join(file);
+        let text = fs::read_to_string(&file).expect("it is there");
+        let mut value: Value = serde_json::from_str(&text).expect("it is JSON");
+        change(&mut value, long_ago());
+        fs::write(&file, value.to_string()).expect("writable");
+    };
+    put_back("rollouts/2.json", |rollout, then| rollout["waves"][0]["until"] = then);
+    assert_eq!(
+        told(&sandbox, &["doctor", "geo"], 0),
+        "geo: nothing is wrong\n",
+        "a run has looked"
+    );
+    put_back("head.json", |head, then| {
+        head["rollout"]["started"] = then.clone();
+        head["looked"]["at"] = then;
+    });
     let said = told(&sandbox, &["doctor", "geo"], 1);
     assert!(
         said.contains("was to go on at ") && said.contains("no run has brought it on"),

@@ -146,7 +146,7 @@ fn a_course_that_makes_no_sense_is_a_mistake_with_its_line() {
             "rollout.waves = [10, 50]",
             "`rollout.waves`: expected rising percentages, the last one 100",
         ),
-        ("rollout.preset = 'canary'", "expected one of"),
+        ("rollout.preset = 'canary'", "expected standard or careful or fast"),
         ("rollout.speed = 3", "unknown key `rollout.speed`"),
         ("rollout.bake_minutes = 20000", "10080"),
     ] {

@@ -48,17 +48,17 @@ fn unknown_key(
 ) -> String {
     let known: Vec<&str> =
         properties.map(|map| map.keys().map(String::as_str).collect()).unwrap_or_default();
-    match nearest(name, &known) {
+    match nearest(name, &known, 0.7) {
         Some(candidate) => format!("unknown key `{path}`; did you mean `{candidate}`?"),
         None => format!("unknown key `{path}`; known here: {}", known.join(", ")),
     }
 }
 
-/// The word that was probably meant.
-fn nearest<'w>(word: &str, known: &[&'w str]) -> Option<&'w str> {
+/// The word that was probably meant, if one is as like as that.
+fn nearest<'w>(word: &str, known: &[&'w str], like: f64) -> Option<&'w str> {
     let likely = known.iter().map(|candidate| (strsim::jaro_winkler(word, candidate), *candidate));
     let best = likely.max_by(|a, b| a.0.total_cmp(&b.0));
-    best.filter(|(likeness, _)| *likeness > 0.7).map(|(_, candidate)| candidate)
+    best.filter(|(likeness, _)| *likeness > like).map(|(_, candidate)| candidate)
 }
 
 fn value(item: &Spanned<DeValue<'_>>, path: &str, schema: &Value, found: &mut Vec<Misfit>) {
@@ -75,7 +75,7 @@ fn value(item: &Spanned<DeValue<'_>>, path: &str, schema: &Value, found: &mut Ve
         (DeValue::String(text), Some("string") | None) => {
             let allowed = allowed_words(schema);
             if !allowed.is_empty() && !allowed.contains(&&**text) {
-                let meant = nearest(text, &allowed);
+                let meant = nearest(text, &allowed, 0.8);
                 let meant = meant.map(|word| format!("; did you mean `{word}`?"));
                 let (words, meant) = (allowed.join(" or "), meant.unwrap_or_default());
                 misfit(format!("`{path}`: expected {words}, found {text:?}{meant}"));
