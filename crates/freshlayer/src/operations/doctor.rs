@@ -392,10 +392,9 @@ async fn open_rollout(
     let asked = last.and_then(|wave| wave.evidence.as_ref()).map(|evidence| evidence.at);
     let looked = head.looked().map(|looked| looked.at);
     let until = last.and_then(|wave| wave.until);
-    let due = [Some(open.started), until, asked, looked].into_iter().flatten().max();
+    let due = [until, asked, looked].into_iter().flatten().fold(open.started, Timestamp::max);
     let window = definition.rollout.course.window.as_ref();
-    let due = due.map(|due| window.map_or(due, |window| window.opens(due)));
-    let due = due.unwrap_or(open.started);
+    let due = window.map_or(due, |window| window.opens(due));
     let is_late = now.duration_since(due) > LATE && head.stable() != Some(to);
     let text = match waits.filter(|_| open.is_judged()) {
         Some(Next::Hold(why)) => format!(

@@ -189,9 +189,8 @@ pub async fn abort_rollout(
 ) -> Result<Report, Error> {
     let layer = &definition.layer;
     let session = engine.session(layer).await?;
-    let goes_back = matches!(open(session.head())?.cause, Cause::Rollback | Cause::Gate);
-    if goes_back {
-        let to = open(session.head())?.to;
+    let OpenRollout { cause, to, .. } = open(session.head())?;
+    if matches!(cause, Cause::Rollback | Cause::Gate) {
         let words = format!("layer `{layer}` is on its way back to release {to} already");
         return Err(Error::NotPossible(words));
     }
