@@ -364,11 +364,11 @@ impl Head {
             .or_else(|| self.versions.range(..than).next_back().map(|(seq, _)| *seq))
     }
 
-    /// Returns the releases between two, both left out, that functions were on. What was brought back serves no
-    /// more.
+    /// Returns the releases between two, both left out, that functions were on, and that were not brought back.
     pub fn served_between(&self, earlier: u64, later: u64) -> Vec<u64> {
         let between = self.served.range(earlier + 1..later.max(earlier + 1)).copied();
-        between.filter(|seq| self.versions.contains_key(seq)).collect()
+        let is_left = |seq: &u64| self.left_behind.iter().any(|left| left.release == *seq);
+        between.filter(|seq| self.versions.contains_key(seq) && !is_left(seq)).collect()
     }
 }
 

@@ -193,6 +193,18 @@ fn the_way_back_is_the_last_stable_release_and_knows_what_it_jumps_over() {
 }
 
 #[test]
+fn the_way_back_leaves_out_what_was_brought_back_though_a_late_run_saw_it_serve() {
+    let mut head = reached(2);
+    head.published(3, versions(3));
+    head.promote(&release(3), NOW);
+    head.retreat(&release(2), &order());
+    head.serves(3);
+    head.published(4, versions(4));
+    head.promote(&release(4), NOW);
+    assert_eq!((head.fallback(), head.served_between(2, 4)), (Some(2), vec![]));
+}
+
+#[test]
 fn a_release_that_is_deleted_is_referred_to_by_nothing() {
     let mut head = reached(2);
     head.condemn(1, NOW);
