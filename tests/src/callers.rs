@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use freshlayer::Place;
 use freshlayer::definition::Destinations;
 use freshlayer::ports::{
-    Alarm, AlarmPattern, AlarmState, Behind, Calls, Clock, FunctionName, Health, Minutes,
+    Alarm, AlarmPattern, AlarmState, Behind, Calls, Clock, FunctionName, Health, Hours, Minutes,
     PortError, Region, Regions, Window,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -243,6 +243,32 @@ impl Health for Callers {
             ))
         });
         Ok(found.collect())
+    }
+
+    async fn hours(
+        &self,
+        functions: &[FunctionName],
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<BTreeMap<FunctionName, Hours>, PortError> {
+        self.hears()?;
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let hour = |at: Timestamp| {
+            let second = at.as_second();
+            Timestamp::from_second(second - second.rem_euclid(3_600)).expect("a time")
+        };
+        let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let window = Window { from: hour(from), until, slow_after: None };
+        let mut found = BTreeMap::new();
+        for function in functions {
+            *asked.entry(function.clone()).or_default() += 1;
+            let Some(minutes) = counted.get(function) else { continue };
+            let hours: &mut Hours = found.entry(function.clone()).or_default();
+            for (at, calls) in minutes.range(self.told_of(window)) {
+                *hours.entry(hour(*at)).or_default() += calls.calls;
+            }
+        }
+        Ok(found)
     }
 
     async fn minutes_behind(

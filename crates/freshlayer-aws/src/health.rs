@@ -10,8 +10,8 @@ use aws_sdk_cloudwatch::types::{
     StateValue,
 };
 use freshlayer::ports::{
-    Alarm, AlarmPattern, AlarmState, Behind, Calls, FunctionName, Health, Minutes, PortError,
-    Window,
+    Alarm, AlarmPattern, AlarmState, Behind, Calls, FunctionName, Health, Hours, Minutes,
+    PortError, Window,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -22,6 +22,7 @@ const METRICS_MAX: usize = 500;
 /// CloudWatch's limit of alarm names in one question.
 const NAMES_MAX: usize = 100;
 const MINUTE_SECS: i32 = 60;
+const HOUR_SECS: i32 = 3_600;
 /// CloudWatch keeps single minutes for 15 days, and sums of five of them after that:
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html>.
 const MINUTES_KEPT: SignedDuration = SignedDuration::from_hours(15 * 24);
@@ -88,18 +89,36 @@ impl CloudWatchHealth {
             let sums = [CALLS, ERRORS].map(|metric| (metric, "Sum".to_owned()));
             let slow = window.slow_after.map(|after| (DURATION, longer_than(after)));
             let metrics = sums.into_iter().chain(slow);
-            metrics.map(move |(metric, stat)| query(number, dimensions, metric, stat))
+            metrics.map(move |(metric, stat)| query(number, dimensions, metric, stat, MINUTE_SECS))
         });
-        let queries: Vec<MetricDataQuery> = queries.collect();
         let mut found = vec![Minutes::new(); asked.len()];
+        let (from, until) = (window.from, window.until);
+        self.sums(queries.collect(), from, until, |number, metric, at, sum| {
+            let minutes = found.get_mut(number)?;
+            note(minutes.entry(at).or_default(), metric, sum);
+            Some(())
+        })
+        .await?;
+        Ok(found)
+    }
+
+    /// Asks for sums, page by page, and hands each to `noted` with its question's number and its metric's letter. `None` from
+    /// there: no such question was asked.
+    async fn sums(
+        &self,
+        queries: Vec<MetricDataQuery>,
+        from: Timestamp,
+        until: Timestamp,
+        mut noted: impl FnMut(usize, &str, Timestamp, u64) -> Option<()>,
+    ) -> Result<(), Fault> {
         let mut next = None;
         loop {
             let page = self
                 .client
                 .get_metric_data()
                 .set_metric_data_queries(Some(queries.clone()))
-                .start_time(DateTime::from_secs(window.from.as_second()))
-                .end_time(DateTime::from_secs(window.until.as_second()))
+                .start_time(DateTime::from_secs(from.as_second()))
+                .end_time(DateTime::from_secs(until.as_second()))
                 .set_next_token(next)
                 .send()
                 .await
@@ -108,18 +127,17 @@ impl CloudWatchHealth {
                 let id = result.id().unwrap_or_default();
                 let (metric, number) = id.split_at(id.len().min(1));
                 let number: Option<usize> = number.parse().ok();
-                let minutes = number.and_then(|number| found.get_mut(number));
-                let minutes = minutes
-                    .ok_or_else(|| Fault::odd("GetMetricData", format!("an answer to {id:?}")))?;
                 for (at, sum) in result.timestamps().iter().zip(result.values()) {
                     let at = Timestamp::from_second(at.secs())
                         .map_err(|error| Fault::odd("GetMetricData", error.to_string()))?;
-                    note(minutes.entry(at).or_default(), metric, *sum);
+                    number.and_then(|number| noted(number, metric, at, whole(*sum))).ok_or_else(
+                        || Fault::odd("GetMetricData", format!("an answer to {id:?}")),
+                    )?;
                 }
             }
             next = page.next_token().map(str::to_owned);
             if next.is_none() {
-                return Ok(found);
+                return Ok(());
             }
         }
     }
@@ -157,6 +175,27 @@ impl Health for CloudWatchHealth {
         let asked: Vec<_> = functions.iter().map(|function| vec![of_function(function)]).collect();
         let found = self.counted(&asked, window).await?;
         Ok(functions.iter().cloned().zip(found).collect())
+    }
+
+    async fn hours(
+        &self,
+        functions: &[FunctionName],
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<BTreeMap<FunctionName, Hours>, PortError> {
+        let mut found = BTreeMap::new();
+        for functions in functions.chunks(METRICS_MAX) {
+            let queries = functions.iter().enumerate().map(|(number, function)| {
+                query(number, &[of_function(function)], CALLS, "Sum".to_owned(), HOUR_SECS)
+            });
+            self.sums(queries.collect(), from, until, |number, _, at, calls| {
+                let hours: &mut Hours = found.entry(functions.get(number)?.clone()).or_default();
+                hours.insert(at, calls);
+                Some(())
+            })
+            .await?;
+        }
+        Ok(found)
     }
 
     async fn minutes_behind(
@@ -202,19 +241,28 @@ fn longer_than(after: SignedDuration) -> String {
     format!("TC({}:)", after.as_millis())
 }
 
-/// Asks for one metric, minute by minute. Its id is the metric's first letter and the question's number.
-fn query(number: usize, dimensions: &[Dimension], metric: &str, stat: String) -> MetricDataQuery {
+/// Asks for one metric, period by period. Its id is the metric's first letter and the question's number.
+fn query(
+    number: usize,
+    dimensions: &[Dimension],
+    metric: &str,
+    stat: String,
+    period_secs: i32,
+) -> MetricDataQuery {
     let named = Metric::builder().namespace("AWS/Lambda").metric_name(metric);
     let named = named.set_dimensions(Some(dimensions.to_vec())).build();
-    let sum = MetricStat::builder().metric(named).period(MINUTE_SECS).stat(stat).build();
+    let sum = MetricStat::builder().metric(named).period(period_secs).stat(stat).build();
     let id = metric[..1].to_lowercase();
     MetricDataQuery::builder().id(format!("{id}{number}")).metric_stat(sum).build()
 }
 
-/// Notes a sum of whole calls; one that comes twice is the same.
-fn note(minute: &mut Calls, metric: &str, sum: f64) {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is at least 0")]
-    let sum = sum.max(0.0).round() as u64;
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is at least 0")]
+fn whole(sum: f64) -> u64 {
+    sum.max(0.0).round() as u64
+}
+
+/// Notes a sum; one that comes twice is the same.
+fn note(minute: &mut Calls, metric: &str, sum: u64) {
     match metric {
         "i" => minute.calls = sum,
         "e" => minute.errors = sum,

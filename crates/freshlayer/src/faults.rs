@@ -9,14 +9,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::definition::{Destinations, Reader, RolloutHook, ScanHook};
 use crate::names::{LayerName, LayerVersionArn, RegionName};
 use crate::ports::{
     Alarm, AlarmPattern, Announcement, Answer, Behind, Call, CodeStorage, Consumer, Created, Etag,
-    Event, Events, Fetch, Fleet, FleetError, FunctionName, Glimpse, Health, Hook, Key,
+    Event, Events, Fetch, Fleet, FleetError, FunctionName, Glimpse, Health, Hook, Hours, Key,
     LayerVersion, ListedVersion, Located, Minutes, News, Notary, Opinion, Parameters, Payload,
     PortError, Ports, Publication, Region, Regions, Registry, Replaced, Request, Scanned, Scanner,
     Source, SourceError, Step, Store, Stored, User, Window,
@@ -295,6 +295,15 @@ impl Health for Struck<dyn Health> {
         window: Window,
     ) -> Result<BTreeMap<FunctionName, Minutes>, PortError> {
         struck!(self, "health.minutes", |e| e, self.inner.minutes(functions, window))
+    }
+
+    async fn hours(
+        &self,
+        functions: &[FunctionName],
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<BTreeMap<FunctionName, Hours>, PortError> {
+        struck!(self, "health.hours", |e| e, self.inner.hours(functions, from, until))
     }
 
     async fn minutes_behind(

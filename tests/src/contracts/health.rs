@@ -26,6 +26,7 @@ pub trait HealthBench: Send + Sync {
 /// Where it breaks the contract.
 pub async fn health(bench: &dyn HealthBench) {
     minutes(bench).await;
+    hours(bench).await;
     minutes_behind(bench).await;
     alarms(bench).await;
 }
@@ -60,6 +61,26 @@ async fn minutes(bench: &dyn HealthBench) {
     }
     let none = bench.health().minutes(&[], window).await.expect("readable");
     assert!(none.is_empty());
+}
+
+async fn hours(bench: &dyn HealthBench) {
+    let [rare, other] =
+        ["rare", "other-rare"].map(|name| FunctionName::parse(name).expect("a name"));
+    let now = bench.now().as_second();
+    let this_hour = now - now.rem_euclid(3_600);
+    let at = |hours: i64, minute: i64| {
+        Timestamp::from_second(this_hour - hours * 3_600 + minute * 60).expect("a time")
+    };
+    for (hours, minute) in [(200, 0), (30, 0), (30, 59), (2, 7)] {
+        bench.call(&rare, at(hours, minute), Calls { calls: 3, errors: 1, slow: 0 }).await;
+        bench.call(&other, at(hours, minute), Calls { calls: 9, errors: 0, slow: 0 }).await;
+    }
+    let asked = [rare.clone(), FunctionName::parse("silent").expect("a name")];
+    let found = bench.health().hours(&asked, at(100, 20), bench.now()).await.expect("readable");
+    assert!(!found.contains_key(&other), "it was not asked for");
+    assert!(found.get(&asked[1]).is_none_or(|hours| hours.values().all(|calls| *calls == 0)));
+    let told: Vec<_> = found[&rare].iter().filter(|(_, calls)| **calls > 0).collect();
+    assert_eq!(told, [(&at(30, 0), &6), (&at(2, 0), &3)], "by the hour, without what is older");
 }
 
 async fn minutes_behind(bench: &dyn HealthBench) {

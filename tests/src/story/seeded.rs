@@ -157,8 +157,10 @@ fn terms_of_regions(terms: &[String], random: &mut Rng) -> Vec<String> {
     if terms.iter().any(|term| waves.contains(term)) {
         added.push(format!("rollout.region_gap_minutes = {gap}"));
         if let Some(first) = first.filter(|_| gap != "0") {
-            added.push(format!("rollout.first_region = '{first}'"));
+            added.push(format!("rollout.regions_order = ['{first}']"));
         }
+        let later = ["0", "30"][random.usize(..2)];
+        added.push(format!("rollout.later_region_gap_minutes = {later}"));
     }
     added
 }
@@ -208,6 +210,9 @@ fn terms(random: &mut Rng) -> Vec<String> {
     }
     if random.bool() {
         terms.push("rollout.probe.payload = { ip = '192.0.2.1' }".to_owned());
+        if random.bool() {
+            terms.push("rollout.evidence = 'probe'".to_owned());
+        }
     }
     terms
 }

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use freshlayer::ports::{Calls, FunctionName};
 use freshlayer::report::Exit;
 use freshlayer::state::Wave;
 use freshlayer::{Retry, plan, rollout_status};
+use jiff::SignedDuration;
 
 use crate::gates::{Fleet, METRICS};
 use crate::simulated::block_on;
@@ -67,6 +69,56 @@ fn functions_without_callers_come_last() {
         assert_eq!(fleet.world.status().await.stable, Some(2));
         // Its bake, and the longest wait for calls.
         assert!((140..=160).contains(&minutes), "{minutes} minutes after the last wave opened");
+    });
+}
+
+#[test]
+fn a_function_that_is_called_now_and_then_comes_before_the_silent_ones_and_may_be_first() {
+    block_on(async {
+        let fleet = Fleet::new(METRICS, 0, |_| false).await;
+        let now = freshlayer::ports::Clock::now(&fleet.world.aws.clock());
+        for (function, hours_ago, calls) in [("f05", 5, 3), ("f07", 20, 9), ("f09", 300, 70)] {
+            let minute = now - SignedDuration::from_hours(hours_ago);
+            let second = minute.as_second();
+            let minute = jiff::Timestamp::from_second(second - second % 60).expect("a time");
+            let function = FunctionName::parse(function).expect("a name");
+            fleet.callers.count(&function, minute, Calls { calls, errors: 0, slow: 0 });
+        }
+        assert_eq!(fleet.refresh().await.exit(), Exit::Done);
+        assert_eq!(members(&waves(&fleet).await[0]), ["f07"], "the busiest of the last day");
+        assert_eq!(fleet.go_on(200).await.0.exit(), Exit::Done);
+        assert_eq!(members(&waves(&fleet).await[1]), ["f05"], "then the others with calls");
+        let (last, _, _) = fleet.go_on(2000).await;
+        let open = waves(&fleet).await;
+        let many: Vec<usize> = open.iter().map(|wave| members(wave).len()).collect();
+        assert_eq!(many, [1, 1, 1, 17], "and those without in the last wave");
+        let said = format!("{:?}", last.outcome);
+        assert!(said.contains("unjudged: 17"), "{said}");
+    });
+}
+
+#[test]
+fn a_probe_stands_in_for_calls_where_the_definition_says_so() {
+    block_on(async {
+        let quiet: Vec<(u64, u64)> = (0..20).map(|number| (number, 0)).collect();
+        let probe = "rollout.probe.payload = { ip = '192.0.2.1' }\nrollout.evidence = 'probe'\n";
+        let fleet = called(&format!("{METRICS}{probe}"), &quiet).await;
+        let (last, minutes, _) = fleet.go_on(600).await;
+        assert_eq!(fleet.world.status().await.stable, Some(2), "{last:#?}");
+        assert_eq!(minutes, 30 + 15 + 15 + 30, "no wave waits for calls");
+        let said = format!("{:?}", last.outcome);
+        assert!(said.contains("too_few: [], unjudged: 0"), "{said}");
+    });
+}
+
+#[test]
+fn a_call_that_failed_outweighs_the_probe() {
+    block_on(async {
+        let probe = "rollout.probe.payload = { ip = '192.0.2.1' }\nrollout.evidence = 'probe'\n";
+        let terms = format!("{METRICS}{probe}rollout.alias_weight_percent = 100\n");
+        let fleet = Fleet::new(&terms, 1, |called| called.number % 7 == 0).await;
+        let (last, _, most) = fleet.go_on(45).await;
+        assert_eq!(most, 1, "{last:#?}");
     });
 }
 

@@ -85,7 +85,7 @@ fn a_region_whose_functions_are_all_held_is_not_the_first_one() {
 #[test]
 fn the_definition_names_the_first_region_or_lets_all_go_together() {
     block_on(async {
-        let first = format!("rollout.preset = 'standard'\nrollout.first_region = '{REGION}'\n");
+        let first = format!("rollout.preset = 'standard'\nrollout.regions_order = ['{REGION}']\n");
         let world = two_regions(&first).await;
         let told = all_waves(&world).await;
         let there: Vec<(usize, usize)> = told.iter().map(|(_, there)| *there).collect();
@@ -118,5 +118,41 @@ fn a_region_that_is_sick_holds_no_other_back_and_is_caught_up_later() {
         }
         assert_eq!(on_new(&world.aws), (NEAR_FUNCTIONS, FAR_FUNCTIONS));
         assert_eq!(world.status().await.stable, Some(2));
+    });
+}
+
+const FURTHER: &str = "eu-central-1";
+
+#[test]
+fn careful_brings_one_region_after_the_other() {
+    block_on(async {
+        let terms = format!(
+            "rollout.preset = 'careful'\nrollout.waves = [100]\nrollout.one_box_bake_minutes = 0\nrollout.regions_order = ['{FAR}']\nregions = ['{REGION}', '{FAR}', '{FURTHER}']\n"
+        );
+        let world = World::of(&terms);
+        assert_eq!(world.refresh(&world.aws).await.exit(), Exit::Done);
+        for (region, count) in [(REGION, 2), (FAR, 3), (FURTHER, 1)] {
+            for number in 0..count {
+                let new = NewFunction { layers: &[arn(region, 1)], ..NewFunction::default() };
+                world.aws.at(ACCOUNT, region).function(&format!("f{number}"), &new);
+            }
+        }
+        world.build(3);
+        let now = || freshlayer::ports::Clock::now(&world.aws.clock());
+        let (began, mut told) = (now(), Vec::new());
+        loop {
+            let report: Report = world.refresh(&world.aws).await;
+            let (new, got) = (arn(FURTHER, 2).to_string(), world.aws.at(ACCOUNT, FURTHER));
+            let got = got.callers_get();
+            let further = got.values().filter(|layers| layers.contains(&new)).count();
+            let (near, far) = on_new(&world.aws);
+            told.push((now().duration_since(began).as_hours(), far, further, near));
+            let Some(wake_at) = report.wake_at else { break };
+            let pause = wake_at.duration_since(now()).max(jiff::SignedDuration::ZERO);
+            tokio::time::sleep(Duration::try_from(pause).expect("not past")).await;
+        }
+        // The named Region, 12 hours later the one with the fewest functions, 2 hours later the last one; 12 at the end.
+        let expected = [(0, 3, 0, 0), (12, 3, 1, 0), (14, 3, 1, 2), (26, 3, 1, 2)];
+        assert_eq!(told, expected);
     });
 }

@@ -31,8 +31,8 @@ pub use format::{FieldPath, FormatSpec, MmdbProbe, SqliteProbe};
 pub use hook::{HookGate, RolloutHook};
 pub use raw::{OlderBuild, PlainHttp};
 pub use rollout::{
-    AskedCourse, Binding, Course, FunctionProbe, Gates, MetricsGate, OnInconclusive, Preset, Roll,
-    RollMajor, RolloutSpec,
+    AskedCourse, Binding, Course, EvidenceBy, FunctionProbe, Gates, MetricsGate, OnInconclusive,
+    Preset, Roll, RollMajor, RolloutSpec,
 };
 pub use scan::{Scan, ScanHook};
 pub use schema::{definition_schema, field_table};

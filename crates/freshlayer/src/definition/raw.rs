@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::destinations::{Architecture, ZipStorage};
-use super::rollout::{MetricsGate, OnInconclusive, Preset, Roll, RollMajor};
+use super::rollout::{EvidenceBy, MetricsGate, OnInconclusive, Preset, Roll, RollMajor};
 use crate::limits::Limits;
 use crate::schema::Contract;
 
@@ -100,13 +100,17 @@ pub(super) struct RawRollout {
     pub(super) final_bake_minutes: Option<u32>,
     /// When waves may open. Gates and the way back know no window. Default: always.
     pub(super) window: Option<RawWindow>,
-    /// The Region whose functions move first. Default: the one with the fewest functions that use the layer, of those Regions
-    /// whose functions have enough calls for the gate `metrics`.
-    #[schemars(regex(pattern = "^[a-z0-9-]{1,32}$"))]
-    pub(super) first_region: Option<String>,
+    /// The Regions whose functions move first, in their order. The others follow by their calls: the Region with the fewest is next, of
+    /// those whose functions have enough for the gate `metrics`.
+    #[schemars(length(max = 40), inner(regex(pattern = "^[a-z0-9-]{1,32}$")))]
+    pub(super) regions_order: Vec<String>,
     /// How long the whole first Region is watched before functions of other Regions move, in minutes. 0: all Regions together.
     #[schemars(range(max = 10_080))]
     pub(super) region_gap_minutes: Option<u32>,
+    /// How long each further whole Region is watched before functions of the next one move, in minutes. 0: all behind the first
+    /// Region together.
+    #[schemars(range(max = 10_080))]
+    pub(super) later_region_gap_minutes: Option<u32>,
     /// What each function is asked with the new data: behind an alias before its callers get it, without an alias just
     /// after. An answer that does not fit, or an error, rolls the release back.
     pub(super) probe: Option<RawFunctionProbe>,
@@ -127,6 +131,9 @@ pub(super) struct RawRollout {
     /// preset `careful` 1440, with `fast` 10.
     #[schemars(range(max = 10_080))]
     pub(super) wait_minutes: Option<u32>,
+    /// What lets a wave with too few calls pass: `calls`, only more of them; `probe`, the probe that each of its functions has
+    /// passed, if no call failed.
+    pub(super) evidence: EvidenceBy,
     /// How many calls a second this layer makes at most to Lambda's control plane, per account and Region, without `GetFunction`. It only
     /// lowers `FRESHLAYER_CALLS_PER_SEC`. Default: no bound of its own.
     #[schemars(range(min = 1, max = 15))]

@@ -91,6 +91,8 @@ pub struct Gates {
     pub on_inconclusive: OnInconclusive,
     /// How long after its bake a wave waits at most until the gates can tell.
     pub wait: SignedDuration,
+    /// What lets a wave with too few calls pass.
+    pub evidence: EvidenceBy,
 }
 
 impl Gates {
@@ -126,6 +128,17 @@ pub enum Binding {
     Observes,
 }
 
+/// What lets a wave with too few calls pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum EvidenceBy {
+    /// Nothing: it waits for more.
+    #[default]
+    Calls,
+    /// The probe that each of its functions has passed, where no call failed.
+    Probe,
+}
+
 /// What happens where gates cannot tell after their longest wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -158,8 +171,10 @@ pub struct AskedCourse {
     pub region_gap: Option<SignedDuration>,
     /// See [`Course::window`].
     pub window: Option<ChangeWindow>,
-    /// See [`Course::first_region`].
-    pub first_region: Option<RegionName>,
+    /// See [`Course::later_region_gap`].
+    pub later_region_gap: Option<SignedDuration>,
+    /// See [`Course::regions_order`].
+    pub regions_order: Vec<RegionName>,
 }
 
 impl AskedCourse {
@@ -177,7 +192,8 @@ impl AskedCourse {
             final_bake: self.final_bake.unwrap_or(preset.final_bake),
             region_gap: self.region_gap.unwrap_or(preset.region_gap),
             window: self.window.clone(),
-            first_region: self.first_region.clone(),
+            later_region_gap: self.later_region_gap.unwrap_or(preset.later_region_gap),
+            regions_order: self.regions_order.clone(),
         }
     }
 }
@@ -200,8 +216,11 @@ pub struct Course {
     pub region_gap: SignedDuration,
     /// When waves may open; absent where they always may.
     pub window: Option<ChangeWindow>,
-    /// Which Region is the first one; absent for the one with the fewest functions.
-    pub first_region: Option<RegionName>,
+    /// How long each whole Region behind the first is watched before functions of the next one move; zero where all behind the
+    /// first move together.
+    pub later_region_gap: SignedDuration,
+    /// Which Regions come before others, in this order.
+    pub regions_order: Vec<RegionName>,
 }
 
 impl Course {
@@ -209,6 +228,11 @@ impl Course {
     pub fn is_all_at_once(&self) -> bool {
         let one_wave = self.one_box_bake.is_none() && self.waves == [100];
         one_wave && self.final_bake.is_zero() && self.window.is_none()
+    }
+
+    /// Tells whether a Region is whole and watched before functions of others move.
+    pub fn parts_regions(&self) -> bool {
+        !self.region_gap.is_zero() || !self.later_region_gap.is_zero()
     }
 
     /// Tells whether no wave bakes.
@@ -226,7 +250,7 @@ pub enum Preset {
     /// the first Region the others.
     Standard,
     /// One function for an hour, then 5, 20, 50 and 100 %, two hours apart, and 12 hours at the end. Twelve
-    /// hours after the first Region the others.
+    /// hours after the first Region the others, two hours apart.
     Careful,
     /// One function for 5 minutes, then all, and 10 minutes at the end.
     Fast,
@@ -280,10 +304,10 @@ impl Preset {
     pub fn course(self) -> Course {
         let minutes = SignedDuration::from_mins;
         let tenths = || (1..=10).map(|tenth| tenth * 10).collect::<Vec<u8>>();
-        let (region_gap, alias_percent) = match self {
-            Self::Standard => (120, Some(10)),
-            Self::Careful => (720, Some(10)),
-            _ => (0, None),
+        let (region_gap, later_region_gap, alias_percent) = match self {
+            Self::Standard => (120, 0, Some(10)),
+            Self::Careful => (720, 120, Some(10)),
+            _ => (0, 0, None),
         };
         let (one_box, waves, bake, final_bake) = match self {
             Self::Standard => (Some(30), vec![10, 50, 100], 15, 30),
@@ -309,7 +333,8 @@ impl Preset {
             final_bake: minutes(final_bake),
             region_gap: minutes(region_gap),
             window: None,
-            first_region: None,
+            later_region_gap: minutes(later_region_gap),
+            regions_order: Vec::new(),
         }
     }
 }
@@ -329,35 +354,37 @@ pub struct FunctionProbe {
 mod tests {
     use super::*;
 
-    /// What each preset means: the one box, the waves, how long between them, at the end, and between Regions, in minutes.
+    /// What each preset means: the one box, the waves, how long between them, at the end, behind the first Region, and between
+    /// the others, in minutes.
     #[test]
     fn presets_are_those_of_their_owners() {
-        type Row<'a> = (Preset, i64, &'a [u8], i64, i64, i64);
+        type Row<'a> = (Preset, i64, &'a [u8], [i64; 4]);
         use Preset::*;
         let tenths = [10, 20, 30, 40, 50, 60, 70, 80, 90, 100].as_slice();
         let expected: [Row<'_>; 14] = [
-            (Standard, 30, &[10, 50, 100], 15, 30, 120),
-            (Careful, 60, &[5, 20, 50, 100], 120, 720, 720),
-            (Fast, 5, &[100], 0, 10, 0),
-            (AllAtOnce, 0, &[100], 0, 0, 0),
-            (CodedeployCanary5, 0, &[10, 100], 5, 0, 0),
-            (CodedeployCanary10, 0, &[10, 100], 10, 0, 0),
-            (CodedeployCanary15, 0, &[10, 100], 15, 0, 0),
-            (CodedeployCanary30, 0, &[10, 100], 30, 0, 0),
-            (CodedeployLinear1, 0, tenths, 1, 0, 0),
-            (CodedeployLinear2, 0, tenths, 2, 0, 0),
-            (CodedeployLinear3, 0, tenths, 3, 0, 0),
-            (CodedeployLinear10, 0, tenths, 10, 0, 0),
-            (AppconfigLinear, 0, &[20, 40, 60, 80, 100], 6, 30, 0),
-            (AppconfigCanary, 0, &[10, 20, 40, 80, 100], 5, 10, 0),
+            (Standard, 30, &[10, 50, 100], [15, 30, 120, 0]),
+            (Careful, 60, &[5, 20, 50, 100], [120, 720, 720, 120]),
+            (Fast, 5, &[100], [0, 10, 0, 0]),
+            (AllAtOnce, 0, &[100], [0, 0, 0, 0]),
+            (CodedeployCanary5, 0, &[10, 100], [5, 0, 0, 0]),
+            (CodedeployCanary10, 0, &[10, 100], [10, 0, 0, 0]),
+            (CodedeployCanary15, 0, &[10, 100], [15, 0, 0, 0]),
+            (CodedeployCanary30, 0, &[10, 100], [30, 0, 0, 0]),
+            (CodedeployLinear1, 0, tenths, [1, 0, 0, 0]),
+            (CodedeployLinear2, 0, tenths, [2, 0, 0, 0]),
+            (CodedeployLinear3, 0, tenths, [3, 0, 0, 0]),
+            (CodedeployLinear10, 0, tenths, [10, 0, 0, 0]),
+            (AppconfigLinear, 0, &[20, 40, 60, 80, 100], [6, 30, 0, 0]),
+            (AppconfigCanary, 0, &[10, 20, 40, 80, 100], [5, 10, 0, 0]),
         ];
-        for (preset, one_box, waves, bake, at_the_end, region_gap) in expected {
+        for (preset, one_box, waves, expected) in expected {
             let course = preset.course();
             let minutes = |time: SignedDuration| time.as_mins();
             assert_eq!(course.one_box_bake.map_or(0, minutes), one_box, "{preset:?}");
             assert_eq!(course.waves, waves, "{preset:?}");
-            let times = [course.bake, course.final_bake, course.region_gap].map(minutes);
-            assert_eq!(times, [bake, at_the_end, region_gap], "{preset:?}");
+            let times =
+                [course.bake, course.final_bake, course.region_gap, course.later_region_gap];
+            assert_eq!(times.map(minutes), expected, "{preset:?}");
         }
         let waits = [Standard, Careful, Fast].map(|preset| preset.wait().as_mins());
         assert_eq!(waits, [120, 1_440, 10]);

@@ -12,6 +12,7 @@ use super::{FunctionName, PortError};
 /// - `minutes` counts the calls of each function minute by minute, whichever version answered them; `minutes_behind` counts
 ///   those that one version answered behind an alias. A minute without calls may be missing. The last minutes may still
 ///   grow, and a minute may come late. A window that begins before `minutes_kept` may lack any minute, or be refused.
+/// - `hours` counts the same calls hour by hour, for two weeks at least. An hour without calls may be missing.
 /// - All of them only read, so asking again is safe. `minutes_kept` calls nothing.
 #[async_trait]
 pub trait Health: Send + Sync {
@@ -30,6 +31,17 @@ pub trait Health: Send + Sync {
         functions: &[FunctionName],
         window: Window,
     ) -> Result<BTreeMap<FunctionName, Minutes>, PortError>;
+
+    /// Counts the calls of functions in the hours from the one of `from` to the one before `until`.
+    ///
+    /// # Errors
+    /// What the adapter says.
+    async fn hours(
+        &self,
+        functions: &[FunctionName],
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<BTreeMap<FunctionName, Hours>, PortError>;
 
     /// Counts the calls of versions behind their aliases.
     ///
@@ -130,6 +142,9 @@ pub struct Behind {
 
 /// The calls of a function, by the minute in which they began.
 pub type Minutes = BTreeMap<Timestamp, Calls>;
+
+/// How many calls a function had, by the hour in which they began.
+pub type Hours = BTreeMap<Timestamp, u64>;
 
 /// The calls of one function in one minute.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -134,6 +134,9 @@ pub enum Happening {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         #[schemars(default)]
         too_few: Vec<usize>,
+        /// How many functions had no call in the 14 days before the rollout: they show nothing of the data.
+        #[serde(default)]
+        unjudged: usize,
     },
     /// The data that serves is older than the definition wants.
     #[serde(rename = "Data stale")]

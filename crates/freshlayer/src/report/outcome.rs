@@ -133,6 +133,7 @@ pub(crate) struct BecameStable {
     pub(crate) release: u64,
     /// The waves that had too few calls to be judged.
     pub(crate) too_few: Vec<usize>,
+    pub(crate) unjudged: usize,
 }
 
 type Rule = fn(&Facts<'_>) -> Option<Outcome>;
@@ -315,10 +316,10 @@ fn young(facts: &Facts<'_>) -> Option<Outcome> {
 }
 
 fn stable(facts: &Facts<'_>) -> Option<Outcome> {
-    let BecameStable { release, too_few } = facts.stable.clone()?;
+    let BecameStable { release, too_few, unjudged } = facts.stable.clone()?;
     let there = facts.count(&[ConsumerState::Current, ConsumerState::Moved]);
     let functions = facts.consumers.len();
-    Some(Outcome::refreshed(Why::Stable { release, there, functions, too_few }))
+    Some(Outcome::refreshed(Why::Stable { release, there, functions, too_few, unjudged }))
 }
 
 fn changed(facts: &Facts<'_>) -> Option<Outcome> {

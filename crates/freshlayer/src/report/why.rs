@@ -94,6 +94,9 @@ pub enum Why {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         #[schemars(default)]
         too_few: Vec<usize>,
+        /// How many functions had no call in the 14 days before the rollout: they show nothing of the data.
+        #[serde(default)]
+        unjudged: usize,
     },
     /// The lease was taken away from this run.
     TakenOver,

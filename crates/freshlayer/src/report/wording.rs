@@ -71,7 +71,7 @@ fn so_far(says: &[String]) -> String {
     if says.is_empty() { String::new() } else { format!(" ({})", says.join("; ")) }
 }
 
-fn unjudged(waves: &[usize]) -> String {
+fn with_too_few(waves: &[usize]) -> String {
     let numbers: Vec<String> = waves.iter().map(ToString::to_string).collect();
     match &numbers[..] {
         [] => String::new(),
@@ -79,6 +79,14 @@ fn unjudged(waves: &[usize]) -> String {
         [all @ .., last] => {
             format!("; waves {} and {last} had too few calls to be judged", all.join(", "))
         }
+    }
+}
+
+fn of_the_silent(unjudged: usize) -> String {
+    match unjudged {
+        0 => String::new(),
+        1 => "; 1 function is unjudged, because it had no call in 14 days".to_owned(),
+        many => format!("; {many} functions are unjudged, because they had no call in 14 days"),
     }
 }
 
@@ -113,10 +121,11 @@ impl Why {
             Self::Moved { moved, functions } => {
                 write!(f, "nothing new; {} to where they belong", moved_of(*moved, *functions))
             }
-            Self::Stable { release, there, functions, too_few } => write!(
+            Self::Stable { release, there, functions, too_few, unjudged } => write!(
                 f,
-                "release {release} is stable: {there} of {functions} functions have it{}",
-                unjudged(too_few)
+                "release {release} is stable: {there} of {functions} functions have it{}{}",
+                with_too_few(too_few),
+                of_the_silent(*unjudged)
             ),
             Self::TakenOver => f.write_str(
                 "another publisher or a person's order took the layer over from this run, and goes on with it",

@@ -26,6 +26,8 @@ use crate::state::{Aim, Rollout, Session};
 const FUNCTIONS_AT_ONCE: usize = 100;
 /// A function takes four steps at most (look, layers, version, alias), and some more where old versions are retired.
 const STEPS_EACH_MAX: usize = 24;
+/// How often a probe asks a function.
+const PROBE_CALLS: usize = 3;
 /// How often a person's order is looked for while steps are done: it takes effect within seconds (I13).
 const ORDERS_SOUGHT_EVERY: Duration = Duration::from_secs(2);
 /// How long after the deadline a step that was begun may still take.
@@ -248,8 +250,8 @@ impl Act<'_> {
 }
 
 impl Act<'_> {
-    /// Calls a function with the new data. A call that could not be made does not fail the probe: the next run makes it
-    /// again.
+    /// Calls a function with the new data, several times, because data may fail now and then. A call that could not be made does
+    /// not fail the probe: the next run makes it again.
     async fn probe(
         &self,
         fleet: &Arc<dyn Fleet>,
@@ -258,13 +260,15 @@ impl Act<'_> {
     ) -> Result<(), End> {
         let Some(probe) = &self.intent.probe else { return Ok(()) };
         let call = Call { function: &consumer.function, version, payload: &probe.payload };
-        let answer = fleet.call(call).await.map_err(|error| {
-            End::Stuck(Stuck::ForNow(Why::NotMeasured { words: chain(error.as_ref()) }))
-        })?;
-        match judge::probe(probe, &answer) {
-            Verdict::Pass | Verdict::Unjudged => Ok(()),
-            Verdict::Fail(words) => Err(End::Failed(words)),
+        for _ in 0..PROBE_CALLS {
+            let answer = fleet.call(call).await.map_err(|error| {
+                End::Stuck(Stuck::ForNow(Why::NotMeasured { words: chain(error.as_ref()) }))
+            })?;
+            if let Verdict::Fail(words) = judge::probe(probe, &answer) {
+                return Err(End::Failed(words));
+            }
         }
+        Ok(())
     }
 }
 

@@ -56,7 +56,8 @@ impl Converge<'_, '_, '_> {
         let watched = came.rollout.as_ref().is_some_and(|rollout| !rollout.waves.is_empty());
         let becomes = end.reached && watched && self.session.head().stable() != Some(release);
         let too_few = came.rollout.as_ref().map(Rollout::with_too_few_calls).unwrap_or_default();
-        self.outset.stable = becomes.then_some(BecameStable { release, too_few });
+        let unjudged = came.unjudged();
+        self.outset.stable = becomes.then_some(BecameStable { release, too_few, unjudged });
         self.outset.bake = came.watch().cloned();
         let wake_at = came.wake_at(&end, &self.outset, now);
         if wake_at.is_some()

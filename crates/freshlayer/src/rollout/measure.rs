@@ -22,6 +22,9 @@ pub(super) type Function = (Place, FunctionName);
 /// For how long the calls before the first wave are counted: at least, and at most.
 const TRAFFIC_MIN: SignedDuration = SignedDuration::from_mins(10);
 const TRAFFIC_MAX: SignedDuration = SignedDuration::from_mins(60);
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+/// A function without a call for so long shows nothing of new data.
+const SILENT_FOR: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// How many functions that have not moved are asked how they fare, where those of the wave fail.
 pub(super) const OTHERS_MAX: usize = 50;
@@ -48,15 +51,51 @@ pub(crate) async fn traffic(
     let window = Window { from: until.saturating_sub(span).ok()?, until, slow_after: None };
     let functions: Vec<Function> = world.functions().collect();
     let found = calls(regions, &functions, window).await.ok()?;
-    let mut calls: BTreeMap<String, BTreeMap<FunctionName, u64>> = BTreeMap::new();
+    let (mut calls, mut seldom) = (ByPlace::new(), Vec::new());
     for ((place, function), minutes) in found {
-        let sum: u64 = minutes.values().map(|minute| minute.calls).sum();
-        if sum > 0 {
-            calls.entry(place.to_string()).or_default().insert(function, sum);
+        match minutes.values().map(|minute| minute.calls).sum::<u64>() {
+            0 => seldom.push((place, function)),
+            sum => note(&mut calls, &place, function, sum),
         }
     }
     let minutes = u32::try_from(span.as_mins()).unwrap_or(u32::MAX);
-    Some(Traffic { minutes, enough: gate.calls_min, calls })
+    let mut traffic = Traffic { minutes, enough: gate.calls_min, calls, ..Traffic::default() };
+    for place in places_of(&seldom) {
+        let here = seldom.iter().filter(|(known, _)| *known == place);
+        let names = here.map(|(_, function)| function.clone()).collect();
+        note_seldom(&mut traffic, regions, &place, names, now).await;
+    }
+    Some(traffic)
+}
+
+/// Counts the calls of two weeks of functions that had none just now. Where they cannot be counted, none counts as silent.
+async fn note_seldom(
+    traffic: &mut Traffic,
+    regions: &[Region],
+    place: &Place,
+    functions: Vec<FunctionName>,
+    now: Timestamp,
+) {
+    let Some(health) = health(regions, place) else { return };
+    let before = |span| now.saturating_sub(span).unwrap_or(now);
+    let found = health.hours(&functions, before(SILENT_FOR), now).await;
+    for function in functions {
+        let hours = found.as_ref().map(|found| found.get(&function).cloned().unwrap_or_default());
+        let is_silent = hours.as_ref().is_ok_and(|hours| hours.values().all(|calls| *calls == 0));
+        if is_silent {
+            traffic.silent.entry(place.to_string()).or_default().insert(function);
+        } else {
+            let hours = hours.unwrap_or_default();
+            let calls = hours.range(before(DAY)..).map(|(_, calls)| calls).sum();
+            note(&mut traffic.rarely, place, function, calls);
+        }
+    }
+}
+
+type ByPlace = BTreeMap<String, BTreeMap<FunctionName, u64>>;
+
+fn note(calls: &mut ByPlace, place: &Place, function: FunctionName, sum: u64) {
+    calls.entry(place.to_string()).or_default().insert(function, sum);
 }
 
 /// Returns for how long every place keeps minutes.

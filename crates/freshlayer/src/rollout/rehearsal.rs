@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::judge::{self, Measured};
 use super::plan::{Foreign, Goal, Intent, Next, Opening, Standing, Waves, World};
-use crate::definition::{Course, Gates, MetricsGate, OnInconclusive, Preset, Roll};
+use crate::definition::{Course, EvidenceBy, Gates, MetricsGate, OnInconclusive, Preset, Roll};
 use crate::names::{LayerName, Place, RegionName};
 use crate::ports::{Calls, FunctionName, Minutes, Window};
 use crate::report::Why;
@@ -237,7 +237,7 @@ fn traffic(fleet: &Fleet) -> Option<Traffic> {
     };
     let last_ten = called.counted.values().rev().take(10).map(|one| one.calls).sum();
     let calls = [(place.to_string(), [(name.clone(), last_ten)].into())].into();
-    Some(Traffic { minutes: 10, enough: 100, calls })
+    Some(Traffic { minutes: 10, enough: 100, calls, ..Traffic::default() })
 }
 
 fn intent(begins: Begins) -> Intent {
@@ -249,6 +249,7 @@ fn intent(begins: Begins) -> Intent {
         hook: None,
         on_inconclusive: OnInconclusive::Proceed,
         wait: SignedDuration::from_hours(2),
+        evidence: EvidenceBy::Calls,
     };
     Intent {
         layer: LayerName::parse("geo").expect("a name"),

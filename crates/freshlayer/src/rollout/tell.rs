@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::came::Came;
 use super::end::RolloutEnd;
 use super::plan::{Goal, Next};
+use crate::definition::EvidenceBy;
 use crate::report::{
     About, ConsumerReport, Happening, Listed, Reason, Watched, WavePlace, Why, unmoved,
 };
@@ -89,7 +90,16 @@ impl Came {
         at: Timestamp,
     ) -> Happening {
         let too_few = self.rollout.as_ref().map(Rollout::with_too_few_calls).unwrap_or_default();
-        Happening::ReleaseStable { about: self.about(at), there: end.there, functions, too_few }
+        let (about, unjudged) = (self.about(at), self.unjudged());
+        Happening::ReleaseStable { about, there: end.there, functions, too_few, unjudged }
+    }
+
+    /// How many functions show nothing of the data: no call reaches them, and no probe stands in for one.
+    pub(super) fn unjudged(&self) -> usize {
+        match self.intent.gates.evidence {
+            EvidenceBy::Calls => self.rollout.as_ref().map_or(0, Rollout::silent),
+            EvidenceBy::Probe => 0,
+        }
     }
 
     /// For what the open rollout waits for a person. What another run tries again by itself is no such wait.

@@ -135,7 +135,7 @@ impl Converge<'_, '_, '_> {
         came.gates = GatesAsked::Yes;
         let now = self.run.engine.ports.clock.now();
         let wave = came.rollout.as_ref().and_then(|rollout| rollout.waves.last());
-        let heard = match wave.and_then(|wave| unlisted(came, wave)) {
+        let heard = match wave.and_then(|wave| gone(came, wave)) {
             Some(words) => came.intent.gates.hook.is_some().then_some(Err(words)),
             None => Box::pin(ask(&self.run, came, now)).await,
         };
@@ -212,7 +212,7 @@ async fn asked(
     if !counts_calls(regions) {
         return Some(judge::unwatched(gates, wave, heard.as_ref(), now));
     }
-    if let Some(words) = unlisted(came, wave) {
+    if let Some(words) = gone(came, wave) {
         let (alarms, moved) = (Err(words.clone()), Some(Err(words)));
         let measured = Measured { alarms, moved, others: None, heard };
         return judge::wave(gates, waves, &measured, now);
@@ -241,7 +241,10 @@ async fn asked(
         }
         _ => None,
     };
-    judge::wave(gates, waves, &Measured { alarms, moved, others, heard }, now)
+    let mut evidence = judge::wave(gates, waves, &Measured { alarms, moved, others, heard }, now)?;
+    let left_out = unlisted(came, wave).into_iter().map(|place| format!("left out: {place}"));
+    evidence.sentences.extend(left_out);
+    Some(evidence)
 }
 
 /// How long a call of some functions may take.
@@ -251,14 +254,21 @@ fn longest_call(came: &Came, functions: &[Function]) -> SignedDuration {
     SignedDuration::from_secs(i64::from(longest))
 }
 
-/// Why a place of the wave cannot be judged: it is not known where its functions stand.
-fn unlisted(came: &Came, wave: &Wave) -> Option<String> {
-    let mut views = came.world.places.iter();
-    views.find_map(|view| {
+/// The places of the wave of whose functions it is not known where they stand, and why.
+fn unlisted(came: &Came, wave: &Wave) -> Vec<String> {
+    let views = came.world.places.iter();
+    let unlisted = views.filter_map(|view| {
         let reason = view.consumers.as_ref().err()?;
         let place = view.place.to_string();
         wave.members.contains_key(&place).then(|| format!("{place}: {reason}"))
-    })
+    });
+    unlisted.collect()
+}
+
+/// Why the wave cannot be judged at all: no place of it can be read.
+fn gone(came: &Came, wave: &Wave) -> Option<String> {
+    let unlisted = unlisted(came, wave);
+    (unlisted.len() == wave.members.len()).then(|| unlisted.first().cloned())?
 }
 
 /// The functions of a wave that have the new data.

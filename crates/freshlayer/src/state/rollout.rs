@@ -147,6 +147,14 @@ pub struct Traffic {
     pub enough: u64,
     /// The calls of each function, by place. One without a call is left out.
     pub calls: BTreeMap<String, BTreeMap<FunctionName, u64>>,
+    /// The calls in the last 24 hours of each function that had none in those minutes and one in the last 14 days, by place.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(default)]
+    pub rarely: BTreeMap<String, BTreeMap<FunctionName, u64>>,
+    /// The functions that had no call in the last 14 days, by place.
+    #[serde(default, skip_serializing_if = "Members::is_empty")]
+    #[schemars(default)]
+    pub silent: Members,
 }
 
 impl Traffic {
@@ -159,9 +167,27 @@ impl Traffic {
 
     /// Returns how often a function was called.
     pub fn of(&self, place: &Place, function: &FunctionName) -> u64 {
-        let here = self.calls.get(&place.to_string());
-        here.and_then(|calls| calls.get(function)).copied().unwrap_or(0)
+        found(&self.calls, place, function).unwrap_or(0)
     }
+
+    /// Returns how often a function that had no call in those minutes was called in the last 24 hours.
+    pub fn rarely_of(&self, place: &Place, function: &FunctionName) -> u64 {
+        found(&self.rarely, place, function).unwrap_or(0)
+    }
+
+    /// Tells whether a function had no call in the last 14 days: it shows nothing of new data.
+    pub fn is_silent(&self, place: &Place, function: &FunctionName) -> bool {
+        let here = self.silent.get(&place.to_string());
+        here.is_some_and(|silent| silent.contains(function))
+    }
+}
+
+fn found(
+    calls: &BTreeMap<String, BTreeMap<FunctionName, u64>>,
+    place: &Place,
+    function: &FunctionName,
+) -> Option<u64> {
+    calls.get(&place.to_string())?.get(function).copied()
 }
 
 /// The functions of a wave, by place.
@@ -355,6 +381,17 @@ impl Rollout {
             wave.evidence.as_ref().is_some_and(|evidence| evidence.says == Says::TooFew)
         };
         (1..).zip(&self.waves).filter(|(_, wave)| is_one(wave)).map(|(number, _)| number).collect()
+    }
+
+    /// Counts the functions of its waves that had no call for two weeks before it: they show nothing of the data.
+    pub(crate) fn silent(&self) -> usize {
+        let Some(traffic) = &self.traffic else { return 0 };
+        let members = self.waves.iter().flat_map(|wave| &wave.members);
+        let members = members.flat_map(|(place, all)| all.iter().map(move |name| (place, name)));
+        let members: BTreeSet<(&String, &FunctionName)> = members.collect();
+        let silent = traffic.silent.iter();
+        let silent = silent.flat_map(|(place, all)| all.iter().map(move |name| (place, name)));
+        silent.filter(|one| members.contains(one)).count()
     }
 
     /// Returns what was noted of a consumer.

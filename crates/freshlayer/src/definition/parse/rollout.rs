@@ -4,7 +4,8 @@ use jiff::tz::TimeZone;
 
 use super::super::raw::{RawDay, RawRollout, RawWindow};
 use super::super::rollout::{
-    AskedCourse, Binding, FunctionProbe, Gates, MetricsGate, OnInconclusive, Preset, RolloutSpec,
+    AskedCourse, Binding, EvidenceBy, FunctionProbe, Gates, MetricsGate, OnInconclusive, Preset,
+    RolloutSpec,
 };
 use super::super::{ChangeWindow, FieldPath};
 use super::Parser;
@@ -24,6 +25,7 @@ impl Parser<'_> {
             ("bake_minutes", raw.bake_minutes),
             ("final_bake_minutes", raw.final_bake_minutes),
             ("region_gap_minutes", raw.region_gap_minutes),
+            ("later_region_gap_minutes", raw.later_region_gap_minutes),
         ] {
             if let Some(minutes) = minutes.filter(|minutes| *minutes > MINUTES_MAX) {
                 let message = format!("expected at most {MINUTES_MAX}, a week, found {minutes}");
@@ -40,9 +42,10 @@ impl Parser<'_> {
             self.problem(&["rollout", "alias_weight_percent"], message);
         }
         let minutes = |minutes: u32| SignedDuration::from_mins(i64::from(minutes));
-        let first_region = raw.first_region.as_deref();
-        let first_region = first_region
-            .and_then(|name| self.noted(&["rollout", "first_region"], RegionName::parse(name)));
+        let names = raw.regions_order.iter();
+        let regions_order: Vec<RegionName> = names
+            .filter_map(|name| self.noted(&["rollout", "regions_order"], RegionName::parse(name)))
+            .collect();
         let asked = AskedCourse {
             preset: raw.preset,
             one_box_bake: raw.one_box_bake_minutes.map(minutes),
@@ -52,7 +55,8 @@ impl Parser<'_> {
             final_bake: raw.final_bake_minutes.map(minutes),
             region_gap: raw.region_gap_minutes.map(minutes),
             window: raw.window.as_ref().and_then(|window| self.window(window)),
-            first_region,
+            later_region_gap: raw.later_region_gap_minutes.map(minutes),
+            regions_order,
         };
         let course = asked.course(Preset::AllAtOnce);
         // Where the definition names no preset, what is missing may be in that of the host.
@@ -63,9 +67,13 @@ impl Parser<'_> {
             self.problem(&["rollout", "alias_weight_percent"], message);
         }
         let gap_is_known = is_known || raw.region_gap_minutes.is_some();
-        if gap_is_known && course.first_region.is_some() && course.region_gap.is_zero() {
+        if gap_is_known && !course.regions_order.is_empty() && !course.parts_regions() {
             let message = "all Regions move together: set `region_gap_minutes`, or leave it out";
-            self.problem(&["rollout", "first_region"], message);
+            self.problem(&["rollout", "regions_order"], message);
+        }
+        if raw.evidence == EvidenceBy::Probe && raw.probe.is_none() {
+            let message = "no function is asked: add `[rollout.probe]`, or leave it out";
+            self.problem(&["rollout", "evidence"], message);
         }
         let gates = self.gates(&raw);
         if is_known && !gates.is_empty() && course.is_never_watched() {
@@ -141,7 +149,7 @@ impl Parser<'_> {
             _ => OnInconclusive::default(),
         });
         let hook = raw.hook.as_ref().and_then(|hook| self.hook(hook));
-        Gates { alarms, metrics, hook, on_inconclusive, wait }
+        Gates { alarms, metrics, hook, on_inconclusive, wait, evidence: raw.evidence }
     }
 }
 

@@ -8,7 +8,7 @@ use super::evalue::{
     ENOUGH, EXCUSE, Pair, SUSPICIOUS, evidence, evidence_in_part, minute, minute_in_part,
 };
 use super::{Measured, Moved, Said, observed};
-use crate::definition::{Gates, MetricsGate};
+use crate::definition::{EvidenceBy, Gates, MetricsGate};
 use crate::ports::{self, Minutes, Window};
 use crate::state::{Counted, Says, Sums, Tally, Wave};
 
@@ -20,6 +20,7 @@ const LAG_OF_LONG_CALLS: SignedDuration = SignedDuration::from_mins(2);
 const ERRORS_MIN: u64 = 3;
 /// A smaller growth of errors never stops a release.
 const GROWTH_MIN: f64 = 1.5;
+const STANDS_IN: &str = "the probe of each function stands in for more calls";
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
@@ -50,7 +51,7 @@ pub(in crate::rollout) fn last_counted(lag: SignedDuration, now: Timestamp) -> T
 
 /// Says what the calls of a wave tell, and what was counted. A look that counts nothing says what the last count said.
 pub(super) fn judge(
-    gate: &MetricsGate,
+    (gate, evidence): (&MetricsGate, EvidenceBy),
     waves: &Waves<'_>,
     measured: &Measured,
     now: Timestamp,
@@ -58,11 +59,14 @@ pub(super) fn judge(
     let known = waves.open.evidence.as_ref().and_then(|evidence| evidence.counted.clone());
     let (says, sentence, counted) = match (&measured.moved, known) {
         (None, Some(known)) => (known.says, known.sentence.clone(), Some(known)),
+        (None, None) if evidence == EvidenceBy::Probe => {
+            (Says::Pass, format!("no call was counted yet; {STANDS_IN}"), None)
+        }
         (None, None) => (Says::TooFew, "no call was counted yet".to_owned(), None),
         (Some(Err(words)), known) => (Says::Unmeasured, uncounted(words), known),
         (Some(Ok(calls)), known) => {
             let moved = Compared::of(calls, waves);
-            match (judged(gate, &moved, waves, measured), known) {
+            match (judged((gate, evidence), &moved, waves, measured), known) {
                 (Err(words), known) => (Says::Unmeasured, uncounted(words), known),
                 (Ok((says, sentence)), _) => {
                     let counted =
@@ -81,7 +85,7 @@ fn uncounted(words: &str) -> String {
 
 /// Says what calls tell, or why those that could excuse them could not be counted.
 fn judged<'m>(
-    gate: &MetricsGate,
+    (gate, evidence): (&MetricsGate, EvidenceBy),
     moved: &Compared,
     waves: &Waves<'_>,
     measured: &'m Measured,
@@ -89,11 +93,12 @@ fn judged<'m>(
     let sentence = moved.sentence(&Bad::by(gate));
     if moved.looks_bad() {
         let others = match &measured.others {
-            None => return Ok((Says::Fail, sentence)),
+            None => return Ok((Says::Fail, format!("{sentence}{}", moved.weaker()))),
             Some(others) => others.as_ref().map_err(String::as_str)?,
         };
         if !Compared::of(&others.clone().into(), &waves.alone()).is_an_excuse() {
-            return Ok((Says::Fail, sentence));
+            let words = format!("{sentence}; those of functions that have not moved do not");
+            return Ok((Says::Fail, words));
         }
         let words =
             format!("{sentence}; calls of functions that have not moved fail more often as well");
@@ -106,9 +111,23 @@ fn judged<'m>(
     if moved.own.new.calls >= gate.calls_min {
         return Ok((Says::Pass, sentence));
     }
-    let words = format!("{sentence}; {} calls are needed to pass", gate.calls_min);
-    let says = if moved.own.new.errors == 0 { Says::TooFew } else { Says::Inconclusive };
-    Ok((says, words))
+    if moved.own.new.errors > 0 {
+        let words = format!("{sentence}; {} calls are needed to pass", gate.calls_min);
+        return Ok((Says::Inconclusive, words));
+    }
+    let words = match evidence {
+        EvidenceBy::Calls => format!("{sentence}; {} calls are needed to pass", gate.calls_min),
+        EvidenceBy::Probe => format!("{sentence}; {STANDS_IN}"),
+    };
+    Ok((too_few(evidence), words))
+}
+
+/// What too few calls say where none failed.
+fn too_few(evidence: EvidenceBy) -> Says {
+    match evidence {
+        EvidenceBy::Calls => Says::TooFew,
+        EvidenceBy::Probe => Says::Pass,
+    }
 }
 
 /// Tells whether the calls look bad enough to ask how the other functions fare.
@@ -258,6 +277,14 @@ impl Compared {
             silent => format!("; {silent} functions had no call"),
         };
         format!("{}{}{silent}", self.of_the_wave(bad), self.of_all())
+    }
+
+    /// Marks evidence that is not from the same minutes.
+    fn weaker(&self) -> &'static str {
+        match self.against {
+            Against::Before => "; weaker evidence, because no function kept the data before",
+            Against::Beside => "",
+        }
     }
 
     fn of_the_wave(&self, Bad { were, are }: &Bad) -> String {

@@ -67,7 +67,7 @@ pub(super) fn wave(
         said.push(alarms::judge(&gates.alarms, &measured.alarms, wave.opened));
     }
     if let Some(gate) = &gates.metrics {
-        let judged = metrics::judge(gate, &waves, measured, now);
+        let judged = metrics::judge((gate, gates.evidence), &waves, measured, now);
         said.push(judged.0);
         counted = judged.1;
     }

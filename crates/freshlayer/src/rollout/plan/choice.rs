@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::World;
-use crate::definition::Course;
+use crate::definition::{Course, EvidenceBy};
 use crate::names::Place;
 use crate::ports::FunctionName;
 use crate::state::{Members, Traffic, Wave};
@@ -37,15 +37,19 @@ pub(super) struct Choice<'a> {
     pub(super) course: &'a Course,
     pub(super) begins: Begins,
     pub(super) traffic: Option<&'a Traffic>,
+    pub(super) evidence: EvidenceBy,
     pub(super) world: &'a World,
 }
 
 impl Choice<'_> {
     /// Chooses from the functions that have not moved: the canaries of the tag or one function, then as many as the course
-    /// says. Functions without callers come after the others, and those that say `last` with the last wave.
+    /// says. Functions without recent calls come after the others; those that show nothing, and those that say `last`, come with
+    /// the last wave.
     pub(super) fn of(&self, later: &[&Key], open: &[&Wave]) -> Opening {
         let says = |key: &Key, word: &str| self.says(key, word);
-        let (last, early): (Vec<&Key>, Vec<&Key>) = later.iter().partition(|key| says(key, LAST));
+        let (last, early): (Vec<&Key>, Vec<&Key>) =
+            later.iter().partition(|key| says(key, LAST) || self.is_silent(key));
+        let only_silent = last.len() == later.len() && last.iter().all(|key| self.is_silent(key));
         let (first, rest): (Vec<&Key>, Vec<&Key>) =
             early.iter().partition(|key| says(key, FIRST) || is_in(key, open));
         let has_box = self.begins == Begins::WithOneBox && self.course.one_box_bake.is_some();
@@ -60,7 +64,8 @@ impl Choice<'_> {
         let turns = self.course.waves.iter().skip(open.len().saturating_sub(usize::from(has_box)));
         let shares = turns.map(|percent| (all * usize::from(*percent)).div_ceil(100));
         let many = shares.map(|share| share.saturating_sub(there)).find(|many| *many > 0);
-        let many = many.unwrap_or(later.len());
+        // No wave of them tells anything that the next one could wait for.
+        let many = many.filter(|_| !only_silent || open.is_empty()).unwrap_or(later.len());
         let early = first.len() + rest.len();
         let (quiet, called): (Vec<&Key>, Vec<&Key>) =
             rest.into_iter().partition(|key| self.calls(key) == Some(0));
@@ -78,8 +83,8 @@ impl Choice<'_> {
         one_box.iter().all(|key| calls(key) >= traffic.enough.max(1)).then_some(percent)
     }
 
-    /// The function with the fewest callers of those that have enough to be judged, or else the one with the most. Where
-    /// calls were not counted, the first one by name.
+    /// The function with the fewest calls of those that have enough to be judged, or else the one with the most: in the last
+    /// minutes, or else in the last day. Where calls were not counted, the first one by name.
     fn one_box<'k>(&self, functions: &[&'k Key]) -> Vec<&'k Key> {
         let Some(traffic) = self.traffic else {
             return functions.first().copied().into_iter().collect();
@@ -88,7 +93,15 @@ impl Choice<'_> {
         let enough = functions.iter().filter(|key| calls(key) >= traffic.enough.max(1));
         let fewest = enough.min_by_key(calls);
         // Of equals the first one by name.
-        fewest.or_else(|| functions.iter().rev().max_by_key(calls)).copied().into_iter().collect()
+        let most = |key: &&&Key| (calls(key), traffic.rarely_of(&key.0, &key.1));
+        fewest.or_else(|| functions.iter().rev().max_by_key(most)).copied().into_iter().collect()
+    }
+
+    /// Tells whether a function shows nothing of new data: it has no calls, its probe does not count as one, and its tag does
+    /// not put it first.
+    fn is_silent(&self, key: &Key) -> bool {
+        let by_calls = self.evidence == EvidenceBy::Calls && !self.says(key, FIRST);
+        by_calls && self.traffic.is_some_and(|traffic| traffic.is_silent(&key.0, &key.1))
     }
 
     fn calls(&self, (place, function): &Key) -> Option<u64> {

@@ -137,8 +137,12 @@ impl<'a> Waves<'a> {
             let percent = self.part(standings);
             return Some(Next::Wait(Why::Bakes { wave, moved, functions, percent, until, says }));
         }
-        if let Some(next) = self.undecided(wave, until, now) {
-            return Some(next);
+        match self.undecided(wave, until, now) {
+            // Places that went away hold no others back.
+            Some(Next::Hold(_))
+                if says == Some(Says::Unmeasured) && is_gone(wave, world) && !later.is_empty() => {}
+            Some(next) => return Some(next),
+            None => {}
         }
         (!later.is_empty()).then(|| self.opened(course, standings, world, now))
     }
@@ -254,34 +258,57 @@ impl<'a> Waves<'a> {
             Some(bake) if shown.count() <= 1 => bake,
             _ => course.bake,
         };
+        bake.max(self.gap(course, standings))
+    }
+
+    /// How long the Region of the open wave is watched at least, because functions of others come next.
+    fn gap(&self, course: &Course, standings: &Standings) -> SignedDuration {
+        let Some(open) = self.open.last() else { return SignedDuration::ZERO };
+        let is_later = |of: &dyn Fn(&RegionName) -> bool| {
+            keys(standings).any(|((place, _), is_later)| is_later && of(&place.region))
+        };
         let first = self.first_region(course, standings);
-        let ends_the_first = first.is_some_and(|first| {
-            let mut waves = self.open.iter();
-            waves.all(|wave| is_of(wave, &first)) && later().all(|(place, _)| place.region != first)
-        });
-        if ends_the_first { bake.max(course.region_gap) } else { bake }
+        let is_whole = !is_later(&|region| is_of(open, region));
+        match first {
+            Some(first) if is_later(&|region| *region == first) => SignedDuration::ZERO,
+            Some(first) if self.open.iter().all(|wave| is_of(wave, &first)) => course.region_gap,
+            Some(_) if is_whole => course.later_region_gap,
+            _ => SignedDuration::ZERO,
+        }
     }
 
     /// The Region whose functions move before those of others; `None` where all Regions move together. Once a wave is open
     /// it is that wave's.
     fn first_region(&self, course: &Course, standings: &Standings) -> Option<RegionName> {
-        if course.region_gap.is_zero() {
+        if !course.parts_regions() {
             return None;
         }
         let begun = self.open.first().and_then(|wave| wave.members.keys().next());
         if let Some(region) = begun.and_then(|place| place.split(' ').next()) {
             return RegionName::parse(region).ok();
         }
+        let later = keys(standings).filter(|(_, is_later)| *is_later).map(|(key, _)| key);
+        self.next_region(course, later)
+    }
+
+    /// The Region of some functions that comes before the others: by the definition's order, then the one with the fewest calls
+    /// of those that have enough to be judged, and where none has, the one with the fewest functions.
+    fn next_region<'k>(
+        &self,
+        course: &Course,
+        later: impl Iterator<Item = &'k Key>,
+    ) -> Option<RegionName> {
         let mut functions: BTreeMap<&RegionName, usize> = BTreeMap::new();
-        for ((place, _), _) in keys(standings).filter(|(_, is_later)| *is_later) {
+        for (place, _) in later {
             *functions.entry(&place.region).or_default() += 1;
         }
-        let named = course.first_region.as_ref().filter(|region| functions.contains_key(region));
-        // Where no function is called the data would show nothing.
-        let called = functions.iter().filter(|(region, _)| self.has_callers(region));
-        let fewest = called.min_by_key(|(_, count)| **count);
-        let fewest = fewest.or_else(|| functions.iter().min_by_key(|(_, count)| **count));
-        named.or(fewest.map(|(region, _)| *region)).cloned()
+        let named = |region: &RegionName| course.regions_order.iter().position(|one| one == region);
+        let turn = functions.iter().min_by_key(|(region, count)| {
+            let calls = self.traffic.map(|traffic| traffic.of_region(region));
+            let enough = calls.filter(|_| self.has_callers(region));
+            (named(region).unwrap_or(usize::MAX), enough.is_none(), enough, **count)
+        });
+        turn.map(|(region, _)| (*region).clone())
     }
 
     fn has_callers(&self, region: &RegionName) -> bool {
@@ -323,37 +350,72 @@ impl<'a> Waves<'a> {
         if let Some(until) = opens.filter(|opens| now < *opens) {
             return Next::Wait(Why::OutsideWindow { wave: self.open.len() + 1, until });
         }
-        let later = keys(standings).filter(|(_, is_later)| *is_later).map(|(key, _)| key);
-        let later: Vec<&Key> = later.collect();
-        let first = self.first_region(course, standings);
-        let is_first = |region: &RegionName| first.as_ref().is_none_or(|first| region == first);
-        let (here, elsewhere): (Vec<&Key>, Vec<&Key>) =
-            later.iter().partition(|(place, _)| is_first(&place.region));
-        let of_first = |wave: &&Wave| first.as_ref().is_none_or(|first| is_of(wave, first));
-        let shown = self.open.iter().filter(|wave| shows(wave, standings));
-        let (open, others): (Vec<&Wave>, Vec<&Wave>) = shown.partition(of_first);
-        if !here.is_empty() {
-            let choice =
-                Choice { course, begins: Begins::WithOneBox, traffic: self.traffic, world };
-            return Next::Open(choice.of(&here, &open));
-        }
+        let turn = self.turn(course, standings, world);
         let until = self.open.last().map(|wave| {
             let since = wave.reached.unwrap_or(wave.opened);
-            since.saturating_add(course.region_gap).unwrap_or(now)
+            since.saturating_add(turn.gap).unwrap_or(now)
         });
-        if let Some(until) = until.filter(|until| others.is_empty() && now < *until) {
-            let (moved, functions) = self.count(&elsewhere, standings);
+        if let Some(until) = until.filter(|until| now < *until) {
+            let (moved, functions) = self.count(&turn.later, standings);
             let (wave, says) = (self.open.len(), said(self.open));
             let percent = self.part(standings);
             return Next::Wait(Why::Bakes { wave, moved, functions, percent, until, says });
         }
+        let Turn { later, open, begins, .. } = turn;
+        let evidence = self.gates.evidence;
+        let choice = Choice { course, begins, traffic: self.traffic, evidence, world };
+        Next::Open(choice.of(&later, &open))
+    }
+
+    /// Whose turn it is: the functions of which Regions, behind which waves, and how long after the open one.
+    fn turn<'s>(&self, course: &Course, standings: &'s Standings, world: &World) -> Turn<'a, 's> {
+        let later = keys(standings).filter(|(_, is_later)| *is_later).map(|(key, _)| key);
+        let shown = self.open.iter().filter(|wave| shows(wave, standings) && !is_gone(wave, world));
+        let Some(first) = self.first_region(course, standings) else {
+            let (later, open) = (later.collect(), shown.collect());
+            return Turn { later, open, begins: Begins::WithOneBox, gap: SignedDuration::ZERO };
+        };
+        let (here, elsewhere): (Vec<&Key>, Vec<&Key>) =
+            later.partition(|(place, _)| place.region == first);
+        let (open, others): (Vec<&Wave>, Vec<&Wave>) = shown.partition(|wave| is_of(wave, &first));
+        if !here.is_empty() {
+            let gap = SignedDuration::ZERO;
+            return Turn { later: here, open, begins: Begins::WithOneBox, gap };
+        }
         // Of a first Region that cannot be read it is not known whether it is whole.
         let is_whole =
-            world.places.iter().all(|view| view.consumers.is_ok() || !is_first(&view.place.region));
+            world.places.iter().all(|view| view.consumers.is_ok() || view.place.region != first);
         let begins = if is_whole { Begins::Widely } else { Begins::WithOneBox };
-        let choice = Choice { course, begins, traffic: self.traffic, world };
-        Next::Open(choice.of(&elsewhere, &others))
+        let last = self.open.last();
+        let is_in_last = |(place, _): &&&Key| last.is_some_and(|wave| is_of(wave, &place.region));
+        let region = elsewhere.iter().find(is_in_last).map(|(place, _)| place.region.clone());
+        let region = region.or_else(|| self.next_region(course, elsewhere.iter().copied()));
+        let is_next = |of: &RegionName| region.as_ref().is_some_and(|region| region == of);
+        let gap = match last {
+            _ if others.is_empty() => course.region_gap,
+            Some(wave) if region.as_ref().is_some_and(|region| is_of(wave, region)) => {
+                SignedDuration::ZERO
+            }
+            _ => course.later_region_gap,
+        };
+        if course.later_region_gap.is_zero() {
+            return Turn { later: elsewhere, open: others, begins, gap };
+        }
+        let later = elsewhere.into_iter().filter(|(place, _)| is_next(&place.region)).collect();
+        let open = others.into_iter();
+        let open = open.filter(|wave| region.as_ref().is_some_and(|region| is_of(wave, region)));
+        Turn { later, open: open.collect(), begins, gap }
     }
+}
+
+/// The functions whose turn it is.
+struct Turn<'w, 's> {
+    later: Vec<&'s Key>,
+    /// The waves behind which they come.
+    open: Vec<&'w Wave>,
+    begins: Begins,
+    /// How long the open wave is watched at least before they move.
+    gap: SignedDuration,
 }
 
 /// When calls are counted next after they were counted so long after a bake began: after an eighth of it, within 5 and 15
@@ -386,6 +448,13 @@ fn arrival(wave: &Wave, standings: &Standings) -> Arrival {
 fn is_listed(wave: &Wave, world: &World) -> bool {
     let mut unlisted = world.places.iter().filter(|view| view.consumers.is_err());
     unlisted.all(|view| !wave.members.contains_key(&view.place.to_string()))
+}
+
+/// Tells whether of no function of a wave it is known where it stands, because its places cannot be read.
+fn is_gone(wave: &Wave, world: &World) -> bool {
+    let unlisted = world.places.iter().filter(|view| view.consumers.is_err());
+    let unlisted: BTreeSet<String> = unlisted.map(|view| view.place.to_string()).collect();
+    wave.members.keys().all(|place| unlisted.contains(place))
 }
 
 /// Tells whether none of a wave's functions has the release any more. Where no function was looked at, it is not known.
