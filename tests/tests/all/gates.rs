@@ -353,6 +353,7 @@ fn a_release_that_replaces_one_that_waits_goes_back_to_the_stable_one() {
         fleet.callers.no_alarm("geo-errors");
         let (last, _, _) = fleet.go_on(600).await;
         assert_eq!((last.exit(), fleet.on_new()), (Exit::Held, 1), "{last:#?}");
+        fleet.callers.alarm("geo-errors", AlarmState::Quiet);
         fleet.world.build(6);
         fleet.world.aws.break_layer(&version(3));
         let report = fleet.refresh().await;
