@@ -168,7 +168,7 @@ locals {
     {
       Sid      = "WatchFunctions"
       Effect   = "Allow"
-      Action   = ["cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData"]
+      Action   = ["cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData", "cloudwatch:ListAlarmMuteRules"]
       Resource = "*"
     },
     # Published versions only, by their qualified ARNs: no function can be deleted by it.

@@ -18,6 +18,8 @@ import tempfile
 import threading
 import zipfile
 
+import cbor2
+
 
 def end_with_parent():
     sys.stdin.buffer.read()
@@ -31,6 +33,7 @@ threading.Thread(target=end_with_parent, daemon=True).start()
 import ministack.core.iam_actions as iam_actions  # noqa: E402
 import ministack.services.cloudwatch as cloudwatch_service  # noqa: E402
 import ministack.services.lambda_svc as lambda_service  # noqa: E402
+import ministack.services.tagging as tagging_service  # noqa: E402
 from ministack.app import main  # noqa: E402
 
 real_resource = iam_actions.extract_resource_arn
@@ -74,6 +77,61 @@ def statistic(stats, name, points=None):
 
 
 cloudwatch_service._stat_value = statistic
+
+mute_rules = {}
+real_answer = cloudwatch_service.handle_request
+
+
+async def answer(method, path, headers, body, query_params):
+    """Knows rules that mute alarms. Each is active as soon as it is made, whatever its schedule says."""
+    operation = path.rsplit("/operation/", 1)[-1]
+    if operation not in ("PutAlarmMuteRule", "ListAlarmMuteRules"):
+        return await real_answer(method, path, headers, body, query_params)
+    asked = cbor2.loads(body)
+    place = f"{cloudwatch_service.get_region()}:{cloudwatch_service.get_account_id()}"
+    rules = mute_rules.setdefault(place, {})
+    if operation == "PutAlarmMuteRule":
+        rules[asked["Name"]] = asked["MuteTargets"]["AlarmNames"]
+        return cloudwatch_service._cbor_ok({})
+    rules = rules if "ACTIVE" in asked.get("Statuses", ["ACTIVE"]) else {}
+    summaries = [
+        {"AlarmMuteRuleArn": f"arn:aws:cloudwatch:{place}:alarm-mute-rule:{name}", "Status": "ACTIVE"}
+        for name, alarms in rules.items()
+        if asked.get("AlarmName") in (None, *alarms)
+    ]
+    return cloudwatch_service._cbor_ok({"AlarmMuteRuleSummaries": summaries})
+
+
+cloudwatch_service.handle_request = answer
+
+
+def tagged_alarms():
+    """Lists the alarms of the Region that is asked, with their tags."""
+    for arn, tags in cloudwatch_service._resource_tags.items():
+        if arn.split(":")[3] == cloudwatch_service.get_region():
+            yield arn, tagging_service._normalise_flat(tags)
+
+
+tagging_service._COLLECTORS["cloudwatch"] = tagged_alarms
+
+RESOURCES_PER_PAGE = 50
+real_resources = tagging_service._get_resources
+
+
+def get_resources(asked):
+    """Answers page by page, as AWS does."""
+    status, headers, body = real_resources(asked)
+    page = json.loads(body)
+    found = page.get("ResourceTagMappingList", [])
+    begin = int(asked.get("PaginationToken") or 0)
+    end = begin + RESOURCES_PER_PAGE
+    if len(found) > RESOURCES_PER_PAGE:
+        page["ResourceTagMappingList"] = found[begin:end]
+        page["PaginationToken"] = str(end) if end < len(found) else ""
+    return status, headers, json.dumps(page).encode()
+
+
+tagging_service._HANDLERS["GetResources"] = get_resources
 
 real_list = lambda_service._list_functions
 

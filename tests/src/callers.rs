@@ -1,6 +1,6 @@
 //! Callers of the functions of a simulated AWS, and what is counted of them: a stateful fake of the port `Health`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use freshlayer::Place;
 use freshlayer::definition::Destinations;
 use freshlayer::ports::{
-    Alarm, AlarmPattern, AlarmState, Behind, Calls, Clock, FunctionName, Health, Hours, Minutes,
-    PortError, Region, Regions, Window,
+    Alarm, AlarmPattern, AlarmState, AlarmTag, Behind, Calls, Clock, FunctionName, Health, Hours,
+    Minutes, Notifications, PortError, Region, Regions, Window,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -164,10 +164,28 @@ impl Callers {
     /// Sets an alarm; one that is not set does not exist.
     pub fn alarm(&self, name: &str, state: AlarmState) {
         let since = Some(self.aws.clock().now());
-        let reason = "a threshold was crossed".to_owned();
-        let alarm = Alarm { name: name.to_owned(), state, since, reason };
         let mut alarms = self.alarms.lock().unwrap_or_else(PoisonError::into_inner);
-        alarms.insert(name.to_owned(), alarm);
+        let alarm = alarms.entry(name.to_owned()).or_insert_with(|| Alarm {
+            name: name.to_owned(),
+            state,
+            since,
+            reason: "a threshold was crossed".to_owned(),
+            tags: BTreeSet::new(),
+            notifications: Notifications::Sent,
+        });
+        (alarm.state, alarm.since) = (state, since);
+    }
+
+    /// Gives an alarm a tag.
+    pub fn tag_alarm(&self, name: &str, tag: AlarmTag) {
+        let mut alarms = self.alarms.lock().unwrap_or_else(PoisonError::into_inner);
+        alarms.get_mut(name).expect("the alarm exists").tags.insert(tag);
+    }
+
+    /// Mutes an alarm.
+    pub fn mute_alarm(&self, name: &str) {
+        let mut alarms = self.alarms.lock().unwrap_or_else(PoisonError::into_inner);
+        alarms.get_mut(name).expect("the alarm exists").notifications = Notifications::Muted;
     }
 
     /// Takes an alarm away.
@@ -217,8 +235,13 @@ impl Health for Callers {
     async fn alarms(&self, patterns: &[AlarmPattern]) -> Result<Vec<Alarm>, PortError> {
         self.hears()?;
         let alarms = self.alarms.lock().unwrap_or_else(PoisonError::into_inner);
-        let named = |alarm: &&Alarm| patterns.iter().any(|pattern| pattern.names(&alarm.name));
-        Ok(alarms.values().filter(named).cloned().collect())
+        let asked = |tag: &AlarmTag| patterns.contains(&AlarmPattern::Tag(tag.clone()));
+        let named = |alarm: &&Alarm| patterns.iter().any(|pattern| pattern.names(alarm));
+        let told = |alarm: &Alarm| Alarm {
+            tags: alarm.tags.iter().filter(|tag| asked(tag)).cloned().collect(),
+            ..alarm.clone()
+        };
+        Ok(alarms.values().filter(named).map(told).collect())
     }
 
     async fn minutes(

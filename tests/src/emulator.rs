@@ -14,13 +14,14 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_cloudwatch::types::{
-    ComparisonOperator, Dimension, MetricDatum, StateValue, Statistic,
+    ComparisonOperator, Dimension, MetricDatum, MuteTargets, Rule, Schedule, StateValue, Statistic,
+    Tag,
 };
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{FunctionCode, Runtime};
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use freshlayer::LayerVersionArn;
-use freshlayer::ports::{AlarmState, Behind, Calls, FunctionName};
+use freshlayer::ports::{AlarmState, AlarmTag, Behind, Calls, FunctionName};
 use freshlayer_aws::{Aws, Pace};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -296,6 +297,38 @@ impl Account {
         };
         let set = client.set_alarm_state().alarm_name(name).state_value(state);
         set.state_reason("a test").send().await.expect("the state is set");
+    }
+
+    /// Gives an alarm a tag.
+    ///
+    /// # Panics
+    /// Where there is no such alarm.
+    pub async fn tag_alarm(&self, name: &str, tag: &AlarmTag) {
+        let arn = format!("arn:aws:cloudwatch:{REGION}:{}:alarm:{name}", self.id);
+        let tag = Tag::builder().key(&tag.key).value(&tag.value).build();
+        let put = self.cloudwatch().tag_resource().resource_arn(arn).tags(tag);
+        put.send().await.expect("the alarm has the tag");
+    }
+
+    /// Turns an alarm's actions off.
+    ///
+    /// # Panics
+    /// Where that is not possible.
+    pub async fn mute_alarm(&self, name: &str) {
+        let put = self.cloudwatch().disable_alarm_actions().alarm_names(name);
+        put.send().await.expect("its actions are off");
+    }
+
+    /// Makes a rule that mutes an alarm from now on.
+    ///
+    /// # Panics
+    /// Where that is not possible.
+    pub async fn mute_alarm_by_a_rule(&self, name: &str) {
+        let schedule = Schedule::builder().expression("cron(* * * * *)").duration("PT1H").build();
+        let rule = Rule::builder().schedule(schedule).build();
+        let targets = MuteTargets::builder().alarm_names(name).build();
+        let put = self.cloudwatch().put_alarm_mute_rule().name(format!("mutes-{name}"));
+        put.rule(rule).mute_targets(targets).send().await.expect("the rule is made");
     }
 
     /// Makes a function as a person deploys one; each alias points to a first published version.

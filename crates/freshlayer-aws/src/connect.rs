@@ -149,7 +149,9 @@ impl Aws {
 
     /// Returns what callers of the functions meet.
     pub fn health(&self) -> CloudWatchHealth {
-        CloudWatchHealth::new(aws_sdk_cloudwatch::Client::new(&self.bounded()))
+        let sdk = self.bounded();
+        let tagging = aws_sdk_resourcegroupstagging::Client::new(&sdk);
+        CloudWatchHealth::new(aws_sdk_cloudwatch::Client::new(&sdk), tagging)
     }
 
     /// Returns the objects and layers that this account may read. The zip of a layer is fetched by another source.

@@ -5,22 +5,17 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::primitives::DateTime;
-use aws_sdk_cloudwatch::types::{
-    AlarmType, CompositeAlarm, Dimension, Metric, MetricAlarm, MetricDataQuery, MetricStat,
-    StateValue,
-};
+use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat};
 use freshlayer::ports::{
-    Alarm, AlarmPattern, AlarmState, Behind, Calls, FunctionName, Health, Hours, Minutes,
-    PortError, Window,
+    Alarm, AlarmPattern, Behind, Calls, FunctionName, Health, Hours, Minutes, PortError, Window,
 };
 use jiff::{SignedDuration, Timestamp};
 
 use crate::Fault;
+use crate::alarms::Alarms;
 
 /// CloudWatch's limit of metrics in one question; a function has two, or three where slow calls count.
 const METRICS_MAX: usize = 500;
-/// CloudWatch's limit of alarm names in one question.
-const NAMES_MAX: usize = 100;
 const MINUTE_SECS: i32 = 60;
 const HOUR_SECS: i32 = 3_600;
 /// CloudWatch keeps single minutes for 15 days, and sums of five of them after that:
@@ -33,37 +28,12 @@ const DURATION: &str = "Duration";
 /// The alarms and the functions' metrics of one account and Region.
 pub struct CloudWatchHealth {
     client: Client,
+    alarms: Alarms,
 }
 
 impl CloudWatchHealth {
-    pub(crate) fn new(client: Client) -> Self {
-        Self { client }
-    }
-
-    async fn described(&self, names: &[&str], prefix: Option<&str>) -> Result<Vec<Alarm>, Fault> {
-        let mut found = Vec::new();
-        let mut next = None;
-        loop {
-            let page = self
-                .client
-                .describe_alarms()
-                .set_alarm_names(
-                    prefix.is_none().then(|| names.iter().map(ToString::to_string).collect()),
-                )
-                .set_alarm_name_prefix(prefix.map(str::to_owned))
-                .alarm_types(AlarmType::MetricAlarm)
-                .alarm_types(AlarmType::CompositeAlarm)
-                .set_next_token(next)
-                .send()
-                .await
-                .map_err(Fault::of("DescribeAlarms"))?;
-            found.extend(page.metric_alarms().iter().filter_map(of_metric));
-            found.extend(page.composite_alarms().iter().filter_map(of_others));
-            next = page.next_token().map(str::to_owned);
-            if next.is_none() {
-                return Ok(found);
-            }
-        }
+    pub(crate) fn new(client: Client, tagging: aws_sdk_resourcegroupstagging::Client) -> Self {
+        Self { alarms: Alarms::new(client.clone(), tagging), client }
     }
 
     /// Counts calls by the dimensions of their metrics; the answers come in the order of the questions.
@@ -146,25 +116,7 @@ impl CloudWatchHealth {
 #[async_trait]
 impl Health for CloudWatchHealth {
     async fn alarms(&self, patterns: &[AlarmPattern]) -> Result<Vec<Alarm>, PortError> {
-        let mut found: BTreeMap<String, Alarm> = BTreeMap::new();
-        let names: Vec<&str> = patterns
-            .iter()
-            .filter_map(|pattern| match pattern {
-                AlarmPattern::Name(name) => Some(name.as_str()),
-                AlarmPattern::Prefix(_) => None,
-            })
-            .collect();
-        for names in names.chunks(NAMES_MAX) {
-            let alarms = self.described(names, None).await?.into_iter();
-            found.extend(alarms.map(|alarm| (alarm.name.clone(), alarm)));
-        }
-        for pattern in patterns {
-            if let AlarmPattern::Prefix(prefix) = pattern {
-                let alarms = self.described(&[], Some(prefix)).await?.into_iter();
-                found.extend(alarms.map(|alarm| (alarm.name.clone(), alarm)));
-            }
-        }
-        Ok(found.into_values().collect())
+        Ok(self.alarms.named_by(patterns).await?)
     }
 
     async fn minutes(
@@ -268,32 +220,4 @@ fn note(minute: &mut Calls, metric: &str, sum: u64) {
         "e" => minute.errors = sum,
         _ => minute.slow = sum,
     }
-}
-
-fn of_metric(alarm: &MetricAlarm) -> Option<Alarm> {
-    let since = alarm.state_transitioned_timestamp().or(alarm.state_updated_timestamp());
-    an_alarm(alarm.alarm_name(), alarm.state_value(), since, alarm.state_reason())
-}
-
-fn of_others(alarm: &CompositeAlarm) -> Option<Alarm> {
-    let since = alarm.state_transitioned_timestamp().or(alarm.state_updated_timestamp());
-    an_alarm(alarm.alarm_name(), alarm.state_value(), since, alarm.state_reason())
-}
-
-fn an_alarm(
-    name: Option<&str>,
-    state: Option<&StateValue>,
-    since: Option<&DateTime>,
-    reason: Option<&str>,
-) -> Option<Alarm> {
-    Some(Alarm {
-        name: name?.to_owned(),
-        state: match state? {
-            StateValue::Ok => AlarmState::Quiet,
-            StateValue::Alarm => AlarmState::Rings,
-            _ => AlarmState::Unknown,
-        },
-        since: since.and_then(|at| Timestamp::from_second(at.secs()).ok()),
-        reason: reason.unwrap_or("no reason given").to_owned(),
-    })
 }

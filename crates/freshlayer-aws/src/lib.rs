@@ -15,6 +15,7 @@
 //! One [`Aws`] is one account and one Region. Every call to Lambda's control plane passes one [`Pace`],
 //! because AWS allows 15 of them a second per account and Region, for everyone together.
 
+mod alarms;
 mod announce;
 mod caller;
 mod connect;

@@ -1,5 +1,7 @@
 use async_trait::async_trait;
-use freshlayer::ports::{AlarmPattern, AlarmState, Behind, Calls, FunctionName, Health, Window};
+use freshlayer::ports::{
+    AlarmPattern, AlarmState, AlarmTag, Behind, Calls, FunctionName, Health, Notifications, Window,
+};
 use jiff::{SignedDuration, Timestamp};
 
 /// How long a slow call takes; others take no time.
@@ -16,6 +18,10 @@ pub trait HealthBench: Send + Sync {
     async fn call_behind(&self, behind: &Behind, minute: Timestamp, calls: Calls);
     /// Makes an alarm, or changes its state.
     async fn alarm(&self, name: &str, state: AlarmState);
+    /// Gives an alarm a tag.
+    async fn tag_alarm(&self, name: &str, tag: AlarmTag);
+    /// Mutes an alarm in one of the host's ways, from 0.
+    async fn mute_alarm(&self, name: &str, way: usize);
     /// Tells what the host's clock says.
     fn now(&self) -> Timestamp;
 }
@@ -29,6 +35,8 @@ pub async fn health(bench: &dyn HealthBench) {
     hours(bench).await;
     minutes_behind(bench).await;
     alarms(bench).await;
+    alarms_by_tag(bench).await;
+    muted_alarms(bench).await;
 }
 
 async fn minutes(bench: &dyn HealthBench) {
@@ -134,4 +142,65 @@ async fn alarms(bench: &dyn HealthBench) {
     let since = found[0].since.expect("since when it rings");
     assert!(since.duration_since(before).as_secs().abs() < 60, "{since}, not {before}");
     assert!(!found[0].reason.is_empty());
+}
+
+async fn alarms_by_tag(bench: &dyn HealthBench) {
+    let tag = |text: &str| AlarmTag::parse(text).expect("a tag");
+    // More than one page of a list.
+    let many: Vec<String> = (0..120).map(|number| format!("many-{number:03}")).collect();
+    for name in &many {
+        bench.alarm(name, AlarmState::Quiet).await;
+        bench.tag_alarm(name, tag("size=many")).await;
+    }
+    for (name, tags) in [
+        ("tagged-a", &["team=geo", "stage=live"][..]),
+        ("tagged:b", &["team=geo"]),
+        ("tagged-c", &["team=geography"]),
+    ] {
+        bench.alarm(name, AlarmState::Rings).await;
+        for text in tags {
+            bench.tag_alarm(name, tag(text)).await;
+        }
+    }
+    let found = async |patterns: &[AlarmPattern]| {
+        let found = bench.health().alarms(patterns).await.expect("readable");
+        let told = found.into_iter().map(|alarm| {
+            let tags = alarm.tags.iter().map(ToString::to_string).collect::<Vec<_>>();
+            (alarm.name, tags.join(", "))
+        });
+        let mut told: Vec<(String, String)> = told.collect();
+        told.sort();
+        told
+    };
+    let own = |name: &str, tags: &str| (name.to_owned(), tags.to_owned());
+    let geo = AlarmPattern::Tag(tag("team=geo"));
+    let wanted = [own("tagged-a", "team=geo"), own("tagged:b", "team=geo")];
+    assert_eq!(found(&[geo.clone()]).await, wanted, "the whole value counts");
+    let patterns = [
+        geo,
+        AlarmPattern::Tag(tag("stage=live")),
+        AlarmPattern::Tag(tag("no=such")),
+        AlarmPattern::Name("tagged:b".to_owned()),
+        AlarmPattern::Prefix("tagged-".to_owned()),
+    ];
+    let wanted =
+        [own("tagged-a", "stage=live, team=geo"), own("tagged-c", ""), own("tagged:b", "team=geo")];
+    assert_eq!(found(&patterns).await, wanted, "each once, with the tags that were asked for");
+    let all = found(&[AlarmPattern::Tag(tag("size=many"))]).await;
+    assert_eq!(all.into_iter().map(|(name, _)| name).collect::<Vec<_>>(), many);
+}
+
+async fn muted_alarms(bench: &dyn HealthBench) {
+    for (way, name) in ["muted-0", "muted-1"].into_iter().enumerate() {
+        bench.alarm(name, AlarmState::Rings).await;
+        bench.mute_alarm(name, way).await;
+    }
+    bench.alarm("muted-not", AlarmState::Rings).await;
+    let patterns = [AlarmPattern::Prefix("muted-".to_owned())];
+    let mut found = bench.health().alarms(&patterns).await.expect("readable");
+    found.sort_by(|one, other| one.name.cmp(&other.name));
+    let told: Vec<_> = found.iter().map(|alarm| (alarm.state, alarm.notifications)).collect();
+    let told_of = |notifications| (AlarmState::Rings, notifications);
+    let muted = told_of(Notifications::Muted);
+    assert_eq!(told, [muted, muted, told_of(Notifications::Sent)], "its state counts all the same");
 }

@@ -1,6 +1,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use freshlayer::ports::AlarmTag;
+
 use crate::simulated::Outage;
 
 /// What happens in one place: people's work on functions, and what goes wrong there.
@@ -30,6 +32,10 @@ pub enum Local {
     Alarm(String, Rings),
     /// An alarm is deleted.
     NoAlarm(String),
+    /// An alarm is muted.
+    MuteAlarm(String),
+    /// An alarm gets a tag.
+    TagAlarm(String, AlarmTag),
     /// From now on a function is called so many times a minute.
     Called(String, u64),
     /// From now on CloudWatch tells of calls so many minutes late.
@@ -87,6 +93,8 @@ impl Local {
             | Self::CallsAreWell
             | Self::Alarm(..)
             | Self::NoAlarm(_)
+            | Self::MuteAlarm(_)
+            | Self::TagAlarm(..)
             | Self::CallsAreToldLate(_)
             | Self::Foreign
             | Self::Breaks(_)
@@ -114,6 +122,8 @@ impl fmt::Display for Local {
             Self::Alarm(name, Rings::Yes) => write!(f, "alarm {name} rings"),
             Self::Alarm(name, Rings::No) => write!(f, "alarm {name} is quiet"),
             Self::NoAlarm(name) => write!(f, "alarm {name} is gone"),
+            Self::MuteAlarm(name) => write!(f, "alarm {name} is muted"),
+            Self::TagAlarm(name, tag) => write!(f, "alarm {name} gets {tag}"),
             Self::Called(name, calls) => write!(f, "{name} is called {calls} times a minute"),
             Self::CallsAreToldLate(minutes) => write!(f, "calls are told {minutes} min late"),
             Self::Foreign => f.write_str("a person publishes a version"),
@@ -180,6 +190,8 @@ impl FromStr for Local {
             ["alarm", name, "rings"] => Self::Alarm(own(name), Rings::Yes),
             ["alarm", name, "is", "quiet"] => Self::Alarm(own(name), Rings::No),
             ["alarm", name, "is", "gone"] => Self::NoAlarm(own(name)),
+            ["alarm", name, "is", "muted"] => Self::MuteAlarm(own(name)),
+            ["alarm", name, "gets", tag] => Self::TagAlarm(own(name), AlarmTag::parse(tag)?),
             [name, "is", "called", calls, "times", "a", "minute"] => {
                 Self::Called(own(name), number(calls)?)
             }

@@ -243,6 +243,8 @@ impl Here {
             Local::Alarm(name, Rings::Yes) => self.callers.alarm(name, AlarmState::Rings),
             Local::Alarm(name, Rings::No) => self.callers.alarm(name, AlarmState::Quiet),
             Local::NoAlarm(name) => self.callers.no_alarm(name),
+            Local::MuteAlarm(name) => self.callers.mute_alarm(name),
+            Local::TagAlarm(name, tag) => self.callers.tag_alarm(name, tag.clone()),
             Local::Called(name, calls) => self.callers.call(name, *calls),
             Local::CallsAreToldLate(minutes) => {
                 self.callers.be_late(SignedDuration::from_mins(i64::from(*minutes)));

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use freshlayer::definition::Terms;
 use freshlayer::ports::{
-    AlarmState, Behind, Calls, Clock as _, Fleet, FunctionName, Health, Publication, Registry,
+    AlarmState, AlarmTag, Behind, Calls, Clock as _, Fleet, FunctionName, Health, Publication,
+    Registry,
 };
 use freshlayer::{Digest, LayerVersionArn};
 use freshlayer_aws::{CloudWatchHealth, LambdaFleet, LambdaRegistry};
@@ -75,6 +76,17 @@ impl HealthBench for Measured {
 
     async fn alarm(&self, name: &str, state: AlarmState) {
         self.account.alarm(name, state).await;
+    }
+
+    async fn tag_alarm(&self, name: &str, tag: AlarmTag) {
+        self.account.tag_alarm(name, &tag).await;
+    }
+
+    async fn mute_alarm(&self, name: &str, way: usize) {
+        match way {
+            0 => self.account.mute_alarm(name).await,
+            _ => self.account.mute_alarm_by_a_rule(name).await,
+        }
     }
 
     fn now(&self) -> Timestamp {

@@ -2,7 +2,7 @@
 //! alarm that the test sets to ring, the way back, and the permissions that it takes.
 
 use aws_sdk_s3::primitives::ByteStream;
-use freshlayer::ports::{AlarmState, Calls, Clock as _, FunctionName};
+use freshlayer::ports::{AlarmState, AlarmTag, Calls, Clock as _, FunctionName};
 use freshlayer_local::SystemClock;
 use freshlayer_tests::databases::{KNOWN_ADDRESS, Mmdb};
 use freshlayer_tests::emulator::{REGION, emulator};
@@ -14,7 +14,7 @@ use crate::aws_deployed::{Deployed, geo};
 use crate::aws_scan::answering;
 
 const TERMS: &str = "
-rollout.alarms = ['geo-errors']
+rollout.alarms.tags = ['team=geo']
 rollout.probe = { payload = { ip = '81.2.69.160' }, path = 'record.country.iso_code', equals = 'BR' }
 rollout.hook = { lambda = 'refunds' }
 ";
@@ -28,6 +28,8 @@ fn an_alarm_brings_functions_back_and_each_permission_is_needed() {
     block_on(async {
         let account = emulator().account().await;
         account.alarm("geo-errors", AlarmState::Quiet).await;
+        let tag = AlarmTag::parse("team=geo").expect("a tag");
+        account.tag_alarm("geo-errors", &tag).await;
         let terms = TERMS.replace("81.2.69.160", &KNOWN_ADDRESS.to_string());
         let hook = answering(r#"{"verdict": "proceed", "reason": "refunds are as ever"}"#);
         account.function_of(hook, "refunds", &[], &[], &[]).await;
@@ -72,6 +74,7 @@ fn an_alarm_brings_functions_back_and_each_permission_is_needed() {
         deployed.permit_all_but(&[]).await;
 
         deployed.account.alarm("geo-errors", AlarmState::Rings).await;
+        deployed.account.mute_alarm_by_a_rule("geo-errors").await;
         let back = run().await;
         assert_eq!((serving().await, &back["exit_code"]), (json!(1), &json!(3)), "{back:#}");
         let said = reason(&back);
@@ -79,6 +82,7 @@ fn an_alarm_brings_functions_back_and_each_permission_is_needed() {
             said.starts_with("release 2 failed in wave 1 (alarm geo-errors rings in eu-west-1: "),
             "{said}"
         );
+        assert!(said.contains(": a test (its notifications are muted); "), "{said}");
         let heard = "the function refunds lets the wave pass: refunds are as ever";
         assert!(said.contains(heard), "{said}");
     });

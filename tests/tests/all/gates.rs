@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use freshlayer::ports::{AlarmState, Behind, Calls, FunctionName, Health};
+use freshlayer::ports::{AlarmState, AlarmTag, Behind, Calls, FunctionName, Health};
 use freshlayer::report::{Exit, Report};
 use freshlayer::{Engine, Place, RegionName, Retry, refresh, rollout_status};
 use freshlayer_tests::callers::{Called, Callers, Ended, Watched};
@@ -106,7 +106,7 @@ impl Fleet {
         true
     }
 
-    async fn evidence(&self) -> Vec<String> {
+    pub(crate) async fn evidence(&self) -> Vec<String> {
         let status =
             rollout_status(&self.engine(), &self.world.definition).await.expect("readable");
         let waves = status.open.map(|open| open.waves).unwrap_or_default();
@@ -138,6 +138,14 @@ fn callers_are_counted_as_the_contract_says() {
 
         async fn alarm(&self, name: &str, state: AlarmState) {
             self.callers.alarm(name, state);
+        }
+
+        async fn tag_alarm(&self, name: &str, tag: AlarmTag) {
+            self.callers.tag_alarm(name, tag);
+        }
+
+        async fn mute_alarm(&self, name: &str, _way: usize) {
+            self.callers.mute_alarm(name);
         }
 
         fn now(&self) -> Timestamp {
@@ -284,7 +292,7 @@ fn an_alarm_that_begins_to_ring_brings_every_function_back() {
 }
 
 #[test]
-fn an_alarm_that_rang_before_is_no_verdict_and_one_that_is_missing_holds() {
+fn an_alarm_that_rang_before_is_no_verdict_and_one_that_vanishes_holds() {
     block_on(async {
         let fleet = Fleet::new(ALARMS, 1, |_| false).await;
         fleet.callers.alarm("geo-errors", AlarmState::Rings);
@@ -296,11 +304,12 @@ fn an_alarm_that_rang_before_is_no_verdict_and_one_that_is_missing_holds() {
         assert_eq!((last.exit(), fleet.on_new()), (Exit::Done, 20), "{last:#?}");
     });
     block_on(async {
-        let terms = ALARMS.replace("geo-errors", "goe-errors");
-        let fleet = Fleet::new(&terms, 1, |_| false).await;
+        let fleet = Fleet::new(ALARMS, 1, |_| false).await;
+        fleet.refresh().await;
+        fleet.callers.no_alarm("geo-errors");
         let (last, _, _) = fleet.go_on(600).await;
         assert_eq!((last.exit(), fleet.on_new()), (Exit::Held, 1), "{last:#?}");
-        assert!(last.outcome.reason().to_string().contains("alarm goe-errors does not exist"));
+        assert!(last.outcome.reason().to_string().contains("alarm geo-errors does not exist"));
         fleet.callers.alarm("checkout-slow", AlarmState::Rings);
         let back = fleet.refresh().await;
         assert_eq!(back.exit(), Exit::Rejected, "a missing alarm hides no other one: {back:#?}");
@@ -339,10 +348,12 @@ fn what_cannot_be_measured_holds_after_four_looks_and_goes_on_once_it_can() {
 fn a_release_that_replaces_one_that_waits_goes_back_to_the_stable_one() {
     block_on(async {
         let probe = "rollout.probe.payload = { ip = '192.0.2.1' }\n";
-        let terms = format!("{}{probe}", ALARMS.replace("geo-errors", "goe-errors"));
-        let fleet = Fleet::new(&terms, 1, |_| false).await;
+        let fleet = Fleet::new(&format!("{ALARMS}{probe}"), 1, |_| false).await;
+        fleet.refresh().await;
+        fleet.callers.no_alarm("geo-errors");
         let (last, _, _) = fleet.go_on(600).await;
         assert_eq!((last.exit(), fleet.on_new()), (Exit::Held, 1), "{last:#?}");
+        fleet.callers.alarm("geo-errors", AlarmState::Quiet);
         fleet.world.build(6);
         fleet.world.aws.break_layer(&version(3));
         let report = fleet.refresh().await;

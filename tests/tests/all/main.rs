@@ -1,5 +1,6 @@
 //! All tests from the outside, one module per subject.
 
+mod alarms;
 mod aws;
 mod aws_contracts;
 mod aws_deployed;

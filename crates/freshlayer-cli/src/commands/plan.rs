@@ -57,7 +57,7 @@ fn lines(plan: &LayerPlan, details: Details) -> String {
     }
     if let Some(Waits { wave, reason }) = &plan.waits {
         let since = match (&reason.why, wave) {
-            (Why::Undecided { .. }, _) => String::new(),
+            (Why::Undecided { .. } | Why::NoSuchAlarm { .. }, _) => String::new(),
             (_, 0) => "the rollout waits for a person, before its first wave: ".to_owned(),
             (_, wave) => format!("the rollout waits for a person since wave {wave}: "),
         };

@@ -4,7 +4,7 @@ use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::schema::{type_name, unwrapped};
+use super::schema::{members, type_name};
 
 /// One misfit: a byte offset into the text and a sentence.
 pub(super) struct Misfit {
@@ -26,7 +26,7 @@ fn table(table: &DeTable<'_>, offset: usize, path: &str, schema: &Value, found: 
         let known = properties.and_then(|properties| properties.get(name));
         let free = schema.get("additionalProperties").filter(|schema| schema.is_object());
         match known.or(free) {
-            Some(field) => value(item, &below, unwrapped(field), found),
+            Some(field) => value(item, &below, field, found),
             None => found.push(Misfit {
                 offset: key.span().start,
                 message: unknown_key(&below, name, properties),
@@ -62,6 +62,7 @@ fn nearest<'w>(word: &str, known: &[&'w str], like: f64) -> Option<&'w str> {
 }
 
 fn value(item: &Spanned<DeValue<'_>>, path: &str, schema: &Value, found: &mut Vec<Misfit>) {
+    let schema = fitting(item.get_ref(), schema);
     let offset = item.span().start;
     let mut misfit = |message: String| found.push(Misfit { offset, message });
     let expected = type_name(schema);
@@ -69,7 +70,7 @@ fn value(item: &Spanned<DeValue<'_>>, path: &str, schema: &Value, found: &mut Ve
         (DeValue::Table(inner), Some("object")) => table(inner, offset, path, schema, found),
         (DeValue::Array(items), Some("array")) => {
             for (at, item) in items.iter().enumerate() {
-                value(item, &format!("{path}[{at}]"), unwrapped(&schema["items"]), found);
+                value(item, &format!("{path}[{at}]"), &schema["items"], found);
             }
         }
         (DeValue::String(text), Some("string") | None) => {
@@ -98,6 +99,17 @@ fn value(item: &Spanned<DeValue<'_>>, path: &str, schema: &Value, found: &mut Ve
             misfit(format!("`{path}`: expected {expected}, found {}", other.type_str()));
         }
     }
+}
+
+/// Returns the member of a schema that is about values like this one, or the first.
+fn fitting<'s>(item: &DeValue<'_>, schema: &'s Value) -> &'s Value {
+    let members = members(schema);
+    let kind = match item {
+        DeValue::Table(_) => "object",
+        other => other.type_str(),
+    };
+    let fits = members.iter().find(|member| type_name(member) == Some(kind));
+    fits.or(members.first()).copied().unwrap_or(schema)
 }
 
 fn allowed_words(schema: &Value) -> Vec<&str> {

@@ -4,6 +4,7 @@
 //! layers/geo.toml ── check (schema, all problems with lines) ── raw (serde) ── parse ──> Definition
 //! ```
 
+mod alarms;
 mod check;
 mod destinations;
 mod expand;
@@ -25,6 +26,7 @@ use std::path::{Path, PathBuf};
 use freshlayer_reader::Format;
 use serde::Serialize;
 
+pub use alarms::{AlarmsGate, WithoutData};
 pub use destinations::{Architecture, Destinations, MemberAccount, Reader, Terms, ZipStorage};
 pub use expand::Variables;
 pub use format::{FieldPath, FormatSpec, MmdbProbe, SqliteProbe};

@@ -7,6 +7,7 @@ use freshlayer_reader::Format;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::alarms::WithoutData;
 use super::destinations::{Architecture, ZipStorage};
 use super::rollout::{EvidenceBy, MetricsGate, OnInconclusive, Preset, Roll, RollMajor};
 use crate::limits::Limits;
@@ -114,10 +115,9 @@ pub(super) struct RawRollout {
     /// What each function is asked with the new data: behind an alias before its callers get it, without an alias just
     /// after. An answer that does not fit, or an error, rolls the release back.
     pub(super) probe: Option<RawFunctionProbe>,
-    /// Alarms in CloudWatch that are watched while a wave bakes, by name or by the beginning of the name with `*` behind it. One
-    /// that begins to ring rolls the release back; one that does not exist holds it.
-    #[schemars(length(max = 50), inner(length(min = 1, max = 256)))]
-    pub(super) alarms: Vec<String>,
+    /// Alarms in CloudWatch that are watched while a wave bakes: a list of names and of beginnings of names with `*` behind them, or a
+    /// table. One that begins to ring rolls the release back. While one of them does not exist, no function moves to a new release.
+    pub(super) alarms: Option<RawAlarms>,
     /// Watches the calls of a wave's functions while it bakes: where more of them fail than before, the release is rolled back.
     /// On AWS it is on by default, wherever waves bake.
     pub(super) metrics: Option<RawMetrics>,
@@ -144,6 +144,33 @@ pub(super) struct RawRollout {
     /// What happens to a function on an older major data version whose tag does not ask for the new one: `hold`, it stays
     /// until a person lets it go; `roll`, it moves.
     pub(super) roll_major: RollMajor,
+}
+
+/// Which alarms are watched, alone or with what else there is to say of them.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum RawAlarms {
+    Names(#[schemars(length(min = 1, max = 50), inner(length(min = 1, max = 256)))] Vec<String>),
+    Table(RawAlarmsTable),
+}
+
+/// Which alarms are watched, and what they decide: at least one of `names` and `tags`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[schemars(extend("allOf" = [{ "anyOf": [{ "required": ["names"] }, { "required": ["tags"] }] }]))]
+pub(super) struct RawAlarmsTable {
+    /// Names of alarms, and beginnings of names with `*` behind them.
+    #[schemars(length(min = 1, max = 50), inner(length(min = 1, max = 256)))]
+    pub(super) names: Option<Vec<String>>,
+    /// Every alarm with one of these tags, such as `team=geo`.
+    #[schemars(length(min = 1, max = 50), inner(regex(pattern = "^[^=]{1,128}=.{1,256}$")))]
+    pub(super) tags: Option<Vec<String>>,
+    /// What an alarm with too little data counts as: `quiet`, or `wait`, the wave waits until the alarm has data.
+    #[serde(default)]
+    pub(super) without_data: WithoutData,
+    /// `true`: what they find is told, and decides nothing.
+    #[serde(default)]
+    pub(super) observe: bool,
 }
 
 /// When waves may open.

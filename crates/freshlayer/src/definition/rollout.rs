@@ -5,9 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ChangeWindow, FieldPath, HookGate};
+use super::{AlarmsGate, ChangeWindow, FieldPath, HookGate};
 use crate::names::RegionName;
-use crate::ports::AlarmPattern;
 
 /// How new data reaches functions.
 #[derive(Debug, Clone, PartialEq)]
@@ -82,7 +81,7 @@ impl Default for RolloutSpec {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Gates {
     /// Alarms that must not begin to ring.
-    pub alarms: Vec<AlarmPattern>,
+    pub alarms: Option<AlarmsGate>,
     /// Whether the share of calls that fail grows.
     pub metrics: Option<MetricsGate>,
     /// Who is asked beside that.
@@ -98,7 +97,7 @@ pub struct Gates {
 impl Gates {
     /// Tells whether nothing is watched.
     pub fn is_empty(&self) -> bool {
-        self.alarms.is_empty() && self.metrics.is_none() && self.hook.is_none()
+        self.alarms.is_none() && self.metrics.is_none() && self.hook.is_none()
     }
 }
 

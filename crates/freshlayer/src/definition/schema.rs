@@ -17,13 +17,14 @@ pub fn definition_schema() -> Value {
     schema
 }
 
-/// Returns the member of an optional schema that is not `null`, or the schema itself.
-pub(super) fn unwrapped(schema: &Value) -> &Value {
-    let Some(members) = schema.get("anyOf").and_then(Value::as_array) else {
-        return schema;
+/// Returns the members of a schema that has several, without `null`, or the schema itself.
+pub(super) fn members(schema: &Value) -> Vec<&Value> {
+    let Some(all) = schema.get("anyOf").and_then(Value::as_array) else {
+        return vec![schema];
     };
     let null = Value::from("null");
-    members.iter().find(|member| member.get("type") != Some(&null)).unwrap_or(schema)
+    let all = all.iter().filter(|member| member.get("type") != Some(&null));
+    all.flat_map(members).collect()
 }
 
 /// Returns the one JSON type that a schema admits beside `null`, if it names one.
@@ -51,7 +52,8 @@ fn rows(schema: &Value, prefix: &str, table: &mut String) {
         return;
     };
     for (name, field) in properties {
-        let inner = unwrapped(field);
+        let members = members(field);
+        let inner = members.first().copied().unwrap_or(field);
         let default = match (required.contains(&name.as_str()), field.get("default")) {
             (true, _) => "required".to_owned(),
             (false, Some(Value::Null | Value::Object(_)) | None) => String::new(),
@@ -66,9 +68,14 @@ fn rows(schema: &Value, prefix: &str, table: &mut String) {
             Some(kind) => (kind.to_owned(), (inner, format!("{prefix}{name}."))),
             None => ("any".to_owned(), (inner, String::new())),
         };
+        let table_too = members.iter().skip(1).find(|member| type_name(member) == Some("object"));
+        let kind = if table_too.is_some() { format!("{kind}, or object") } else { kind };
         let meaning = text.replace('\n', " ");
         let _ = writeln!(table, "| `{prefix}{name}` | {kind} | {default} | {meaning} |");
         rows(below.0, &below.1, table);
+        if let Some(member) = table_too {
+            rows(member, &format!("{prefix}{name}."), table);
+        }
         if let Some(named) = inner.get("additionalProperties") {
             rows(named, &format!("{}KEY.", below.1), table);
         }

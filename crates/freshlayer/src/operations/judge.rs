@@ -119,7 +119,7 @@ pub async fn judge_past(
         layer: definition.layer.clone(),
         calls_min: gate.calls_min,
         left_out: all.len() - past.len(),
-        alarms_left_out: gates.alarms.len(),
+        alarms_left_out: gates.alarms.as_ref().map_or(0, |alarms| alarms.patterns.len()),
         good: stopped(&rollouts, |fate| fate == Fate::Stable),
         bad: stopped(&rollouts, Fate::is_bad),
         rollouts,

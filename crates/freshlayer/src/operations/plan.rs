@@ -18,7 +18,8 @@ use crate::problem::Problem;
 use crate::release::make::rearranged;
 use crate::report::{ConsumerReport, Exit, Reason, Why};
 use crate::rollout::{
-    Foreseen, Intent, Known, Next, Places, Plan, Target, foresee, goes_on, paused, traffic,
+    Foreseen, Intent, Known, Next, Places, Plan, Target, foresee, goes_on, no_such_alarm, paused,
+    traffic,
 };
 use crate::state::{Head, Rollout, Session};
 
@@ -181,7 +182,10 @@ pub async fn plan(
     if rollout.waves.is_empty() && rollout.traffic.is_none() {
         rollout.traffic = traffic(&intent, &world, &regions, now).await;
     }
-    let today = crate::rollout::plan(&intent, &world, Some(&rollout), now);
+    let mut today = crate::rollout::plan(&intent, &world, Some(&rollout), now);
+    if let Some(why) = no_such_alarm(&intent, &today, Some(&rollout), &regions).await {
+        today.next = Next::Hold(why);
+    }
     planned.waits = waits(&today.next, &rollout);
     let (foreseen, standings) = match planned.waits {
         Some(_) => (Foreseen::default(), today.standings),
@@ -199,7 +203,11 @@ pub async fn plan(
 
 /// Tells for what a rollout waits for a person.
 fn waits(next: &Next, rollout: &Rollout) -> Option<Waits> {
-    let Next::Hold(why @ (Why::Undecided { .. } | Why::Paused { .. })) = next else { return None };
+    let Next::Hold(why @ (Why::Undecided { .. } | Why::Paused { .. } | Why::NoSuchAlarm { .. })) =
+        next
+    else {
+        return None;
+    };
     let reason = Reason::of(why.clone(), rollout.layer.as_str(), None);
     Some(Waits { wave: rollout.waves.len(), reason })
 }

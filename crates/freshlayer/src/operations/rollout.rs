@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::names::LayerName;
 use crate::ports::FunctionName;
 use crate::report::{Report, Why};
-use crate::rollout::{Next, Places, Standing, Target, plan};
+use crate::rollout::{Next, Places, Standing, Target, no_such_alarm, plan};
 use crate::state::{Cause, Freeze, Head, Members, OpenRollout, Ordered, Wave};
 
 /// How many functions of later waves are named.
@@ -77,7 +77,10 @@ pub async fn rollout_status(
     places.look_closely(&mut world).await;
     let intent = target.intent(&session, definition).await?;
     let rollout = session.rollout().await?;
-    let plan = plan(&intent, &world, rollout.as_ref(), engine.ports.clock.now());
+    let mut plan = plan(&intent, &world, rollout.as_ref(), engine.ports.clock.now());
+    if let Some(why) = no_such_alarm(&intent, &plan, rollout.as_ref(), &regions).await {
+        plan.next = Next::Hold(why);
+    }
     let waves = rollout.map(|rollout| rollout.waves).unwrap_or_default();
     let waiting = plan.standings.iter().filter(|(_, standing)| **standing == Standing::Later);
     let waiting: Vec<&FunctionName> = waiting.map(|((_, function), _)| function).collect();

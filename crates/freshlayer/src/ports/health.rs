@@ -1,4 +1,5 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -8,7 +9,8 @@ use super::{FunctionName, PortError};
 /// What callers of functions meet, in one Region of one account. It measures and never judges.
 ///
 /// # Contract
-/// - `alarms` answers for every alarm that a pattern names. An alarm without an answer does not exist there.
+/// - `alarms` answers once for every alarm that a pattern names. An alarm without an answer does not exist there. Of an alarm's
+///   tags it tells those that a pattern asks for. Whether notifications are muted is certain of no alarm that is quiet.
 /// - `minutes` counts the calls of each function minute by minute, whichever version answered them; `minutes_behind` counts
 ///   those that one version answered behind an alias. A minute without calls may be missing. The last minutes may still
 ///   grow, and a minute may come late. A window that begins before `minutes_kept` may lack any minute, or be refused.
@@ -57,13 +59,15 @@ pub trait Health: Send + Sync {
     fn minutes_kept(&self) -> SignedDuration;
 }
 
-/// Alarms by name: one, or all that begin alike (`checkout-*`).
+/// Alarms by name: one, or all that begin alike (`checkout-*`); or by tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AlarmPattern {
     /// The one of this name.
     Name(String),
     /// Every one whose name begins like this.
     Prefix(String),
+    /// Every one that has this tag.
+    Tag(AlarmTag),
 }
 
 impl AlarmPattern {
@@ -86,11 +90,52 @@ impl AlarmPattern {
     }
 
     /// Tells whether it names an alarm.
-    pub fn names(&self, alarm: &str) -> bool {
+    pub fn names(&self, alarm: &Alarm) -> bool {
         match self {
-            Self::Name(name) => alarm == name,
-            Self::Prefix(prefix) => alarm.starts_with(prefix.as_str()),
+            Self::Name(name) => alarm.name == *name,
+            Self::Prefix(prefix) => alarm.name.starts_with(prefix.as_str()),
+            Self::Tag(tag) => alarm.tags.contains(tag),
         }
+    }
+
+    /// Says that no alarm is like this.
+    pub(crate) fn names_none(&self) -> String {
+        match self {
+            Self::Name(name) => format!("alarm {name} does not exist"),
+            Self::Prefix(prefix) => format!("no alarm begins with {prefix}"),
+            Self::Tag(tag) => format!("no alarm has the tag {tag}"),
+        }
+    }
+}
+
+/// A tag that alarms have.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AlarmTag {
+    /// Its key.
+    pub key: String,
+    /// Its value.
+    pub value: String,
+}
+
+impl AlarmTag {
+    /// Reads `key=value`. The value may hold more `=`. Source of the lengths:
+    /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Tag.html>.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let parts = text.split_once('=').filter(|(key, value)| {
+            (1..=128).contains(&key.chars().count()) && (1..=256).contains(&value.chars().count())
+        });
+        let (key, value) =
+            parts.ok_or(format!("expected a tag such as team=geo, found {text:?}"))?;
+        Ok(Self { key: key.to_owned(), value: value.to_owned() })
+    }
+}
+
+impl fmt::Display for AlarmTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.key, self.value)
     }
 }
 
@@ -105,6 +150,19 @@ pub struct Alarm {
     pub since: Option<Timestamp>,
     /// Why, in the host's words.
     pub reason: String,
+    /// Those of its tags that a pattern asks for.
+    pub tags: BTreeSet<AlarmTag>,
+    /// Whether it calls people.
+    pub notifications: Notifications,
+}
+
+/// Whether an alarm that rings calls people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notifications {
+    /// It does.
+    Sent,
+    /// Its actions are off, or a mute rule is on.
+    Muted,
 }
 
 /// The state of an alarm.

@@ -22,7 +22,10 @@ pub use fleet::{
     Alias, Answer, Call, CodeStorage, Configuration, Consumer, Fleet, FleetError, FunctionName,
     Glimpse, Look, PublishedVersion, Routing, Step, Unqualified, Update, User,
 };
-pub use health::{Alarm, AlarmPattern, AlarmState, Behind, Calls, Health, Hours, Minutes, Window};
+pub use health::{
+    Alarm, AlarmPattern, AlarmState, AlarmTag, Behind, Calls, Health, Hours, Minutes,
+    Notifications, Window,
+};
 pub use hook::{ANSWER_BYTES_MAX, Hook};
 pub use notary::{Notary, Unsigned};
 pub use regions::{Region, Regions};

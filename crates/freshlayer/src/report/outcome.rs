@@ -97,6 +97,7 @@ impl Outcome {
         match self {
             Self::Unchanged { .. } | Self::Refreshed { .. } => Exit::Done,
             Self::Rejected { .. } => Exit::Rejected,
+            Self::Held { reason } if matches!(reason.why, Why::NoSuchAlarm { .. }) => Exit::Usage,
             Self::Held { .. } => Exit::Held,
             Self::Failed { .. } => Exit::Failed,
         }
@@ -139,7 +140,7 @@ pub(crate) struct BecameStable {
 type Rule = fn(&Facts<'_>) -> Option<Outcome>;
 
 /// The rules, in their rank.
-const RANKED: [Rule; 14] = [
+const RANKED: [Rule; 15] = [
     upstream_failed,
     place_failed,
     gate_failed,
@@ -147,6 +148,7 @@ const RANKED: [Rule; 14] = [
     still_rolled_back,
     bad_data,
     waits,
+    no_such_alarm,
     some_unmoved,
     ordered,
     host_works,
@@ -237,6 +239,11 @@ fn bad_data(facts: &Facts<'_>) -> Option<Outcome> {
 
 fn waits(facts: &Facts<'_>) -> Option<Outcome> {
     facts.waits.clone().map(Outcome::held)
+}
+
+fn no_such_alarm(facts: &Facts<'_>) -> Option<Outcome> {
+    let bake = facts.bake.clone();
+    bake.filter(|why| matches!(why, Why::NoSuchAlarm { .. })).map(Outcome::held)
 }
 
 fn some_unmoved(facts: &Facts<'_>) -> Option<Outcome> {

@@ -217,6 +217,11 @@ pub enum Why {
         #[schemars(with = "Option<String>")]
         until: Option<Timestamp>,
     },
+    /// The definition names alarms that do not exist, so no wave opens.
+    NoSuchAlarm {
+        /// What does not exist, in words.
+        missing: Vec<String>,
+    },
     /// The gates of a wave say that the release does harm, and every function went back.
     WaveFailed {
         /// The release.

@@ -274,6 +274,12 @@ impl Why {
                  every function back",
                 so_far(says)
             ),
+            Self::NoSuchAlarm { missing } => write!(
+                f,
+                "{} where functions would move, so no function moves: correct `rollout.alarms` in the definition, or make the \
+                 alarm; the next refresh looks again",
+                missing.join(" and ")
+            ),
             Self::WaveFailed { to, .. }
             | Self::GateFailed { to, .. }
             | Self::NotStarted { to, .. } => write!(

@@ -27,7 +27,7 @@ const FUNCTIONS_AT_ONCE: usize = 100;
 /// A function takes four steps at most (look, layers, version, alias), and some more where old versions are retired.
 const STEPS_EACH_MAX: usize = 24;
 /// How often a probe asks a function.
-const PROBE_CALLS: usize = 3;
+pub(super) const PROBE_CALLS: usize = 3;
 /// How often a person's order is looked for while steps are done: it takes effect within seconds (I13).
 const ORDERS_SOUGHT_EVERY: Duration = Duration::from_secs(2);
 /// How long after the deadline a step that was begun may still take.

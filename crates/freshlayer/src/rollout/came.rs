@@ -34,6 +34,8 @@ pub(super) struct Came {
     pub(super) failures: Failures,
     /// Whether this run has asked the gates of the open wave.
     pub(super) gates: GatesAsked,
+    /// Which alarms of the definition this run did not find.
+    pub(super) no_such_alarm: Option<Why>,
 }
 
 /// Whether a run has asked the gates of the open wave.
@@ -56,6 +58,9 @@ impl Came {
             let next = || waves.next(&self.world, &self.standings(), now);
             let unmeasured = self.unmeasured().map(Next::Hold);
             self.plan.next = unmeasured.or_else(next).unwrap_or(Next::Done);
+        }
+        if let (Next::Open(_), Some(why)) = (&self.plan.next, &self.no_such_alarm) {
+            self.plan.next = Next::Hold(why.clone());
         }
     }
 
@@ -82,7 +87,7 @@ impl Came {
             Next::Wait(
                 why @ (Why::Bakes { .. } | Why::Undecided { .. } | Why::OutsideWindow { .. }),
             )
-            | Next::Hold(why @ Why::Undecided { .. }) => Some(why),
+            | Next::Hold(why @ (Why::Undecided { .. } | Why::NoSuchAlarm { .. })) => Some(why),
             _ => None,
         }
     }

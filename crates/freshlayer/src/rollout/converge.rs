@@ -246,6 +246,7 @@ impl Converge<'_, '_, '_> {
             storage: BTreeMap::new(),
             failures: Failures::new(),
             gates: GatesAsked::No,
+            no_such_alarm: None,
         })
     }
 

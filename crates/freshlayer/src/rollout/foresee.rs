@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::act::PROBE_CALLS;
 use super::plan::{Intent, Next, Opening, Placed, Probed, Standing, World, plan};
 use crate::definition::Gates;
 use crate::names::Place;
@@ -96,7 +97,7 @@ impl Foreseen {
     fn act(&mut self, world: &mut World, steps: &[Placed], wave: usize, at: Timestamp) {
         for Placed { place, step } in steps {
             match step {
-                Step::Probe { .. } => self.probes += 1,
+                Step::Probe { .. } => self.probes += PROBE_CALLS,
                 Step::Look { .. } => {}
                 Step::SetLayers { .. }
                 | Step::PublishVersion { .. }

@@ -6,15 +6,17 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
-use super::judge::{Calls, Moved, last_counted};
-use super::plan::{Intent, World};
+use super::judge::{Alarms, Calls, Moved, last_counted, missing};
+use super::plan::{Intent, Next, Plan, World};
+use crate::definition::Binding;
 use crate::error::chain;
 use crate::names::Place;
 use crate::ports::{
-    Alarm, AlarmPattern, Behind, Consumer, FunctionName, Health, Minutes, PortError, Region,
-    Routing, Window,
+    AlarmPattern, Behind, Consumer, FunctionName, Health, Minutes, PortError, Region, Routing,
+    Window,
 };
-use crate::state::Traffic;
+use crate::report::Why;
+use crate::state::{Rollout, Traffic};
 
 /// A function by its place.
 pub(super) type Function = (Place, FunctionName);
@@ -120,7 +122,7 @@ pub(super) async fn alarms(
     patterns: &[AlarmPattern],
     regions: &[Region],
     members: &[Function],
-) -> Result<Vec<(Place, Alarm)>, String> {
+) -> Alarms {
     let asked = places_of(members).into_iter().filter_map(|place| {
         let health = health(regions, &place)?;
         Some(async move {
@@ -130,6 +132,27 @@ pub(super) async fn alarms(
     });
     let found: Result<Vec<_>, String> = join_all(asked).await.into_iter().collect();
     Ok(found?.into_iter().flatten().collect())
+}
+
+/// Says which entries of the definition name no alarm in any place where functions will move, where the first wave is about
+/// to open. A place that gives no answer may have them.
+pub(crate) async fn no_such_alarm(
+    intent: &Intent,
+    plan: &Plan,
+    rollout: Option<&Rollout>,
+    regions: &[Region],
+) -> Option<Why> {
+    let gate = intent.gates.alarms.as_ref().filter(|gate| gate.binding == Binding::Decides)?;
+    let begins = rollout.is_none_or(|rollout| rollout.waves.is_empty());
+    if !begins || !matches!(plan.next, Next::Open(_)) || !counts_calls(regions) {
+        return None;
+    }
+    let move_later = plan.standings.iter().filter(|(_, standing)| standing.has_a_later_wave());
+    let functions: Vec<Function> = move_later.map(|(function, _)| function.clone()).collect();
+    let found = alarms(&gate.patterns, regions, &functions).await.ok()?;
+    let missing: Vec<String> =
+        missing(&gate.patterns, &found).map(AlarmPattern::names_none).collect();
+    (!missing.is_empty()).then_some(Why::NoSuchAlarm { missing })
 }
 
 /// Counts the calls of functions, place by place.

@@ -26,7 +26,7 @@ pub(crate) use end::{busy, order, outline_report};
 pub(crate) use foresee::foresee;
 pub use foresee::{Foreseen, ForeseenWave};
 pub(crate) use goal::{Target, before, frozen, goes_on, paused};
-pub(crate) use measure::{counts_calls, traffic};
+pub(crate) use measure::{counts_calls, no_such_alarm, traffic};
 pub(crate) use observe::Places;
 pub(crate) use plan::Waves;
 pub use plan::{

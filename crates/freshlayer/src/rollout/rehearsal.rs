@@ -244,7 +244,7 @@ fn intent(begins: Begins) -> Intent {
     let alias_percent = (begins != Begins::Whole).then_some(TENTH);
     let metrics = MetricsGate::default();
     let gates = Gates {
-        alarms: Vec::new(),
+        alarms: None,
         metrics: Some(metrics),
         hook: None,
         on_inconclusive: OnInconclusive::Proceed,

@@ -64,8 +64,7 @@ pub enum Would {
 /// are left out. `None` where calls are not watched.
 pub(crate) fn deciding(spec: &RolloutSpec) -> Option<RolloutSpec> {
     let metrics = MetricsGate { binding: Binding::Decides, ..spec.gates.metrics? };
-    let gates =
-        Gates { alarms: Vec::new(), metrics: Some(metrics), hook: None, ..spec.gates.clone() };
+    let gates = Gates { alarms: None, metrics: Some(metrics), hook: None, ..spec.gates.clone() };
     Some(RolloutSpec { gates, ..spec.clone() })
 }
 

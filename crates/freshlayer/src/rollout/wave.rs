@@ -9,7 +9,9 @@ use super::came::{Came, GatesAsked};
 use super::converge::Converge;
 use super::hook::ask;
 use super::judge::{self, Heard, Measured};
-use super::measure::{Function, InPart, OTHERS_MAX, alarms, calls, counts_calls, moved, traffic};
+use super::measure::{
+    Function, InPart, OTHERS_MAX, alarms, calls, counts_calls, moved, no_such_alarm, traffic,
+};
 use super::plan::{Next, Opening, Standing, Waves};
 use crate::error::Error;
 use crate::ports::Region;
@@ -92,6 +94,11 @@ impl Converge<'_, '_, '_> {
             };
             self.retreat(came, failure).await?;
             return Ok(Turned::Back);
+        }
+        let alarms = no_such_alarm(&came.intent, &came.plan, came.rollout.as_ref(), regions).await;
+        if alarms.is_some() {
+            came.no_such_alarm = alarms;
+            return Ok(Turned::On);
         }
         let now = self.run.engine.ports.clock.now();
         let traffic = came.traffic_to_know(regions, now).await;
@@ -218,9 +225,9 @@ async fn asked(
         return judge::wave(gates, waves, &measured, now);
     }
     let members = members_of(came, wave);
-    let alarms = match &gates.alarms[..] {
-        [] => Ok(Vec::new()),
-        _ => alarms(&gates.alarms, regions, &members).await,
+    let alarms = match &gates.alarms {
+        None => Ok(Vec::new()),
+        Some(gate) => alarms(&gate.patterns, regions, &members).await,
     };
     // Where a person took every function of the wave elsewhere, what was counted before stays said.
     let counts =

@@ -1,5 +1,6 @@
 //! From the raw TOML to newtypes. Every problem of a file is found in one pass.
 
+mod alarms;
 mod aws;
 mod contract;
 mod destinations;

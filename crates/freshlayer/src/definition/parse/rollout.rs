@@ -10,7 +10,6 @@ use super::super::rollout::{
 use super::super::{ChangeWindow, FieldPath};
 use super::Parser;
 use crate::names::RegionName;
-use crate::ports::AlarmPattern;
 
 /// A week: an upstream's next build comes before.
 const MINUTES_MAX: u32 = 10_080;
@@ -119,13 +118,7 @@ impl Parser<'_> {
     }
 
     fn gates(&mut self, raw: &RawRollout) -> Gates {
-        let mut alarms = Vec::new();
-        for text in &raw.alarms {
-            match AlarmPattern::parse(text) {
-                Ok(pattern) => alarms.push(pattern),
-                Err(message) => self.problem(&["rollout", "alarms"], message),
-            }
-        }
+        let alarms = raw.alarms.as_ref().map(|alarms| self.alarms(alarms));
         if let Some(minutes) = raw.wait_minutes.filter(|minutes| *minutes > MINUTES_MAX) {
             let message = format!("expected at most {MINUTES_MAX}, a week, found {minutes}");
             self.problem(&["rollout", "wait_minutes"], message);

@@ -2,51 +2,180 @@
 
 use jiff::Timestamp;
 
-use super::Said;
+use super::{Said, observed};
+use crate::definition::{AlarmsGate, WithoutData};
 use crate::names::Place;
-use crate::ports::{Alarm, AlarmPattern, AlarmState};
+use crate::ports::{Alarm, AlarmPattern, AlarmState, Notifications};
 use crate::state::Says;
 
-pub(super) fn judge(
-    patterns: &[AlarmPattern],
-    found: &Result<Vec<(Place, Alarm)>, String>,
-    opened: Timestamp,
-) -> Said {
+/// The alarms of every place, or why they could not be read.
+pub(in crate::rollout) type Found = Result<Vec<(Place, Alarm)>, String>;
+
+pub(super) fn judge(gate: &AlarmsGate, found: &Found, opened: Timestamp) -> Said {
+    observed(gate.binding, judged(gate, found, opened))
+}
+
+fn judged(gate: &AlarmsGate, found: &Found, opened: Timestamp) -> Said {
     let found = match found {
         Ok(found) => found,
         Err(words) => return Said::of(Says::Unmeasured, format!("alarms cannot be read: {words}")),
     };
-    let mut rings = found.iter().filter(|(_, alarm)| alarm.state == AlarmState::Rings);
+    let is = |state| move |(_, alarm): &&(Place, Alarm)| alarm.state == state;
+    let mut rings = found.iter().filter(is(AlarmState::Rings));
     let began = |alarm: &Alarm| alarm.since.is_none_or(|since| since >= opened);
-    if let Some((place, Alarm { name, reason, .. })) = rings.clone().find(|(_, alarm)| began(alarm))
+    if let Some((place, alarm)) = rings.clone().find(|(_, alarm)| began(alarm)) {
+        let Alarm { name, reason, .. } = alarm;
+        let words = format!("alarm {name} rings in {place}: {reason}{}", muted(alarm));
+        return Said::of(Says::Fail, words);
+    }
+    if let Some(pattern) = missing(&gate.patterns, found).next() {
+        return Said::of(Says::Unmeasured, pattern.names_none());
+    }
+    if let Some((place, alarm)) = rings.next() {
+        let Alarm { name, .. } = alarm;
+        let since = format!("alarm {name} rings in {place} since before the wave opened");
+        return Said::of(Says::Inconclusive, format!("{since}{}", muted(alarm)));
+    }
+    let mut unknown = found.iter().filter(is(AlarmState::Unknown));
+    if gate.without_data == WithoutData::Wait
+        && let Some((place, Alarm { name, .. })) = unknown.next()
     {
-        return Said::of(Says::Fail, format!("alarm {name} rings in {place}: {reason}"));
-    }
-    if let Some(pattern) = patterns.iter().find(|pattern| !is_there(pattern, found)) {
-        let words = match pattern {
-            AlarmPattern::Name(name) => format!("alarm {name} does not exist"),
-            AlarmPattern::Prefix(prefix) => format!("no alarm begins with {prefix}"),
-        };
-        return Said::of(Says::Unmeasured, words);
-    }
-    if let Some((place, Alarm { name, .. })) = rings.next() {
-        let words = format!("alarm {name} rings in {place} since before the wave opened");
+        let words = format!("alarm {name} has too little data in {place}");
         return Said::of(Says::Inconclusive, words);
     }
-    let unknown = found.iter().filter(|(_, alarm)| alarm.state == AlarmState::Unknown).count();
-    let quiet = match found.len() - unknown {
+    let unknown = unknown.count();
+    let mut words = vec![match found.len() - unknown {
         1 => "1 alarm is quiet".to_owned(),
         quiet => format!("{quiet} alarms are quiet"),
-    };
-    let words = match unknown {
-        0 => quiet,
-        1 => format!("{quiet}, 1 has too little data"),
-        unknown => format!("{quiet}, {unknown} have too little data"),
-    };
-    Said::of(Says::Pass, words)
+    }];
+    words.extend(match unknown {
+        0 => None,
+        1 => Some("1 has too little data".to_owned()),
+        unknown => Some(format!("{unknown} have too little data")),
+    });
+    let are_muted = |(_, alarm): &&(Place, Alarm)| alarm.notifications == Notifications::Muted;
+    words.extend(match found.iter().filter(are_muted).count() {
+        0 => None,
+        1 => Some("the notifications of 1 alarm are muted".to_owned()),
+        muted => Some(format!("the notifications of {muted} alarms are muted")),
+    });
+    Said::of(Says::Pass, words.join(", "))
 }
 
-/// One place that has the alarm is enough.
-fn is_there(pattern: &AlarmPattern, found: &[(Place, Alarm)]) -> bool {
-    found.iter().any(|(_, alarm)| pattern.names(&alarm.name))
+/// The entries that name no alarm. One place that has the alarm is enough.
+pub(in crate::rollout) fn missing<'p>(
+    patterns: &'p [AlarmPattern],
+    found: &[(Place, Alarm)],
+) -> impl Iterator<Item = &'p AlarmPattern> {
+    let is_there = |pattern: &AlarmPattern| found.iter().any(|(_, alarm)| pattern.names(alarm));
+    patterns.iter().filter(move |pattern| !is_there(pattern))
+}
+
+fn muted(alarm: &Alarm) -> &'static str {
+    match alarm.notifications {
+        Notifications::Sent => "",
+        Notifications::Muted => " (its notifications are muted)",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::definition::Binding;
+    use crate::names::RegionName;
+    use crate::ports::AlarmTag;
+
+    const OPENED: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn alarm(name: &str, state: AlarmState) -> Alarm {
+        Alarm {
+            name: name.to_owned(),
+            state,
+            since: Some(OPENED),
+            reason: "a threshold was crossed".to_owned(),
+            tags: BTreeSet::new(),
+            notifications: Notifications::Sent,
+        }
+    }
+
+    fn gate() -> AlarmsGate {
+        AlarmsGate {
+            patterns: vec![AlarmPattern::Prefix("geo".to_owned())],
+            without_data: WithoutData::Quiet,
+            binding: Binding::Decides,
+        }
+    }
+
+    fn said(gate: &AlarmsGate, alarms: Vec<Alarm>) -> (Says, String) {
+        let place =
+            Place { region: RegionName::parse("eu-west-1").expect("a name"), account: None };
+        let found = Ok(alarms.into_iter().map(|alarm| (place.clone(), alarm)).collect());
+        let Said { says, sentence } = judge(gate, &found, OPENED);
+        (says, sentence)
+    }
+
+    #[test]
+    fn an_alarm_without_data_is_quiet_or_waited_for() {
+        let alarms = || {
+            ["geo-a", "geo-b", "geo-c"].into_iter().zip([
+                AlarmState::Quiet,
+                AlarmState::Unknown,
+                AlarmState::Unknown,
+            ])
+        };
+        let alarms = || alarms().map(|(name, state)| alarm(name, state)).collect::<Vec<_>>();
+        let quiet = "1 alarm is quiet, 2 have too little data".to_owned();
+        assert_eq!(said(&gate(), alarms()), (Says::Pass, quiet));
+        let waits = AlarmsGate { without_data: WithoutData::Wait, ..gate() };
+        let words = "alarm geo-b has too little data in eu-west-1".to_owned();
+        assert_eq!(said(&waits, alarms()), (Says::Inconclusive, words));
+    }
+
+    #[test]
+    fn a_muted_alarm_counts_and_is_told() {
+        let muted = |alarm| Alarm { notifications: Notifications::Muted, ..alarm };
+        let rings = muted(alarm("geo-a", AlarmState::Rings));
+        let before = Alarm { since: Some(OPENED - SignedDuration::from_secs(1)), ..rings.clone() };
+        let words =
+            "alarm geo-a rings in eu-west-1: a threshold was crossed (its notifications are muted)";
+        assert_eq!(said(&gate(), vec![rings]), (Says::Fail, words.to_owned()));
+        let words = "alarm geo-a rings in eu-west-1 since before the wave opened (its notifications are muted)";
+        assert_eq!(said(&gate(), vec![before]), (Says::Inconclusive, words.to_owned()));
+        let quiet = |name| muted(alarm(name, AlarmState::Quiet));
+        let words = "1 alarm is quiet, the notifications of 1 alarm are muted";
+        assert_eq!(said(&gate(), vec![quiet("geo-a")]), (Says::Pass, words.to_owned()));
+        let all = vec![quiet("geo-a"), quiet("geo-b"), alarm("geo-c", AlarmState::Unknown)];
+        let words =
+            "2 alarms are quiet, 1 has too little data, the notifications of 2 alarms are muted";
+        assert_eq!(said(&gate(), all), (Says::Pass, words.to_owned()));
+    }
+
+    #[test]
+    fn an_alarm_is_named_by_a_tag_that_it_was_asked_for() {
+        let tag = |text| AlarmTag::parse(text).expect("a tag");
+        let by_tag = AlarmsGate { patterns: vec![AlarmPattern::Tag(tag("team=geo"))], ..gate() };
+        let tagged = |text| {
+            let quiet = alarm("geo-a", AlarmState::Quiet);
+            vec![Alarm { tags: BTreeSet::from([tag(text)]), ..quiet }]
+        };
+        assert_eq!(said(&by_tag, tagged("team=geo")).0, Says::Pass);
+        let words = "no alarm has the tag team=geo".to_owned();
+        assert_eq!(said(&by_tag, tagged("team=other")), (Says::Unmeasured, words));
+    }
+
+    #[test]
+    fn what_is_only_observed_passes() {
+        let observed = AlarmsGate { binding: Binding::Observes, ..gate() };
+        let would = |alarms| {
+            let (says, sentence) = said(&observed, alarms);
+            assert_eq!(says, Says::Pass, "{sentence}");
+            sentence.split_once(" (only observed: it would ").expect("it says so").1.to_owned()
+        };
+        assert_eq!(would(vec![alarm("geo-a", AlarmState::Rings)]), "fail)");
+        assert_eq!(would(Vec::new()), "hold)");
+    }
 }

@@ -12,9 +12,10 @@ use jiff::Timestamp;
 
 use crate::definition::{Binding, Gates};
 use crate::names::Place;
-use crate::ports::{Alarm, FunctionName, Minutes};
+use crate::ports::{FunctionName, Minutes};
 use crate::state::{Evidence, Says, Wave};
 
+pub(super) use alarms::{Found as Alarms, missing};
 pub(super) use hook::Reply;
 pub(super) use metrics::{last_counted, looks_bad, window};
 pub(super) use probe::{Verdict, probe};
@@ -41,7 +42,7 @@ impl From<Calls> for Moved {
 #[derive(Debug, Clone)]
 pub(super) struct Measured {
     /// The alarms of every place, or why they could not be read.
-    pub(super) alarms: Result<Vec<(Place, Alarm)>, String>,
+    pub(super) alarms: Alarms,
     /// The calls of the wave's functions, or why they could not be counted. `None` where this look does not count them.
     pub(super) moved: Option<Result<Moved, String>>,
     /// The calls of functions that have not moved yet, where the wave's own look bad.
@@ -63,8 +64,8 @@ pub(super) fn wave(
     let waves = metrics::Waves::of(waves)?;
     let wave = waves.open;
     let (mut said, mut counted) = (Vec::new(), None);
-    if !gates.alarms.is_empty() {
-        said.push(alarms::judge(&gates.alarms, &measured.alarms, wave.opened));
+    if let Some(gate) = &gates.alarms {
+        said.push(alarms::judge(gate, &measured.alarms, wave.opened));
     }
     if let Some(gate) = &gates.metrics {
         let judged = metrics::judge((gate, gates.evidence), &waves, measured, now);
@@ -83,7 +84,7 @@ pub(super) fn unwatched(
     now: Timestamp,
 ) -> Evidence {
     let mut said = Vec::new();
-    if !gates.alarms.is_empty() || gates.metrics.is_some() {
+    if gates.alarms.is_some() || gates.metrics.is_some() {
         said.push(Said::of(Says::Pass, "this host has no alarms and counts no calls"));
     }
     said.extend(heard(gates, by_hook));

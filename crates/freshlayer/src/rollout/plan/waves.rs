@@ -217,9 +217,9 @@ impl<'a> Waves<'a> {
                 (since / 4).clamp(LOOK_LATER, LOOK_MAX)
             };
         }
-        match &self.gates.alarms[..] {
-            [] => next_count(since, bake) - since,
-            _ => (bake / 4).clamp(SignedDuration::from_mins(1), LOOK_MAX),
+        match &self.gates.alarms {
+            None => next_count(since, bake) - since,
+            Some(_) => (bake / 4).clamp(SignedDuration::from_mins(1), LOOK_MAX),
         }
     }
 
