@@ -38,7 +38,7 @@ impl Alarms {
             match pattern {
                 AlarmPattern::Name(name) => drop(tags.entry(name.clone()).or_default()),
                 AlarmPattern::Prefix(prefix) => {
-                    found.extend(self.described(&[], Some(prefix)).await?)
+                    found.extend(self.described(&[], Some(prefix)).await?);
                 }
                 AlarmPattern::Tag(tag) => {
                     for name in self.tagged(tag).await? {

@@ -409,7 +409,7 @@ fn a_wave_whose_functions_cannot_be_listed_is_not_judged() {
         let deaf = fleet.world.aws.hit_by(|_, name| (name == "ListFunctions").then_some(Hit::Cut));
         refresh(&fleet.engine_on(&deaf), &fleet.world.definition, Retry::OnChange).await;
         let said = fleet.evidence().await;
-        assert!(said[0].starts_with("calls cannot be counted: eu-west-1: "), "{said:?}");
+        assert!(said[1].starts_with("out of sight: eu-west-1: "), "{said:?}");
         let (last, _, _) = fleet.go_on(600).await;
         assert_eq!((last.exit(), fleet.on_new()), (Exit::Done, 20), "{last:#?}");
     });

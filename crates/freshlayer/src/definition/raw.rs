@@ -105,7 +105,8 @@ pub(super) struct RawRollout {
     /// those whose functions have enough for the gate `metrics`.
     #[schemars(length(max = 40), inner(regex(pattern = "^[a-z0-9-]{1,32}$")))]
     pub(super) regions_order: Vec<String>,
-    /// How long the whole first Region is watched before functions of other Regions move, in minutes. 0: all Regions together.
+    /// How long the whole first Region is watched before functions of other Regions move, in minutes. 0: all Regions
+    /// together, unless `later_region_gap_minutes` says otherwise.
     #[schemars(range(max = 10_080))]
     pub(super) region_gap_minutes: Option<u32>,
     /// How long each further whole Region is watched before functions of the next one move, in minutes. 0: all behind the first

@@ -191,7 +191,10 @@ impl AskedCourse {
             final_bake: self.final_bake.unwrap_or(preset.final_bake),
             region_gap: self.region_gap.unwrap_or(preset.region_gap),
             window: self.window.clone(),
-            later_region_gap: self.later_region_gap.unwrap_or(preset.later_region_gap),
+            later_region_gap: self.later_region_gap.unwrap_or(match self.region_gap {
+                Some(SignedDuration::ZERO) => SignedDuration::ZERO,
+                _ => preset.later_region_gap,
+            }),
             regions_order: self.regions_order.clone(),
         }
     }

@@ -183,7 +183,7 @@ pub async fn plan(
         rollout.traffic = traffic(&intent, &world, &regions, now).await;
     }
     let mut today = crate::rollout::plan(&intent, &world, Some(&rollout), now);
-    if let Some(why) = no_such_alarm(&intent, &today, Some(&rollout), &regions).await {
+    if let Some(why) = no_such_alarm(&intent, (&world, &today), Some(&rollout), &regions).await {
         today.next = Next::Hold(why);
     }
     planned.waits = waits(&today.next, &rollout);

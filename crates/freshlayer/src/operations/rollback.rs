@@ -206,10 +206,13 @@ fn target(head: &Head, to: Back) -> Result<Option<u64>, Error> {
         return Err(not_possible(head, &words));
     }
     match head.pinned().filter(|pin| pin.release != to) {
-        Some(pin) => Err(not_possible(
-            head,
-            &format!("is pinned to release {}; unpin it first, or pin it to {to}", pin.release),
-        )),
+        Some(pin) => {
+            let (layer, release) = (head.layer(), pin.release);
+            let words = format!(
+                "is pinned to release {release}; run `freshlayer unpin {layer}` first, or `freshlayer pin {layer} --to {to}`"
+            );
+            Err(not_possible(head, &words))
+        }
         None => Ok(Some(to)),
     }
 }

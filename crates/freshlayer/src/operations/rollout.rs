@@ -78,7 +78,7 @@ pub async fn rollout_status(
     let intent = target.intent(&session, definition).await?;
     let rollout = session.rollout().await?;
     let mut plan = plan(&intent, &world, rollout.as_ref(), engine.ports.clock.now());
-    if let Some(why) = no_such_alarm(&intent, &plan, rollout.as_ref(), &regions).await {
+    if let Some(why) = no_such_alarm(&intent, (&world, &plan), rollout.as_ref(), &regions).await {
         plan.next = Next::Hold(why);
     }
     let waves = rollout.map(|rollout| rollout.waves).unwrap_or_default();

@@ -57,7 +57,8 @@ pub(crate) fn foresee(
     rollout: Rollout,
     now: Timestamp,
 ) -> (Foreseen, BTreeMap<(Place, FunctionName), Standing>) {
-    let intent = &Intent { gates: Gates::default(), ..intent.clone() };
+    let gates = Gates { evidence: intent.gates.evidence, ..Gates::default() };
+    let intent = &Intent { gates, ..intent.clone() };
     let (mut world, mut rollout, mut at) = (world.clone(), rollout, now);
     let mut foreseen = Foreseen::default();
     for _ in 0..ROUNDS_MAX {

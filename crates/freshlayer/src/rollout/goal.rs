@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::plan::{Foreign, GOES_ON_FOR_MAX, Goal, Intent, PinnedFunction, SetBack, Waves, World};
-use crate::definition::{Definition, RollMajor};
+use crate::definition::{Definition, Gates, RollMajor};
 use crate::error::Error;
 use crate::names::LayerVersionArn;
 use crate::ports::FunctionName;
@@ -70,7 +70,10 @@ impl Target {
             set_back: set_back(session, release).await?,
             paused: paused(head),
             course: new_data.filter(|_| !spec.course.is_all_at_once()).map(|_| spec.course.clone()),
-            gates: unproven.map(|_| spec.gates.clone()).unwrap_or_default(),
+            gates: match unproven {
+                Some(_) => spec.gates.clone(),
+                None => Gates { evidence: spec.gates.evidence, ..Gates::default() },
+            },
             probe: new_data.and(spec.probe.clone()),
             roll: spec.roll,
             major_since: new_data

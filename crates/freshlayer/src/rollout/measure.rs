@@ -134,17 +134,40 @@ pub(super) async fn alarms(
     Ok(found?.into_iter().flatten().collect())
 }
 
+/// The entries that name no alarm where functions of the wave are, but may name one elsewhere: they say nothing of the wave.
+pub(super) async fn of_other_places(
+    patterns: &[AlarmPattern],
+    found: &Alarms,
+    regions: &[Region],
+    world: &World,
+) -> Vec<AlarmPattern> {
+    let Ok(found) = found else { return Vec::new() };
+    let absent: Vec<AlarmPattern> = missing(patterns, found).cloned().collect();
+    if absent.is_empty() || !world.unknown().is_empty() {
+        return absent;
+    }
+    let functions: Vec<Function> = world.functions().collect();
+    match alarms(&absent, regions, &functions).await {
+        Ok(found) => {
+            let nowhere: Vec<&AlarmPattern> = missing(&absent, &found).collect();
+            absent.iter().filter(|pattern| !nowhere.contains(pattern)).cloned().collect()
+        }
+        Err(_) => absent,
+    }
+}
+
 /// Says which entries of the definition name no alarm in any place where functions will move, where the first wave is about
 /// to open. A place that gives no answer may have them.
 pub(crate) async fn no_such_alarm(
     intent: &Intent,
-    plan: &Plan,
+    (world, plan): (&World, &Plan),
     rollout: Option<&Rollout>,
     regions: &[Region],
 ) -> Option<Why> {
     let gate = intent.gates.alarms.as_ref().filter(|gate| gate.binding == Binding::Decides)?;
     let begins = rollout.is_none_or(|rollout| rollout.waves.is_empty());
-    if !begins || !matches!(plan.next, Next::Open(_)) || !counts_calls(regions) {
+    let opens = begins && matches!(plan.next, Next::Open(_));
+    if !opens || !counts_calls(regions) || !world.unknown().is_empty() {
         return None;
     }
     let move_later = plan.standings.iter().filter(|(_, standing)| standing.has_a_later_wave());

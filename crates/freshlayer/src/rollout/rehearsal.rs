@@ -360,7 +360,13 @@ impl Play {
         let window = judge::window(&self.intent.gates, wave, SignedDuration::ZERO, self.fleet.now)
             .filter(|_| counts);
         let Some(window) = window else {
-            return Measured { alarms: Ok(Vec::new()), moved: None, others: None, heard: None };
+            return Measured {
+                alarms: Ok(Vec::new()),
+                moved: None,
+                others: None,
+                heard: None,
+                stands_in: None,
+            };
         };
         let of_wave = |(place, function): &Key| wave.has(place, function);
         let moved = self.fleet.counted(of_wave, usize::MAX, window);
@@ -371,7 +377,8 @@ impl Play {
         let moved = judge::Moved { calls: moved, beside };
         let others = judge::looks_bad(&self.rollout.waves, &moved).then(others);
         let others = others.filter(|others| !others.is_empty()).map(Ok);
-        Measured { alarms: Ok(Vec::new()), moved: Some(Ok(moved)), others, heard: None }
+        let alarms = Ok(Vec::new());
+        Measured { alarms, moved: Some(Ok(moved)), others, heard: None, stands_in: None }
     }
 }
 

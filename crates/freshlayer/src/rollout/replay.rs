@@ -7,10 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::judge::{self, Calls, Measured};
+use super::judge::{self, Calls, Measured, StandsIn};
 use super::measure::{Function, OTHERS_MAX};
 use super::plan::{Next, Waves};
-use crate::definition::{Binding, Gates, MetricsGate, RolloutSpec};
+use crate::definition::{Binding, EvidenceBy, Gates, MetricsGate, RolloutSpec};
 use crate::names::Place;
 use crate::ports::Window;
 use crate::state::{Evidence, Members, Rollout, Says, Wave};
@@ -233,6 +233,7 @@ impl Past<'_> {
             moved: Some(Ok(moved)),
             others: bad.then_some(Ok(others)),
             heard: None,
+            stands_in: (self.spec.gates.evidence == EvidenceBy::Probe).then_some(StandsIn::Probe),
         };
         judge::wave(&self.spec.gates, &rollout.waves, &measured, now)
     }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::came::Came;
 use super::end::RolloutEnd;
-use super::plan::{Goal, Next};
+use super::plan::{Goal, Next, Standing};
 use crate::definition::EvidenceBy;
 use crate::report::{
     About, ConsumerReport, Happening, Listed, Reason, Watched, WavePlace, Why, unmoved,
@@ -94,12 +94,14 @@ impl Came {
         Happening::ReleaseStable { about, there: end.there, functions, too_few, unjudged }
     }
 
-    /// How many functions show nothing of the data: no call reaches them, and no probe stands in for one.
+    /// How many functions with the release show nothing of the data: no call reaches them, and no probe stands in for one.
     pub(super) fn unjudged(&self) -> usize {
-        match self.intent.gates.evidence {
-            EvidenceBy::Calls => self.rollout.as_ref().map_or(0, Rollout::silent),
-            EvidenceBy::Probe => 0,
+        let Some(rollout) = &self.rollout else { return 0 };
+        if self.intent.gates.evidence == EvidenceBy::Probe {
+            return 0;
         }
+        let there = self.plan.standings.iter().filter(|(_, one)| **one == Standing::Current);
+        there.filter(|((place, function), _)| rollout.is_unjudged(place, function)).count()
     }
 
     /// For what the open rollout waits for a person. What another run tries again by itself is no such wait.

@@ -8,11 +8,13 @@ use super::act::{Failed, Stuck};
 use super::came::{Came, GatesAsked};
 use super::converge::Converge;
 use super::hook::ask;
-use super::judge::{self, Heard, Measured};
+use super::judge::{self, Heard, Measured, StandsIn};
 use super::measure::{
-    Function, InPart, OTHERS_MAX, alarms, calls, counts_calls, moved, no_such_alarm, traffic,
+    Function, InPart, OTHERS_MAX, alarms, calls, counts_calls, moved, no_such_alarm,
+    of_other_places, traffic,
 };
 use super::plan::{Next, Opening, Standing, Waves};
+use crate::definition::EvidenceBy;
 use crate::error::Error;
 use crate::ports::Region;
 use crate::report::{Why, not_provisioned};
@@ -95,7 +97,9 @@ impl Converge<'_, '_, '_> {
             self.retreat(came, failure).await?;
             return Ok(Turned::Back);
         }
-        let alarms = no_such_alarm(&came.intent, &came.plan, came.rollout.as_ref(), regions).await;
+        let alarms =
+            no_such_alarm(&came.intent, (&came.world, &came.plan), came.rollout.as_ref(), regions)
+                .await;
         if alarms.is_some() {
             came.no_such_alarm = alarms;
             return Ok(Turned::On);
@@ -215,24 +219,28 @@ async fn asked(
 ) -> Option<Evidence> {
     let waves = &came.rollout.as_ref()?.waves;
     let wave = waves.last()?;
-    let gates = &came.intent.gates;
+    let mut gates = came.intent.gates.clone();
     if !counts_calls(regions) {
-        return Some(judge::unwatched(gates, wave, heard.as_ref(), now));
+        return Some(judge::unwatched(&gates, wave, heard.as_ref(), now));
     }
     if let Some(words) = gone(came, wave) {
-        let (alarms, moved) = (Err(words.clone()), Some(Err(words)));
-        let measured = Measured { alarms, moved, others: None, heard };
-        return judge::wave(gates, waves, &measured, now);
+        return Some(Evidence::out_of_sight(wave, words, now));
     }
     let members = members_of(came, wave);
-    let alarms = match &gates.alarms {
+    let alarms = match &mut gates.alarms {
         None => Ok(Vec::new()),
-        Some(gate) => alarms(&gate.patterns, regions, &members).await,
+        Some(gate) => {
+            let found = alarms(&gate.patterns, regions, &members).await;
+            let elsewhere = of_other_places(&gate.patterns, &found, regions, &came.world).await;
+            gate.patterns.retain(|pattern| !elsewhere.contains(pattern));
+            found
+        }
     };
+    let stands_in = stands_in(came, &members);
     // Where a person took every function of the wave elsewhere, what was counted before stays said.
     let counts =
         !members.is_empty() && Waves::of(&came.intent, came.rollout.as_ref()).is_to_count(now);
-    let window = judge::window(gates, wave, longest_call(came, &members), now);
+    let window = judge::window(&gates, wave, longest_call(came, &members), now);
     let window = window.filter(|_| counts);
     let in_part = in_part(came, &members);
     let whole: Vec<Function> =
@@ -248,10 +256,21 @@ async fn asked(
         }
         _ => None,
     };
-    let mut evidence = judge::wave(gates, waves, &Measured { alarms, moved, others, heard }, now)?;
+    let measured = Measured { alarms, moved, others, heard, stands_in };
+    let mut evidence = judge::wave(&gates, waves, &measured, now)?;
     let left_out = unlisted(came, wave).into_iter().map(|place| format!("left out: {place}"));
     evidence.sentences.extend(left_out);
     Some(evidence)
+}
+
+/// What lets a wave of some functions pass with too few calls.
+fn stands_in(came: &Came, members: &[Function]) -> Option<StandsIn> {
+    if came.intent.gates.evidence == EvidenceBy::Probe {
+        return Some(StandsIn::Probe);
+    }
+    let traffic = came.rollout.as_ref()?.traffic.as_ref()?;
+    let are_silent = members.iter().all(|(place, function)| traffic.is_silent(place, function));
+    (are_silent && !members.is_empty()).then_some(StandsIn::Silence)
 }
 
 /// How long a call of some functions may take.

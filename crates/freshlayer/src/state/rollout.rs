@@ -233,12 +233,33 @@ pub struct Evidence {
     /// How many looks in a row could not measure.
     #[serde(default)]
     pub unmeasured: u32,
+    /// How many looks in a row found no place of the wave that could be read. What the gates said before stays.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    #[schemars(default)]
+    pub out_of_sight: u32,
     /// What each gate found, with its numbers.
     pub sentences: Vec<String>,
     /// The calls of the wave's functions when they were counted last; absent where they never were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(default)]
     pub counted: Option<Counted>,
+}
+
+impl Evidence {
+    /// A look at a wave of which no place can be read. What was measured before stays said.
+    pub(crate) fn out_of_sight(wave: &Wave, words: String, now: Timestamp) -> Self {
+        let known = wave.evidence.clone().unwrap_or_else(|| Self {
+            at: now,
+            says: Says::TooFew,
+            unmeasured: 0,
+            out_of_sight: 0,
+            sentences: Vec::new(),
+            counted: None,
+        });
+        let measured = known.sentences.into_iter().filter(|_| known.out_of_sight == 0);
+        let sentences = measured.chain([format!("out of sight: {words}")]).collect();
+        Self { out_of_sight: known.out_of_sight + 1, sentences, ..known }
+    }
 }
 
 /// What gates say. The worst one of all gates counts, and the order is theirs.
@@ -383,15 +404,16 @@ impl Rollout {
         (1..).zip(&self.waves).filter(|(_, wave)| is_one(wave)).map(|(number, _)| number).collect()
     }
 
-    /// Counts the functions of its waves that had no call for two weeks before it: they show nothing of the data.
-    pub(crate) fn silent(&self) -> usize {
-        let Some(traffic) = &self.traffic else { return 0 };
-        let members = self.waves.iter().flat_map(|wave| &wave.members);
-        let members = members.flat_map(|(place, all)| all.iter().map(move |name| (place, name)));
-        let members: BTreeSet<(&String, &FunctionName)> = members.collect();
-        let silent = traffic.silent.iter();
-        let silent = silent.flat_map(|(place, all)| all.iter().map(move |name| (place, name)));
-        silent.filter(|one| members.contains(one)).count()
+    /// Tells whether a function shows nothing of the data: it had no call for two weeks before, and no call of its wave was
+    /// counted.
+    pub(crate) fn is_unjudged(&self, place: &Place, function: &FunctionName) -> bool {
+        let is_silent = self.traffic.as_ref().is_some_and(|one| one.is_silent(place, function));
+        let was_counted = |wave: &Wave| {
+            let counted = wave.evidence.as_ref().and_then(|evidence| evidence.counted.as_ref());
+            counted.is_some_and(|counted| counted.tally.new.calls > 0)
+        };
+        let mut waves = self.waves.iter().filter(|wave| wave.has(place, function));
+        is_silent && !waves.any(was_counted)
     }
 
     /// Returns what was noted of a consumer.

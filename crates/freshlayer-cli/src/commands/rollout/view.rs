@@ -263,7 +263,14 @@ mod tests {
         let members = ["a", "b", "c", "d"].map(name);
         let sentences = vec!["alarm geo-errors is quiet".to_owned()];
         let (at_1410, says) = (at("14:10:00"), Says::Pass);
-        let evidence = Evidence { at: at_1410, says, unmeasured: 0, sentences, counted: None };
+        let evidence = Evidence {
+            at: at_1410,
+            says,
+            unmeasured: 0,
+            out_of_sight: 0,
+            sentences,
+            counted: None,
+        };
         let wave = Wave {
             percent: None,
             members: [("eu-west-1".to_owned(), members.clone().into())].into(),

@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::evalue::{
     ENOUGH, EXCUSE, Pair, SUSPICIOUS, evidence, evidence_in_part, minute, minute_in_part,
 };
-use super::{Measured, Moved, Said, observed};
-use crate::definition::{EvidenceBy, Gates, MetricsGate};
+use super::{Measured, Moved, Said, StandsIn, observed};
+use crate::definition::{Gates, MetricsGate};
 use crate::ports::{self, Minutes, Window};
 use crate::state::{Counted, Says, Sums, Tally, Wave};
 
@@ -20,7 +20,6 @@ const LAG_OF_LONG_CALLS: SignedDuration = SignedDuration::from_mins(2);
 const ERRORS_MIN: u64 = 3;
 /// A smaller growth of errors never stops a release.
 const GROWTH_MIN: f64 = 1.5;
-const STANDS_IN: &str = "the probe of each function stands in for more calls";
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
@@ -51,7 +50,7 @@ pub(in crate::rollout) fn last_counted(lag: SignedDuration, now: Timestamp) -> T
 
 /// Says what the calls of a wave tell, and what was counted. A look that counts nothing says what the last count said.
 pub(super) fn judge(
-    (gate, evidence): (&MetricsGate, EvidenceBy),
+    gate: &MetricsGate,
     waves: &Waves<'_>,
     measured: &Measured,
     now: Timestamp,
@@ -59,14 +58,11 @@ pub(super) fn judge(
     let known = waves.open.evidence.as_ref().and_then(|evidence| evidence.counted.clone());
     let (says, sentence, counted) = match (&measured.moved, known) {
         (None, Some(known)) => (known.says, known.sentence.clone(), Some(known)),
-        (None, None) if evidence == EvidenceBy::Probe => {
-            (Says::Pass, format!("no call was counted yet; {STANDS_IN}"), None)
-        }
         (None, None) => (Says::TooFew, "no call was counted yet".to_owned(), None),
         (Some(Err(words)), known) => (Says::Unmeasured, uncounted(words), known),
         (Some(Ok(calls)), known) => {
             let moved = Compared::of(calls, waves);
-            match (judged((gate, evidence), &moved, waves, measured), known) {
+            match (judged(gate, &moved, waves, measured), known) {
                 (Err(words), known) => (Says::Unmeasured, uncounted(words), known),
                 (Ok((says, sentence)), _) => {
                     let counted =
@@ -85,7 +81,7 @@ fn uncounted(words: &str) -> String {
 
 /// Says what calls tell, or why those that could excuse them could not be counted.
 fn judged<'m>(
-    (gate, evidence): (&MetricsGate, EvidenceBy),
+    gate: &MetricsGate,
     moved: &Compared,
     waves: &Waves<'_>,
     measured: &'m Measured,
@@ -97,8 +93,13 @@ fn judged<'m>(
             Some(others) => others.as_ref().map_err(String::as_str)?,
         };
         if !Compared::of(&others.clone().into(), &waves.alone()).is_an_excuse() {
-            let words = format!("{sentence}; those of functions that have not moved do not");
-            return Ok((Says::Fail, words));
+            let were_called = |minutes: &Minutes| minutes.values().any(|minute| minute.calls > 0);
+            let words = if others.values().any(were_called) {
+                "; those of functions that have not moved do not"
+            } else {
+                moved.weaker()
+            };
+            return Ok((Says::Fail, format!("{sentence}{words}")));
         }
         let words =
             format!("{sentence}; calls of functions that have not moved fail more often as well");
@@ -115,19 +116,20 @@ fn judged<'m>(
         let words = format!("{sentence}; {} calls are needed to pass", gate.calls_min);
         return Ok((Says::Inconclusive, words));
     }
-    let words = match evidence {
-        EvidenceBy::Calls => format!("{sentence}; {} calls are needed to pass", gate.calls_min),
-        EvidenceBy::Probe => format!("{sentence}; {STANDS_IN}"),
-    };
-    Ok((too_few(evidence), words))
-}
-
-/// What too few calls say where none failed.
-fn too_few(evidence: EvidenceBy) -> Says {
-    match evidence {
-        EvidenceBy::Calls => Says::TooFew,
-        EvidenceBy::Probe => Says::Pass,
-    }
+    Ok(match measured.stands_in {
+        Some(StandsIn::Probe) => {
+            let words = "the probe of each function stands in for more calls";
+            (Says::Pass, format!("{sentence}; {words}"))
+        }
+        Some(StandsIn::Silence) if moved.own.new.calls == 0 => {
+            let words = "its functions are unjudged, because they had no call in 14 days";
+            (Says::Pass, format!("{sentence}; {words}"))
+        }
+        _ => {
+            let words = format!("{sentence}; {} calls are needed to pass", gate.calls_min);
+            (Says::TooFew, words)
+        }
+    })
 }
 
 /// Tells whether the calls look bad enough to ask how the other functions fare.
@@ -282,7 +284,7 @@ impl Compared {
     /// Marks evidence that is not from the same minutes.
     fn weaker(&self) -> &'static str {
         match self.against {
-            Against::Before => "; weaker evidence, because no function kept the data before",
+            Against::Before => "; weaker evidence, because these are not the same minutes",
             Against::Beside => "",
         }
     }

@@ -49,6 +49,17 @@ pub(super) struct Measured {
     pub(super) others: Option<Result<Calls, String>>,
     /// What the hook answered, where there is one.
     pub(super) heard: Option<Heard>,
+    /// What lets the wave pass with too few calls, none of which failed.
+    pub(super) stands_in: Option<StandsIn>,
+}
+
+/// What lets a wave with too few calls pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StandsIn {
+    /// Each of its functions passed its probe, and the definition says that this is enough.
+    Probe,
+    /// None of its functions has calls that could be waited for.
+    Silence,
 }
 
 /// What the hook answered, or why there is no verdict.
@@ -68,7 +79,7 @@ pub(super) fn wave(
         said.push(alarms::judge(gate, &measured.alarms, wave.opened));
     }
     if let Some(gate) = &gates.metrics {
-        let judged = metrics::judge((gate, gates.evidence), &waves, measured, now);
+        let judged = metrics::judge(gate, &waves, measured, now);
         said.push(judged.0);
         counted = judged.1;
     }
@@ -102,6 +113,7 @@ fn evidence(said: Vec<Said>, wave: &Wave, now: Timestamp) -> Evidence {
         at: now,
         says,
         unmeasured: if says == Says::Unmeasured { before + 1 } else { 0 },
+        out_of_sight: 0,
         sentences: said.into_iter().map(|one| one.sentence).collect(),
         counted: None,
     }

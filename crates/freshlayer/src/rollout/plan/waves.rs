@@ -43,6 +43,9 @@ pub(crate) const GOES_ON_FOR_MAX: SignedDuration = SignedDuration::from_hours(7 
 /// After so many looks in a row that could not measure, a person has to look.
 const UNMEASURED_MAX: u32 = 4;
 
+/// How long a wave that has not been reached is waited for where its places cannot be read: as long as such looks take.
+const OUT_OF_SIGHT: SignedDuration = SignedDuration::from_mins(20);
+
 /// Where every function stands.
 type Standings = BTreeMap<Key, Standing>;
 
@@ -108,6 +111,12 @@ impl<'a> Waves<'a> {
                 // Another try may bring one there.
                 Arrival::NotYet => return None,
                 // Such a wave shows nothing: others take its place.
+                Arrival::Never
+                    if !is_listed(wave, world)
+                        && (later.is_empty() || now.duration_since(wave.opened) < OUT_OF_SIGHT) =>
+                {
+                    return None;
+                }
                 Arrival::Never if later.is_empty() => {}
                 Arrival::Never => return Some(self.opened(course, standings, world, now)),
             }
@@ -137,12 +146,10 @@ impl<'a> Waves<'a> {
             let percent = self.part(standings);
             return Some(Next::Wait(Why::Bakes { wave, moved, functions, percent, until, says }));
         }
-        match self.undecided(wave, until, now) {
-            // Places that went away hold no others back.
-            Some(Next::Hold(_))
-                if says == Some(Says::Unmeasured) && is_gone(wave, world) && !later.is_empty() => {}
-            Some(next) => return Some(next),
-            None => {}
+        // Places that went away hold no others back, unless what was seen before speaks against the release.
+        let is_over = is_gone(wave, world) && !later.is_empty() && is_given_up(wave);
+        if let Some(next) = self.undecided(wave, until, now).filter(|_| !is_over) {
+            return Some(next);
         }
         (!later.is_empty()).then(|| self.opened(course, standings, world, now))
     }
@@ -312,7 +319,7 @@ impl<'a> Waves<'a> {
     }
 
     fn has_callers(&self, region: &RegionName) -> bool {
-        self.traffic.is_none_or(|traffic| traffic.enough <= traffic.of_region(region))
+        self.traffic.is_none_or(|traffic| traffic.enough.max(1) <= traffic.of_region(region))
     }
 
     /// How many functions have moved, wholly or in part, and how many will have in the end. Those that an order took
@@ -382,21 +389,26 @@ impl<'a> Waves<'a> {
             let gap = SignedDuration::ZERO;
             return Turn { later: here, open, begins: Begins::WithOneBox, gap };
         }
-        // Of a first Region that cannot be read it is not known whether it is whole.
-        let is_whole =
-            world.places.iter().all(|view| view.consumers.is_ok() || view.place.region != first);
-        let begins = if is_whole { Begins::Widely } else { Begins::WithOneBox };
         let last = self.open.last();
         let is_in_last = |(place, _): &&&Key| last.is_some_and(|wave| is_of(wave, &place.region));
         let region = elsewhere.iter().find(is_in_last).map(|(place, _)| place.region.clone());
         let region = region.or_else(|| self.next_region(course, elsewhere.iter().copied()));
         let is_next = |of: &RegionName| region.as_ref().is_some_and(|region| region == of);
-        let gap = match last {
-            _ if others.is_empty() => course.region_gap,
-            Some(wave) if region.as_ref().is_some_and(|region| is_of(wave, region)) => {
-                SignedDuration::ZERO
-            }
-            _ => course.later_region_gap,
+        // Of a Region that cannot be read it is not known whether it is whole, and one where no function took the data has
+        // shown nothing.
+        let is_known =
+            world.places.iter().all(|view| view.consumers.is_ok() || view.place.region != first);
+        let is_seen = last.is_none_or(|wave| !is_gone(wave, world));
+        let is_shown = is_known && is_seen && !open.is_empty();
+        let begins = if is_shown { Begins::Widely } else { Begins::WithOneBox };
+        let goes_on =
+            region.as_ref().is_some_and(|region| last.is_some_and(|wave| is_of(wave, region)));
+        let gap = if self.open.iter().all(|wave| is_of(wave, &first)) {
+            course.region_gap
+        } else if goes_on {
+            SignedDuration::ZERO
+        } else {
+            course.later_region_gap
         };
         if course.later_region_gap.is_zero() {
             return Turn { later: elsewhere, open: others, begins, gap };
@@ -448,6 +460,14 @@ fn arrival(wave: &Wave, standings: &Standings) -> Arrival {
 fn is_listed(wave: &Wave, world: &World) -> bool {
     let mut unlisted = world.places.iter().filter(|view| view.consumers.is_err());
     unlisted.all(|view| !wave.members.contains_key(&view.place.to_string()))
+}
+
+/// Tells whether a wave in places that went away is waited for no longer: after several looks, where no call failed before,
+/// and no person has to decide.
+fn is_given_up(wave: &Wave) -> bool {
+    let Some(evidence) = &wave.evidence else { return false };
+    let is_clean = matches!(evidence.says, Says::Pass | Says::TooFew);
+    is_clean && evidence.out_of_sight >= UNMEASURED_MAX
 }
 
 /// Tells whether of no function of a wave it is known where it stands, because its places cannot be read.
