@@ -177,12 +177,18 @@ impl Callers {
     }
 
     /// Gives an alarm a tag.
+    ///
+    /// # Panics
+    /// Where no such alarm was set.
     pub fn tag_alarm(&self, name: &str, tag: AlarmTag) {
         let mut alarms = self.alarms.lock().unwrap_or_else(PoisonError::into_inner);
         alarms.get_mut(name).expect("the alarm exists").tags.insert(tag);
     }
 
     /// Mutes an alarm.
+    ///
+    /// # Panics
+    /// Where no such alarm was set.
     pub fn mute_alarm(&self, name: &str) {
         let mut alarms = self.alarms.lock().unwrap_or_else(PoisonError::into_inner);
         alarms.get_mut(name).expect("the alarm exists").notifications = Notifications::Muted;

@@ -175,7 +175,7 @@ async fn alarms_by_tag(bench: &dyn HealthBench) {
     let own = |name: &str, tags: &str| (name.to_owned(), tags.to_owned());
     let geo = AlarmPattern::Tag(tag("team=geo"));
     let wanted = [own("tagged-a", "team=geo"), own("tagged:b", "team=geo")];
-    assert_eq!(found(&[geo.clone()]).await, wanted, "the whole value counts");
+    assert_eq!(found(std::slice::from_ref(&geo)).await, wanted, "the whole value counts");
     let patterns = [
         geo,
         AlarmPattern::Tag(tag("stage=live")),

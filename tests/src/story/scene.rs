@@ -229,7 +229,7 @@ impl Scene {
     async fn run(&mut self, attention: Attention) -> String {
         let engine = Engine { attention, ..self.publisher() };
         let before = self.promises.before(&self.everywhere, &engine, &self.definition).await;
-        let report = refresh(&engine, &self.definition, Retry::OnChange).await;
+        let report = Box::pin(refresh(&engine, &self.definition, Retry::OnChange)).await;
         self.promises
             .after(before, &self.everywhere, &engine, &self.definition, Some(&report))
             .await;
@@ -245,7 +245,7 @@ impl Scene {
             (number == call).then_some(after)
         });
         let engine = connected(&dying, &self.everywhere, &self.hook, &self.folder, &self.behind);
-        let run = refresh(&engine, &self.definition, Retry::OnChange);
+        let run = Box::pin(refresh(&engine, &self.definition, Retry::OnChange));
         let ended = tokio::time::timeout(DIES_AFTER, run).await;
         let report = ended.as_ref().ok();
         if report.is_none() {
@@ -290,7 +290,7 @@ impl Scene {
             self.sleep_until(at).await;
             let engine = self.publisher();
             let before = self.promises.before(&self.everywhere, &engine, &self.definition).await;
-            let report = advance(&engine, &self.definition).await;
+            let report = Box::pin(advance(&engine, &self.definition)).await;
             self.promises
                 .after(before, &self.everywhere, &engine, &self.definition, Some(&report))
                 .await;

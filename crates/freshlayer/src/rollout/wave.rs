@@ -71,7 +71,9 @@ impl Came {
         let rollout = self.rollout.as_ref()?;
         let begins = rollout.waves.is_empty() && rollout.traffic.is_none();
         match self.plan.next {
-            Next::Open(_) if begins => traffic(&self.intent, &self.world, regions, now).await,
+            Next::Open(_) if begins => {
+                Box::pin(traffic(&self.intent, &self.world, regions, now)).await
+            }
             _ => None,
         }
     }
@@ -97,9 +99,8 @@ impl Converge<'_, '_, '_> {
             self.retreat(came, failure).await?;
             return Ok(Turned::Back);
         }
-        let alarms =
-            no_such_alarm(&came.intent, (&came.world, &came.plan), came.rollout.as_ref(), regions)
-                .await;
+        let (seen, rollout) = ((&came.world, &came.plan), came.rollout.as_ref());
+        let alarms = Box::pin(no_such_alarm(&came.intent, seen, rollout, regions)).await;
         if alarms.is_some() {
             came.no_such_alarm = alarms;
             return Ok(Turned::On);
@@ -151,7 +152,9 @@ impl Converge<'_, '_, '_> {
             None => Box::pin(ask(&self.run, came, now)).await,
         };
         let state = heard.iter().flatten().find_map(|reply| reply.state.clone());
-        let Some(evidence) = asked(came, regions, heard, now).await else { return Ok(None) };
+        let Some(evidence) = Box::pin(asked(came, regions, heard, now)).await else {
+            return Ok(None);
+        };
         let waves = Waves::of(&came.intent, came.rollout.as_ref());
         let failed = waves.sends_back(&evidence, now);
         let Some(rollout) = &mut came.rollout else { return Ok(None) };
@@ -224,7 +227,7 @@ async fn asked(
         return Some(judge::unwatched(&gates, wave, heard.as_ref(), now));
     }
     if let Some(words) = gone(came, wave) {
-        return Some(Evidence::out_of_sight(wave, words, now));
+        return Some(Evidence::out_of_sight(wave, &words, now));
     }
     let members = members_of(came, wave);
     let alarms = match &mut gates.alarms {

@@ -247,7 +247,7 @@ pub struct Evidence {
 
 impl Evidence {
     /// A look at a wave of which no place can be read. What was measured before stays said.
-    pub(crate) fn out_of_sight(wave: &Wave, words: String, now: Timestamp) -> Self {
+    pub(crate) fn out_of_sight(wave: &Wave, words: &str, now: Timestamp) -> Self {
         let known = wave.evidence.clone().unwrap_or_else(|| Self {
             at: now,
             says: Says::TooFew,
