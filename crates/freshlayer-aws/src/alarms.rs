@@ -16,7 +16,7 @@ use crate::Fault;
 
 /// CloudWatch's limit of alarm names in one question.
 const NAMES_MAX: usize = 100;
-/// Of so many alarms that ring it is asked whether a rule mutes them: each is a call, and one that rings decides.
+/// At most so many ringing alarms are asked about mute rules, one call each.
 const MUTED_ASKED_MAX: usize = 20;
 
 /// The alarms of one account and Region.

@@ -13,8 +13,9 @@ use crate::simulated::block_on;
 
 const NO_SUCH: &str =
     "rollout.preset = 'standard'\nrollout.alarms = ['goe-errors', 'geo-errors', 'chekout-*']\n";
-const SAID: &str = "alarm goe-errors does not exist and no alarm begins with chekout- where functions would move, so no \
-                    function moves: correct `rollout.alarms` in the definition, or make the alarm; the next refresh looks again";
+const SAID: &str = "no function moves, because alarm goe-errors does not exist and no alarm's name begins with chekout- in any \
+                    place of the rollout: correct `rollout.alarms` in the definition, or make or tag the alarm; the next refresh \
+                    looks again";
 
 fn table(keys: &str) -> String {
     format!("rollout.preset = 'standard'\nrollout.alarms = {{ {keys} }}\n")
@@ -152,13 +153,13 @@ fn an_alarm_is_found_by_its_tag_and_a_muted_one_counts() {
         let report = fleet.refresh().await;
         assert_eq!((report.exit(), fleet.on_new()), (Exit::Usage, 0), "{report:#?}");
         let said = report.outcome.reason().to_string();
-        assert!(said.starts_with("no alarm has the tag team=geo where functions would"), "{said}");
+        assert!(said.contains("because no alarm has the tag team=geo in any place"), "{said}");
         fleet.callers.tag_alarm("geo-errors", team());
         fleet.callers.mute_alarm("geo-errors");
         fleet.refresh().await;
         tokio::time::sleep(Duration::from_mins(10)).await;
         fleet.refresh().await;
-        let quiet = "2 alarms are quiet, the notifications of 1 alarm are muted";
+        let quiet = "2 alarms are quiet, 1 of all is muted";
         assert_eq!((fleet.evidence().await, fleet.on_new()), (vec![quiet.to_owned()], 1));
         fleet.callers.alarm("geo-errors", AlarmState::Rings);
         let back = fleet.refresh().await;

@@ -22,6 +22,6 @@ pub enum WithoutData {
     /// It is quiet.
     #[default]
     Quiet,
-    /// It is inconclusive: the wave waits until the alarm has data.
+    /// It is inconclusive.
     Wait,
 }

@@ -113,11 +113,12 @@ pub(super) struct RawRollout {
     /// Region together.
     #[schemars(range(max = 10_080))]
     pub(super) later_region_gap_minutes: Option<u32>,
-    /// What each function is asked with the new data: behind an alias before its callers get it, without an alias just
+    /// What each function is asked three times with the new data: behind an alias before its callers get it, without an alias just
     /// after. An answer that does not fit, or an error, rolls the release back.
     pub(super) probe: Option<RawFunctionProbe>,
     /// Alarms in CloudWatch that are watched while a wave bakes: a list of names and of beginnings of names with `*` behind them, or a
-    /// table. One that begins to ring rolls the release back. While one of them does not exist, no function moves to a new release.
+    /// table. One that begins to ring rolls the release back. Before the first wave opens,
+    /// each entry has to match an alarm.
     pub(super) alarms: Option<RawAlarms>,
     /// Watches the calls of a wave's functions while it bakes: where more of them fail than before, the release is rolled back.
     /// On AWS it is on by default, wherever waves bake.
@@ -132,8 +133,8 @@ pub(super) struct RawRollout {
     /// preset `careful` 1440, with `fast` 10.
     #[schemars(range(max = 10_080))]
     pub(super) wait_minutes: Option<u32>,
-    /// What lets a wave with too few calls pass: `calls`, only more of them; `probe`, the probe that each of its functions has
-    /// passed, if no call failed.
+    /// What a wave can pass by: `calls`; `probe`, also the probe that each of its functions has passed, where calls are too few and
+    /// none failed.
     pub(super) evidence: EvidenceBy,
     /// How many calls a second this layer makes at most to Lambda's control plane, per account and Region, without `GetFunction`. It only
     /// lowers `FRESHLAYER_CALLS_PER_SEC`. Default: no bound of its own.
@@ -147,7 +148,7 @@ pub(super) struct RawRollout {
     pub(super) roll_major: RollMajor,
 }
 
-/// Which alarms are watched, alone or with what else there is to say of them.
+/// A list of names, or a table.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub(super) enum RawAlarms {
@@ -166,7 +167,7 @@ pub(super) struct RawAlarmsTable {
     /// Every alarm with one of these tags, such as `team=geo`.
     #[schemars(length(min = 1, max = 50), inner(regex(pattern = "^[^=]{1,128}=.{1,256}$")))]
     pub(super) tags: Option<Vec<String>>,
-    /// What an alarm with too little data counts as: `quiet`, or `wait`, the wave waits until the alarm has data.
+    /// What an alarm with too little data counts as: `quiet`; `wait`, the gate is inconclusive.
     #[serde(default)]
     pub(super) without_data: WithoutData,
     /// `true`: what they find is told, and decides nothing.

@@ -90,7 +90,7 @@ pub struct Gates {
     pub on_inconclusive: OnInconclusive,
     /// How long after its bake a wave waits at most until the gates can tell.
     pub wait: SignedDuration,
-    /// What lets a wave with too few calls pass.
+    /// What a wave can pass by.
     pub evidence: EvidenceBy,
 }
 
@@ -131,10 +131,10 @@ pub enum Binding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EvidenceBy {
-    /// Nothing: it waits for more.
+    /// Calls alone.
     #[default]
     Calls,
-    /// The probe that each of its functions has passed, where no call failed.
+    /// Also the probe that each of its functions has passed, where calls are too few and none failed.
     Probe,
 }
 

@@ -10,7 +10,7 @@ use super::{FunctionName, PortError};
 ///
 /// # Contract
 /// - `alarms` answers once for every alarm that a pattern names. An alarm without an answer does not exist there. Of an alarm's
-///   tags it tells those that a pattern asks for. Whether notifications are muted is certain of no alarm that is quiet.
+///   tags it tells those that a pattern asks for. Mute rules are known of ringing alarms only.
 /// - `minutes` counts the calls of each function minute by minute, whichever version answered them; `minutes_behind` counts
 ///   those that one version answered behind an alias. A minute without calls may be missing. The last minutes may still
 ///   grow, and a minute may come late. A window that begins before `minutes_kept` may lack any minute, or be refused.
@@ -102,7 +102,7 @@ impl AlarmPattern {
     pub(crate) fn names_none(&self) -> String {
         match self {
             Self::Name(name) => format!("alarm {name} does not exist"),
-            Self::Prefix(prefix) => format!("no alarm begins with {prefix}"),
+            Self::Prefix(prefix) => format!("no alarm's name begins with {prefix}"),
             Self::Tag(tag) => format!("no alarm has the tag {tag}"),
         }
     }

@@ -94,7 +94,7 @@ pub enum Why {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         #[schemars(default)]
         too_few: Vec<usize>,
-        /// How many functions had no call in the 14 days before the rollout: they show nothing of the data.
+        /// How many functions had no call in the 14 days before the rollout, nor their wave one since.
         #[serde(default)]
         unjudged: usize,
     },

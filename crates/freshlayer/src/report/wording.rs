@@ -85,8 +85,8 @@ fn with_too_few(waves: &[usize]) -> String {
 fn of_the_silent(unjudged: usize) -> String {
     match unjudged {
         0 => String::new(),
-        1 => "; 1 function is unjudged, because it had no call in 14 days".to_owned(),
-        many => format!("; {many} functions are unjudged, because they had no call in 14 days"),
+        1 => "; 1 function is unjudged: no call in 14 days".to_owned(),
+        many => format!("; {many} functions are unjudged: no call in 14 days"),
     }
 }
 
@@ -276,8 +276,8 @@ impl Why {
             ),
             Self::NoSuchAlarm { missing } => write!(
                 f,
-                "{} where functions would move, so no function moves: correct `rollout.alarms` in the definition, or make the \
-                 alarm; the next refresh looks again",
+                "no function moves, because {} in any place of the rollout: correct `rollout.alarms` in the definition, or make \
+                 or tag the alarm; the next refresh looks again",
                 missing.join(" and ")
             ),
             Self::WaveFailed { to, .. }

@@ -134,7 +134,7 @@ pub(super) async fn alarms(
     Ok(found?.into_iter().flatten().collect())
 }
 
-/// The entries that name no alarm where functions of the wave are, but may name one elsewhere: they say nothing of the wave.
+/// The entries that match alarms only outside of the wave's places.
 pub(super) async fn of_other_places(
     patterns: &[AlarmPattern],
     found: &Alarms,

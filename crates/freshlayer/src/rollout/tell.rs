@@ -94,7 +94,7 @@ impl Came {
         Happening::ReleaseStable { about, there: end.there, functions, too_few, unjudged }
     }
 
-    /// How many functions with the release show nothing of the data: no call reaches them, and no probe stands in for one.
+    /// How many functions with the release had no call in the 14 days before, nor their wave one since, and no probe that stands in.
     pub(super) fn unjudged(&self) -> usize {
         let Some(rollout) = &self.rollout else { return 0 };
         if self.intent.gates.evidence == EvidenceBy::Probe {

@@ -67,11 +67,11 @@ impl Parser<'_> {
         }
         let gap_is_known = is_known || raw.region_gap_minutes.is_some();
         if gap_is_known && !course.regions_order.is_empty() && !course.parts_regions() {
-            let message = "all Regions move together: set `region_gap_minutes`, or leave it out";
+            let message = "all Regions move together: set `region_gap_minutes` or `later_region_gap_minutes`, or remove `regions_order`";
             self.problem(&["rollout", "regions_order"], message);
         }
         if raw.evidence == EvidenceBy::Probe && raw.probe.is_none() {
-            let message = "no function is asked: add `[rollout.probe]`, or leave it out";
+            let message = "no function is asked: add `[rollout.probe]`, or remove `evidence`";
             self.problem(&["rollout", "evidence"], message);
         }
         let gates = self.gates(&raw);

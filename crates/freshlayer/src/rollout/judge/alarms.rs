@@ -56,8 +56,8 @@ fn judged(gate: &AlarmsGate, found: &Found, opened: Timestamp) -> Said {
     let are_muted = |(_, alarm): &&(Place, Alarm)| alarm.notifications == Notifications::Muted;
     words.extend(match found.iter().filter(are_muted).count() {
         0 => None,
-        1 => Some("the notifications of 1 alarm are muted".to_owned()),
-        muted => Some(format!("the notifications of {muted} alarms are muted")),
+        1 => Some("1 of all is muted".to_owned()),
+        muted => Some(format!("{muted} of all are muted")),
     });
     Said::of(Says::Pass, words.join(", "))
 }
@@ -146,11 +146,10 @@ mod tests {
         let words = "alarm geo-a rings in eu-west-1 since before the wave opened (its notifications are muted)";
         assert_eq!(said(&gate(), vec![before]), (Says::Inconclusive, words.to_owned()));
         let quiet = |name| muted(alarm(name, AlarmState::Quiet));
-        let words = "1 alarm is quiet, the notifications of 1 alarm are muted";
+        let words = "1 alarm is quiet, 1 of all is muted";
         assert_eq!(said(&gate(), vec![quiet("geo-a")]), (Says::Pass, words.to_owned()));
         let all = vec![quiet("geo-a"), quiet("geo-b"), alarm("geo-c", AlarmState::Unknown)];
-        let words =
-            "2 alarms are quiet, 1 has too little data, the notifications of 2 alarms are muted";
+        let words = "2 alarms are quiet, 1 has too little data, 2 of all are muted";
         assert_eq!(said(&gate(), all), (Says::Pass, words.to_owned()));
     }
 

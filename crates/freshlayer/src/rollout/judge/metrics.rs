@@ -95,7 +95,7 @@ fn judged<'m>(
         if !Compared::of(&others.clone().into(), &waves.alone()).is_an_excuse() {
             let were_called = |minutes: &Minutes| minutes.values().any(|minute| minute.calls > 0);
             let words = if others.values().any(were_called) {
-                "; those of functions that have not moved do not"
+                "; calls of functions that have not moved fail no more often"
             } else {
                 moved.weaker()
             };
@@ -122,8 +122,9 @@ fn judged<'m>(
             (Says::Pass, format!("{sentence}; {words}"))
         }
         Some(StandsIn::Silence) if moved.own.new.calls == 0 => {
-            let words = "its functions are unjudged, because they had no call in 14 days";
-            (Says::Pass, format!("{sentence}; {words}"))
+            let words =
+                "no call was counted, and none in the 14 days before: its functions are unjudged";
+            (Says::Pass, words.to_owned())
         }
         _ => {
             let words = format!("{sentence}; {} calls are needed to pass", gate.calls_min);
@@ -284,7 +285,7 @@ impl Compared {
     /// Marks evidence that is not from the same minutes.
     fn weaker(&self) -> &'static str {
         match self.against {
-            Against::Before => "; weaker evidence, because these are not the same minutes",
+            Against::Before => "; weaker evidence: compared with earlier minutes",
             Against::Beside => "",
         }
     }

@@ -43,7 +43,7 @@ pub(crate) const GOES_ON_FOR_MAX: SignedDuration = SignedDuration::from_hours(7 
 /// After so many looks in a row that could not measure, a person has to look.
 const UNMEASURED_MAX: u32 = 4;
 
-/// How long a wave that has not been reached is waited for where its places cannot be read: as long as such looks take.
+/// How long an unreached wave waits for places that cannot be read.
 const OUT_OF_SIGHT: SignedDuration = SignedDuration::from_mins(20);
 
 /// Where every function stands.
@@ -146,7 +146,7 @@ impl<'a> Waves<'a> {
             let percent = self.part(standings);
             return Some(Next::Wait(Why::Bakes { wave, moved, functions, percent, until, says }));
         }
-        // Places that went away hold no others back, unless what was seen before speaks against the release.
+        // Places that cannot be read hold no others back, if the last verdict was a pass or too few calls.
         let is_over = is_gone(wave, world) && !later.is_empty() && is_given_up(wave);
         if let Some(next) = self.undecided(wave, until, now).filter(|_| !is_over) {
             return Some(next);
@@ -462,15 +462,15 @@ fn is_listed(wave: &Wave, world: &World) -> bool {
     unlisted.all(|view| !wave.members.contains_key(&view.place.to_string()))
 }
 
-/// Tells whether a wave in places that went away is waited for no longer: after several looks, where no call failed before,
-/// and no person has to decide.
+/// Tells whether a wave whose places cannot be read is given up: after several looks, if the last verdict was a pass or too few
+/// calls.
 fn is_given_up(wave: &Wave) -> bool {
     let Some(evidence) = &wave.evidence else { return false };
     let is_clean = matches!(evidence.says, Says::Pass | Says::TooFew);
     is_clean && evidence.out_of_sight >= UNMEASURED_MAX
 }
 
-/// Tells whether of no function of a wave it is known where it stands, because its places cannot be read.
+/// Tells whether no place of a wave can be read.
 fn is_gone(wave: &Wave, world: &World) -> bool {
     let unlisted = world.places.iter().filter(|view| view.consumers.is_err());
     let unlisted: BTreeSet<String> = unlisted.map(|view| view.place.to_string()).collect();
