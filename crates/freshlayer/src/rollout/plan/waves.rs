@@ -172,6 +172,10 @@ impl<'a> Waves<'a> {
         let why = |until| Why::Undecided { wave: self.open.len(), says: said(self.open), until };
         let last = until.saturating_add(self.gates.wait).unwrap_or(Timestamp::MAX);
         let wait = |until: Timestamp| Some(Next::Wait(why(Some(until))));
+        let is_out_of_sight = |evidence: &Evidence| evidence.out_of_sight >= UNMEASURED_MAX;
+        if wave.evidence.as_ref().is_some_and(is_out_of_sight) {
+            return Some(Next::Hold(why(None)));
+        }
         let Some(evidence) = wave.evidence.as_ref().filter(|evidence| evidence.at >= until) else {
             return wait(now.saturating_add(LOOK_LATER).unwrap_or(now));
         };

@@ -85,15 +85,14 @@ impl<'a> FunctionPlan<'a> {
         left.any(|arn| version.configuration.layers.contains(arn))
     }
 
-    /// An alias of which a part has other data than the target's, or other code: all of it comes back.
+    /// An alias of which a part has other data than the target's, or other code, or that has the target's data whole: its weight
+    /// goes.
     pub(super) fn joined(&self) -> Option<Decision> {
         let is_there = |version: &PublishedVersion| self.is_on_target(version);
         let split = self.served().find(|(alias, version)| {
             let part = self.split_by_us(alias, version);
             let was_left = part.is_some_and(|(part, _)| self.was_left(part));
-            is_there(version) && part.is_some_and(|(part, _)| !is_there(part))
-                || was_left
-                || self.is_left_over(alias, version)
+            is_there(version) && part.is_some() || was_left || self.is_left_over(alias, version)
         });
         split
             .map(|(alias, version)| (Some(self.lead(alias, version.number, 100)), Standing::Moving))
