@@ -283,21 +283,15 @@ fn longest_call(came: &Came, functions: &[Function]) -> SignedDuration {
     SignedDuration::from_secs(i64::from(longest))
 }
 
-/// The places of the wave of whose functions it is not known where they stand, and why.
-fn unlisted(came: &Came, wave: &Wave) -> Vec<String> {
-    let views = came.world.places.iter();
-    let unlisted = views.filter_map(|view| {
-        let reason = view.consumers.as_ref().err()?;
-        let place = view.place.to_string();
-        wave.members.contains_key(&place).then(|| format!("{place}: {reason}"))
-    });
-    unlisted.collect()
-}
-
 /// Why the wave cannot be judged at all: no place of it can be read.
 fn gone(came: &Came, wave: &Wave) -> Option<String> {
     let unlisted = unlisted(came, wave);
     (unlisted.len() == wave.members.len()).then(|| unlisted.first().cloned())?
+}
+
+fn unlisted(came: &Came, wave: &Wave) -> Vec<String> {
+    let unlisted = came.world.unlisted(wave);
+    unlisted.map(|(place, reason)| format!("{place}: {reason}")).collect()
 }
 
 /// The functions of a wave that have the new data.

@@ -4,6 +4,7 @@
 mod choice;
 mod function;
 mod layers;
+mod regions;
 mod waves;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +20,7 @@ use crate::definition::{Architecture, Course, FunctionProbe, Gates, Roll};
 use crate::names::{LayerName, LayerVersionArn, Place, RegionName};
 use crate::ports::{Consumer, FunctionName, Step};
 use crate::report::{Reason, Why};
-use crate::state::{Rollout, StaysOn, Versions};
+use crate::state::{Rollout, StaysOn, Versions, Wave};
 
 /// What is intended.
 #[derive(Debug, Clone)]
@@ -141,6 +142,16 @@ impl World {
             let consumers = view.consumers.iter().flatten();
             consumers.map(|consumer| (view.place.clone(), consumer.function.clone()))
         })
+    }
+
+    /// The places of a wave of whose functions it is not known where they stand, and why.
+    pub(crate) fn unlisted<'w>(
+        &'w self,
+        wave: &'w Wave,
+    ) -> impl Iterator<Item = (&'w Place, &'w Reason)> {
+        let views = self.places.iter();
+        let unlisted = views.filter_map(|view| Some((&view.place, view.consumers.as_ref().err()?)));
+        unlisted.filter(|(place, _)| wave.members.contains_key(&place.to_string()))
     }
 
     /// Names the places whose consumers are not known, with the reason.

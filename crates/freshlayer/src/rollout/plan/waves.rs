@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::choice::{Begins, Choice, Key};
+use super::choice::{Choice, Key};
+use super::regions::Turn;
 use super::{Intent, Next, Standing, World};
 use crate::definition::{Course, Gates, OnInconclusive, RolloutSpec};
-use crate::names::{Place, RegionName};
+use crate::names::Place;
 use crate::ports::FunctionName;
 use crate::report::Why;
 use crate::state::{Evidence, Rollout, Says, Traffic, Wave};
@@ -18,8 +19,8 @@ pub(crate) struct Waves<'a> {
     /// Absent where every function may move at once.
     course: Option<&'a Course>,
     gates: &'a Gates,
-    open: &'a [Wave],
-    traffic: Option<&'a Traffic>,
+    pub(super) open: &'a [Wave],
+    pub(super) traffic: Option<&'a Traffic>,
 }
 
 /// How far a function may move by now.
@@ -42,12 +43,11 @@ const LOOK_MAX: SignedDuration = SignedDuration::from_mins(15);
 pub(crate) const GOES_ON_FOR_MAX: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// After so many looks in a row that could not measure, a person has to look.
 const UNMEASURED_MAX: u32 = 4;
-
 /// How long an unreached wave waits for places that cannot be read.
 const OUT_OF_SIGHT: SignedDuration = SignedDuration::from_mins(20);
 
 /// Where every function stands.
-type Standings = BTreeMap<Key, Standing>;
+pub(super) type Standings = BTreeMap<Key, Standing>;
 
 impl<'a> Waves<'a> {
     pub(crate) fn of(intent: &'a Intent, rollout: Option<&'a Rollout>) -> Self {
@@ -112,7 +112,7 @@ impl<'a> Waves<'a> {
                 Arrival::NotYet => return None,
                 // Such a wave shows nothing: others take its place.
                 Arrival::Never
-                    if !is_listed(wave, world)
+                    if world.unlisted(wave).next().is_some()
                         && (later.is_empty() || now.duration_since(wave.opened) < OUT_OF_SIGHT) =>
                 {
                     return None;
@@ -120,11 +120,11 @@ impl<'a> Waves<'a> {
                 Arrival::Never if later.is_empty() => {}
                 Arrival::Never => return Some(self.opened(course, standings, world, now)),
             }
-            let until = now.saturating_add(self.bake(course, standings));
+            let until = now.saturating_add(self.bake(course, standings, world));
             return Some(Next::Reached(until.unwrap_or(now)));
         };
         let until = wave.until.unwrap_or_else(|| {
-            let until = reached.saturating_add(self.bake(course, standings));
+            let until = reached.saturating_add(self.bake(course, standings, world));
             until.unwrap_or(now)
         });
         // What fails goes back, where there is a release to go back to.
@@ -137,7 +137,7 @@ impl<'a> Waves<'a> {
             // Nothing is watched any more where orders or other hands left none of its functions: others take their place,
             // unless a call failed or could not be counted. Then more evidence or a person brings the release on.
             let is_clean = says.is_none_or(|says| matches!(says, Says::Pass | Says::TooFew));
-            let is_left = is_listed(wave, world) && is_left(wave, standings);
+            let is_left = world.unlisted(wave).next().is_none() && is_left(wave, standings);
             if !later.is_empty() && is_clean && is_left {
                 return Some(self.opened(course, standings, world, now));
             }
@@ -259,7 +259,7 @@ impl<'a> Waves<'a> {
     }
 
     /// How long the open wave will be watched. No function is left for another one where it is the last.
-    fn bake(&self, course: &Course, standings: &Standings) -> SignedDuration {
+    fn bake(&self, course: &Course, standings: &Standings, world: &World) -> SignedDuration {
         let later = || keys(standings).filter(|(_, is_later)| *is_later).map(|(key, _)| key);
         if later().next().is_none() {
             return course.final_bake;
@@ -269,61 +269,7 @@ impl<'a> Waves<'a> {
             Some(bake) if shown.count() <= 1 => bake,
             _ => course.bake,
         };
-        bake.max(self.gap(course, standings))
-    }
-
-    /// How long the Region of the open wave is watched at least, because functions of others come next.
-    fn gap(&self, course: &Course, standings: &Standings) -> SignedDuration {
-        let Some(open) = self.open.last() else { return SignedDuration::ZERO };
-        let is_later = |of: &dyn Fn(&RegionName) -> bool| {
-            keys(standings).any(|((place, _), is_later)| is_later && of(&place.region))
-        };
-        let first = self.first_region(course, standings);
-        let is_whole = !is_later(&|region| is_of(open, region));
-        match first {
-            Some(first) if is_later(&|region| *region == first) => SignedDuration::ZERO,
-            Some(first) if self.open.iter().all(|wave| is_of(wave, &first)) => course.region_gap,
-            Some(_) if is_whole => course.later_region_gap,
-            _ => SignedDuration::ZERO,
-        }
-    }
-
-    /// The Region whose functions move before those of others; `None` where all Regions move together. Once a wave is open
-    /// it is that wave's.
-    fn first_region(&self, course: &Course, standings: &Standings) -> Option<RegionName> {
-        if !course.parts_regions() {
-            return None;
-        }
-        let begun = self.open.first().and_then(|wave| wave.members.keys().next());
-        if let Some(region) = begun.and_then(|place| place.split(' ').next()) {
-            return RegionName::parse(region).ok();
-        }
-        let later = keys(standings).filter(|(_, is_later)| *is_later).map(|(key, _)| key);
-        self.next_region(course, later)
-    }
-
-    /// The Region of some functions that comes before the others: by the definition's order, then the one with the fewest calls
-    /// of those that have enough to be judged, and where none has, the one with the fewest functions.
-    fn next_region<'k>(
-        &self,
-        course: &Course,
-        later: impl Iterator<Item = &'k Key>,
-    ) -> Option<RegionName> {
-        let mut functions: BTreeMap<&RegionName, usize> = BTreeMap::new();
-        for (place, _) in later {
-            *functions.entry(&place.region).or_default() += 1;
-        }
-        let named = |region: &RegionName| course.regions_order.iter().position(|one| one == region);
-        let turn = functions.iter().min_by_key(|(region, count)| {
-            let calls = self.traffic.map(|traffic| traffic.of_region(region));
-            let enough = calls.filter(|_| self.has_callers(region));
-            (named(region).unwrap_or(usize::MAX), enough.is_none(), enough, **count)
-        });
-        turn.map(|(region, _)| (*region).clone())
-    }
-
-    fn has_callers(&self, region: &RegionName) -> bool {
-        self.traffic.is_none_or(|traffic| traffic.enough.max(1) <= traffic.of_region(region))
+        bake.max(self.turn(course, standings, world).gap)
     }
 
     /// How many functions have moved, wholly or in part, and how many will have in the end. Those that an order took
@@ -347,9 +293,7 @@ impl<'a> Waves<'a> {
         (moved, known.len())
     }
 
-    /// Opens the next wave: the canaries of the tag or one function, then as many as the course says. Functions that say
-    /// `last` come with the last wave. The first Region is whole before any other one begins. Outside of the window none
-    /// opens.
+    /// Opens the next wave, of those whose turn it is. Outside of the window none opens.
     fn opened(
         &self,
         course: &Course,
@@ -377,61 +321,6 @@ impl<'a> Waves<'a> {
         let choice = Choice { course, begins, traffic: self.traffic, evidence, world };
         Next::Open(choice.of(&later, &open))
     }
-
-    /// Whose turn it is: the functions of which Regions, behind which waves, and how long after the open one.
-    fn turn<'s>(&self, course: &Course, standings: &'s Standings, world: &World) -> Turn<'a, 's> {
-        let later = keys(standings).filter(|(_, is_later)| *is_later).map(|(key, _)| key);
-        let shown = self.open.iter().filter(|wave| shows(wave, standings) && !is_gone(wave, world));
-        let Some(first) = self.first_region(course, standings) else {
-            let (later, open) = (later.collect(), shown.collect());
-            return Turn { later, open, begins: Begins::WithOneBox, gap: SignedDuration::ZERO };
-        };
-        let (here, elsewhere): (Vec<&Key>, Vec<&Key>) =
-            later.partition(|(place, _)| place.region == first);
-        let (open, others): (Vec<&Wave>, Vec<&Wave>) = shown.partition(|wave| is_of(wave, &first));
-        if !here.is_empty() {
-            let gap = SignedDuration::ZERO;
-            return Turn { later: here, open, begins: Begins::WithOneBox, gap };
-        }
-        let last = self.open.last();
-        let is_in_last = |(place, _): &&&Key| last.is_some_and(|wave| is_of(wave, &place.region));
-        let region = elsewhere.iter().find(is_in_last).map(|(place, _)| place.region.clone());
-        let region = region.or_else(|| self.next_region(course, elsewhere.iter().copied()));
-        let is_next = |of: &RegionName| region.as_ref().is_some_and(|region| region == of);
-        // Of a Region that cannot be read it is not known whether it is whole, and one where no function took the data has
-        // shown nothing.
-        let is_known =
-            world.places.iter().all(|view| view.consumers.is_ok() || view.place.region != first);
-        let is_seen = last.is_none_or(|wave| !is_gone(wave, world));
-        let is_shown = is_known && is_seen && !open.is_empty();
-        let begins = if is_shown { Begins::Widely } else { Begins::WithOneBox };
-        let goes_on =
-            region.as_ref().is_some_and(|region| last.is_some_and(|wave| is_of(wave, region)));
-        let gap = if self.open.iter().all(|wave| is_of(wave, &first)) {
-            course.region_gap
-        } else if goes_on {
-            SignedDuration::ZERO
-        } else {
-            course.later_region_gap
-        };
-        if course.later_region_gap.is_zero() {
-            return Turn { later: elsewhere, open: others, begins, gap };
-        }
-        let later = elsewhere.into_iter().filter(|(place, _)| is_next(&place.region)).collect();
-        let open = others.into_iter();
-        let open = open.filter(|wave| region.as_ref().is_some_and(|region| is_of(wave, region)));
-        Turn { later, open: open.collect(), begins, gap }
-    }
-}
-
-/// The functions whose turn it is.
-struct Turn<'w, 's> {
-    later: Vec<&'s Key>,
-    /// The waves behind which they come.
-    open: Vec<&'w Wave>,
-    begins: Begins,
-    /// How long the open wave is watched at least before they move.
-    gap: SignedDuration,
 }
 
 /// When calls are counted next after they were counted so long after a bake began: after an eighth of it, within 5 and 15
@@ -460,12 +349,6 @@ fn arrival(wave: &Wave, standings: &Standings) -> Arrival {
     })
 }
 
-/// Tells whether it is known where the functions of a wave stand.
-fn is_listed(wave: &Wave, world: &World) -> bool {
-    let mut unlisted = world.places.iter().filter(|view| view.consumers.is_err());
-    unlisted.all(|view| !wave.members.contains_key(&view.place.to_string()))
-}
-
 /// Tells whether a wave whose places cannot be read is given up: after several looks, if the last verdict was a pass or too few
 /// calls.
 fn is_given_up(wave: &Wave) -> bool {
@@ -475,10 +358,8 @@ fn is_given_up(wave: &Wave) -> bool {
 }
 
 /// Tells whether no place of a wave can be read.
-fn is_gone(wave: &Wave, world: &World) -> bool {
-    let unlisted = world.places.iter().filter(|view| view.consumers.is_err());
-    let unlisted: BTreeSet<String> = unlisted.map(|view| view.place.to_string()).collect();
-    wave.members.keys().all(|place| unlisted.contains(place))
+pub(super) fn is_gone(wave: &Wave, world: &World) -> bool {
+    world.unlisted(wave).count() == wave.members.len()
 }
 
 /// Tells whether none of a wave's functions has the release any more. Where no function was looked at, it is not known.
@@ -487,20 +368,15 @@ fn is_left(wave: &Wave, standings: &Standings) -> bool {
 }
 
 /// Tells whether a wave shows, or has shown, what functions make of the data.
-fn shows(wave: &Wave, standings: &Standings) -> bool {
+pub(super) fn shows(wave: &Wave, standings: &Standings) -> bool {
     let was_watched = |until: Timestamp| wave.done.is_some_and(|done| done >= until);
     let to_its_end = wave.reached.is_some() && wave.until.is_none_or(was_watched);
     to_its_end || arrival(wave, standings) != Arrival::Never
 }
 
 /// Every function that uses the layer and may have the data, and whether it moves with a later wave.
-fn keys(standings: &Standings) -> impl Iterator<Item = (&Key, bool)> {
+pub(super) fn keys(standings: &Standings) -> impl Iterator<Item = (&Key, bool)> {
     standings.iter().map(|(key, standing)| (key, standing.has_a_later_wave()))
-}
-
-/// Tells whether functions of a Region are of a wave.
-fn is_of(wave: &Wave, region: &RegionName) -> bool {
-    wave.members.keys().any(|place| place.split(' ').next() == Some(region.as_str()))
 }
 
 /// What the gates said of the open wave.
