@@ -78,6 +78,21 @@ fn a_function_in_place_is_asked_too_and_the_payload_reaches_it() {
     assert_eq!(serving(&sandbox), ["\"echo\" 2", "\"failing\" 2"]);
 }
 
+/// Data that fails now and then is found by the third call.
+#[test]
+fn a_function_is_asked_three_times() {
+    let sandbox = sandbox("{}");
+    let calls = sandbox.path("calls");
+    let counts = format!("echo called >> {0}; test $(wc -l < {0}) -ne 6", calls.display());
+    add(&sandbox, "counts", &["--alias", "live", "--", "sh", "-c", &counts]);
+    assert_eq!(publish(&sandbox, "new").code, 0);
+    let called = || std::fs::read_to_string(&calls).expect("it was called").lines().count();
+    assert_eq!(called(), 3);
+    let ran = publish(&sandbox, "newer");
+    assert_eq!((ran.code, called()), (3, 6), "the last one of three fails: {ran:?}");
+    assert_eq!(serving(&sandbox), ["\"counts\" 2"]);
+}
+
 #[test]
 fn a_program_that_cannot_be_started_says_nothing_against_the_data() {
     let sandbox = sandbox(GOOD);

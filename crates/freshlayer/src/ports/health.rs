@@ -3,6 +3,8 @@ use std::fmt;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{FunctionName, PortError};
 
@@ -60,7 +62,8 @@ pub trait Health: Send + Sync {
 }
 
 /// Alarms by name: one, or all that begin alike (`checkout-*`); or by tag.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum AlarmPattern {
     /// The one of this name.
     Name(String),
@@ -109,7 +112,7 @@ impl AlarmPattern {
 }
 
 /// A tag that alarms have.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct AlarmTag {
     /// Its key.
     pub key: String,

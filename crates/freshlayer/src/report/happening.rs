@@ -242,7 +242,7 @@ impl Reason {
             Why::Undecided { says, .. } | Why::WaveFailed { says, .. } => {
                 *says = Listed::sentences(says).first;
             }
-            Why::NoSuchAlarm { missing } => *missing = Listed::sentences(missing).first,
+            Why::NoSuchAlarm { missing } => *missing = Listed::of(missing.drain(..)).first,
             Why::GateFailed { words, .. }
             | Why::NotStarted { words, .. }
             | Why::NotMeasured { words } => *words = clipped(words),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::definition::Architecture;
 use crate::names::{DatasetName, LayerVersionArn};
-use crate::ports::FunctionName;
+use crate::ports::{AlarmPattern, FunctionName};
 
 /// A reason with its wording.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -219,8 +219,8 @@ pub enum Why {
     },
     /// The definition names alarms that do not exist, so no wave opens.
     NoSuchAlarm {
-        /// What does not exist, in words.
-        missing: Vec<String>,
+        /// The entries that match none.
+        missing: Vec<AlarmPattern>,
     },
     /// The gates of a wave say that the release does harm, and every function went back.
     WaveFailed {

@@ -8,7 +8,7 @@ use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use super::Why;
 use crate::definition::Architecture;
 use crate::names::DatasetName;
-use crate::ports::FunctionName;
+use crate::ports::{AlarmPattern, FunctionName};
 
 /// What stands for a layer's name where it is not known.
 const LAYER: &str = "LAYER";
@@ -278,7 +278,7 @@ impl Why {
                 f,
                 "no function moves, because {} in any place of the rollout: correct `rollout.alarms` in the definition, or make \
                  or tag the alarm; the next refresh looks again",
-                missing.join(" and ")
+                missing.iter().map(AlarmPattern::names_none).collect::<Vec<_>>().join(" and ")
             ),
             Self::WaveFailed { to, .. }
             | Self::GateFailed { to, .. }

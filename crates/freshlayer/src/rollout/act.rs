@@ -260,7 +260,10 @@ impl Act<'_> {
     ) -> Result<(), End> {
         let Some(probe) = &self.intent.probe else { return Ok(()) };
         let call = Call { function: &consumer.function, version, payload: &probe.payload };
-        for _ in 0..PROBE_CALLS {
+        for asked in 0..PROBE_CALLS {
+            if asked > 0 && self.engine.is_out_of_time() {
+                return Err(End::OutOfTime);
+            }
             let answer = fleet.call(call).await.map_err(|error| {
                 End::Stuck(Stuck::ForNow(Why::NotMeasured { words: chain(error.as_ref()) }))
             })?;

@@ -173,8 +173,7 @@ pub(crate) async fn no_such_alarm(
     let move_later = plan.standings.iter().filter(|(_, standing)| standing.has_a_later_wave());
     let functions: Vec<Function> = move_later.map(|(function, _)| function.clone()).collect();
     let found = alarms(&gate.patterns, regions, &functions).await.ok()?;
-    let missing: Vec<String> =
-        missing(&gate.patterns, &found).map(AlarmPattern::names_none).collect();
+    let missing: Vec<AlarmPattern> = missing(&gate.patterns, &found).cloned().collect();
     (!missing.is_empty()).then_some(Why::NoSuchAlarm { missing })
 }
 
