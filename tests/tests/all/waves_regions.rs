@@ -127,7 +127,7 @@ const FURTHER: &str = "eu-central-1";
 fn careful_brings_one_region_after_the_other() {
     block_on(async {
         let terms = format!(
-            "rollout.preset = 'careful'\nrollout.waves = [100]\nrollout.one_box_bake_minutes = 0\nrollout.regions_order = ['{FAR}']\nregions = ['{REGION}', '{FAR}', '{FURTHER}']\n"
+            "rollout.preset = 'careful'\nrollout.bake_minutes = 10\nrollout.waves = [100]\nrollout.one_box_bake_minutes = 0\nrollout.regions_order = ['{FAR}']\nregions = ['{REGION}', '{FAR}', '{FURTHER}']\n"
         );
         let world = World::of(&terms);
         assert_eq!(world.refresh(&world.aws).await.exit(), Exit::Done);
