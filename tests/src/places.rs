@@ -1,9 +1,9 @@
 //! A database of places as GeoLite2-City has them, and damage to it that no reader notices.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, UNIX_EPOCH};
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use mmdb_writer::{Value, Writer};
 
 use crate::databases::{DAY, FIRST_BUILD};
@@ -54,22 +54,50 @@ pub fn nameless(days: u64, place: impl Fn(u32) -> Option<Place>) -> Vec<u8> {
     written(days, &[], place)
 }
 
+/// Writes a build with networks of IPv6, too: `ipv6` gives the record of each, or none.
+///
+/// # Panics
+/// Where a network cannot be inserted.
+pub fn with_ipv6(
+    days: u64,
+    place: impl Fn(u32) -> Option<Place>,
+    ipv6: impl Fn(u32) -> Option<Place>,
+) -> Vec<u8> {
+    let mut writer = writer(days, &[("en", "A test database")]);
+    insert_ipv4(&mut writer, place);
+    for number in 0..NETWORKS {
+        let Some(place) = ipv6(number) else { continue };
+        let address = Ipv6Addr::from((0x2a00_u128 << 112) + (u128::from(number) << 96));
+        let network = IpNet::V6(Ipv6Net::new(address, 32).expect("32 is a prefix"));
+        writer.insert_value(network, record(&place)).expect("the network is free");
+    }
+    writer.to_bytes().expect("memory takes it")
+}
+
 fn written(
     days: u64,
     description: &[(&str, &str)],
     place: impl Fn(u32) -> Option<Place>,
 ) -> Vec<u8> {
-    let mut writer = Writer::builder("GeoLite2-City")
+    let mut writer = writer(days, description);
+    insert_ipv4(&mut writer, place);
+    writer.to_bytes().expect("memory takes it")
+}
+
+fn writer(days: u64, description: &[(&str, &str)]) -> Writer {
+    Writer::builder("GeoLite2-City")
         .description(description)
         .build_epoch(UNIX_EPOCH + Duration::from_secs(FIRST_BUILD + days * DAY))
-        .build();
+        .build()
+}
+
+fn insert_ipv4(writer: &mut Writer, place: impl Fn(u32) -> Option<Place>) {
     for number in 0..NETWORKS {
         let Some(place) = place(number) else { continue };
         let address = Ipv4Addr::from((16 << 24) + (number << 16));
         let network = IpNet::V4(Ipv4Net::new(address, 16).expect("16 is a prefix"));
         writer.insert_value(network, record(&place)).expect("the network is free");
     }
-    writer.to_bytes().expect("memory takes it")
 }
 
 fn record(place: &Place) -> Value {

@@ -106,6 +106,9 @@ fn of_dataset(diff: &DatasetDiff, text: &mut String) {
     if let Some(mmdb) = &diff.mmdb {
         of_mmdb(mmdb, text);
     }
+    if let Some(ipv6) = &diff.mmdb_ipv6 {
+        of_mmdb(ipv6, text);
+    }
     if let Some(traffic) = &diff.traffic {
         of_mmdb(traffic, text);
     }

@@ -35,6 +35,9 @@ pub struct GateCheck {
     /// What was measured as a share of what serves, in parts per million.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ppm: Option<u32>,
+    /// The same of an mmdb's IPv6 addresses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipv6_ppm: Option<u32>,
     /// What it found; empty where it passed or did not run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
@@ -71,9 +74,21 @@ impl GateReport {
         check.ppm = Some(ppm(percent));
     }
 
-    /// Returns every share that was measured, in parts per million.
-    pub(crate) fn shares(&self) -> impl Iterator<Item = (Code, u32)> {
-        self.0.iter().filter_map(|check| Some((check.id, check.ppm?)))
+    /// Notes a share of the IPv6 addresses that a check measured, in percent, and of what.
+    pub(crate) fn measured_share_ipv6(&mut self, id: Code, percent: f64, of: &str) {
+        let check = self.check(id);
+        let others = check.measured.take().map(|others| format!("{others}; ")).unwrap_or_default();
+        check.measured = Some(format!("{others}of IPv6 {percent:.2} %{of}"));
+        check.ipv6_ppm = Some(ppm(percent));
+    }
+
+    /// Returns every share that was measured, in parts per million, by what it is of.
+    pub(crate) fn shares(&self) -> impl Iterator<Item = (String, u32)> {
+        self.0.iter().flat_map(|check| {
+            let all = check.ppm.map(|ppm| (check.id.to_string(), ppm));
+            let ipv6 = check.ipv6_ppm.map(|ppm| (format!("{} of IPv6", check.id), ppm));
+            all.into_iter().chain(ipv6)
+        })
     }
 
     /// A person accepted what differs: it gives a warning, and keeps nothing out.
@@ -123,6 +138,7 @@ impl GateReport {
                 verdict: Verdict::NotApplicable,
                 measured: None,
                 ppm: None,
+                ipv6_ppm: None,
                 problems: Vec::new(),
             });
             self.0.len() - 1

@@ -1,6 +1,8 @@
-//! What a comparison of two builds found, in numbers of addresses.
+//! What a comparison of two builds found, in numbers of addresses; of IPv6 in networks of 64 bits.
 
 use std::collections::BTreeMap;
+
+use super::network::Network;
 
 /// What differs between two builds. Every number counts addresses.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -38,8 +40,8 @@ pub(crate) struct FieldChange {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Moved {
     pub(crate) weight: u64,
-    /// The first network of them, in the order of the walk.
-    pub(crate) first: Option<String>,
+    /// The first network of them.
+    pub(crate) first: Option<Network>,
 }
 
 /// From one text to another.
@@ -47,29 +49,35 @@ pub(crate) type Movement = (Option<String>, Option<String>);
 
 impl FieldChange {
     pub(super) fn join(&mut self, other: Self) {
-        self.lost += other.lost;
-        self.gained += other.gained;
-        self.changed += other.changed;
+        add(&mut self.lost, other.lost);
+        add(&mut self.gained, other.gained);
+        add(&mut self.changed, other.changed);
         for (movement, moved) in other.movements {
             let here = self.movements.entry(movement).or_default();
-            here.weight += moved.weight;
-            here.first = here.first.take().or(moved.first);
+            add(&mut here.weight, moved.weight);
+            let both = [here.first, moved.first].into_iter().flatten();
+            here.first = both.min_by_key(|network| network.start());
         }
         for (shape, weight) in other.shapes {
-            *self.shapes.entry(shape).or_default() += weight;
+            add(self.shapes.entry(shape).or_default(), weight);
         }
     }
 }
 
 impl Comparison {
     pub(super) fn join(&mut self, other: Self) {
-        self.before += other.before;
-        self.after += other.after;
-        self.added += other.added;
-        self.removed += other.removed;
-        self.changed += other.changed;
+        add(&mut self.before, other.before);
+        add(&mut self.after, other.after);
+        add(&mut self.added, other.added);
+        add(&mut self.removed, other.removed);
+        add(&mut self.changed, other.changed);
         for (path, change) in other.fields {
             self.fields.entry(path).or_default().join(change);
         }
     }
+}
+
+/// All networks of 64 bits are one more than a number holds.
+fn add(sum: &mut u64, weight: u64) {
+    *sum = sum.saturating_add(weight);
 }

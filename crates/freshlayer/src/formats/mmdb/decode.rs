@@ -54,6 +54,18 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
+    /// Tells whether a reader of this type takes a value of another one: unsigned integers may be narrower.
+    pub(crate) fn takes(self, other: Self) -> bool {
+        let width = |kind| match kind {
+            Self::Uint16 => Some(16),
+            Self::Uint32 => Some(32),
+            Self::Uint64 => Some(64),
+            Self::Uint128 => Some(128),
+            _ => None,
+        };
+        self == other || matches!((width(self), width(other)), (Some(own), Some(it)) if it <= own)
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Text => "string",

@@ -7,6 +7,7 @@ mod compare;
 mod comparison;
 mod decode;
 mod layout;
+mod network;
 mod paths;
 mod shape;
 mod texts;
@@ -15,7 +16,7 @@ mod watch;
 
 use std::fmt;
 
-pub(crate) use compare::{Extent, compare, compare_at};
+pub(crate) use compare::{Extent, Family, compare, compare_at};
 pub(crate) use comparison::{Comparison, FieldChange};
 pub use decode::Kind;
 pub(crate) use paths::Paths;

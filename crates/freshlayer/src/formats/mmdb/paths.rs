@@ -32,7 +32,7 @@ pub(super) enum Branch {
 }
 
 impl<'a> Paths<'a> {
-    pub(super) const ROOT: Branch = Branch::Node(0);
+    const ROOT: Branch = Branch::Node(0);
 
     /// Finds tree and data in a file.
     pub(crate) fn of(bytes: &'a [u8], metadata: &Metadata, data_end: usize) -> Result<Self, Fault> {
@@ -63,11 +63,6 @@ impl<'a> Paths<'a> {
     pub(super) fn ipv4(&self) -> Branch {
         let bits = if self.depth_max == 32 { 0 } else { IPV4_PREFIX_BITS };
         (0..bits).fold(Self::ROOT, |branch, _| self.below(branch)[0])
-    }
-
-    /// Tells whether there are IPv4 addresses.
-    pub(crate) fn has_ipv4(&self) -> bool {
-        self.ipv4() != Branch::Nothing
     }
 
     /// Returns the node that all IPv4 addresses are below, in a tree of IPv6 addresses.

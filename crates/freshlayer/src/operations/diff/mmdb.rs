@@ -7,7 +7,8 @@ use super::side::Dataset;
 use super::{DatasetDiff, Traffic};
 use crate::error::Error;
 use crate::formats::mmdb::{
-    Comparison, Extent, Fault, FieldChange, Tree, Watch, compare_at, data_end, read_tree, shape,
+    Comparison, Extent, Family, Fault, FieldChange, Tree, Watch, compare_at, data_end, read_tree,
+    shape,
 };
 use crate::limits::Limits;
 use crate::schema::{self, Element, Schema};
@@ -78,15 +79,25 @@ pub(super) fn compare(
     });
     let [old_map, new_map] = maps;
     let (old_map, new_map) = (old_map?, new_map?);
-    let old = opened(&old_map).map_err(|problem| before.fault(problem))?;
-    let new = opened(&new_map).map_err(|problem| after.fault(problem))?;
+    let (old, new) = std::thread::scope(|scope| {
+        let old = scope.spawn(|| opened(&old_map));
+        let new = opened(&new_map);
+        (old.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), new)
+    });
+    let old = old.map_err(|problem| before.fault(problem))?;
+    let new = new.map_err(|problem| after.fault(problem))?;
     let values_max = Limits::default().decoded_values_max;
     let words = |fault: Fault| after.fault(fault.to_string());
     let found =
         crate::formats::mmdb::compare(old.tree.paths, new.tree.paths, Extent::Whole, values_max)
             .map_err(words)?;
-    let unit = if old.has_ipv4 && new.has_ipv4 { "addresses" } else { "/64 networks" };
-    diff.mmdb = Some(of(found, unit, None));
+    for (family, found) in found {
+        let (part, unit) = match family {
+            Family::Ipv4 => (&mut diff.mmdb, "addresses"),
+            Family::Ipv6 => (&mut diff.mmdb_ipv6, "/64 networks"),
+        };
+        *part = Some(of(found, unit, None));
+    }
     let changes = schema::compare(&old.schema, &new.schema);
     diff.schema = changes.iter().map(ToString::to_string).collect();
     if let Some(traffic) = traffic {
@@ -99,7 +110,6 @@ pub(super) fn compare(
 struct Opened<'a> {
     tree: Tree<'a>,
     schema: Schema,
-    has_ipv4: bool,
 }
 
 fn opened(bytes: &[u8]) -> Result<Opened<'_>, String> {
@@ -116,13 +126,14 @@ fn opened(bytes: &[u8]) -> Result<Opened<'_>, String> {
         Element::IpVersion(metadata.ip_version),
     ];
     let schema = whole.into_iter().chain(fields).collect();
-    let has_ipv4 = tree.paths.has_ipv4();
-    Ok(Opened { tree, schema, has_ipv4 })
+    Ok(Opened { tree, schema })
 }
 
 fn of(found: Comparison, unit: &'static str, all: Option<u64>) -> MmdbDiff {
     let mut fields: Vec<FieldDiff> = found.fields.into_iter().map(field).collect();
-    fields.sort_by_key(|field| std::cmp::Reverse(field.lost + field.gained + field.changed));
+    let differs = |field: &FieldDiff| field.lost.saturating_add(field.gained);
+    let differs = |field: &FieldDiff| differs(field).saturating_add(field.changed);
+    fields.sort_by_key(|field| std::cmp::Reverse(differs(field)));
     MmdbDiff {
         unit,
         all,
@@ -143,7 +154,7 @@ fn field((path, change): (String, FieldChange)) -> FieldDiff {
             from,
             to,
             count: moved.weight,
-            network: moved.first,
+            network: moved.first.map(|network| network.to_string()),
         })
         .collect();
     movements.sort_by_key(|movement| std::cmp::Reverse(movement.count));

@@ -68,9 +68,12 @@ pub struct DatasetDiff {
     pub bytes_after: u64,
     /// What consumers rely on and is gone or new, one sentence each.
     pub schema: Vec<String>,
-    /// An mmdb's addresses.
+    /// An mmdb's addresses of IPv4.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mmdb: Option<MmdbDiff>,
+    /// An mmdb's addresses of IPv6, in networks of 64 bits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mmdb_ipv6: Option<MmdbDiff>,
     /// The addresses of `--traffic`, by how often they ask.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub traffic: Option<MmdbDiff>,
@@ -168,6 +171,7 @@ fn dataset(
         bytes_after: bytes(new),
         schema: Vec::new(),
         mmdb: None,
+        mmdb_ipv6: None,
         traffic: None,
         tables: None,
         entries: None,

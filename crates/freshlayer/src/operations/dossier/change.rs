@@ -80,11 +80,10 @@ impl DatasetCounts {
             before: old.get(what).copied(),
             after: new.get(what).copied(),
         });
-        let shares = after.gates.shares().map(|(code, ppm)| (code.to_string(), ppm));
         Self {
             name: after.dataset.clone(),
             counts: counts.collect(),
-            shares_ppm: shares.collect(),
+            shares_ppm: after.gates.shares().collect(),
             countries,
         }
     }

@@ -1,13 +1,16 @@
 //! How far a build may be from the live one, by the addresses that see another answer.
 //!
 //! The bounds are those that no real weekly release comes near, and that each known damage passes: a field that is empty,
-//! wrong countries, malformed postal codes, networks that are gone.
+//! wrong countries, malformed postal codes, networks that are gone. Of IPv6, five pairs of successive builds of 2026 had at
+//! most 0.10 % in another country and 0.03 % without a record.
 
 use std::collections::BTreeMap;
 
 use freshlayer_reader::maxminddb::Metadata;
 
-use crate::formats::mmdb::{Comparison, Extent, Fault, FieldChange, Paths, Tree, compare, shapes};
+use crate::formats::mmdb::{
+    Comparison, Extent, Family, Fault, FieldChange, Paths, Tree, compare, shapes,
+};
 use crate::names::Digest;
 use crate::problem::{Code, GateReport, Level, Problem};
 use crate::state::{CountriesMoved, CountryMovement};
@@ -59,7 +62,7 @@ impl Bounds {
     fn judge(self, code: Code, percent: f64, of: &str, most: &str) -> Option<Problem> {
         let level = self.level(percent)?;
         let bound = self.bound(level);
-        let expected = format!("at most {bound} % of the live addresses {of}");
+        let expected = format!("at most {bound} % of the live {of}");
         let found = format!("{}{most}", shown(percent));
         Some(Problem { level, ..Problem::fail(code, expected, found) })
     }
@@ -74,36 +77,160 @@ pub(super) struct LiveData<'a> {
     pub(super) whole: &'a dyn Fn() -> Result<Tree<'a>, Fault>,
 }
 
-/// Compares two builds and judges what differs; tells which addresses changed country.
+/// Compares two builds and judges what differs; tells which addresses changed country, of IPv4 where there are any.
 pub(super) fn judge(
     live: &LiveData<'_>,
     new: Paths<'_>,
     values_max: u64,
     gates: &mut GateReport,
 ) -> Result<Option<CountriesMoved>, Fault> {
-    let found = compare(live.paths, new, Extent::Sample, values_max)?;
-    let percent = |weight: u64| share(weight, found.before);
-    gates.measured_share(Code::CoverageLost, percent(found.removed), "");
-    let gone = COVERAGE.judge(Code::CoverageLost, percent(found.removed), "without a record", "");
-    gates.judge(Code::CoverageLost, gone);
-    gates.judge(Code::CountryChanged, countries(&found));
-    judge_shares(&found, gates);
-    measured(&found, gates);
-    let (mut lost, mut changed, mut unlike) = (Vec::new(), Vec::new(), Vec::new());
-    for (path, field) in &found.fields {
-        let at = |problem: Problem| problem.at(format!("field {path}"));
-        let bounds = if KEY_FIELDS.contains(&path.as_str()) { LOST_KEY } else { LOST };
-        lost.extend(
-            bounds.judge(Code::ValuesLost, percent(field.lost), "to lose the value", "").map(at),
-        );
-        let other = CHANGED.judge(Code::ValuesChanged, percent(field.changed), "to change it", "");
-        changed.extend(other.map(at));
-        unlike.extend(new_shapes(live, path, field, found.before)?.map(at));
+    let compared = compare(live.paths, new, Extent::Sample, values_max)?;
+    for (at, (family, found)) in compared.iter().enumerate() {
+        let measured = match (at, family) {
+            (1.., Family::Ipv6) => GateReport::measured_share_ipv6,
+            _ => GateReport::measured_share,
+        };
+        Part { family: *family, found, measured }.judge(live, gates)?;
     }
-    gates.judge(Code::ValuesLost, lost);
-    gates.judge(Code::ValuesChanged, changed);
-    gates.judge(Code::ShapeNew, unlike);
-    Ok(moved(&found, live.digest))
+    Ok(compared.first().and_then(|(_, found)| moved(found, live.digest)))
+}
+
+/// What differs of one kind of addresses.
+struct Part<'a> {
+    family: Family,
+    found: &'a Comparison,
+    /// Where its shares are noted.
+    measured: fn(&mut GateReport, Code, f64, &str),
+}
+
+impl Part<'_> {
+    fn judge(&self, live: &LiveData<'_>, gates: &mut GateReport) -> Result<(), Fault> {
+        let found = self.found;
+        let gone = self.percent(found.removed);
+        (self.measured)(gates, Code::CoverageLost, gone, "");
+        let gone = self.problem(COVERAGE, Code::CoverageLost, gone, "without a record", "");
+        gates.judge(Code::CoverageLost, gone);
+        gates.judge(Code::CountryChanged, self.countries());
+        self.judge_shares(gates);
+        self.measure(gates);
+        let (mut lost, mut changed, mut unlike) = (Vec::new(), Vec::new(), Vec::new());
+        for (path, field) in &found.fields {
+            let at = |problem: Problem| problem.at(format!("field {path}"));
+            let bounds = if KEY_FIELDS.contains(&path.as_str()) { LOST_KEY } else { LOST };
+            let percent = self.percent(field.lost);
+            let gone = self.problem(bounds, Code::ValuesLost, percent, "to lose the value", "");
+            lost.extend(gone.map(at));
+            let percent = self.percent(field.changed);
+            let other = self.problem(CHANGED, Code::ValuesChanged, percent, "to change it", "");
+            changed.extend(other.map(at));
+            unlike.extend(self.new_shapes(live, path, field)?.map(at));
+        }
+        gates.judge(Code::ValuesLost, lost);
+        gates.judge(Code::ValuesChanged, changed);
+        gates.judge(Code::ShapeNew, unlike);
+        Ok(())
+    }
+
+    /// Returns a share of the addresses that the live build has a record for.
+    fn percent(&self, weight: u64) -> f64 {
+        share(weight, self.found.before)
+    }
+
+    fn problem(
+        &self,
+        bounds: Bounds,
+        code: Code,
+        percent: f64,
+        to: &str,
+        most: &str,
+    ) -> Option<Problem> {
+        bounds.judge(code, percent, &format!("{} addresses {to}", self.family), most)
+    }
+
+    /// Notes the largest share of each kind of change.
+    fn measure(&self, gates: &mut GateReport) {
+        let fields = &self.found.fields;
+        let country = COUNTRY_FIELDS.iter().filter_map(|path| fields.get(*path)?.changed.into());
+        let country = self.percent(country.max().unwrap_or(0));
+        (self.measured)(gates, Code::CountryChanged, country, "");
+        self.largest(Code::ValuesLost, |field| field.lost, gates);
+        self.largest(Code::ValuesChanged, |field| field.changed, gates);
+    }
+
+    fn largest(&self, code: Code, weight: fn(&FieldChange) -> u64, gates: &mut GateReport) {
+        match self.found.fields.iter().max_by_key(|(_, field)| weight(field)) {
+            Some((path, field)) => {
+                let percent = self.percent(weight(field));
+                (self.measured)(gates, code, percent, &format!(" at most, of {path}"));
+            }
+            None => (self.measured)(gates, code, 0.0, ", no field differs"),
+        }
+    }
+
+    fn country_fields(&self) -> impl Iterator<Item = (&'static str, &FieldChange)> {
+        let fields = &self.found.fields;
+        COUNTRY_FIELDS.iter().filter_map(|path| Some((*path, fields.get(*path)?)))
+    }
+
+    /// Judges how much single countries gained or lost: movements that cancel each other out do not count.
+    fn judge_shares(&self, gates: &mut GateReport) {
+        let mut worst = 0.0;
+        let mut problems = Vec::new();
+        for (path, field) in self.country_fields() {
+            let Some((country, gained, lost)) = farthest(field) else { continue };
+            let percent = self.percent(gained.abs_diff(lost));
+            let word = if gained > lost { "gained" } else { "lost" };
+            worst = f64::max(worst, percent);
+            let Some(level) = SHARES.level(percent) else { continue };
+            let bound = SHARES.bound(level);
+            let family = self.family;
+            let expected =
+                format!("no country to gain or lose over {bound} % of the live {family} addresses");
+            let found = format!("{country} {word} {}", shown(percent));
+            let problem = Problem::fail(Code::CountryShares, expected, found);
+            problems.push(Problem { level, ..problem }.at(format!("field {path}")));
+        }
+        (self.measured)(gates, Code::CountryShares, worst, "");
+        gates.judge(Code::CountryShares, problems);
+    }
+
+    /// Judges how many addresses are in another country than before.
+    fn countries(&self) -> Vec<Problem> {
+        let problems = self.country_fields().filter_map(|(path, field)| {
+            let most = movements(field, self.found.before);
+            let percent = self.percent(field.changed);
+            let code = Code::CountryChanged;
+            let problem = self.problem(COUNTRY, code, percent, "to change country", &most)?;
+            Some(problem.at(format!("field {path}")))
+        });
+        problems.collect()
+    }
+
+    /// Judges how many addresses have a text of a shape that the field never had. Shapes of the live build are read only
+    /// where enough of the texts are other ones.
+    fn new_shapes(
+        &self,
+        live: &LiveData<'_>,
+        path: &str,
+        field: &FieldChange,
+    ) -> Result<Option<Problem>, Fault> {
+        let texts = sum(field.shapes.values());
+        if SHAPE.level(self.percent(texts)).is_none() {
+            return Ok(None);
+        }
+        let Some(known) = shapes(&(live.whole)()?, path)?.filter(|known| !known.is_empty()) else {
+            return Ok(None);
+        };
+        let unlike = field.shapes.iter().filter(|(shape, _)| !known.contains(*shape));
+        let mut unlike: Vec<(&String, u64)> =
+            unlike.map(|(shape, weight)| (shape, *weight)).collect();
+        unlike.sort_by_key(|(_, weight)| std::cmp::Reverse(*weight));
+        let all = sum(unlike.iter().map(|(_, weight)| weight));
+        let most =
+            unlike.first().map_or(String::new(), |(shape, _)| format!("; most like {shape:?}"));
+        let of = "with a text whose pattern of letters and digits is new to the field";
+        Ok(self.problem(SHAPE, Code::ShapeNew, self.percent(all), of, &most))
+    }
 }
 
 /// Keeps the largest movements between countries.
@@ -139,51 +266,6 @@ fn between(field: &FieldChange) -> impl Iterator<Item = (u64, &str, &str)> {
     all.into_iter()
 }
 
-/// Notes the largest share of each kind of change.
-fn measured(found: &Comparison, gates: &mut GateReport) {
-    let country = COUNTRY_FIELDS.iter().filter_map(|path| found.fields.get(*path)?.changed.into());
-    let country = share(country.max().unwrap_or(0), found.before);
-    gates.measured_share(Code::CountryChanged, country, "");
-    largest(Code::ValuesLost, found, |field| field.lost, gates);
-    largest(Code::ValuesChanged, found, |field| field.changed, gates);
-}
-
-fn largest(
-    code: Code,
-    found: &Comparison,
-    weight: fn(&FieldChange) -> u64,
-    gates: &mut GateReport,
-) {
-    match found.fields.iter().max_by_key(|(_, field)| weight(field)) {
-        Some((path, field)) => {
-            let percent = share(weight(field), found.before);
-            gates.measured_share(code, percent, &format!(" at most, of {path}"));
-        }
-        None => gates.measured_share(code, 0.0, ", no field differs"),
-    }
-}
-
-/// Judges how much single countries gained or lost: movements that cancel each other out do not count.
-fn judge_shares(found: &Comparison, gates: &mut GateReport) {
-    let fields = COUNTRY_FIELDS.iter().filter_map(|path| Some((path, found.fields.get(*path)?)));
-    let mut worst = 0.0;
-    let mut problems = Vec::new();
-    for (path, field) in fields {
-        let Some((country, gained, lost)) = farthest(field) else { continue };
-        let percent = share(gained.abs_diff(lost), found.before);
-        let word = if gained > lost { "gained" } else { "lost" };
-        worst = f64::max(worst, percent);
-        let Some(level) = SHARES.level(percent) else { continue };
-        let bound = SHARES.bound(level);
-        let expected = format!("no country to gain or lose over {bound} % of the live addresses");
-        let found = format!("{country} {word} {}", shown(percent));
-        let problem = Problem::fail(Code::CountryShares, expected, found);
-        problems.push(Problem { level, ..problem }.at(format!("field {path}")));
-    }
-    gates.measured_share(Code::CountryShares, worst, "");
-    gates.judge(Code::CountryShares, problems);
-}
-
 /// Returns the country whose share of the addresses changed most, with what it gained and what it lost.
 fn farthest(field: &FieldChange) -> Option<(&str, u64, u64)> {
     let mut flows: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
@@ -199,18 +281,6 @@ fn farthest(field: &FieldChange) -> Option<(&str, u64, u64)> {
     all.max_by_key(|(_, gained, lost)| gained.abs_diff(*lost))
 }
 
-/// Judges how many addresses are in another country than before.
-fn countries(found: &Comparison) -> Vec<Problem> {
-    let fields = COUNTRY_FIELDS.iter().filter_map(|path| Some((path, found.fields.get(*path)?)));
-    let problems = fields.filter_map(|(path, field)| {
-        let most = movements(field, found.before);
-        let percent = share(field.changed, found.before);
-        let problem = COUNTRY.judge(Code::CountryChanged, percent, "to change country", &most)?;
-        Some(problem.at(format!("field {path}")))
-    });
-    problems.collect()
-}
-
 /// Tells the largest movements.
 fn movements(field: &FieldChange, before: u64) -> String {
     let shown = between(field)
@@ -220,28 +290,8 @@ fn movements(field: &FieldChange, before: u64) -> String {
     if listed.is_empty() { String::new() } else { format!("; most: {}", listed.join(", ")) }
 }
 
-/// Judges how many addresses have a text of a shape that the field never had. Shapes of the live build are read only
-/// where enough of the texts are other ones.
-fn new_shapes(
-    live: &LiveData<'_>,
-    path: &str,
-    field: &FieldChange,
-    before: u64,
-) -> Result<Option<Problem>, Fault> {
-    let texts: u64 = field.shapes.values().sum();
-    if SHAPE.level(share(texts, before)).is_none() {
-        return Ok(None);
-    }
-    let Some(known) = shapes(&(live.whole)()?, path)?.filter(|known| !known.is_empty()) else {
-        return Ok(None);
-    };
-    let unlike = field.shapes.iter().filter(|(shape, _)| !known.contains(*shape));
-    let mut unlike: Vec<(&String, u64)> = unlike.map(|(shape, weight)| (shape, *weight)).collect();
-    unlike.sort_by_key(|(_, weight)| std::cmp::Reverse(*weight));
-    let sum: u64 = unlike.iter().map(|(_, weight)| weight).sum();
-    let most = unlike.first().map_or(String::new(), |(shape, _)| format!("; most like {shape:?}"));
-    let of = "with a text whose pattern of letters and digits is new to the field";
-    Ok(SHAPE.judge(Code::ShapeNew, share(sum, before), of, &most))
+fn sum<'a>(weights: impl Iterator<Item = &'a u64>) -> u64 {
+    weights.fold(0, |sum, weight| sum.saturating_add(*weight))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a share needs no more than 52 bits")]
