@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::primitives::DateTime;
-use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat};
+use aws_sdk_cloudwatch::types::{
+    Dimension, Metric, MetricDataQuery, MetricDataResult, MetricStat, StatusCode,
+};
 use freshlayer::ports::{
     Alarm, AlarmPattern, Behind, Calls, FunctionName, Health, Hours, Minutes, PortError, Window,
 };
@@ -93,7 +95,9 @@ impl CloudWatchHealth {
                 .send()
                 .await
                 .map_err(Fault::of("GetMetricData"))?;
+            next = page.next_token().map(str::to_owned);
             for result in page.metric_data_results() {
+                is_counted(result, next.is_some())?;
                 let id = result.id().unwrap_or_default();
                 let (metric, number) = id.split_at(id.len().min(1));
                 let number: Option<usize> = number.parse().ok();
@@ -105,10 +109,22 @@ impl CloudWatchHealth {
                     )?;
                 }
             }
-            next = page.next_token().map(str::to_owned);
             if next.is_none() {
                 return Ok(());
             }
+        }
+    }
+}
+
+/// Refuses the answer to one question that CloudWatch could not give, or not whole: a sum that is missing is no zero.
+fn is_counted(result: &MetricDataResult, goes_on: bool) -> Result<(), Fault> {
+    match result.status_code() {
+        None | Some(StatusCode::Complete) => Ok(()),
+        Some(StatusCode::PartialData) if goes_on => Ok(()),
+        Some(status) => {
+            let messages = result.messages().iter().filter_map(|message| message.value());
+            let words: Vec<&str> = [status.as_str()].into_iter().chain(messages).collect();
+            Err(Fault::odd("GetMetricData", words.join(": ")))
         }
     }
 }
@@ -219,5 +235,31 @@ fn note(minute: &mut Calls, metric: &str, sum: u64) {
         "i" => minute.calls = sum,
         "e" => minute.errors = sum,
         _ => minute.slow = sum,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_cloudwatch::types::MessageData;
+
+    use super::*;
+
+    #[test]
+    fn a_sum_that_cloudwatch_could_not_give_is_no_zero() {
+        let result = |status| {
+            let message = MessageData::builder().code("x").value("a service failed").build();
+            let result = MetricDataResult::builder().id("e0").messages(message);
+            result.status_code(status).build()
+        };
+        for status in [StatusCode::InternalError, StatusCode::Forbidden] {
+            for goes_on in [false, true] {
+                let error = is_counted(&result(status.clone()), goes_on).expect_err("no answer");
+                let expected = format!("GetMetricData: {status}: a service failed");
+                assert_eq!(error.to_string(), expected);
+            }
+        }
+        assert!(is_counted(&result(StatusCode::PartialData), false).is_err(), "no page follows");
+        assert!(is_counted(&result(StatusCode::PartialData), true).is_ok(), "the rest follows");
+        assert!(is_counted(&result(StatusCode::Complete), false).is_ok());
     }
 }

@@ -44,6 +44,8 @@ pub enum Local {
     Foreign,
     /// A layer version ends functions while they start.
     Breaks(u64),
+    /// CloudWatch answers no question, or answers again.
+    CloudWatch(Hears),
     /// Lambda fails, or works again.
     Lambda(Option<Outage>),
 }
@@ -51,6 +53,15 @@ pub enum Local {
 /// Whether an alarm rings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rings {
+    /// It does.
+    Yes,
+    /// It does not.
+    No,
+}
+
+/// Whether CloudWatch answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hears {
     /// It does.
     Yes,
     /// It does not.
@@ -98,6 +109,7 @@ impl Local {
             | Self::CallsAreToldLate(_)
             | Self::Foreign
             | Self::Breaks(_)
+            | Self::CloudWatch(_)
             | Self::Lambda(_) => None,
         }
     }
@@ -128,6 +140,8 @@ impl fmt::Display for Local {
             Self::CallsAreToldLate(minutes) => write!(f, "calls are told {minutes} min late"),
             Self::Foreign => f.write_str("a person publishes a version"),
             Self::Breaks(version) => write!(f, "version {version} breaks functions"),
+            Self::CloudWatch(Hears::No) => f.write_str("cloudwatch does not answer"),
+            Self::CloudWatch(Hears::Yes) => f.write_str("cloudwatch answers"),
             Self::Lambda(Some(Outage::Unreachable)) => f.write_str("lambda is unreachable"),
             Self::Lambda(Some(Outage::Throttled)) => f.write_str("lambda throttles"),
             Self::Lambda(Some(Outage::Denied)) => f.write_str("lambda denies"),
@@ -200,6 +214,8 @@ impl FromStr for Local {
             }
             ["a", "person", "publishes", "a", "version"] => Self::Foreign,
             ["version", version, "breaks", "functions"] => Self::Breaks(number(version)?),
+            ["cloudwatch", "does", "not", "answer"] => Self::CloudWatch(Hears::No),
+            ["cloudwatch", "answers"] => Self::CloudWatch(Hears::Yes),
             ["lambda", "is", "unreachable"] => Self::Lambda(Some(Outage::Unreachable)),
             ["lambda", "throttles"] => Self::Lambda(Some(Outage::Throttled)),
             ["lambda", "denies"] => Self::Lambda(Some(Outage::Denied)),

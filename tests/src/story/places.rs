@@ -6,7 +6,7 @@ use freshlayer::ports::AlarmState;
 use freshlayer::{AccountId, LayerVersionArn, Place, RegionName};
 use jiff::SignedDuration;
 
-use super::local::{Local, Making, Rings};
+use super::local::{Hears, Local, Making, Rings};
 use crate::callers::{Called, Callers, Exposed};
 use crate::simulated::{ACCOUNT, Met, NewFunction, REGION, Served, Settings, Simulated, SnapStart};
 
@@ -251,6 +251,8 @@ impl Here {
             }
             Local::Foreign => drop(self.aws.publish_foreign("geo")),
             Local::Breaks(number) => self.aws.break_layer(&version(number)),
+            Local::CloudWatch(Hears::No) => self.callers.be_deaf(u32::MAX),
+            Local::CloudWatch(Hears::Yes) => self.callers.be_deaf(0),
             Local::Lambda(outage) => self.aws.fail_place(*outage),
         }
     }

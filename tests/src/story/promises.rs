@@ -105,8 +105,8 @@ impl Promises {
             stays_where_pinned(key, was, is, [&before.head, &head]);
             self.stays_on_foreign(key, was, is);
             if definition.rollout.roll == Roll::Propose {
-                let [is, was] = [is, was].map(|met| (&met.parts, &met.latest.1));
-                assert_eq!(is, was, "{} moved, and its own deployment does that", named(key));
+                let [is, was] = [is, was].map(|met| (&met.parts, &met.latest.1, &met.versions));
+                assert_eq!(is, was, "{} was touched, and its own deployment does that", named(key));
             }
         }
         nothing_used_is_gone(everywhere, met);

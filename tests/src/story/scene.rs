@@ -20,7 +20,7 @@ use tempfile::TempDir;
 
 use super::act::{Act, Order};
 use super::events::line;
-use super::local::{Local, Rings};
+use super::local::{Hears, Local, Rings};
 use super::places::{Everywhere, layer_version};
 use super::promises::{Promises, holds_no_other_back};
 use crate::callers::Watched;
@@ -417,7 +417,8 @@ impl Scene {
     /// Ends troubles of every place.
     fn end_troubles(&self, ends: impl Fn(&Local) -> bool) {
         let quiet = Local::Alarm("geo-errors".to_owned(), Rings::No);
-        for local in [Local::Lambda(None), Local::CallsAreWell, quiet] {
+        let heard = Local::CloudWatch(Hears::Yes);
+        for local in [Local::Lambda(None), Local::CallsAreWell, quiet, heard] {
             for place in self.everywhere.places().filter(|_| ends(&local)) {
                 self.everywhere.perform(place, &local);
             }
@@ -491,6 +492,7 @@ fn connected(
         attention: Attention::Whole,
         patience: Duration::ZERO,
         retry_pauses: [1, 4, 15].map(Duration::from_secs).to_vec(),
+        variable: |_| None,
     }
 }
 

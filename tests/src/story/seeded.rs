@@ -3,7 +3,7 @@ use fastrand::Rng;
 use freshlayer::{AccountId, Place, RegionName};
 
 use super::act::{Act, Order};
-use super::local::{Local, Making, Rings};
+use super::local::{Hears, Local, Making, Rings};
 use super::places::{home, own};
 use super::text::Story;
 use crate::hook::Script;
@@ -176,7 +176,7 @@ fn make_functions(story: &mut Story, further: &[(Place, usize)], random: &mut Rn
     }
 }
 
-/// Lets places fail and come back alone; some stay away to the end.
+/// Lets places fail and come back alone; some stay away to the end. The calls and alarms of one cannot be read for a while.
 fn add_outages(story: &mut Story, places: &[(Place, usize)], random: &mut Rng) {
     for _ in 0..2 {
         let (place, _) = &places[random.usize(..places.len())];
@@ -191,6 +191,11 @@ fn add_outages(story: &mut Story, places: &[(Place, usize)], random: &mut Rng) {
         if ends <= story.acts.len() {
             story.acts.insert(ends, Act::In(place.clone(), Local::Lambda(None)));
         }
+    }
+    let (place, _) = &places[random.usize(..places.len())];
+    for hears in [Hears::No, Hears::Yes] {
+        let at = random.usize(opening(story)..=story.acts.len());
+        story.acts.insert(at, Act::In(place.clone(), Local::CloudWatch(hears)));
     }
 }
 

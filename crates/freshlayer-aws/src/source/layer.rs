@@ -39,7 +39,7 @@ impl AwsSource {
         let located = located.ok_or_else(|| refusal(format!("{arn} does not exist")))?;
         let source =
             SourceSpec { origin: located.origin, checksum: None, select: Select::default() };
-        let zip = Request { source: &source, known: None, limits: request.limits };
+        let zip = Request { source: &source, known: None, passed_over: 0, limits: request.limits };
         let mut fetched = self.download.fetch(zip).await?;
         if let Fetch::Body(body) = &mut fetched {
             body.validators = Validators { build, ..Validators::default() };

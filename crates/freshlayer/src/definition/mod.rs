@@ -43,7 +43,7 @@ pub use source::{
     Authorization, ChecksumSpec, Globs, HeaderText, HttpsSource, Origin, RequestHeaders, Select,
     SignatureSpec, SourceSpec, SourceUrl, is_loopback,
 };
-pub use window::ChangeWindow;
+pub use window::{ChangeWindow, ChangeWindows};
 
 use crate::limits::Limits;
 use crate::names::{DatasetName, LayerName};

@@ -9,7 +9,9 @@ use freshlayer_reader::Format;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(super) use rollout::{RawAlarms, RawAlarmsTable, RawDay, RawHook, RawRollout, RawWindow};
+pub(super) use rollout::{
+    RawAlarms, RawAlarmsTable, RawDay, RawHook, RawRollout, RawWindow, RawWindows,
+};
 
 use super::destinations::{Architecture, ZipStorage};
 use crate::limits::Limits;

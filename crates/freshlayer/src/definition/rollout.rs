@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{AlarmsGate, ChangeWindow, FieldPath, HookGate};
+use super::{AlarmsGate, ChangeWindows, FieldPath, HookGate};
 use crate::names::RegionName;
 
 /// How new data reaches functions.
@@ -169,7 +169,7 @@ pub struct AskedCourse {
     /// See [`Course::region_gap`].
     pub region_gap: Option<SignedDuration>,
     /// See [`Course::window`].
-    pub window: Option<ChangeWindow>,
+    pub window: Option<ChangeWindows>,
     /// See [`Course::later_region_gap`].
     pub later_region_gap: Option<SignedDuration>,
     /// See [`Course::regions_order`].
@@ -217,7 +217,7 @@ pub struct Course {
     /// How long a whole first Region is watched before functions of others move; zero where all move together.
     pub region_gap: SignedDuration,
     /// When waves may open; absent where they always may.
-    pub window: Option<ChangeWindow>,
+    pub window: Option<ChangeWindows>,
     /// How long each whole Region behind the first is watched before functions of the next one move; zero where all behind the
     /// first move together.
     pub later_region_gap: SignedDuration,

@@ -373,7 +373,7 @@ async fn kept_too_long(
     Ok(())
 }
 
-/// A rollout that goes on by itself is well: it is watched, or a person stopped it. One whose time is over by far waits for a run
+/// A rollout that goes on by itself is well: it is watched, a publisher works on it, or a person stopped it. One whose time is over by far waits for a run
 /// that did not come, and one whose gates cannot decide waits for a person.
 async fn open_rollout(
     session: &Session<'_>,
@@ -382,7 +382,8 @@ async fn open_rollout(
     examined: &mut Examined,
 ) -> Result<(), Error> {
     let head = session.head();
-    let is_stopped = head.lease().is_some() || head.frozen().is_some();
+    let works = !session.holds_lease() && head.lease().is_some_and(|lease| now < lease.expires);
+    let is_stopped = works || head.frozen().is_some();
     let open = head.rollout().filter(|open| !is_stopped && open.paused.is_none());
     let (Some(open), Some(rollout)) = (open, session.rollout().await?) else { return Ok(()) };
     let layer = &definition.layer;

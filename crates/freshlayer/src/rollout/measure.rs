@@ -21,6 +21,37 @@ use crate::state::{Rollout, Traffic};
 /// A function by its place.
 pub(super) type Function = (Place, FunctionName);
 
+/// What places tell: the values of those that can be read, and why the others cannot.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Told<T> {
+    pub(super) found: T,
+    pub(super) unread: Vec<String>,
+}
+
+impl<T: Default> Told<T> {
+    /// Puts together what each place tells.
+    fn of<I>(places: Vec<Result<Vec<I>, String>>) -> Self
+    where
+        T: Extend<I>,
+    {
+        let mut told = Self { found: T::default(), unread: Vec::new() };
+        for place in places {
+            match place {
+                Ok(found) => told.found.extend(found),
+                Err(words) => told.unread.push(words),
+            }
+        }
+        told
+    }
+}
+
+impl<T> Told<T> {
+    /// Everything, or why a place cannot be read.
+    pub(super) fn whole(self) -> Result<T, String> {
+        if self.unread.is_empty() { Ok(self.found) } else { Err(self.unread.join("; ")) }
+    }
+}
+
 /// For how long the calls before the first wave are counted: at least, and at most.
 const TRAFFIC_MIN: SignedDuration = SignedDuration::from_mins(10);
 const TRAFFIC_MAX: SignedDuration = SignedDuration::from_mins(60);
@@ -52,7 +83,7 @@ pub(crate) async fn traffic(
     let until = last_counted(SignedDuration::ZERO, now);
     let window = Window { from: until.saturating_sub(span).ok()?, until, slow_after: None };
     let functions: Vec<Function> = world.functions().collect();
-    let found = calls(regions, &functions, window).await.ok()?;
+    let found = calls(regions, &functions, window).await.whole().ok()?;
     let (mut calls, mut seldom) = (ByPlace::new(), Vec::new());
     for ((place, function), minutes) in found {
         match minutes.values().map(|minute| minute.calls).sum::<u64>() {
@@ -117,37 +148,39 @@ fn places_of(functions: &[Function]) -> Vec<Place> {
     places
 }
 
-/// Reads the alarms of every place where a function of the wave is.
+/// Reads the alarms of every place where one of some functions is.
 pub(super) async fn alarms(
     patterns: &[AlarmPattern],
     regions: &[Region],
-    members: &[Function],
-) -> Alarms {
-    let asked = places_of(members).into_iter().filter_map(|place| {
+    functions: &[Function],
+) -> Told<Alarms> {
+    let asked = places_of(functions).into_iter().filter_map(|place| {
         let health = health(regions, &place)?;
         Some(async move {
             let found = health.alarms(patterns).await.map_err(|error| words(&place, &error))?;
-            Ok(found.into_iter().map(|alarm| (place.clone(), alarm)).collect::<Vec<_>>())
+            Ok(found.into_iter().map(|alarm| (place.clone(), alarm)).collect())
         })
     });
-    let found: Result<Vec<_>, String> = join_all(asked).await.into_iter().collect();
-    Ok(found?.into_iter().flatten().collect())
+    Told::of(join_all(asked).await)
 }
 
-/// The entries that match alarms only outside of the wave's places.
+/// The entries that match alarms only outside of the places that were asked.
 pub(super) async fn of_other_places(
     patterns: &[AlarmPattern],
-    found: &Alarms,
+    found: &Told<Alarms>,
     regions: &[Region],
     world: &World,
 ) -> Vec<AlarmPattern> {
-    let Ok(found) = found else { return Vec::new() };
+    let Told { found, unread } = found;
+    if !unread.is_empty() {
+        return Vec::new();
+    }
     let absent: Vec<AlarmPattern> = missing(patterns, found).cloned().collect();
     if absent.is_empty() || !world.unknown().is_empty() {
         return absent;
     }
     let functions: Vec<Function> = world.functions().collect();
-    match alarms(&absent, regions, &functions).await {
+    match alarms(&absent, regions, &functions).await.whole() {
         Ok(found) => {
             let nowhere: Vec<&AlarmPattern> = missing(&absent, &found).collect();
             absent.iter().filter(|pattern| !nowhere.contains(pattern)).cloned().collect()
@@ -172,7 +205,7 @@ pub(crate) async fn no_such_alarm(
     }
     let move_later = plan.standings.iter().filter(|(_, standing)| standing.has_a_later_wave());
     let functions: Vec<Function> = move_later.map(|(function, _)| function.clone()).collect();
-    let found = alarms(&gate.patterns, regions, &functions).await.ok()?;
+    let found = alarms(&gate.patterns, regions, &functions).await.whole().ok()?;
     let missing: Vec<AlarmPattern> = missing(&gate.patterns, &found).cloned().collect();
     (!missing.is_empty()).then_some(Why::NoSuchAlarm { missing })
 }
@@ -182,7 +215,7 @@ pub(super) async fn calls(
     regions: &[Region],
     functions: &[Function],
     window: Window,
-) -> Result<Calls, String> {
+) -> Told<Calls> {
     let asked = places_of(functions).into_iter().filter_map(|place| {
         let here = functions.iter().filter(|(known, _)| *known == place);
         let names: Vec<FunctionName> = here.map(|(_, function)| function.clone()).collect();
@@ -194,11 +227,10 @@ pub(super) async fn calls(
                 let minutes = found.remove(&function).unwrap_or_default();
                 ((place.clone(), function), minutes)
             });
-            Ok(all.collect::<Calls>())
+            Ok(all.collect())
         })
     });
-    let found: Result<Vec<Calls>, String> = join_all(asked).await.into_iter().collect();
-    Ok(found?.into_iter().flatten().collect())
+    Told::of(join_all(asked).await)
 }
 
 /// A function that sends a part of an alias's calls to the new data: the versions with the new data, and those beside them.
@@ -233,17 +265,21 @@ pub(super) async fn moved(
     whole: &[Function],
     in_part: &BTreeMap<Function, InPart>,
     window: Window,
-) -> Result<Moved, String> {
-    let mut moved = Moved::from(calls(regions, whole, window).await?);
+) -> Told<Moved> {
+    let Told { found, mut unread } = calls(regions, whole, window).await;
+    let mut moved = Moved::from(found);
     for (function, InPart { new, old }) in in_part {
         let Some(health) = health(regions, &function.0) else { continue };
         let asked: Vec<Behind> = new.iter().chain(old).cloned().collect();
-        let found = health.minutes_behind(&asked, window).await;
-        let found = found.map_err(|error| words(&function.0, &error))?;
-        moved.calls.insert(function.clone(), together(&found, new));
-        moved.beside.insert(function.clone(), together(&found, old));
+        match health.minutes_behind(&asked, window).await {
+            Ok(found) => {
+                moved.calls.insert(function.clone(), together(&found, new));
+                moved.beside.insert(function.clone(), together(&found, old));
+            }
+            Err(error) => unread.push(words(&function.0, &error)),
+        }
     }
-    Ok(moved)
+    Told { found: moved, unread }
 }
 
 fn together(found: &BTreeMap<Behind, Minutes>, versions: &[Behind]) -> Minutes {

@@ -69,7 +69,7 @@ impl Recount<'_> {
         }
         let mut counted = self.past.to_count(number, &self.places);
         let all = [&counted.members[..], &counted.others].concat();
-        let found = calls(self.regions, &all, window).await;
+        let found = calls(self.regions, &all, window).await.whole();
         counted.calls = found.map_err(|why| Would::Uncounted { why })?;
         Ok(Some(counted))
     }

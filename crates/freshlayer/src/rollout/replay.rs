@@ -8,9 +8,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::judge::{self, Calls, Measured, StandsIn};
-use super::measure::{Function, OTHERS_MAX};
+use super::measure::{self, Function, OTHERS_MAX};
 use super::plan::{Next, Waves};
-use crate::definition::{Binding, EvidenceBy, Gates, MetricsGate, RolloutSpec};
+use crate::definition::{Binding, Gates, MetricsGate, RolloutSpec};
 use crate::names::Place;
 use crate::ports::Window;
 use crate::state::{Evidence, Members, Rollout, Says, Wave};
@@ -228,12 +228,15 @@ impl Past<'_> {
         let others = within(&counted.calls, others, window);
         let moved = judge::Moved::from(moved);
         let bad = judge::looks_bad(&rollout.waves, &moved) && !others.is_empty();
+        let (evidence, traffic) = (self.spec.gates.evidence, rollout.traffic.as_ref());
+        let stands_in = StandsIn::of(evidence, traffic, &counted.members);
         let measured = Measured {
-            alarms: Ok(Vec::new()),
+            alarms: measure::Told::default(),
             moved: Some(Ok(moved)),
-            others: bad.then_some(Ok(others)),
+            uncounted: Vec::new(),
+            others: bad.then_some(others),
             heard: None,
-            stands_in: (self.spec.gates.evidence == EvidenceBy::Probe).then_some(StandsIn::Probe),
+            stands_in,
         };
         judge::wave(&self.spec.gates, &rollout.waves, &measured, now)
     }

@@ -8,15 +8,14 @@ use super::act::{Failed, Stuck};
 use super::came::{Came, GatesAsked};
 use super::converge::Converge;
 use super::hook::ask;
-use super::judge::{self, Heard, Measured, StandsIn};
+use super::judge::{self, Alarms, Heard, Measured, Moved, StandsIn};
 use super::measure::{
-    Function, InPart, OTHERS_MAX, alarms, calls, counts_calls, moved, no_such_alarm,
+    Function, InPart, OTHERS_MAX, Told, alarms, calls, counts_calls, moved, no_such_alarm,
     of_other_places, traffic,
 };
 use super::plan::{Next, Opening, Standing, Waves};
-use crate::definition::EvidenceBy;
 use crate::error::Error;
-use crate::ports::Region;
+use crate::ports::{AlarmPattern, AlarmState, Region};
 use crate::report::{Why, not_provisioned};
 use crate::state::{Evidence, OpenRollout, Ordered, Traffic, Wave};
 
@@ -226,20 +225,16 @@ async fn asked(
     if !counts_calls(regions) {
         return Some(judge::unwatched(&gates, wave, heard.as_ref(), now));
     }
-    if let Some(words) = gone(came, wave) {
+    let alarms = match &mut gates.alarms {
+        None => Told::default(),
+        Some(gate) => heard_of_alarms(came, &mut gate.patterns, waves, regions).await,
+    };
+    if let Some(words) = gone(came, wave).filter(|_| !judge::rings(&gates, &alarms, waves)) {
         return Some(Evidence::out_of_sight(wave, &words, now));
     }
     let members = members_of(came, wave);
-    let alarms = match &mut gates.alarms {
-        None => Ok(Vec::new()),
-        Some(gate) => {
-            let found = alarms(&gate.patterns, regions, &members).await;
-            let elsewhere = of_other_places(&gate.patterns, &found, regions, &came.world).await;
-            gate.patterns.retain(|pattern| !elsewhere.contains(pattern));
-            found
-        }
-    };
-    let stands_in = stands_in(came, &members);
+    let traffic = came.rollout.as_ref().and_then(|rollout| rollout.traffic.as_ref());
+    let stands_in = StandsIn::of(gates.evidence, traffic, &members);
     // Where a person took every function of the wave elsewhere, what was counted before stays said.
     let counts =
         !members.is_empty() && Waves::of(&came.intent, came.rollout.as_ref()).is_to_count(now);
@@ -248,32 +243,53 @@ async fn asked(
     let in_part = in_part(came, &members);
     let whole: Vec<Function> =
         members.into_iter().filter(|function| !in_part.contains_key(function)).collect();
-    let moved = match window {
-        None => None,
-        Some(window) => Some(moved(regions, &whole, &in_part, window).await),
+    let (moved, uncounted) = match window {
+        None => (None, Vec::new()),
+        Some(window) => as_far_as_counted(moved(regions, &whole, &in_part, window).await),
     };
     let others: Vec<_> = later_than(came).take(OTHERS_MAX).collect();
     let others = match (&moved, window) {
         (Some(Ok(moved)), Some(window)) if judge::looks_bad(waves, moved) && !others.is_empty() => {
-            Some(calls(regions, &others, window).await)
+            // Those that cannot be counted excuse nothing.
+            Some(calls(regions, &others, window).await.found)
         }
         _ => None,
     };
-    let measured = Measured { alarms, moved, others, heard, stands_in };
+    let measured = Measured { alarms, moved, uncounted, others, heard, stands_in };
     let mut evidence = judge::wave(&gates, waves, &measured, now)?;
     let left_out = unlisted(came, wave).into_iter().map(|place| format!("left out: {place}"));
     evidence.sentences.extend(left_out);
     Some(evidence)
 }
 
-/// What lets a wave of some functions pass with too few calls.
-fn stands_in(came: &Came, members: &[Function]) -> Option<StandsIn> {
-    if came.intent.gates.evidence == EvidenceBy::Probe {
-        return Some(StandsIn::Probe);
+/// Reads the alarms of the open wave's places, and which alarms ring where functions moved earlier: data may do harm long after
+/// it came. Leaves out what no alarm of these places can match.
+async fn heard_of_alarms(
+    came: &Came,
+    patterns: &mut Vec<AlarmPattern>,
+    waves: &[Wave],
+    regions: &[Region],
+) -> Told<Alarms> {
+    let Some((open, earlier)) = waves.split_last() else { return Told::default() };
+    let members = members_of(came, open);
+    let mut told = alarms(patterns, regions, &members).await;
+    let is_elsewhere = |(place, _): &Function| members.iter().all(|(here, _)| here != place);
+    let moved: Vec<Function> =
+        earlier.iter().flat_map(|wave| members_of(came, wave)).filter(is_elsewhere).collect();
+    let elsewhere = alarms(patterns, regions, &moved).await.found.into_iter();
+    told.found.extend(elsewhere.filter(|(_, alarm)| alarm.state == AlarmState::Rings));
+    let elsewhere = of_other_places(patterns, &told, regions, &came.world).await;
+    patterns.retain(|pattern| !elsewhere.contains(pattern));
+    told
+}
+
+/// The calls that were counted, and which could not be; an error where none was.
+fn as_far_as_counted(told: Told<Moved>) -> (Option<Result<Moved, String>>, Vec<String>) {
+    let Told { found, unread } = told;
+    if found.calls.is_empty() && !unread.is_empty() {
+        return (Some(Err(unread.join("; "))), Vec::new());
     }
-    let traffic = came.rollout.as_ref()?.traffic.as_ref()?;
-    let are_silent = members.iter().all(|(place, function)| traffic.is_silent(place, function));
-    (are_silent && !members.is_empty()).then_some(StandsIn::Silence)
+    (Some(Ok(found)), unread)
 }
 
 /// How long a call of some functions may take.

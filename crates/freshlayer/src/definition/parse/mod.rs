@@ -99,6 +99,7 @@ impl Parser<'_> {
         let terms = self.terms(raw.publish, &destinations);
         let scan = self.scan(raw.scan);
         let rollout = self.rollout(raw.rollout);
+        self.regions_in_order(&rollout.asked.regions_order, &destinations.regions);
         if raw.dataset.is_empty() {
             self.problem(&["dataset"], "expected at least one");
         }

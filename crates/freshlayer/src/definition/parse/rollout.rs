@@ -2,12 +2,12 @@ use jiff::SignedDuration;
 use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
 
-use super::super::raw::{RawDay, RawRollout, RawWindow};
+use super::super::raw::{RawDay, RawRollout, RawWindow, RawWindows};
 use super::super::rollout::{
     AskedCourse, Binding, EvidenceBy, FunctionProbe, Gates, MetricsGate, OnInconclusive, Preset,
     RolloutSpec,
 };
-use super::super::{ChangeWindow, FieldPath};
+use super::super::{ChangeWindow, ChangeWindows, FieldPath};
 use super::Parser;
 use crate::names::RegionName;
 
@@ -53,7 +53,7 @@ impl Parser<'_> {
             bake: raw.bake_minutes.map(minutes),
             final_bake: raw.final_bake_minutes.map(minutes),
             region_gap: raw.region_gap_minutes.map(minutes),
-            window: raw.window.as_ref().and_then(|window| self.window(window)),
+            window: raw.window.as_ref().map(|windows| self.windows(windows)),
             later_region_gap: raw.later_region_gap_minutes.map(minutes),
             regions_order,
         };
@@ -89,22 +89,60 @@ impl Parser<'_> {
         RolloutSpec { course, asked, probe, gates, roll: raw.roll, roll_major: raw.roll_major }
     }
 
-    fn window(&mut self, raw: &RawWindow) -> Option<ChangeWindow> {
+    /// Every Region in the order is one that the layer is in.
+    pub(super) fn regions_in_order(&mut self, order: &[RegionName], regions: &[RegionName]) {
+        let path = ["rollout", "regions_order"];
+        for (at, region) in order.iter().enumerate() {
+            if order[..at].contains(region) {
+                self.problem(&path, format!("{region} stands there twice"));
+            } else if !regions.is_empty() && !regions.contains(region) {
+                let known: Vec<&str> = regions.iter().map(RegionName::as_str).collect();
+                let known = known.join(", ");
+                self.problem(
+                    &path,
+                    format!("expected Regions of `regions` ({known}), found {region}"),
+                );
+            }
+        }
+    }
+
+    fn windows(&mut self, raw: &RawWindows) -> ChangeWindows {
+        let path = &["rollout", "window"][..];
+        let windows = match raw {
+            RawWindows::One(window) => self.window(path, window).into_iter().collect(),
+            RawWindows::Several(windows) => {
+                if windows.is_empty() {
+                    self.problem(path, "expected at least one entry");
+                }
+                let all = windows.iter().enumerate().filter_map(|(at, window)| {
+                    let at = at.to_string();
+                    self.window(&[path, &[at.as_str()][..]].concat(), window)
+                });
+                all.collect()
+            }
+        };
+        ChangeWindows(windows)
+    }
+
+    fn window(&mut self, path: &[&str], raw: &RawWindow) -> Option<ChangeWindow> {
+        let at = |key| [path, &[key]].concat();
         let mut time = |key, text: &str| {
             let parsed = text.parse::<Time>();
             let parsed = parsed.map_err(|_| format!("expected a time such as 09:00, found {text}"));
-            self.noted(&["rollout", "window", key], parsed)
+            self.noted(&at(key), parsed)
         };
         let (from, until) = (time("from", &raw.from)?, time("until", &raw.until)?);
-        if from >= until {
-            let message = "expected a time after `from`, on the same day";
-            self.problem(&["rollout", "window", "until"], message);
+        if from == until {
+            self.problem(&at("until"), "expected another time than `from`");
+        }
+        if raw.days.is_empty() {
+            self.problem(&at("days"), "expected at least one day; without `days` it is every day");
         }
         let zone = TimeZone::get(&raw.time_zone);
         let zone = zone.map_err(|_| {
             format!("expected a time zone such as Europe/Berlin, found {}", raw.time_zone)
         });
-        let time_zone = self.noted(&["rollout", "window", "time_zone"], zone)?;
+        let time_zone = self.noted(&at("time_zone"), zone)?;
         let days = raw.days.iter().map(|day| match day {
             RawDay::Mon => Weekday::Monday,
             RawDay::Tue => Weekday::Tuesday,

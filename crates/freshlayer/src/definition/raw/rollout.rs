@@ -32,8 +32,8 @@ pub(in crate::definition) struct RawRollout {
     /// How long the last wave is watched before the release is stable, in minutes.
     #[schemars(range(max = 10_080))]
     pub(in crate::definition) final_bake_minutes: Option<u32>,
-    /// When waves may open. Gates and the way back know no window. Default: always.
-    pub(in crate::definition) window: Option<RawWindow>,
+    /// When waves may open: a table, or a list of them. Gates and the way back know no window. Default: always.
+    pub(in crate::definition) window: Option<RawWindows>,
     /// The Regions whose functions move first, in their order. The others follow by their calls: the Region with the fewest is next, of
     /// those whose functions have enough for the gate `metrics`.
     #[schemars(length(max = 40), inner(regex(pattern = "^[a-z0-9-]{1,32}$")))]
@@ -108,18 +108,26 @@ pub(in crate::definition) struct RawAlarmsTable {
     pub(in crate::definition) observe: bool,
 }
 
+/// A table, or a list of them.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(in crate::definition) enum RawWindows {
+    One(RawWindow),
+    Several(#[schemars(length(min = 1))] Vec<RawWindow>),
+}
+
 /// When waves may open.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(in crate::definition) struct RawWindow {
-    /// On these days. Default: every day.
+    /// It begins on these days. Default: every day.
     #[serde(default = "RawDay::all")]
     #[schemars(length(min = 1, max = 7))]
     pub(in crate::definition) days: Vec<RawDay>,
     /// From this time on, such as `09:00`.
     #[schemars(regex(pattern = "^[Tt]?[0-9]{2}(:?[0-9]{2}){0,2}([.,][0-9]+)?$"))]
     pub(in crate::definition) from: String,
-    /// Before this time of the same day, such as `16:30`.
+    /// Before this time, such as `16:30`: of the next day where it is before `from`.
     #[schemars(regex(pattern = "^[Tt]?[0-9]{2}(:?[0-9]{2}){0,2}([.,][0-9]+)?$"))]
     pub(in crate::definition) until: String,
     /// Where the times are read, such as `Europe/Berlin`. Default: `UTC`.

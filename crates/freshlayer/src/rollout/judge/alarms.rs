@@ -1,32 +1,35 @@
-//! Alarms: one that began to ring after the wave opened stops the release.
+//! Alarms: one that began to ring after the first wave of its place opened stops the release.
 
 use jiff::Timestamp;
 
-use super::{Said, observed};
+use super::{Said, Told, observed};
 use crate::definition::{AlarmsGate, WithoutData};
 use crate::names::Place;
 use crate::ports::{Alarm, AlarmPattern, AlarmState, Notifications};
-use crate::state::Says;
+use crate::state::{Says, Wave};
 
-/// The alarms of every place, or why they could not be read.
-pub(in crate::rollout) type Found = Result<Vec<(Place, Alarm)>, String>;
+/// The alarms of places.
+pub(in crate::rollout) type Found = Vec<(Place, Alarm)>;
 
-pub(super) fn judge(gate: &AlarmsGate, found: &Found, opened: Timestamp) -> Said {
-    observed(gate.binding, judged(gate, found, opened))
+pub(super) fn judge(gate: &AlarmsGate, told: &Told<Found>, waves: &[Wave]) -> Said {
+    observed(gate.binding, judged(gate, told, waves))
 }
 
-fn judged(gate: &AlarmsGate, found: &Found, opened: Timestamp) -> Said {
-    let found = match found {
-        Ok(found) => found,
-        Err(words) => return Said::of(Says::Unmeasured, format!("alarms cannot be read: {words}")),
-    };
+fn judged(gate: &AlarmsGate, Told { found, unread }: &Told<Found>, waves: &[Wave]) -> Said {
     let is = |state| move |(_, alarm): &&(Place, Alarm)| alarm.state == state;
     let mut rings = found.iter().filter(is(AlarmState::Rings));
-    let began = |alarm: &Alarm| alarm.since.is_none_or(|since| since >= opened);
-    if let Some((place, alarm)) = rings.clone().find(|(_, alarm)| began(alarm)) {
+    let began = |(place, alarm): &&(Place, Alarm)| {
+        let opened = opened_in(place, waves);
+        alarm.since.is_none_or(|since| opened.is_none_or(|opened| since >= opened))
+    };
+    if let Some((place, alarm)) = rings.clone().find(began) {
         let Alarm { name, reason, .. } = alarm;
         let words = format!("alarm {name} rings in {place}: {reason}{}", muted(alarm));
         return Said::of(Says::Fail, words);
+    }
+    if !unread.is_empty() {
+        let words = format!("alarms cannot be read: {}", unread.join("; "));
+        return Said::of(Says::Unmeasured, words);
     }
     if let Some(pattern) = missing(&gate.patterns, found).next() {
         return Said::of(Says::Unmeasured, pattern.names_none());
@@ -62,6 +65,13 @@ fn judged(gate: &AlarmsGate, found: &Found, opened: Timestamp) -> Said {
     Said::of(Says::Pass, words.join(", "))
 }
 
+/// When the first wave with functions of a place opened, to the second: CloudWatch tells no more of an alarm.
+fn opened_in(place: &Place, waves: &[Wave]) -> Option<Timestamp> {
+    let place = place.to_string();
+    let first = waves.iter().find(|wave| wave.members.contains_key(&place))?;
+    Timestamp::from_second(first.opened.as_second()).ok()
+}
+
 /// The entries that name no alarm. One place that has the alarm is enough.
 pub(in crate::rollout) fn missing<'p>(
     patterns: &'p [AlarmPattern],
@@ -80,7 +90,7 @@ fn muted(alarm: &Alarm) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use jiff::SignedDuration;
 
@@ -110,12 +120,48 @@ mod tests {
         }
     }
 
+    fn place() -> Place {
+        Place { region: RegionName::parse("eu-west-1").expect("a name"), account: None }
+    }
+
+    /// A wave in the place, and one a day later.
+    fn waves(opened: Timestamp) -> Vec<Wave> {
+        let members = BTreeMap::from([(place().to_string(), BTreeSet::new())]);
+        let later = opened + SignedDuration::from_hours(24);
+        [opened, later].map(|opened| Wave::open(members.clone(), None, opened)).into()
+    }
+
     fn said(gate: &AlarmsGate, alarms: Vec<Alarm>) -> (Says, String) {
-        let place =
-            Place { region: RegionName::parse("eu-west-1").expect("a name"), account: None };
-        let found = Ok(alarms.into_iter().map(|alarm| (place.clone(), alarm)).collect());
-        let Said { says, sentence } = judge(gate, &found, OPENED);
+        said_of(gate, alarms, &[])
+    }
+
+    fn said_of(gate: &AlarmsGate, alarms: Vec<Alarm>, unread: &[&str]) -> (Says, String) {
+        let found = alarms.into_iter().map(|alarm| (place(), alarm)).collect();
+        let unread = unread.iter().map(ToString::to_string).collect();
+        let Said { says, sentence } = judge(gate, &Told { found, unread }, &waves(OPENED));
         (says, sentence)
+    }
+
+    #[test]
+    fn an_alarm_counts_since_the_second_in_which_the_first_wave_of_its_place_opened() {
+        let opened = OPENED + SignedDuration::from_millis(900);
+        let rings = |since: Timestamp| {
+            let alarm = Alarm { since: Some(since), ..alarm("geo-a", AlarmState::Rings) };
+            let found = vec![(place(), alarm)];
+            judge(&gate(), &Told { found, unread: Vec::new() }, &waves(opened)).says
+        };
+        assert_eq!(rings(OPENED), Says::Fail);
+        assert_eq!(rings(OPENED - SignedDuration::from_secs(1)), Says::Inconclusive);
+    }
+
+    #[test]
+    fn an_alarm_that_rings_counts_also_where_another_place_cannot_be_read() {
+        let unread = ["us-east-1: denied"];
+        let rings = said_of(&gate(), vec![alarm("geo-a", AlarmState::Rings)], &unread);
+        assert_eq!(rings.0, Says::Fail, "{}", rings.1);
+        let quiet = said_of(&gate(), vec![alarm("geo-a", AlarmState::Quiet)], &unread);
+        let words = "alarms cannot be read: us-east-1: denied".to_owned();
+        assert_eq!(quiet, (Says::Unmeasured, words));
     }
 
     #[test]

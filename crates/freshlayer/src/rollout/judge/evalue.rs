@@ -40,9 +40,13 @@ pub(super) struct Pair {
 }
 
 impl Pair {
+    /// Tells whether both of them have calls.
+    pub(super) fn compares(&self) -> bool {
+        self.new.calls > 0 && self.old.calls > 0
+    }
+
     fn sums(self, of: Calls) -> Sums {
-        let compares = self.new.calls > 0 && self.old.calls > 0;
-        let bad_minutes = u64::from(compares && of.errors > 0);
+        let bad_minutes = u64::from(self.compares() && of.errors > 0);
         Sums { calls: of.calls, errors: of.errors, bad_minutes }
     }
 }

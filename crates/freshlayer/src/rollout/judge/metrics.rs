@@ -20,11 +20,17 @@ const LAG_OF_LONG_CALLS: SignedDuration = SignedDuration::from_mins(2);
 const ERRORS_MIN: u64 = 3;
 /// A smaller growth of errors never stops a release.
 const GROWTH_MIN: f64 = 1.5;
+/// Where so large a part of the calls fails, and more than before, no wave passes by minutes that are too few to tell.
+const UNLIKE_SHARE: f64 = 0.1;
+/// The same where no call came before.
+const UNKNOWN_SHARE: f64 = 0.01;
+/// So many minutes in which more calls fail are suspicious by themselves.
+const TELLING_MIN: usize = 5;
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
-/// What to count for a wave: as many whole minutes before it opened as have passed since it was complete, and at least an
-/// hour before it. `None` where no minute has passed. A call takes `longest` at most: minutes whose calls may not have ended are left
+/// What to count for a wave: the whole minutes since it was complete, and those before it opened that they are held against,
+/// at least an hour. `None` where no minute has passed. A call takes `longest` at most: minutes whose calls may not have ended are left
 /// out, but no more than half of them, because calls that fail end soon.
 pub(in crate::rollout) fn window(
     gates: &Gates,
@@ -39,8 +45,68 @@ pub(in crate::rollout) fn window(
     if span < MINUTE {
         return None;
     }
-    let from = minute_of(wave.opened).saturating_sub(span.max(HOUR)).ok()?;
+    let hours = u32::try_from(span.as_mins()).unwrap_or_default().div_ceil(60);
+    let before = HOUR * i32::try_from(hours).unwrap_or(1);
+    let from = minute_of(wave.opened).saturating_sub(before).ok()?;
     Some(Window { from, until, slow_after: gates.metrics?.slow_after })
+}
+
+/// Which minutes before a wave opened those since it was complete are held against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum HeldAgainst {
+    /// The last one for the first, the last but one for the second, and so on: errors that last across the opening are on both
+    /// sides.
+    Nearest,
+    /// The same minute of an earlier hour: calls come at a beat, so that most minutes have none.
+    SameOfTheHour,
+}
+
+/// When a wave opened, and when it was complete.
+#[derive(Clone, Copy)]
+struct Opening {
+    opened: Timestamp,
+    since: Timestamp,
+}
+
+/// The calls of one function, minute by minute, with those that they are held against.
+struct Pairs {
+    held: HeldAgainst,
+    all: Vec<Pair>,
+}
+
+impl Pairs {
+    fn of(opening: Opening, minutes: &Minutes, span: i64) -> Self {
+        let held = |held| Self {
+            held,
+            all: (0..span).map(|number| opening.pair(minutes, number, held)).collect(),
+        };
+        let (nearest, hour) = (held(HeldAgainst::Nearest), held(HeldAgainst::SameOfTheHour));
+        if hour.telling() > 2 * nearest.telling() { hour } else { nearest }
+    }
+
+    /// How many minutes have calls, and calls before that they are held against.
+    fn telling(&self) -> usize {
+        self.all.iter().filter(|pair| pair.compares()).count()
+    }
+}
+
+impl Opening {
+    fn pair(self, minutes: &Minutes, number: i64, held: HeldAgainst) -> Pair {
+        let before = match held {
+            HeldAgainst::Nearest => Some((self.opened, -1 - number)),
+            HeldAgainst::SameOfTheHour => self.an_hour_before(number),
+        };
+        let old = before.map(|(at, number)| calls_at(minutes, at, number)).unwrap_or_default();
+        Pair { new: calls_at(minutes, self.since, number), old }
+    }
+
+    /// Finds the same minute of an hour before the wave opened: for the first hour in the last one, for the second in the one
+    /// before that. None stands for the minutes in which functions moved.
+    fn an_hour_before(self, number: i64) -> Option<(Timestamp, i64)> {
+        let moving = self.since.duration_since(self.opened).as_mins();
+        let back = number - 60 * (1 + moving / 60 + number / 60 * 2);
+        (moving + back < 0).then_some((self.since, back))
+    }
 }
 
 /// The minute behind the last one whose calls are counted by now, where that takes so long, and three minutes at least.
@@ -60,16 +126,11 @@ pub(super) fn judge(
         (None, Some(known)) => (known.says, known.sentence.clone(), Some(known)),
         (None, None) => (Says::TooFew, "no call was counted yet".to_owned(), None),
         (Some(Err(words)), known) => (Says::Unmeasured, uncounted(words), known),
-        (Some(Ok(calls)), known) => {
+        (Some(Ok(calls)), _) => {
             let moved = Compared::of(calls, waves);
-            match (judged(gate, &moved, waves, measured), known) {
-                (Err(words), known) => (Says::Unmeasured, uncounted(words), known),
-                (Ok((says, sentence)), _) => {
-                    let counted =
-                        Counted { at: now, says, sentence: sentence.clone(), tally: moved.whole };
-                    (says, sentence, Some(counted))
-                }
-            }
+            let (says, sentence) = judged(gate, &moved, waves, measured);
+            let counted = Counted { at: now, says, sentence: sentence.clone(), tally: moved.whole };
+            (says, sentence, Some(counted))
         }
     };
     (observed(gate.binding, Said { says, sentence }), counted)
@@ -79,18 +140,17 @@ fn uncounted(words: &str) -> String {
     format!("calls cannot be counted: {words}")
 }
 
-/// Says what calls tell, or why those that could excuse them could not be counted.
-fn judged<'m>(
+/// Says what calls tell.
+fn judged(
     gate: &MetricsGate,
     moved: &Compared,
     waves: &Waves<'_>,
-    measured: &'m Measured,
-) -> Result<(Says, String), &'m str> {
+    measured: &Measured,
+) -> (Says, String) {
     let sentence = moved.sentence(&Bad::by(gate));
     if moved.looks_bad() {
-        let others = match &measured.others {
-            None => return Ok((Says::Fail, format!("{sentence}{}", moved.weaker()))),
-            Some(others) => others.as_ref().map_err(String::as_str)?,
+        let Some(others) = &measured.others else {
+            return (Says::Fail, format!("{sentence}{}", moved.weaker()));
         };
         if !Compared::of(&others.clone().into(), &waves.alone()).is_an_excuse() {
             let were_called = |minutes: &Minutes| minutes.values().any(|minute| minute.calls > 0);
@@ -99,24 +159,28 @@ fn judged<'m>(
             } else {
                 moved.weaker()
             };
-            return Ok((Says::Fail, format!("{sentence}{words}")));
+            return (Says::Fail, format!("{sentence}{words}"));
         }
         let words =
             format!("{sentence}; calls of functions that have not moved fail more often as well");
-        return Ok((Says::Inconclusive, words));
+        return (Says::Inconclusive, words);
     }
     if moved.is_suspicious() {
         let words = format!("{sentence}; that may be chance, and more calls will tell");
-        return Ok((Says::Inconclusive, words));
+        return (Says::Inconclusive, words);
+    }
+    if moved.is_unlike() {
+        let words = format!("{sentence}; too few minutes can be compared to tell why");
+        return (Says::Inconclusive, words);
     }
     if moved.own.new.calls >= gate.calls_min {
-        return Ok((Says::Pass, sentence));
+        return (Says::Pass, sentence);
     }
     if moved.own.new.errors > 0 {
         let words = format!("{sentence}; {} calls are needed to pass", gate.calls_min);
-        return Ok((Says::Inconclusive, words));
+        return (Says::Inconclusive, words);
     }
-    Ok(match measured.stands_in {
+    match measured.stands_in {
         Some(StandsIn::Probe) => {
             let words = "the probe of each function stands in for more calls";
             (Says::Pass, format!("{sentence}; {words}"))
@@ -130,7 +194,7 @@ fn judged<'m>(
             let words = format!("{sentence}; {} calls are needed to pass", gate.calls_min);
             (Says::TooFew, words)
         }
-    })
+    }
 }
 
 /// Tells whether the calls look bad enough to ask how the other functions fare.
@@ -162,6 +226,8 @@ impl<'a> Waves<'a> {
 enum Against {
     /// Calls of the same functions before the wave.
     Before,
+    /// The same, of some of them in the same minutes of earlier hours.
+    HoursBefore,
     /// Calls that versions before answered in the same minutes, of some functions at least.
     Beside,
 }
@@ -192,6 +258,8 @@ struct Compared {
     own: Tally,
     /// Those of the functions of the wave that moved whole.
     whole: Tally,
+    /// Those of such functions with too few minutes that can be compared.
+    few: Tally,
     /// Those of all waves so far.
     all: Tally,
     /// How strongly they speak against the new data.
@@ -205,22 +273,23 @@ struct Compared {
 }
 
 impl Compared {
-    /// Holds the first minute after the wave against the last one before it, the second against the last but one, and so on;
-    /// of a function in part, each minute against the same one of the version before.
+    /// Holds each minute since the wave was complete against one before it opened; of a function in part, against the same one
+    /// of the version before.
     fn of(moved: &Moved, waves: &Waves<'_>) -> Self {
         let Moved { calls, beside } = moved;
         let opened = minute_of(waves.open.opened);
         let since = waves.open.reached.map_or(opened, next_minute);
         let last = calls.values().filter_map(|minutes| minutes.keys().next_back()).max();
         let span = last.map_or(0, |last| last.duration_since(since).as_mins() + 1);
-        let whole = (0..span).map(|number| {
-            let moved_whole = calls.iter().filter(|(function, _)| !beside.contains_key(function));
-            minute(moved_whole.map(|(_, minutes)| Pair {
-                new: calls_at(minutes, since, number),
-                old: calls_at(minutes, opened, -1 - number),
-            }))
-        });
+        let opening = Opening { opened, since };
+        let moved_whole = calls.iter().filter(|(function, _)| !beside.contains_key(function));
+        let pairs: Vec<Pairs> =
+            moved_whole.map(|(_, minutes)| Pairs::of(opening, minutes, span)).collect();
+        let minutes = usize::try_from(span).unwrap_or_default();
+        let whole = (0..minutes).map(|at| minute(pairs.iter().map(|pairs| pairs.all[at])));
         let whole = whole.fold(Tally::default(), Tally::add);
+        let few = pairs.iter().filter(|pairs| pairs.telling() < TELLING_MIN);
+        let few = few.fold(Tally::default(), |sum, pairs| sum + minute(pairs.all.iter().copied()));
         let in_part = (0..span).map(|number| {
             minute_in_part(beside.iter().filter_map(|(function, beside)| {
                 let new = calls_at(calls.get(function)?, since, number);
@@ -232,15 +301,20 @@ impl Compared {
         let own = whole + in_part;
         let was_called = |minutes: &&Minutes| minutes.range(since..).any(|(_, one)| one.calls > 0);
         let silent = calls.len() - calls.values().filter(was_called).count();
-        let before = opened.saturating_sub(HOUR).unwrap_or(opened)..opened;
-        let before = calls.values().flat_map(|minutes| minutes.range(before.clone()));
+        let last_hour = opened.saturating_sub(HOUR).unwrap_or(opened)..opened;
+        let last_hour = calls.values().flat_map(|minutes| minutes.range(last_hour.clone()));
         let beside_them = beside.values().flat_map(|minutes| minutes.range(since..));
-        let hour = before.chain(beside_them).fold(ports::Calls::default(), |sum, (_, one)| {
+        let hour = last_hour.chain(beside_them).fold(ports::Calls::default(), |sum, (_, one)| {
             let (calls, errors) = (sum.calls + one.calls, sum.errors + one.bad());
             ports::Calls { calls, errors, slow: 0 }
         });
-        let against = if beside.is_empty() { Against::Before } else { Against::Beside };
-        Self { own, whole, all: own + waves.earlier, evidence, hour, against, silent }
+        let by_the_hour = pairs.iter().any(|pairs| pairs.held == HeldAgainst::SameOfTheHour);
+        let against = match (beside.is_empty(), by_the_hour) {
+            (false, _) => Against::Beside,
+            (true, false) => Against::Before,
+            (true, true) => Against::HoursBefore,
+        };
+        Self { own, whole, few, all: own + waves.earlier, evidence, hour, against, silent }
     }
 
     fn looks_bad(&self) -> bool {
@@ -249,6 +323,15 @@ impl Compared {
 
     fn is_suspicious(&self) -> bool {
         self.has_grown() && self.evidence >= SUSPICIOUS
+    }
+
+    /// Tells whether calls of functions with too few minutes that can be compared fail that much more often that no pass may
+    /// follow: calls that come all at once, or had none before.
+    fn is_unlike(&self) -> bool {
+        let Tally { new, old, .. } = self.few;
+        let least = if old.calls == 0 { UNKNOWN_SHARE } else { UNLIKE_SHARE };
+        let are_more = share(new) >= least && share(new) >= GROWTH_MIN * share(old);
+        new.errors >= ERRORS_MIN && are_more
     }
 
     /// Tells whether these functions fare so badly that the data of others is not to blame.
@@ -268,7 +351,6 @@ impl Compared {
     /// Tells whether errors grew enough to stop a release. A burst has many errors and few minutes.
     fn has_grown(&self) -> bool {
         let Tally { new, old, .. } = self.all;
-        let share = |sums: Sums| sums.errors as f64 / sums.calls.max(1) as f64;
         let minutes = new.bad_minutes as f64 >= GROWTH_MIN * old.bad_minutes as f64;
         new.errors >= ERRORS_MIN && (minutes || share(new) >= GROWTH_MIN * share(old))
     }
@@ -285,7 +367,9 @@ impl Compared {
     /// Marks evidence that is not from the same minutes.
     fn weaker(&self) -> &'static str {
         match self.against {
-            Against::Before => "; weaker evidence: compared with earlier minutes",
+            Against::Before | Against::HoursBefore => {
+                "; weaker evidence: compared with earlier minutes"
+            }
             Against::Beside => "",
         }
     }
@@ -303,7 +387,7 @@ impl Compared {
             _ if self.fails_wholly() => {
                 let ports::Calls { calls, errors, .. } = self.hour;
                 let when = match self.against {
-                    Against::Before => "in the hour before the wave opened",
+                    Against::Before | Against::HoursBefore => "in the hour before the wave opened",
                     Against::Beside => WITH_THE_DATA_BEFORE,
                 };
                 format!("all {} calls {were}, and {errors} of {calls} {when}", new.calls)
@@ -311,6 +395,7 @@ impl Compared {
             (calls, errors) => {
                 let when = match self.against {
                     Against::Before => "in as many minutes before the wave opened",
+                    Against::HoursBefore => "in the same minutes of the hours before",
                     Against::Beside => WITH_THE_DATA_BEFORE,
                 };
                 format!(
@@ -334,6 +419,10 @@ impl Compared {
     }
 }
 
+fn share(sums: Sums) -> f64 {
+    sums.errors as f64 / sums.calls.max(1) as f64
+}
+
 /// The calls of one minute, so many after or before a time. Slow ones count as errors.
 fn calls_at(minutes: &Minutes, from: Timestamp, number: i64) -> ports::Calls {
     let at = from.saturating_add(SignedDuration::from_mins(number)).unwrap_or(from);
@@ -354,6 +443,100 @@ fn next_minute(at: Timestamp) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names::{Place, RegionName};
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("a time")
+    }
+
+    /// What the gate says of one function that is called in some minutes of an hour only. The wave opened at noon; before it
+    /// one call of a hundred failed, and behind it `errors` of each minute's `calls` do.
+    fn said(minutes: impl Fn(i64) -> bool, called_before: bool, calls: u64, errors: u64) -> Says {
+        let opened = at("2026-09-17T12:00:00Z");
+        let mut wave = Wave::open([].into(), None, opened);
+        wave.watch(opened, at("2026-09-17T13:00:00Z"));
+        let one = |number: i64| {
+            let errors = if number < 0 { calls / 100 } else { errors };
+            let minute = opened + SignedDuration::from_mins(number);
+            (minute, ports::Calls { calls, errors, slow: 0 })
+        };
+        let all = (-180_i64..30).filter(|number| minutes(number.rem_euclid(60)));
+        let all: Minutes = all.filter(|number| called_before || *number >= 0).map(one).collect();
+        let place = Place { region: RegionName::parse("local").expect("a Region"), account: None };
+        let function = (place, ports::FunctionName::parse("f").expect("a name"));
+        let moved = Moved { calls: [(function, all)].into(), ..Moved::default() };
+        let waves = [wave];
+        let waves = Waves::of(&waves).expect("one is open");
+        let gate = MetricsGate::default();
+        let measured = Measured { moved: Some(Ok(moved)), ..Measured::default() };
+        judge(&gate, &waves, &measured, at("2026-09-17T12:33:00Z")).0.says
+    }
+
+    #[test]
+    fn calls_at_a_beat_are_held_against_the_same_beat() {
+        for phase in 0..5 {
+            let every_fifth = |minute: i64| minute % 5 == phase;
+            assert_eq!(said(every_fifth, true, 100, 1), Says::Pass, "sound, phase {phase}");
+            let says = said(every_fifth, true, 100, 90);
+            assert!(matches!(says, Says::Inconclusive | Says::Fail), "{says:?}, phase {phase}");
+        }
+    }
+
+    #[test]
+    fn one_batch_that_fails_is_no_pass() {
+        let once = |minute: i64| minute == 7;
+        assert_eq!(said(once, true, 300, 3), Says::Pass);
+        assert_eq!(said(once, true, 300, 270), Says::Inconclusive);
+        assert_eq!(said(once, true, 300, 300), Says::Fail, "all of them fail");
+        assert_eq!(said(once, false, 300, 0), Says::Pass, "no call failed");
+        assert_eq!(said(once, false, 300, 300), Says::Inconclusive, "nothing to hold it against");
+        assert_eq!(said(once, false, 300, 3), Says::Inconclusive, "nothing to hold it against");
+    }
+
+    #[test]
+    fn minutes_while_functions_move_are_held_against_nothing() {
+        let (opened, since) = (at("2026-09-17T12:00:00Z"), at("2026-09-17T12:05:00Z"));
+        let call = ports::Calls { calls: 1, errors: 0, slow: 0 };
+        let all = (-200..200).map(|number| (opened + SignedDuration::from_mins(number), call));
+        let minutes: Minutes = all.collect();
+        let opening = Opening { opened, since };
+        let compares =
+            |number: i64| opening.pair(&minutes, number, HeldAgainst::SameOfTheHour).compares();
+        assert!((0..55).all(compares), "an hour before");
+        assert!(!(55..60).any(compares), "functions moved then");
+        assert!((60..115).all(compares), "of the hour before that");
+        let slow = Opening { since: at("2026-09-17T13:05:00Z"), ..opening };
+        let compares =
+            |number: i64| slow.pair(&minutes, number, HeldAgainst::SameOfTheHour).compares();
+        assert!((0..55).all(compares), "the last hour before functions moved");
+    }
+
+    /// A function with calls each minute beside one that is called once in a quarter of an hour, and fails.
+    #[test]
+    fn a_busy_function_hides_no_batch_that_fails() {
+        let opened = at("2026-09-17T12:00:00Z");
+        let mut wave = Wave::open([].into(), None, opened);
+        wave.watch(opened, at("2026-09-17T13:00:00Z"));
+        let minutes = |every: i64, calls: u64, errors: u64| -> Minutes {
+            let all = (-180_i64..30).filter(|number| number % every == 0);
+            let one = |number: i64| {
+                let errors = if number < 0 { 0 } else { errors };
+                let minute = opened + SignedDuration::from_mins(number);
+                (minute, ports::Calls { calls, errors, slow: 0 })
+            };
+            all.map(one).collect()
+        };
+        let place = Place { region: RegionName::parse("local").expect("a Region"), account: None };
+        let named = |name: &str| (place.clone(), ports::FunctionName::parse(name).expect("a name"));
+        let calls = [(named("busy"), minutes(1, 10, 0)), (named("batch"), minutes(15, 100, 100))];
+        let moved = Moved { calls: calls.into(), ..Moved::default() };
+        let waves = [wave];
+        let waves = Waves::of(&waves).expect("one is open");
+        let measured = Measured { moved: Some(Ok(moved)), ..Measured::default() };
+        let now = at("2026-09-17T12:33:00Z");
+        let says = judge(&MetricsGate::default(), &waves, &measured, now).0.says;
+        assert_eq!(says, Says::Inconclusive);
+    }
 
     #[test]
     fn calls_are_counted_once_the_longest_one_has_ended() {

@@ -10,10 +10,11 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::definition::{Binding, Gates};
+use super::measure::{Function, Told};
+use crate::definition::{Binding, EvidenceBy, Gates, MetricsGate};
 use crate::names::Place;
 use crate::ports::{FunctionName, Minutes};
-use crate::state::{Evidence, Says, Wave};
+use crate::state::{Counted, Evidence, Says, Traffic, Wave};
 
 pub(super) use alarms::{Found as Alarms, missing};
 pub(super) use hook::Reply;
@@ -39,14 +40,16 @@ impl From<Calls> for Moved {
 }
 
 /// What was measured of the open wave.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Measured {
-    /// The alarms of every place, or why they could not be read.
-    pub(super) alarms: Alarms,
+    /// The alarms of the places where functions have moved.
+    pub(super) alarms: Told<Alarms>,
     /// The calls of the wave's functions, or why they could not be counted. `None` where this look does not count them.
     pub(super) moved: Option<Result<Moved, String>>,
+    /// Why calls of some of the wave's functions could not be counted, where those of others could.
+    pub(super) uncounted: Vec<String>,
     /// The calls of functions that have not moved yet, where the wave's own look bad.
-    pub(super) others: Option<Result<Calls, String>>,
+    pub(super) others: Option<Calls>,
     /// What the hook answered, where there is one.
     pub(super) heard: Option<Heard>,
     /// What lets the wave pass with too few calls, none of which failed.
@@ -62,6 +65,22 @@ pub(super) enum StandsIn {
     Silence,
 }
 
+impl StandsIn {
+    /// Says what it is for some functions.
+    pub(super) fn of(
+        evidence: EvidenceBy,
+        traffic: Option<&Traffic>,
+        functions: &[Function],
+    ) -> Option<Self> {
+        if evidence == EvidenceBy::Probe {
+            return Some(Self::Probe);
+        }
+        let traffic = traffic?;
+        let are_silent = functions.iter().all(|(place, name)| traffic.is_silent(place, name));
+        (are_silent && !functions.is_empty()).then_some(Self::Silence)
+    }
+}
+
 /// What the hook answered, or why there is no verdict.
 pub(super) type Heard = Result<Reply, String>;
 
@@ -72,19 +91,47 @@ pub(super) fn wave(
     measured: &Measured,
     now: Timestamp,
 ) -> Option<Evidence> {
-    let waves = metrics::Waves::of(waves)?;
+    let all = waves;
+    let waves = metrics::Waves::of(all)?;
     let wave = waves.open;
     let (mut said, mut counted) = (Vec::new(), None);
     if let Some(gate) = &gates.alarms {
-        said.push(alarms::judge(gate, &measured.alarms, wave.opened));
+        said.push(alarms::judge(gate, &measured.alarms, all));
     }
     if let Some(gate) = &gates.metrics {
-        let judged = metrics::judge(gate, &waves, measured, now);
+        let judged = calls(gate, &waves, measured, now);
         said.push(judged.0);
         counted = judged.1;
     }
     said.extend(heard(gates, measured.heard.as_ref()));
     Some(Evidence { counted, ..evidence(said, wave, now) })
+}
+
+/// Tells whether an alarm fails the release.
+pub(super) fn rings(gates: &Gates, told: &Told<Alarms>, waves: &[Wave]) -> bool {
+    let says = |gate| alarms::judge(gate, told, waves).says;
+    gates.alarms.as_ref().is_some_and(|gate| says(gate) == Says::Fail)
+}
+
+/// Judges the calls. Where some could not be counted, the others can only fail; what was counted before stays.
+fn calls(
+    gate: &MetricsGate,
+    waves: &metrics::Waves<'_>,
+    measured: &Measured,
+    now: Timestamp,
+) -> (Said, Option<Counted>) {
+    if measured.uncounted.is_empty() {
+        return metrics::judge(gate, waves, measured, now);
+    }
+    let decides = MetricsGate { binding: Binding::Decides, ..*gate };
+    let (Said { says, sentence }, counted) = metrics::judge(&decides, waves, measured, now);
+    let unread = format!("calls cannot be counted: {}", measured.uncounted.join("; "));
+    if says == Says::Fail {
+        return (observed(gate.binding, Said::of(says, format!("{sentence}; {unread}"))), counted);
+    }
+    let known = waves.open.evidence.as_ref().and_then(|evidence| evidence.counted.clone());
+    let words = format!("{unread}; elsewhere {sentence}");
+    (observed(gate.binding, Said::of(Says::Unmeasured, words)), known)
 }
 
 /// Judges the open wave where nothing counts calls or rings.

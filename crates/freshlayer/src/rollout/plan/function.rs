@@ -46,6 +46,9 @@ impl<'a> Here<'a> {
             (Some(step), _) if brings_data(&step) && self.intent.roll == Roll::Propose => {
                 (None, Standing::Ordered(Why::Proposed))
             }
+            (Some(Step::RetireVersion { .. }), standing) if self.intent.roll == Roll::Propose => {
+                (None, standing)
+            }
             // A weight may go at any time.
             (Some(step), _) if takes_weight_away(&step, consumer) => (Some(step), Standing::Moving),
             (Some(step), _) if brings_data(&step) && self.admission(consumer) == Admission::Not => {
@@ -139,7 +142,11 @@ impl<'a> Here<'a> {
         let region = &self.view.place.region;
         let earlier = self.intent.releases.range(..first);
         let mut earlier = earlier.filter_map(|(_, versions)| versions.get(region));
-        earlier.any(|version| consumer.latest.layers.contains(version))
+        let aliases = consumer.aliases().iter();
+        let served = aliases.filter_map(|alias| consumer.version(alias.version));
+        let served = served.map(|version| &version.configuration);
+        let used = served.chain([&consumer.latest]);
+        earlier.any(|version| used.clone().any(|used| used.layers.contains(version)))
     }
 
     /// Returns the layer version that a consumer shall be on, or where it stands without one.

@@ -208,9 +208,10 @@ impl<'a> Waves<'a> {
         Some((*until).min(now.saturating_add(pause).unwrap_or(*until)))
     }
 
-    /// Tells whether what the gates say sends every function back.
+    /// Tells whether what the gates say sends every function back. What is out of sight says nothing new.
     pub(crate) fn sends_back(&self, evidence: &Evidence, now: Timestamp) -> bool {
-        let unclear = matches!(evidence.says, Says::TooFew | Says::Inconclusive);
+        let unclear = matches!(evidence.says, Says::TooFew | Says::Inconclusive)
+            && evidence.out_of_sight == 0;
         let rolls_back = self.gates.on_inconclusive == OnInconclusive::Rollback;
         evidence.says == Says::Fail || (unclear && rolls_back && self.waits_no_longer(now))
     }
