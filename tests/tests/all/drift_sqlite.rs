@@ -139,6 +139,101 @@ fn a_table_that_lost_every_row_is_refused_and_named() {
     assert_eq!(said(&report), [(Code::RowsRemoved, Level::Fail, text.to_owned())]);
 }
 
+/// A large table, which `zones` is a small part of.
+const BIG: &str = "CREATE TABLE big (id INTEGER PRIMARY KEY);
+    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) INSERT INTO big SELECT i FROM n;";
+
+#[test]
+fn a_table_that_lost_most_rows_is_named_beside_a_large_one() {
+    let at = "zones: rows-removed at table zones: expected at most";
+    for (change, level, text) in [
+        (
+            "DELETE FROM zones WHERE id > 5",
+            Level::Fail,
+            "90 % of the live rows to be gone, found 99.50 %",
+        ),
+        (
+            "DELETE FROM zones WHERE id % 2 = 0",
+            Level::Warn,
+            "30 % of the live rows to be gone, found 50.00 %",
+        ),
+        (
+            "UPDATE zones SET id = id + 5000",
+            Level::Warn,
+            "30 % of the live rows to be gone, found 100.00 %; 1000 are new",
+        ),
+    ] {
+        let sandbox = Sandbox::new();
+        let changed = zones(&format!("{BIG} {change}"));
+        let report = one_after_the_other(&sandbox, &zones(BIG), &changed);
+        let expected = (Code::RowsRemoved, level, format!("{at} {text}"));
+        assert_eq!(said(&report), [expected], "{change}: {report:#?}");
+    }
+    let few = format!("{BIG} DELETE FROM few WHERE id > 1; DELETE FROM zones WHERE id % 4 = 0");
+    let report = one_after_the_other(&Sandbox::new(), &zones(BIG), &zones(&few));
+    assert_eq!(said(&report), [], "{report:#?}");
+}
+
+/// The newest thousand of something: all are others in each build.
+#[test]
+fn a_table_that_takes_other_rows_each_time_is_named_once() {
+    let sandbox = Sandbox::new();
+    let build = |start: u32| zones(&format!("{BIG} UPDATE zones SET id = id + {start}"));
+    let report = one_after_the_other(&sandbox, &build(0), &build(5_000));
+    assert_eq!(said(&report).len(), 1, "{report:#?}");
+    sandbox.upstream.publish("zones.db", &build(10_000));
+    assert_eq!(said(&sandbox.refresh("data")), []);
+}
+
+/// Two thousand places: a country of three, a name, a kind, when each was seen, and when all were written.
+fn coded(build: u32, change: &str) -> Vec<u8> {
+    sqlite_of(&format!(
+        "CREATE TABLE places (id INTEGER PRIMARY KEY, country TEXT, name TEXT, kind INTEGER, seen INTEGER, day TEXT,
+            written TEXT);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
+         INSERT INTO places SELECT i, CASE i % 3 WHEN 0 THEN 'DE' WHEN 1 THEN 'FR' ELSE 'US' END, 'Place ' || i, i % 5,
+            1700000000 + i + {build}, date('2026-01-01', (i % 9 + {build}) || ' days'), 'build {build}' FROM n; {change}"
+    ))
+}
+
+#[test]
+fn codes_that_all_become_another_one_are_told_of() {
+    let report = one_after_the_other(
+        &Sandbox::new(),
+        &coded(1, ""),
+        &coded(2, "UPDATE places SET country = 'KP'"),
+    );
+    let text = "zones: values-changed at column places.country: expected at most 25 % of the live rows to have another \
+                value, found 100.00 %";
+    assert_eq!(said(&report), [(Code::ValuesChanged, Level::Warn, text.to_owned())]);
+    assert_eq!(report.exit(), Exit::Done, "it keeps nothing out");
+    let report = one_after_the_other(
+        &Sandbox::new(),
+        &coded(1, ""),
+        &coded(2, "UPDATE places SET country = 'KP' WHERE id % 5 = 0"),
+    );
+    assert_eq!(said(&report), [], "{report:#?}");
+}
+
+/// What a column did before is what counts from the third release on, whatever it holds.
+#[test]
+fn a_column_that_never_changed_so_much_is_told_of_and_times_are_not() {
+    let sandbox = Sandbox::new();
+    assert_eq!(said(&one_after_the_other(&sandbox, &coded(1, ""), &coded(2, ""))), []);
+    sandbox.upstream.publish("zones.db", &coded(3, ""));
+    assert_eq!(said(&sandbox.refresh("data")), []);
+    sandbox.upstream.publish("zones.db", &coded(4, "UPDATE places SET kind = kind + 1"));
+    let report = sandbox.refresh("data");
+    let told = said(&report);
+    let at = |text: &str| text.contains("values-changed at column places.kind");
+    assert!(
+        matches!(&told[..], [(Code::ValuesChanged, Level::Warn, text)] if at(text)),
+        "{told:?}"
+    );
+    sandbox.upstream.publish("zones.db", &coded(5, "UPDATE places SET kind = kind + 2"));
+    assert_eq!(said(&sandbox.refresh("data")), [], "it is what the column does now");
+}
+
 #[test]
 fn rows_without_a_key_are_judged_by_counting_their_values() {
     let lost = "zones: values-lost at column places.postal: expected at most ";

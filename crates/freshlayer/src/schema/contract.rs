@@ -1,6 +1,6 @@
 //! What consumers rely on of the values in a dataset's fields, beyond that the fields are there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use regex_lite::{Regex, RegexBuilder};
 use schemars::JsonSchema;
@@ -11,6 +11,8 @@ use crate::formats::rule::Rule;
 
 /// A compiled pattern is at most so large, in bytes.
 const PATTERN_BYTES_MAX: usize = 1024 * 1024;
+/// How many values a sentence lists.
+const VALUES_SHOWN_MAX: usize = 10;
 /// The keys of a field's contract, in the order in which they are written.
 const KEYS: [&str; 7] = ["type", "null_share_max", "absent", "values", "pattern", "min", "max"];
 
@@ -193,11 +195,56 @@ fn field_promises(path: &str, was: &FieldContract, now: &FieldContract) -> Vec<P
     if was.kind.is_some() && now.kind != was.kind {
         found.push(PromiseChange::Weaker(format!("the contract's type of {path} changed")));
     }
-    let rule = |c: &FieldContract| (c.values.clone(), c.pattern.clone(), c.min, c.max);
-    if rule(was) != rule(now) {
+    let weaker = weaker_rule(path, was, now);
+    let bounds = |contract: &FieldContract| (contract.min, contract.max, contract.absent);
+    let is_same = values(was) == values(now) && was.pattern == now.pattern;
+    if weaker.is_empty() && !(is_same && bounds(was) == bounds(now)) {
         found.push(PromiseChange::Other(format!("the values that {path} may have changed")));
     }
+    found.extend(weaker.into_iter().map(PromiseChange::Weaker));
     found
+}
+
+/// Lists what may stand in a field and might not before.
+fn weaker_rule(path: &str, was: &FieldContract, now: &FieldContract) -> Vec<String> {
+    let mut found = Vec::new();
+    match (was.values.is_empty(), now.values.is_empty()) {
+        (false, true) => found.push(format!("the contract no longer lists the values of {path}")),
+        (false, false) => {
+            let new: Vec<&str> = values(now).difference(&values(was)).copied().collect();
+            let (shown, count) = (&new[..new.len().min(VALUES_SHOWN_MAX)], new.len());
+            found.extend((count > 0).then(|| {
+                let more = if count > shown.len() { ", …" } else { "" };
+                format!("{path} may also be {}{more}", shown.join(", "))
+            }));
+        }
+        (true, _) => {}
+    }
+    if was.pattern.is_some() && now.pattern.is_none() {
+        found.push(format!("the contract has no pattern for {path} any more"));
+    }
+    for (word, was, now, is_wider) in [
+        ("least", was.min, now.min, now.min < was.min),
+        ("largest", was.max, now.max, now.max > was.max),
+    ] {
+        match (was, now) {
+            (Some(_), None) => {
+                found.push(format!("the contract names no {word} value of {path} any more"));
+            }
+            (Some(was), Some(now)) if is_wider => {
+                found.push(format!("the {word} value of {path} may be {now}; it was {was}"));
+            }
+            _ => {}
+        }
+    }
+    if was.absent == Some(false) && now.absent != Some(false) {
+        found.push(format!("an absent {path} no longer means false"));
+    }
+    found
+}
+
+fn values(contract: &FieldContract) -> BTreeSet<&str> {
+    contract.values.iter().map(String::as_str).collect()
 }
 
 /// Shows a share.
@@ -260,6 +307,33 @@ mod tests {
             let is_weaker = |change: &&PromiseChange| matches!(change, PromiseChange::Weaker(_));
             let count = found.iter().filter(is_weaker).count();
             assert_eq!((count, found.len() - count), (weaker, other), "{after}: {found:?}");
+        }
+        for (was, now, weaker, other) in [
+            ("values = ['x', 'y']", "values = ['y', 'x']", 0, 0),
+            ("values = ['x', 'y']", "values = ['x', 'y', 'z']", 1, 0),
+            ("values = ['x', 'y']", "values = ['x', 'z']", 1, 0),
+            ("values = ['x', 'y']", "", 1, 0),
+            ("values = ['x', 'y']", "values = ['x']", 0, 1),
+            ("pattern = 'x'", "", 1, 0),
+            ("pattern = 'x'", "pattern = 'y'", 0, 1),
+            ("", "pattern = 'x'", 0, 1),
+            ("min = 0", "min = -1", 1, 0),
+            ("min = 0", "", 1, 0),
+            ("min = 0", "min = 1", 0, 1),
+            ("", "min = 0", 0, 1),
+            ("max = 9", "max = 10", 1, 0),
+            ("max = 9", "", 1, 0),
+            ("max = 9", "max = 8", 0, 1),
+            ("min = 0\nmax = 9", "min = -1\nmax = 8", 1, 0),
+            ("absent = false", "", 1, 0),
+            ("absent = false", "absent = true", 1, 0),
+            ("", "absent = false", 0, 1),
+        ] {
+            let named = |toml: &str| Contract::from([("a".to_owned(), field(toml))]);
+            let found = promises(&named(was), &named(now));
+            let is_weaker = |change: &&PromiseChange| matches!(change, PromiseChange::Weaker(_));
+            let count = found.iter().filter(is_weaker).count();
+            assert_eq!((count, found.len() - count), (weaker, other), "{was:?} {now:?}: {found:?}");
         }
     }
 }

@@ -6,6 +6,7 @@
 mod compare;
 mod contract;
 mod editions;
+mod new_types;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,8 +15,11 @@ pub use compare::{Change, compare};
 pub use contract::{Contract, FieldContract, contract_toml};
 pub(crate) use contract::{PromiseChange, mmdb_class, percent, promises, sqlite_class};
 pub(crate) use editions::{FAMILIES, built_in, documented};
+pub use new_types::ValueTypes;
+pub(crate) use new_types::{NewType, new_types};
 
 pub use crate::formats::mmdb::Kind;
+pub use crate::formats::sqlite::TypeCounts;
 
 /// The types that values of a SQLite column have, as contracts name them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,6 +154,13 @@ impl Schema {
             Element::Field { path, kind } => Some((path.as_str(), *kind)),
             _ => None,
         })
+    }
+
+    /// Tells whether a new type of an mmdb's field is one that readers of its other types do not take. A reader of an unsigned
+    /// integer takes narrower ones.
+    pub(crate) fn has_other_types(&self, path: &str, kind: Kind) -> bool {
+        let mut known = self.fields().filter(|(field, _)| *field == path).peekable();
+        known.peek().is_some() && known.all(|(_, other)| !other.takes(kind))
     }
 
     /// Returns table, column and declared type of each column, sorted by name.

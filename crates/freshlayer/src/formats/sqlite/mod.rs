@@ -5,8 +5,10 @@
 //! where a database is opened read-only. Defence: an untrusted schema on a defensive connection that cannot write,
 //! bounds on every value and on SQLite's heap, and a clock that interrupts.
 
+mod codes;
 mod compare;
 mod shapes;
+mod type_counts;
 mod values;
 
 use std::collections::BTreeMap;
@@ -22,7 +24,10 @@ use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+pub(crate) use codes::holds_codes;
 pub(crate) use compare::{ColumnChange, TableComparison, compare};
+pub use type_counts::TypeCounts;
+pub(crate) use type_counts::count_types;
 
 /// How every SQLite 3 file begins. Source: the file format document, section 1.3.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -142,11 +147,11 @@ pub(crate) struct Table {
     pub(crate) columns: Vec<(String, String)>,
 }
 
-/// Lists the tables of a database, without SQLite's own, sorted by name.
+/// Lists the tables of a database, without SQLite's own, sorted by name. Generated columns are columns, too.
 pub(crate) fn tables(connection: &Connection) -> rusqlite::Result<Vec<Table>> {
     let mut statement = connection.prepare(
-        "SELECT t.name, c.name, c.type FROM pragma_table_list AS t, pragma_table_info(t.name) AS c \
-         WHERE t.schema = 'main' AND t.type = 'table' AND t.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
+        "SELECT t.name, c.name, c.type FROM pragma_table_list AS t, pragma_table_xinfo(t.name) AS c \
+         WHERE c.hidden IN (0, 2, 3) AND t.schema = 'main' AND t.type = 'table' AND t.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
          ORDER BY t.name, c.cid",
     )?;
     let mut rows = statement.query([])?;

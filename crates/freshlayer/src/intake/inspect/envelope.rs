@@ -14,28 +14,35 @@ const TIMES: u32 = 3;
 const FLOOR_PPM: u32 = 1_000;
 
 /// Shares by their names, in parts per million.
-type Shares = BTreeMap<String, u32>;
+pub(super) type Shares = BTreeMap<String, u32>;
 
-/// Judges how much new data differs from the live one, and keeps that for the next releases.
-pub(super) fn judge(live: &Profile, new: &mut Profile, gates: &mut GateReport) {
-    let now = shares(live, new, gates);
+/// Judges how much new data differs from the live one, and keeps that for the next releases. Of single `places` it is kept
+/// alone: there are too many for one of them never to be the first of its kind.
+pub(super) fn judge(live: &Profile, new: &mut Profile, places: Shares, gates: &mut GateReport) {
+    let mut now = shares(live, new, gates);
     if let Some(past) = live.changes.last_chunk::<RELEASES>() {
         gates.judge(Code::Unusual, unusual(past, &now));
     }
+    now.extend(places);
     let kept = live.changes.len().saturating_sub(RELEASES - 1);
     new.changes = live.changes[kept..].to_vec();
     new.changes.push(now);
 }
 
+/// Tells whether the last releases brought about so much of one kind; `None` where none of them measured it.
+pub(super) fn is_usual(past: &[Shares], name: &str, ppm: u32) -> Option<bool> {
+    let largest = past.iter().filter_map(|one| one.get(name)).max()?;
+    Some(ppm <= largest.saturating_mul(TIMES))
+}
+
 /// Names every share that was measured, and how much each count changed.
 fn shares(live: &Profile, new: &Profile, gates: &GateReport) -> Shares {
-    let measured = gates.shares().map(|(code, ppm)| (code.to_string(), ppm));
     let counts = live.counts.iter().filter_map(|(name, &before)| {
         let after = *new.counts.get(name)?;
         let ppm = u128::from(before.abs_diff(after)) * 1_000_000 / u128::from(before.max(1));
         Some((name.clone(), u32::try_from(ppm).unwrap_or(u32::MAX)))
     });
-    measured.chain(counts).collect()
+    gates.shares().chain(counts).collect()
 }
 
 fn unusual(past: &[Shares; RELEASES], now: &Shares) -> Vec<Problem> {
@@ -72,7 +79,7 @@ mod tests {
         let mut raised = Vec::new();
         for &count in &rows[1..] {
             let (mut new, mut gates) = (profile(count), GateReport::default());
-            judge(&live, &mut new, &mut gates);
+            judge(&live, &mut new, Shares::new(), &mut gates);
             raised = gates.problems().cloned().collect();
             live = new;
         }

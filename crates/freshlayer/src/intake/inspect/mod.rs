@@ -15,6 +15,7 @@ use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
 
+use envelope::Shares;
 pub(crate) use proven::{LayerFile, Proven};
 
 use crate::definition::{FormatSpec, OlderBuild, Origin};
@@ -22,8 +23,9 @@ use crate::error::Error;
 use crate::intake::download::Candidate;
 use crate::intake::extract::StagedFile;
 use crate::limits::Limits;
+use crate::names::{DatasetName, Digest};
 use crate::problem::{Code, GateReport, Level, Problem};
-use crate::state::{CountriesMoved, Profile, Snapshot};
+use crate::state::{CountriesMoved, Head, Profile, Snapshot};
 
 /// What serves of a dataset.
 pub(crate) struct Live {
@@ -52,6 +54,8 @@ struct Findings {
     /// Whether the inspection changed the file (a SQLite database taken out of WAL mode).
     rewritten: Option<StagedFile>,
     countries_moved: Option<CountriesMoved>,
+    /// What was measured of single tables and columns: kept for the next releases.
+    places: Shares,
 }
 
 /// What comes of data that differs from what serves.
@@ -61,6 +65,17 @@ pub(crate) enum Differences {
     Judged,
     /// A person accepted this build.
     Accepted,
+}
+
+impl Differences {
+    pub(crate) fn of(head: &Head, dataset: &DatasetName, digest: &Digest) -> Self {
+        let mut accepted = head.accepted().iter();
+        if accepted.any(|one| one.dataset == *dataset && one.digest == *digest) {
+            Self::Accepted
+        } else {
+            Self::Judged
+        }
+    }
 }
 
 /// Judges a candidate by its definition, and by what serves of the same dataset.
@@ -99,7 +114,8 @@ pub(crate) fn inspect(
     if let Some(live) = live {
         let most = candidate.dataset.expect.drift_percent_max;
         gates.judge(Code::Drift, drift::drift(&live.profile, &findings.profile, most));
-        envelope::judge(&live.profile, &mut findings.profile, &mut gates);
+        let places = std::mem::take(&mut findings.places);
+        envelope::judge(&live.profile, &mut findings.profile, places, &mut gates);
     }
     if differences == Differences::Accepted {
         gates.accept_differences();
@@ -136,7 +152,7 @@ fn by_format(
                 objects,
                 probes,
                 contract: &candidate.dataset.contract,
-                live: live.and_then(|live| live.file.as_ref()),
+                live,
             };
             sqlite::inspect(&expect, file, limits, gates)
         }

@@ -28,8 +28,10 @@ pub(super) fn suggest(file: &Path, limits: &Limits) -> Result<Contract, String> 
 
 fn columns(connection: &Connection) -> rusqlite::Result<Contract> {
     let mut contract = Contract::new();
-    for table in sqlite::tables(connection)? {
-        of_table(connection, &table, &mut contract)?;
+    // The first dot of a key ends its table.
+    let can_be_named = |table: &&Table| !table.name.contains('.');
+    for table in sqlite::tables(connection)?.iter().filter(can_be_named) {
+        of_table(connection, table, &mut contract)?;
     }
     Ok(contract)
 }

@@ -6,19 +6,20 @@
 //! `formats::sqlite`.
 
 mod drift;
+mod new_types;
 mod objects;
+mod tables;
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use freshlayer_reader::rusqlite;
 use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode};
 
-use super::{Findings, contract};
+use super::{Findings, Live, contract};
 use crate::definition::SqliteProbe;
 use crate::error::Error;
 use crate::formats::deflate::deflate_file;
@@ -44,8 +45,7 @@ pub(super) struct Expected<'a> {
     pub(super) objects: &'a [String],
     pub(super) probes: &'a [SqliteProbe],
     pub(super) contract: &'a Contract,
-    /// The file that serves, or why it cannot be read.
-    pub(super) live: Option<&'a Result<PathBuf, String>>,
+    pub(super) live: Option<&'a Live>,
 }
 
 pub(super) fn inspect(
@@ -148,7 +148,9 @@ fn judge(
     judge_tables(expect, &tables, gates);
     let mut rows = BTreeMap::new();
     for table in &tables {
-        rows.insert(table.name.as_str(), sqlite::count_rows(connection, &table.name)?);
+        let counted = sqlite::count_types(connection, table)?;
+        rows.insert(table.name.as_str(), counted.rows);
+        findings.profile.value_types.insert(table.name.clone(), counted.columns);
     }
     gates.measured(
         Code::SqliteTable,
@@ -160,11 +162,17 @@ fn judge(
         gates.judge(Code::SqliteRows, too_few(expect.rows_min, &rows));
     }
     if let Some(live) = expect.live {
-        let judged = match live {
-            Ok(live) => drift::judge(live, connection, limits, gates)?,
-            Err(words) => Err(words.clone()),
+        new_types::judge(&live.snapshot, &findings.profile, gates);
+        let past = &live.snapshot.profile.changes;
+        let judged = match &live.file {
+            Some(Ok(file)) => Some(drift::judge(file, past, connection, limits, gates)?),
+            Some(Err(words)) => Some(Err(words.clone())),
+            None => None,
         };
-        gates.judge(Code::LiveUnread, judged.err().map(unread));
+        if let Some(judged) = judged {
+            let reason = judged.map(|places| findings.places = places).err();
+            gates.judge(Code::LiveUnread, reason.map(unread));
+        }
     }
     contract::judge_sqlite(connection, expect.contract, &tables, gates)?;
     if !expect.probes.is_empty() {
