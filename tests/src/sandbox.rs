@@ -182,6 +182,7 @@ pub fn engine(host: &Path) -> Engine {
         attention: Attention::Whole,
         patience: Duration::ZERO,
         retry_pauses: vec![Duration::ZERO; 3],
+        variable: |_| None,
     }
 }
 

@@ -218,6 +218,7 @@ impl Host {
             attention: Attention::Whole,
             patience: PATIENCE,
             retry_pauses: RETRY_PAUSES_SECS.map(Duration::from_secs).to_vec(),
+            variable: crate::environment::read,
         })
     }
 

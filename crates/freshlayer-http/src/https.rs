@@ -27,18 +27,23 @@ pub(crate) struct Site<'a> {
 impl Site<'_> {
     /// Asks the address, and then its mirrors, one after the other.
     pub(crate) async fn fetch(&self) -> Result<Fetch, SourceError> {
-        let first = match self.signed_in(&self.source.url).await {
-            Err(Failed { error, way_on: WayOn::OtherAddress }) => error,
-            answer => return Ok(answer?),
-        };
+        let all = std::iter::once(&self.source.url).chain(&self.source.mirrors);
         let mut failures = Vec::new();
-        for mirror in &self.source.mirrors {
-            match self.signed_in(mirror).await {
+        for (at, url) in all.enumerate().skip(self.request.passed_over) {
+            match self.signed_in(url).await {
                 Ok(fetch) => return Ok(fetch),
+                Err(Failed { error, way_on }) if at == 0 && way_on != WayOn::OtherAddress => {
+                    return Err(error);
+                }
                 Err(failed) => failures.push(failed.error),
             }
         }
-        Err(together(first, &failures))
+        let mirrors = failures.split_off(failures.len().min(1));
+        let none = || SourceError::Refused {
+            url: self.source.url.to_string(),
+            reason: "it has no further address".to_owned(),
+        };
+        Err(together(failures.pop().unwrap_or_else(none), &mirrors))
     }
 
     /// Asks one address. Secrets that it refuses are read again once.
@@ -183,10 +188,15 @@ async fn expected(
     data: &Ask<'_>,
     sidecar: &SourceUrl,
     answer: &Answer,
-) -> Result<ExpectedChecksum, SourceError> {
+) -> Result<ExpectedChecksum, Failed> {
     let shown = sidecar.to_string();
     let ask = Ask { url: sidecar.expose(), shown: &shown, headers: HeaderMap::new(), ..*data };
-    let text = client.small(&ask, SIDECAR_BYTES_MAX).await?;
+    // It has one address, whichever has the data.
+    let alone = |failed: Failed| match failed.way_on {
+        WayOn::OtherAddress => Failed::from(failed.error),
+        WayOn::Nothing | WayOn::OtherSecrets => failed,
+    };
+    let text = client.small(&ask, SIDECAR_BYTES_MAX).await.map_err(alone)?;
     let name = |url: &url::Url| {
         url.path_segments().and_then(|mut parts| parts.next_back().map(str::to_owned))
     };
@@ -198,7 +208,7 @@ async fn expected(
             None => Some(reason),
         };
         let reason = reason.unwrap_or_else(|| "expected a SHA-256, found none".to_owned());
-        SourceError::Refused { url: shown, reason }
+        SourceError::Refused { url: shown, reason }.into()
     })
 }
 

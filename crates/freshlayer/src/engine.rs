@@ -32,6 +32,8 @@ pub struct Engine {
     pub patience: Duration,
     /// How long a run waits before it tries again what failed for now; as many times as there are pauses.
     pub retry_pauses: Vec<Duration>,
+    /// Looks up a variable in an address that a person gives without a definition.
+    pub variable: fn(&str) -> Option<String>,
 }
 
 /// How closely a run that finds nothing new looks at the functions.

@@ -100,6 +100,7 @@ impl Publisher {
             // A wake-up is cheaper than a function that waits.
             patience: Duration::ZERO,
             retry_pauses: RETRY_PAUSES_SECS.map(Duration::from_secs).to_vec(),
+            variable: |_| None,
         };
         Ok(Self { engine, definitions, onward: Onward::new(aws, settings.waking) })
     }

@@ -16,7 +16,7 @@ pub async fn source(
     first: Vec<u8>,
 ) {
     let limits = Limits::default();
-    let ask = |known| Request { source: spec, known, limits: &limits };
+    let ask = |known| Request { source: spec, known, passed_over: 0, limits: &limits };
 
     let body = body(source.fetch(ask(None)).await);
     let validators = body.validators.clone();

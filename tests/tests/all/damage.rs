@@ -172,6 +172,7 @@ const SEEN_ELSEWHERE: &[(Code, &str, &str)] = &[
     (Code::CountryShares, "drift", "a_country_that_gains_too_much_is_refused_and_named"),
     (Code::ValuesChanged, "drift", "other_places_everywhere_are_refused"),
     (Code::ShapeNew, "drift", "malformed_postal_codes_are_refused"),
+    (Code::TypeNew, "sqlite_types", "numbers_that_become_texts_are_a_new_major_version"),
     (Code::LiveUnread, "drift", "live_data_that_cannot_be_read_is_told_of"),
     (Code::BuildTooOld, "sources_young", "an_old_build_is_told_of_before_it_is_refused"),
     (Code::FutureBuild, "refresh", "a_build_from_the_future_is_rejected"),

@@ -211,6 +211,9 @@ fn wrong_rollouts() -> Vec<String> {
         "metrics = { slow_after_ms = 900001 }",
         "probe = { question = 1 }",
         "window = { from = '09:00' }",
+        "window = []",
+        "window = { from = '09:00', until = '16:00', days = [] }",
+        "window = [{ from = '09:00' }]",
         "window = { days = ['someday'], from = '09:00', until = '10:00' }",
         "window = { from = 'nine', until = '10:00' }",
         "hook = {}",
@@ -370,6 +373,9 @@ fn what_check_takes_the_schema_takes() {
             "[rollout]\npreset = 'standard'\n[rollout.alarms]\nnames = ['a-*']\ntags = ['team=a=b']\nwithout_data = 'wait'\nobserve = true",
         ),
         mmdb("[rollout]\nwindow = { days = ['mon'], from = '09:00', until = '16:30:30' }"),
+        mmdb(
+            "[rollout]\nwindow = [{ from = '09:00', until = '10:00' }, { from = '22:00', until = '04:00' }]",
+        ),
         mmdb(
             "[rollout]\npreset = 'standard'\nhook = { https = 'https://example.org/a', bearer = '${KEY}' }",
         ),

@@ -1,8 +1,10 @@
 //! Data that every reader opens and that is wrong all the same: found by what differs from the live release.
 
+use std::fs;
+
 use freshlayer::report::{Exit, Report};
 use freshlayer::{Code, Level};
-use freshlayer_tests::places::{Place, build, nameless};
+use freshlayer_tests::places::{Place, build, nameless, with_ipv6};
 use freshlayer_tests::sandbox::Sandbox;
 use serde_json::json;
 
@@ -53,7 +55,7 @@ fn malformed_postal_codes_are_refused() {
     let text = problem.map(ToString::to_string).unwrap_or_default();
     assert_eq!(
         text,
-        "city: shape-new at field postal.code: expected at most 10 % of the live addresses with a text whose pattern \
+        "city: shape-new at field postal.code: expected at most 10 % of the live IPv4 addresses with a text whose pattern \
          of letters and digits is new to the field, found 15.00 %; most like \"[\\\"99999\\\"]\""
     );
 }
@@ -85,7 +87,7 @@ fn a_country_that_gains_too_much_is_refused_and_named() {
     let text: String = report.problems.iter().map(ToString::to_string).collect();
     assert!(
         text.contains(
-            "expected no country to gain or lose over 1 % of the live addresses, found FR gained 1.50 %"
+            "expected no country to gain or lose over 1 % of the live IPv4 addresses, found FR gained 1.50 %"
         ),
         "{text}"
     );
@@ -251,15 +253,27 @@ fn a_person_accepts_one_build_and_no_other() {
     let told = sandbox.cli(&["status"]).stdout;
     let command = told.split_once("freshlayer accept geo ").expect("it is told how").1;
     let digest = &command[..12];
-    let nothing = sandbox.cli(&["accept", "geo", "0000", "--reason", "x"]);
-    assert_eq!(nothing.code, 2, "{nothing:?}");
-    assert!(
-        nothing.stderr.contains("refused no build whose digest begins with 0000"),
-        "{nothing:?}"
-    );
+    for (written, says) in [
+        ("00000000", "refused no build whose digest begins with 00000000"),
+        ("", "expected at least 8 digits of the build's digest"),
+        (&digest[..7], "expected at least 8 digits of the build's digest"),
+    ] {
+        let nothing = sandbox.cli(&["accept", "geo", written, "--reason", "x"]);
+        assert_eq!(nothing.code, 2, "{nothing:?}");
+        assert!(nothing.stderr.contains(says), "{nothing:?}");
+    }
+    let file = sandbox.path("blank.mmdb");
+    fs::write(&file, blank(7)).expect("writable");
+    let file = file.to_str().expect("UTF-8");
+    assert_eq!(sandbox.cli(&["can-roll", "geo", file]).code, 3);
     let accepted = sandbox.cli(&["accept", "geo", digest, "--reason", "announced by the upstream"]);
     assert_eq!(accepted.code, 0, "{accepted:?}");
     assert!(accepted.stdout.contains("this build of city is accepted"), "{accepted:?}");
+    let again = sandbox.cli(&["accept", "geo", digest]);
+    assert_eq!(again.code, 2, "{again:?}");
+    assert!(again.stderr.contains("accepted this build at "), "{again:?}");
+    assert_eq!(sandbox.cli(&["can-roll", "geo", file]).code, 0, "the next refresh takes it");
+    assert_eq!(sandbox.cli(&["inspect", file, "--layer", "geo"]).code, 0);
 
     let released = sandbox.refresh("geo");
     assert_eq!(released.exit(), Exit::Done, "{released:#?}");
@@ -352,4 +366,56 @@ fn the_dossier_tells_which_addresses_changed_country_since_the_data_that_served(
             assert_eq!(ran.code, 0, "{ran:?}");
         }
     }
+}
+
+/// Releases a sound build, and refreshes with networks of both kinds that these give.
+fn after_sound_ipv6(
+    place: impl Fn(u32) -> Option<Place>,
+    ipv6: impl Fn(u32) -> Option<Place>,
+) -> Report {
+    let sandbox = Sandbox::new();
+    sandbox.layer("geo", PLACES);
+    let sound = |number| Some(Place::sound(number));
+    sandbox.upstream.publish("city.mmdb", &with_ipv6(0, sound, sound));
+    assert_eq!(sandbox.refresh("geo").exit(), Exit::Done);
+    sandbox.upstream.publish("city.mmdb", &with_ipv6(7, place, ipv6));
+    sandbox.refresh("geo")
+}
+
+#[test]
+fn damage_to_the_addresses_of_one_kind_alone_is_refused() {
+    let sound = |number| Some(Place::sound(number));
+    let to_france = |place: &mut Place| place.country = Some("FR".to_owned());
+    let report = after_sound_ipv6(sound, changed(30, to_france));
+    refused_for(&report, Code::CountryChanged);
+    assert!(report.problems.iter().any(|p| p.to_string().contains("of the live IPv6 addresses")));
+    let some = |number| (number % 10 != 0).then(|| Place::sound(number));
+    refused_for(&after_sound_ipv6(sound, some), Code::CoverageLost);
+    refused_for(&after_sound_ipv6(|_| None, sound), Code::CoverageLost);
+    refused_for(&after_sound_ipv6(sound, |_| None), Code::CoverageLost);
+    let report = after_sound_ipv6(sound, changed(3, to_france));
+    assert_eq!(report.exit(), Exit::Done, "{report:?}");
+    let status = serde_json::to_string(&report).expect("it is printed");
+    assert!(report.problems.iter().all(|p| !p.to_string().contains("IPv4")), "{status}");
+}
+
+#[test]
+fn texts_that_are_empty_are_lost() {
+    let empty = |place: &mut Place| place.postal = Some(String::new());
+    let report = after_a_sound_build(changed(150, empty));
+    refused_for(&report, Code::ValuesLost);
+}
+
+#[test]
+fn a_refusal_is_forgotten_once_the_same_data_is_released() {
+    let sandbox = Sandbox::new();
+    let nodes_min = |nodes: u32| format!("{PLACES}expect.nodes_min = {nodes}\n");
+    sandbox.layer("geo", &nodes_min(1_000_000));
+    sandbox.upstream.publish("city.mmdb", &build(0, |number| Some(Place::sound(number))));
+    assert_eq!(sandbox.refresh("geo").exit(), Exit::Rejected);
+    assert!(sandbox.cli(&["status"]).stdout.contains("is rejected"));
+    sandbox.layer("geo", &nodes_min(10));
+    assert_eq!(sandbox.refresh("geo").exit(), Exit::Done);
+    let status = sandbox.cli(&["status"]).stdout;
+    assert!(!status.contains("rejected"), "{status}");
 }

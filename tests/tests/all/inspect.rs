@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use freshlayer_tests::damage::{gzip, tar_of};
-use freshlayer_tests::databases::sqlite;
+use freshlayer_tests::databases::{sqlite, sqlite_of};
 use freshlayer_tests::places::{Place, build};
 use freshlayer_tests::sandbox::Sandbox;
 
@@ -123,7 +123,8 @@ fn what_cannot_be_inspected_is_told_in_one_line() {
         assert!(ran.stderr.contains(says), "{arguments:?}: {ran:?}");
     }
     let ran = sandbox.cli(&["inspect", cut.to_str().expect("UTF-8")]);
-    assert!(ran.stdout.contains("file, 500 B"), "a cut container is a file of bytes: {ran:?}");
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(ran.stdout.contains("the file is cut short"), "{ran:?}");
 }
 
 #[test]
@@ -151,6 +152,26 @@ fn the_proposed_contract_is_kept_by_its_data_and_broken_by_damage() {
     assert!(ran.stdout.contains("contract-value at field country.iso_code"), "{ran:?}");
 }
 
+/// The key of a column is `table.column`: a table with a dot in its name has none.
+#[test]
+fn a_table_that_no_contract_can_name_is_left_out() {
+    let sandbox = Sandbox::new();
+    let rows = "CREATE TABLE \"a.b\" (c TEXT); CREATE TABLE t (\"d.e\" TEXT);
+        INSERT INTO \"a.b\" VALUES ('one'); INSERT INTO t VALUES ('two');";
+    let path = written(&sandbox, "data.db", &sqlite_of(rows));
+    let ran = sandbox.cli(&["contract", "suggest", path.to_str().expect("UTF-8")]);
+    insta::assert_snapshot!(ran.stdout, @r#"
+    [dataset.contract]
+    "t.d.e" = { type = "text", null_share_max = 0.01, pattern = "^[a-z]{3}$" }
+    "#);
+    let definition =
+        "[[dataset]]\nname = 'data'\nformat = 'sqlite'\nsource.https = 'UPSTREAM/files/data.db'\n";
+    sandbox.layer("data", &format!("{definition}{}", ran.stdout));
+    sandbox.upstream.publish("data.db", &sqlite_of(rows));
+    let ran = sandbox.cli(&["refresh", "data"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+}
+
 #[test]
 fn a_database_that_is_cut_off_is_not_taken_for_a_file() {
     let sandbox = Sandbox::new();
@@ -169,4 +190,20 @@ fn a_database_that_is_cut_off_is_not_taken_for_a_file() {
     let ran = sandbox.cli(&["inspect", sandbox.path("tree").to_str().expect("UTF-8")]);
     assert_eq!(ran.code, 3, "{ran:?}");
     assert!(ran.stdout.contains("entry-link"), "{ran:?}");
+}
+
+#[test]
+fn an_address_names_a_variable_of_the_environment() {
+    let sandbox = Sandbox::new();
+    sandbox.upstream.publish("city.mmdb", &places());
+    let address = sandbox.upstream.url("${FILE}.mmdb");
+    let ran = |arguments: &[&str]| {
+        let ran = sandbox.command(arguments).env("FILE", "city").output().expect("it runs");
+        (ran.status.code(), String::from_utf8_lossy(&ran.stderr).into_owned())
+    };
+    let (code, stderr) = ran(&["inspect", &address]);
+    assert_eq!(code, Some(0), "{stderr}");
+    let unset = sandbox.cli(&["inspect", &address]);
+    assert_eq!(unset.code, 2, "{unset:?}");
+    assert!(unset.stderr.contains("`FILE` is not set"), "{unset:?}");
 }

@@ -178,6 +178,22 @@ fn a_rollout_that_an_alarm_or_a_person_ended_early_left_the_calls_no_time() {
     });
 }
 
+/// The publisher let the wave of silent functions pass without calls, and so does the replay.
+#[test]
+fn a_wave_of_functions_without_calls_passes() {
+    block_on(async {
+        let terms = format!("{METRICS}rollout.on_inconclusive = 'hold'\n");
+        let fleet = Fleet::new(&terms, 10, |_| false).await;
+        for number in 0..10 {
+            fleet.callers.call(&format!("f{number:02}"), 0);
+        }
+        days(15).await;
+        assert_eq!(rolled(&fleet).await, Exit::Done);
+        let past = judged(&fleet).await;
+        assert_eq!(past.rollouts[0].would, Would::Pass { too_few: Vec::new() }, "{past:#?}");
+    });
+}
+
 /// Everything failed, with the old data as well.
 #[test]
 fn functions_that_had_not_moved_are_counted_again() {

@@ -80,6 +80,7 @@ mod simulation_places;
 mod sources_https;
 mod sources_signed;
 mod sources_young;
+mod sqlite_types;
 mod stories;
 mod tidy;
 mod traffic;

@@ -183,6 +183,7 @@ fn a_plan_counts_on_and_tells_for_whom_a_rollout_waits() {
     let sandbox = with_hook("command = ['FOLDER/hook']");
     script(&sandbox, r#"echo '{"verdict": "hold", "reason": "a sale"}'"#);
     run(&sandbox, "refresh", 4);
+    says(&run(&sandbox, "status", 0), &["the rollout to release 2 waits for a person; "]);
     let held = run(&sandbox, "plan", 0);
     says(
         &held,

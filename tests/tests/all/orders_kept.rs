@@ -3,7 +3,7 @@
 use std::fs;
 
 use freshlayer_tests::sandbox::Sandbox;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::probes::{GOOD, READS, add, publish, sandbox, serving};
 use crate::watch::baking;
@@ -96,9 +96,55 @@ fn a_way_back_of_a_frozen_layer_is_noted_and_told_as_such() {
     let again = told(&sandbox, &["rollout", "abort", "geo"], 2);
     assert!(again.contains("is on its way back to release 1 already"), "{again}");
     told(&sandbox, &["unfreeze", "geo"], 0);
-    told(&sandbox, &["refresh", "geo"], 4);
+    told(&sandbox, &["refresh", "geo"], 0);
     let state = sandbox.head("geo");
-    assert_eq!((&state["current"], &state["stable"]), (&1.into(), &1.into()));
+    assert_eq!((&state["current"], &state["stable"]), (&1.into(), &1.into()), "back comes first");
+    told(&sandbox, &["refresh", "geo"], 4);
+}
+
+#[test]
+fn an_abort_after_unpin_goes_back_to_what_the_pin_held() {
+    let sandbox = sandbox(GOOD);
+    for name in ["a", "b"] {
+        add(&sandbox, name, &READS);
+    }
+    more(&sandbox, 2);
+    told(&sandbox, &["rollback", "geo"], 0);
+    told(&sandbox, &["pin", "geo", "--to", "2"], 0);
+    told(&sandbox, &["refresh"], 0);
+    assert_eq!(serving(&sandbox), ["\"a\" 2", "\"b\" 2"]);
+    let definition = sandbox.path("layers/geo.toml");
+    let text = fs::read_to_string(&definition).expect("readable");
+    fs::write(&definition, text.replace("all-at-once", "standard")).expect("writable");
+    told(&sandbox, &["unpin", "geo"], 0);
+    let opened = sandbox.cli(&["refresh"]);
+    let there = serving(&sandbox);
+    assert!(
+        there.contains(&"\"b\" 2".to_owned()) && there.contains(&"\"a\" 1".to_owned()),
+        "{opened:?}"
+    );
+    told(&sandbox, &["rollout", "abort", "geo"], 0);
+    assert_eq!(serving(&sandbox), ["\"a\" 2", "\"b\" 2"]);
+    told(&sandbox, &["pin", "geo", "--to", "1"], 0);
+    let pinned = told(&sandbox, &["rollout", "abort", "geo"], 2);
+    assert!(pinned.contains("`freshlayer unpin geo` takes the pin back"), "{pinned}");
+}
+
+#[test]
+fn a_way_back_leaves_out_what_a_person_brought_back() {
+    let sandbox = sandbox(GOOD);
+    add(&sandbox, "reader", &READS);
+    more(&sandbox, 2);
+    told(&sandbox, &["freeze", "geo"], 0);
+    told(&sandbox, &["rollback", "geo"], 4);
+    sandbox.upstream.publish("note", b"{\"state\": \"good\", \"number\": 3}");
+    told(&sandbox, &["unfreeze", "geo"], 0);
+    told(&sandbox, &["refresh"], 0);
+    assert_eq!(serving(&sandbox), ["\"reader\" 1"]);
+    told(&sandbox, &["refresh"], 0);
+    assert_eq!(serving(&sandbox), ["\"reader\" 3"]);
+    told(&sandbox, &["rollback", "geo"], 0);
+    assert_eq!(serving(&sandbox), ["\"reader\" 1"], "release 2 was brought back");
 }
 
 #[test]
@@ -136,4 +182,13 @@ fn the_doctor_leaves_a_rollout_alone_that_is_watched() {
         said.contains("was to go on at ") && said.contains("no run has brought it on"),
         "{said}"
     );
+    assert_eq!(
+        told(&sandbox, &["doctor", "geo", "--fix"], 1),
+        said,
+        "its own lease is no publisher"
+    );
+    put_back("head.json", |head, then| head["lease"] = json!({ "owner": "p", "expires": then }));
+    assert_eq!(told(&sandbox, &["doctor", "geo"], 1), said, "that publisher is dead");
+    put_back("head.json", |head, _| head["lease"]["expires"] = json!("2099-01-01T00:00:00Z"));
+    assert_eq!(told(&sandbox, &["doctor", "geo"], 0), "geo: nothing is wrong\n", "one works");
 }

@@ -342,6 +342,22 @@ fn surplus_versions_of_our_own_making_are_retired_oldest_first() {
     assert_eq!(word(&there), "retire 3");
     there.versions.remove(1);
     assert_eq!(word(&there), "current", "version 4 is a way back, and the newest three stay");
+    there.versions.insert(1, own(2, 1));
+    let proposes = Intent { roll: Roll::Propose, ..intent() };
+    assert_eq!(word_of(&proposes, &there), "current", "its own deployment deletes them");
+}
+
+/// A deployment put a new major's layer on `$LATEST`, and what callers get is on the one before.
+#[test]
+fn an_alias_on_an_earlier_major_waits_for_its_users_word() {
+    let latest = || configuration("c", &[arn("geo", 3)]);
+    let on = |layer| Some(configuration("c", &[arn("geo", layer)]));
+    let holds = Intent { major_since: Some(3), ..intent() };
+    let waits = consumer(latest(), on(2), None);
+    assert_eq!(word_of(&holds, &waits), "held");
+    let asked = consumer(latest(), on(2), Some(">=1"));
+    assert_eq!(word_of(&holds, &asked), "publish");
+    assert_eq!(word_of(&holds, &consumer(latest(), on(3), None)), "current");
 }
 
 /// Does a step the way Lambda does.

@@ -164,6 +164,18 @@ fn a_course_that_makes_no_sense_is_a_mistake_with_its_line() {
         ("rollout.preset = 'canary'", "expected standard or careful or fast"),
         ("rollout.speed = 3", "unknown key `rollout.speed`"),
         ("rollout.bake_minutes = 20000", "10080"),
+        (
+            "regions = ['eu-west-1']\nrollout.preset = 'standard'\nrollout.regions_order = ['eu-wst-1']",
+            "expected Regions of `regions` (eu-west-1), found eu-wst-1",
+        ),
+        (
+            "rollout.preset = 'standard'\nrollout.regions_order = ['eu-west-1', 'eu-west-1']",
+            "eu-west-1 stands there twice",
+        ),
+        (
+            "rollout.window = { from = '09:00', until = '16:00', days = [] }",
+            "expected at least one day",
+        ),
     ] {
         assert_mistake(text, says);
     }

@@ -126,6 +126,7 @@ impl World {
             attention: Attention::Whole,
             patience: Duration::ZERO,
             retry_pauses: [1, 4, 15].map(Duration::from_secs).to_vec(),
+            variable: |_| None,
         }
     }
 

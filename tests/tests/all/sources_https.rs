@@ -205,6 +205,19 @@ fn a_mirror_stands_in_for_an_address_that_stays_broken() {
 }
 
 #[test]
+fn a_mirror_stands_in_for_an_address_that_breaks_off_each_time() {
+    let sandbox = Sandbox::new();
+    let mirror = Upstream::start(&sandbox.path("mirror"));
+    sandbox.layer("data", &data(&format!("source.mirrors = ['{}']", mirror.url("data"))));
+    sandbox.upstream.publish("data", b"some bytes");
+    mirror.publish("data", b"some bytes");
+    sandbox.upstream.misbehave("data", Fault::Cut(0), 100);
+    assert_refreshed(&sandbox.refresh("data"), 1);
+    assert!(!mirror.seen().is_empty());
+    assert_eq!(sandbox.refresh("data").exit(), Exit::Done);
+}
+
+#[test]
 fn a_refusal_is_no_reason_to_ask_a_mirror() {
     let sandbox = Sandbox::new();
     let mirror = Upstream::start(&sandbox.path("mirror"));

@@ -70,6 +70,11 @@ fn what_is_not_signed_by_the_key_moves_nothing() {
         assert!(!sandbox.path("host/layers").exists());
         // A signature that came late is no verdict about the data.
         assert_refused(&sandbox.refresh("data"));
+        let status = sandbox.cli(&["status"]).stdout;
+        assert!(
+            status.contains("the last refresh failed") && status.contains("signature"),
+            "{status}"
+        );
     }
 }
 

@@ -51,12 +51,14 @@ fn a_young_build_waits_and_is_downloaded_once() {
     assert!(seen.len() == 2 && seen[1].conditional, "{seen:?}");
     let head = sandbox.head("geo");
     assert_eq!((&head["current"], &head["rejected"]), (&1.into(), &serde_json::json!([])));
-    let ran = sandbox.cli(&["refresh"]);
-    assert_eq!(ran.code, 0, "{ran:?}");
-    assert!(
-        ran.stdout.contains("is younger than `expect.min_age_hours` and waits until"),
-        "{ran:?}"
-    );
+    for command in ["refresh", "status"] {
+        let ran = sandbox.cli(&[command]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert!(
+            ran.stdout.contains("is younger than `expect.min_age_hours` and waits until"),
+            "{ran:?}"
+        );
+    }
 }
 
 #[test]

@@ -488,7 +488,9 @@ fn without_waves_all_functions_move_together_in_the_window() {
 fn windows_that_make_no_sense_are_mistakes_with_their_line() {
     for (window, says) in [
         ("{ from = '9', until = '10:00' }", "expected a time such as 09:00, found 9"),
-        ("{ from = '16:00', until = '09:00' }", "expected a time after `from`"),
+        ("{ from = '09:00', until = '09:00' }", "expected another time than `from`"),
+        ("[]", "expected at least one entry"),
+        ("[{ from = '09:00', until = '10:00' }, { from = '9', until = '10:00' }]", "found 9"),
         (
             "{ from = '09:00', until = '10:00', time_zone = 'Berlin' }",
             "expected a time zone such as",

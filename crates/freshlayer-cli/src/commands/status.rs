@@ -1,7 +1,7 @@
 use std::fmt::Write;
 
 use freshlayer::definition::Definition;
-use freshlayer::report::{Exit, Why, minute};
+use freshlayer::report::{Exit, Why, minute, next_minute};
 use freshlayer::state::{Acceptance, FailedRun, Freeze, Ordered, Pin};
 use freshlayer::{DatasetName, Engine, LayerStatus, chain, gates, status};
 use jiff::SignedDuration;
@@ -111,10 +111,9 @@ fn lines(status: &LayerStatus, details: Details) -> String {
         let _ = writeln!(text, "  {}", order.said_of(layer.as_str(), None));
     }
     if let Some(seq) = status.rolling_to {
-        let _ = writeln!(
-            text,
-            "  the rollout to release {seq} is open; `freshlayer rollout status {layer}` shows it"
-        );
+        let how = if status.held.is_some() { "waits for a person" } else { "is open" };
+        let shows = format!("`freshlayer rollout status {layer}` shows it");
+        let _ = writeln!(text, "  the rollout to release {seq} {how}; {shows}");
     }
     for dataset in &status.gates {
         gates::of_dataset(dataset, &mut text);
@@ -154,6 +153,13 @@ fn waiting(status: &LayerStatus, text: &mut String) {
         let _ = writeln!(
             text,
             "  release {release} is stored and not published; the next refresh goes on with it"
+        );
+    }
+    for (dataset, until) in &status.young {
+        let (until, layer) = (next_minute(*until), &status.layer);
+        let _ = writeln!(
+            text,
+            "  the newest build of {dataset} is younger than `expect.min_age_hours` and waits until {until}; `freshlayer refresh {layer} --now` takes it"
         );
     }
     for Acceptance { dataset, order, .. } in &status.accepted {

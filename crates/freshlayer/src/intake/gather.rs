@@ -82,6 +82,7 @@ impl Lessons {
     pub(crate) fn write(&self, head: &mut Head, accepted: Accepted) {
         if accepted == Accepted::Yes {
             for (dataset, seen) in &self.accepted {
+                head.took(dataset, &seen.digest);
                 head.saw(dataset.clone(), seen.clone());
             }
         }
@@ -275,7 +276,7 @@ impl Baseline<'_> {
         let running = self.run.stages.start(Stage::Inspect, dataset.name.as_str(), None);
         let live = self.served.live(&candidate, self.files.get(&dataset.name).cloned());
         let (limits, now) = (self.run.definition.limits.clone(), self.now());
-        let differences = self.differences(&dataset.name, &candidate.digest);
+        let differences = Differences::of(self.head, &dataset.name, &candidate.digest);
         let files = candidate.files.clone();
         let (inspected, inflated) = tokio::join!(
             blocking(move || inspect(candidate, live.as_ref(), differences, &limits, now)),
@@ -311,15 +312,6 @@ impl Baseline<'_> {
         ledger.lessons.accepted.push((dataset.name.clone(), seen));
         ledger.problems.extend(problems);
         Ok(Some(proven))
-    }
-
-    fn differences(&self, dataset: &DatasetName, digest: &Digest) -> Differences {
-        let mut accepted = self.head.accepted().iter();
-        if accepted.any(|one| one.dataset == *dataset && one.digest == *digest) {
-            Differences::Accepted
-        } else {
-            Differences::Judged
-        }
     }
 
     /// Returns when a build was made, and until when it waits, where it is too young. One that does not say when it was

@@ -88,7 +88,9 @@ async fn refresh_layer(
         session.order(|head| Ok(head.forget_rejections())).await?;
     }
     if goes_on(session, run.definition, run.engine.ports.clock.now()).await? {
-        return Converge { run, session, outset }.converge().await;
+        let report = Converge { run, session: &mut *session, outset }.converge().await?;
+        session.order(|head| Ok(head.take_up())).await?;
+        return Ok(report);
     }
     let folder = run.engine.run_folder()?;
     let pulled = match download(&run, session, folder.path(), retry).await? {

@@ -193,11 +193,17 @@ pub async fn abort_rollout(
     let layer = &definition.layer;
     let session = engine.session(layer).await?;
     let OpenRollout { cause, to, .. } = open(session.head())?;
-    if matches!(cause, Cause::Rollback | Cause::Gate) {
+    if cause.is_way_back() {
         let words = format!("layer `{layer}` is on its way back to release {to} already");
         return Err(Error::NotPossible(words));
     }
-    let from = session.head().before_rollout();
+    if *cause == Cause::Pin {
+        let words = format!(
+            "layer `{layer}` is pinned to release {to}; `freshlayer unpin {layer}` takes the pin back"
+        );
+        return Err(Error::NotPossible(words));
+    }
+    let from = session.head().before_abort();
     drop(session);
     let nowhere = || {
         Error::NotPossible(format!(

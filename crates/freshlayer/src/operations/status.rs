@@ -5,12 +5,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::verify::DatasetGates;
-use crate::definition::Definition;
+use crate::definition::{Dataset, Definition};
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::intake::download::waits_until;
 use crate::names::{DatasetName, Digest, LayerName, Place};
 use crate::ports::CodeStorage;
-use crate::problem::Problem;
+use crate::problem::{Level, Problem};
 use crate::report::{ConsumerReport, ReleaseReport, Why, minute};
 use crate::rollout::{Known, Places, Target, outline_report, plan};
 use crate::state::{
@@ -44,6 +45,14 @@ pub struct LayerStatus {
     pub paused: Option<Ordered>,
     /// The release of a rollout that is not finished.
     pub rolling_to: Option<u64>,
+    /// For what that rollout waits for a person, by its code; absent where it goes on by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(default)]
+    pub held: Option<String>,
+    /// Until when the upstream's newest build of a dataset waits, because it is younger than `expect.min_age_hours`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<DatasetName, String>", default)]
+    pub young: BTreeMap<DatasetName, Timestamp>,
     /// When a refresh last looked at all functions and wrote that down. A later one that found nothing new may have written nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", default)]
@@ -110,9 +119,11 @@ pub(super) async fn asked(
 ) -> Result<LayerStatus, Error> {
     let (head, now) = (session.head(), engine.ports.clock.now());
     let Some(target) = Target::of(session).await? else {
-        return Ok(LayerStatus::by_state(head, None, now));
+        let young = young(head, definition, now);
+        return Ok(LayerStatus { young, ..LayerStatus::by_state(head, None, now) });
     };
     let mut status = LayerStatus::by_state(head, Some(&target.outline), now);
+    status.young = young(head, definition, now);
     let regions = engine.ports.regions.of(&definition.destinations).await;
     let places = Places::of(head, target.outline.seq, &regions);
     let mut world = places.observe(head, target.outline.seq).await;
@@ -150,6 +161,8 @@ impl LayerStatus {
             handed_back: head.is_handed_back().cloned(),
             paused: head.rollout().and_then(|rollout| rollout.paused.clone()),
             rolling_to: head.rollout().map(|rollout| rollout.to),
+            held: head.rollout().and_then(|rollout| rollout.held.clone()),
+            young: BTreeMap::new(),
             looked: head.looked().map(|looked| looked.at),
             refreshed: None,
             failed: head.failed().cloned(),
@@ -185,6 +198,12 @@ impl LayerStatus {
     }
 }
 
+/// Until when builds that are too young wait.
+fn young(head: &Head, definition: &Definition, now: Timestamp) -> BTreeMap<DatasetName, Timestamp> {
+    let waits = |dataset: &Dataset| Some((dataset.name.clone(), waits_until(head, dataset, now)?));
+    definition.datasets.iter().filter_map(waits).collect()
+}
+
 /// Why the newest data of each upstream is not released.
 fn refused(head: &Head) -> Vec<Problem> {
     let newest = |dataset: &DatasetName, digest: &Digest| {
@@ -192,7 +211,8 @@ fn refused(head: &Head) -> Vec<Problem> {
     };
     let verdicts = head.rejected().iter().filter(|known| newest(&known.dataset, &known.digest));
     let left = head.left_behind().iter().filter(|left| newest(&left.dataset, &left.digest));
-    let verdicts = verdicts.flat_map(|verdict| verdict.problems.clone());
+    let problems = verdicts.flat_map(|verdict| &verdict.problems);
+    let verdicts = problems.filter(|problem| problem.level == Level::Fail).cloned();
     verdicts.chain(left.map(LeftBehind::problem)).collect()
 }
 

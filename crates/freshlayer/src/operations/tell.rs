@@ -7,9 +7,9 @@ use crate::engine::Run;
 use crate::error::{Error, chain};
 use crate::intake::gather::{Ledger, Refusal};
 use crate::names::DatasetName;
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, Level, Problem};
 use crate::release::publish::Published;
-use crate::report::{About, Happening, Listed, Outcome, Reason, Report};
+use crate::report::{About, Exit, Happening, Listed, Outcome, Reason, Report};
 use crate::state::{Head, Release, Session};
 
 /// A release has layer versions. A rollout to it may be open, or a person's order keeps it from functions.
@@ -50,8 +50,8 @@ pub(super) fn tell_refused(session: &mut Session<'_>, ledger: &mut Ledger, at: T
     session.tell(rejected);
 }
 
-/// Notes in the head why a refresh failed, for `status`; one that asked the upstreams and did not fail ends the note. Where
-/// nothing changes, nothing is written.
+/// Notes in the head why a refresh failed, for `status`; one that asked the upstreams and did not fail ends the note. A refusal
+/// that no verdict on the data remembers, such as of a signature, is noted, too. Where nothing changes, nothing is written.
 pub(super) async fn note_failure(
     run: &Run<'_>,
     session: &mut Session<'_>,
@@ -59,12 +59,26 @@ pub(super) async fn note_failure(
 ) -> Result<(), Error> {
     let reason = match result {
         Ok(Report { outcome: Outcome::Failed { reason }, .. }) => Some(reason.text.clone()),
-        Ok(report) if !report.datasets.is_empty() => None,
+        Ok(report) if !report.datasets.is_empty() => unremembered(session.head(), report),
         Ok(_) | Err(Error::LeaseLost { .. }) => return Ok(()),
         Err(error) => Some(chain(error)),
     };
     let now = run.engine.ports.clock.now();
     session.order(|head| Ok(head.note_failure(reason.as_deref(), now))).await
+}
+
+/// Returns the first problem that kept data out and that the head does not remember.
+fn unremembered(head: &Head, report: &Report) -> Option<String> {
+    if report.exit() != Exit::Rejected {
+        return None;
+    }
+    let known = |problem: &Problem| {
+        let mut verdicts = head.rejected().iter().flat_map(|known| &known.problems);
+        verdicts.any(|known| (known.code, &known.dataset) == (problem.code, &problem.dataset))
+            || problem.code == Code::RolledBack
+    };
+    let failing = report.problems.iter().filter(|problem| problem.level == Level::Fail);
+    failing.filter(|problem| !known(problem)).map(ToString::to_string).next()
 }
 
 /// Tells of data that serves and is older than `expect.build_age_days_warn`, once per build.

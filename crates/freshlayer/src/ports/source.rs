@@ -45,6 +45,8 @@ pub struct Request<'a> {
     pub source: &'a SourceSpec,
     /// What the upstream said of the state that the caller has seen.
     pub known: Option<&'a Validators>,
+    /// How many of its addresses are passed over, because they broke off.
+    pub passed_over: usize,
     /// The bounds.
     pub limits: &'a Limits,
 }

@@ -18,9 +18,11 @@ impl Code {
     /// Returns the levels of its problems, the lighter one first.
     pub fn levels(self) -> &'static [Level] {
         match self {
-            Self::MmdbMetadataCosmetic | Self::SqliteWal | Self::LiveUnread | Self::Unusual => {
-                &[Level::Warn]
-            }
+            Self::MmdbMetadataCosmetic
+            | Self::SqliteWal
+            | Self::LiveUnread
+            | Self::Unusual
+            | Self::TypeNew => &[Level::Warn],
             Self::Drift
             | Self::CoverageLost
             | Self::CountryChanged
@@ -115,6 +117,10 @@ impl Code {
             Self::SqliteWal | Self::MmdbMetadataCosmetic => "Do nothing.",
             Self::Unusual => {
                 "Run `freshlayer diff` on this release and the one before. Where the upstream meant the change, do nothing."
+            }
+            Self::TypeNew => {
+                "Look at what your functions do with such a value. Unless a contract leaves the column out, the data version is a new \
+                 MAJOR one: functions stay on the old one unless they ask for it."
             }
             Self::LiveUnread => {
                 "Run `freshlayer verify`: it says what is wrong with the live release. The new build was not compared \

@@ -99,10 +99,12 @@ codes! {
     RowsRemoved = "rows-removed",
     /// Addresses have lost a value of a field, or rows one of a column.
     ValuesLost = "values-lost",
-    /// Addresses have another value of a field.
+    /// Addresses have another value of a field, or rows one of a column.
     ValuesChanged = "values-changed",
     /// A field or a column has texts whose pattern of letters and digits none of its texts has in the live release.
     ShapeNew = "shape-new",
+    /// A column has values of a type (integer, real, text, blob) that it does not have in the live release.
+    TypeNew = "type-new",
     /// The data of the live release cannot be read, so new data is not compared with it.
     LiveUnread = "live-unread",
     /// The upstream built this before the data of the newest release.

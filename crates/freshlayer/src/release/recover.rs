@@ -59,7 +59,7 @@ pub(crate) async fn fetch(
     let source =
         SourceSpec { origin: located.origin.clone(), checksum: None, select: Select::default() };
     let limits = Limits::default();
-    let request = Request { source: &source, known: None, limits: &limits };
+    let request = Request { source: &source, known: None, passed_over: 0, limits: &limits };
     let Fetch::Body(mut body) = engine.ports.source.fetch(request).await? else {
         return Err(SourceError::Setup("it answers that nothing changed".to_owned()));
     };

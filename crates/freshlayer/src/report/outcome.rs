@@ -227,7 +227,10 @@ fn frozen(facts: &Facts<'_>) -> Option<Outcome> {
 
 fn still_rolled_back(facts: &Facts<'_>) -> Option<Outcome> {
     let all = facts.failing().count() > 0 && facts.failing().all(|p| p.code == Code::RolledBack);
-    all.then(|| Outcome::held(Why::StillRolledBack { serving: facts.serving }))
+    let held = || Outcome::held(Why::StillRolledBack { serving: facts.serving });
+    let others: [Rule; 4] = [no_such_alarm, some_unmoved, host_works, bakes];
+    let watched = || facts.bake.as_ref().and_then(|_| others.iter().find_map(|rule| rule(facts)));
+    all.then(|| watched().unwrap_or_else(held))
 }
 
 fn bad_data(facts: &Facts<'_>) -> Option<Outcome> {

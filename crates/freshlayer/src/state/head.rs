@@ -318,6 +318,15 @@ impl Head {
         self.stable.filter(known).or(open.from.filter(known))
     }
 
+    /// Returns the release that functions go back to where a person aborts the open rollout: a pin that was taken back may have
+    /// held them on a later one.
+    pub fn before_abort(&self) -> Option<u64> {
+        let open = self.rollout.as_ref()?;
+        let was_pinned = open.from.filter(|_| open.cause == Cause::Unpin);
+        let known = was_pinned.filter(|release| self.versions.contains_key(release));
+        self.before_rollout().or(known)
+    }
+
     /// Returns how many rollouts there were.
     pub fn rollouts(&self) -> u64 {
         self.rollouts
@@ -355,20 +364,24 @@ impl Head {
         self.earlier(self.current?)
     }
 
-    /// Returns the last stable release before another one, or where there was none the newest published before it.
+    /// Returns the last stable release before another one, or where there was none the newest published before it that was not
+    /// brought back.
     pub(crate) fn earlier(&self, than: u64) -> Option<u64> {
         let before = self.stable_before.iter().chain(&self.stable).copied();
-        before
-            .filter(|seq| *seq < than && self.versions.contains_key(seq))
-            .max()
-            .or_else(|| self.versions.range(..than).next_back().map(|(seq, _)| *seq))
+        before.filter(|seq| *seq < than && self.versions.contains_key(seq)).max().or_else(|| {
+            self.versions.range(..than).map(|(seq, _)| *seq).rfind(|seq| !self.is_left(*seq))
+        })
     }
 
     /// Returns the releases between two, both left out, that functions were on, and that were not brought back.
     pub fn served_between(&self, earlier: u64, later: u64) -> Vec<u64> {
         let between = self.served.range(earlier + 1..later.max(earlier + 1)).copied();
-        let is_left = |seq: &u64| self.left_behind.iter().any(|left| left.release == *seq);
-        between.filter(|seq| self.versions.contains_key(seq) && !is_left(seq)).collect()
+        between.filter(|seq| self.versions.contains_key(seq) && !self.is_left(*seq)).collect()
+    }
+
+    /// Tells whether a person or a gate brought a release back.
+    fn is_left(&self, release: u64) -> bool {
+        self.left_behind.iter().any(|left| left.release == release)
     }
 }
 
@@ -464,6 +477,7 @@ impl Head {
             paused: None,
             promoted: None,
             held: None,
+            thawed: false,
             journal: None,
         });
     }
@@ -493,6 +507,13 @@ impl Head {
         let begins = code.is_some() && code != rollout.held;
         rollout.held = code;
         begins
+    }
+
+    /// Notes that a run took up the way back that a freeze had kept back.
+    pub(crate) fn take_up(&mut self) {
+        if let Some(rollout) = &mut self.rollout {
+            rollout.thawed = false;
+        }
     }
 
     /// Closes the rollout.
@@ -540,10 +561,14 @@ impl Head {
         self.downloads = Some(DailyDownloads { day, count: self.downloads_on(day) + 1 });
     }
 
+    /// Forgets the verdict on a build: it passes now.
+    pub(crate) fn took(&mut self, dataset: &DatasetName, digest: &Digest) {
+        self.rejected.retain(|known| known.dataset != *dataset || known.digest != *digest);
+    }
+
     /// Remembers a verdict; the oldest ones are forgotten.
     pub(crate) fn reject(&mut self, rejection: Rejection) {
-        self.rejected
-            .retain(|known| known.dataset != rejection.dataset || known.digest != rejection.digest);
+        self.took(&rejection.dataset, &rejection.digest);
         self.rejected.push(rejection);
         let surplus = self.rejected.len().saturating_sub(VERDICTS_MAX);
         self.rejected.drain(..surplus);

@@ -10,7 +10,7 @@ use crate::names::{DatasetName, Digest, LayerName};
 use crate::opt_path::OptPath;
 use crate::ports::UpstreamFacts;
 use crate::problem::{GateReport, Problem};
-use crate::schema::Contract;
+use crate::schema::{Contract, ValueTypes};
 
 use super::CountriesMoved;
 
@@ -82,12 +82,16 @@ pub struct Snapshot {
 pub struct Profile {
     /// Counts by which drift is judged: `bytes`, `nodes`, `rows of cities`…
     pub counts: BTreeMap<String, u64>,
-    /// How much each of the last releases differed from the one before, by check and count, in parts per million; the
-    /// newest is this one's.
+    /// How much each of the last releases differed from the one before, by check and count, and of SQLite by check and table
+    /// or column, in parts per million; the newest is this one's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<BTreeMap<String, u32>>,
     /// The shape that consumers rely on: fields with types, columns, executables.
     pub shape: BTreeSet<String>,
+    /// SQLite: the types that the values have, whatever their columns are declared as; empty in records of versions that did
+    /// not count them.
+    #[serde(default, skip_serializing_if = "ValueTypes::is_empty")]
+    pub value_types: ValueTypes,
 }
 
 impl Snapshot {

@@ -35,6 +35,11 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Tells whether functions go back to data that served before.
+    pub(crate) fn is_way_back(self) -> bool {
+        matches!(self, Self::Rollback | Self::HandBack | Self::Gate)
+    }
+
     /// Returns the cause in words.
     pub fn words(self) -> &'static str {
         match self {
@@ -81,6 +86,9 @@ pub struct OpenRollout {
     /// The code of the reason for which it waits for a person: told when the wait began, and not again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<String>,
+    /// It is a way back that a freeze kept back until now: the next run carries it out before it looks for new data.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub thawed: bool,
     /// A journal that format 1 kept in the head, until it lies in the rollout's object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub journal: Option<Journal>,
@@ -391,6 +399,7 @@ impl Rollout {
                 paused: None,
                 promoted: None,
                 held: None,
+                thawed: false,
                 journal: None,
             },
         )

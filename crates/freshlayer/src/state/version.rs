@@ -1,7 +1,9 @@
 use semver::Version;
 
 use super::Snapshot;
-use crate::schema::{Change, Contract, Element, PromiseChange, Schema, compare, promises};
+use crate::schema::{
+    Change, Contract, Element, PromiseChange, Schema, compare, new_types, promises,
+};
 
 /// A data version with its reasons.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +20,8 @@ const REASONS_MAX: usize = 100;
 /// Decides the data version of the next release.
 ///
 /// MAJOR: something that consumers rely on went away or changed (a dataset, its path or format, an executable, a field or
-/// column that its contract names, or the contract promises less). Where a dataset has no contract, all of its fields
+/// column that its contract names, the types of the values of one, or the contract promises less). Where a dataset has no
+/// contract, all of its fields
 /// and columns count as named. MINOR: something came, or something that no contract names went. PATCH: only data
 /// changed.
 pub fn decide(previous: Option<(&Version, &[Snapshot])>, next: &[Snapshot]) -> Decision {
@@ -87,7 +90,22 @@ fn dataset_differences(before: &Snapshot, after: &Snapshot, found: &mut Vec<(Bum
             (Bump::Minor, format!("{name}: {change}; the contract does not name it"))
         }
         Change::Gone(_) => (Bump::Major, format!("{name}: {change}")),
+        Change::New(Element::Field { path, kind })
+            if old.has_other_types(path, *kind)
+                && (before.contract.is_empty() || before.contract.contains_key(path)) =>
+        {
+            let other = format!("{name}: {change} beside other types of it");
+            (Bump::Major, other)
+        }
         Change::New(_) => (Bump::Minor, format!("{name}: {change}")),
+    }));
+    let [was, is] = [before, after].map(|snapshot| &snapshot.profile.value_types);
+    found.extend(new_types(was, is, &old, &before.contract).iter().map(|change| {
+        if before.contract.is_empty() || before.contract.contains_key(&change.path()) {
+            (Bump::Major, format!("{name}: {change}"))
+        } else {
+            (Bump::Minor, format!("{name}: {change}; the contract does not name it"))
+        }
     }));
     found.extend(promises(&before.contract, &after.contract).into_iter().map(
         |change| match change {
@@ -235,6 +253,16 @@ mod tests {
         for (next, expected, reason) in [
             (with(&shape, promised), "1.2.4", "only data changed"),
             (with(&shape[1..], promised), "2.0.0", "city: field a string is gone"),
+            (
+                with(&[&shape[..], &["field a uint32"]].concat(), promised),
+                "2.0.0",
+                "city: field a uint32 is new beside other types of it",
+            ),
+            (
+                with(&[&shape[..], &["field b uint32"]].concat(), promised),
+                "1.3.0",
+                "city: field b uint32 is new",
+            ),
             (
                 with(&["field a string", "column t.c TEXT", "database_type X"], promised),
                 "1.3.0",

@@ -44,7 +44,7 @@ pub(crate) async fn fetch_alone(
 ) -> Result<Asked<Fetched>, Error> {
     let limits = &run.definition.limits;
     let end = Instant::now() + time_left(run.engine, limits);
-    let request = Request { source: &dataset.source, known: None, limits };
+    let request = Request { source: &dataset.source, known: None, passed_over: 0, limits };
     let body: Body = match within(request, end, run.engine.ports.source.fetch(request)).await {
         Ok(Fetch::Body(body)) => body,
         Ok(Fetch::Unchanged) => return Ok(Asked::Refused(Vec::new())),

@@ -22,7 +22,7 @@ pub(crate) use news::{UpstreamNews, news};
 use passed::passed;
 use signature::unsigned;
 
-use crate::definition::{Dataset, Origin};
+use crate::definition::{Dataset, HttpsSource, Origin, SourceUrl};
 use crate::engine::{Engine, Retry, Run};
 use crate::error::Error;
 use crate::formats::pipe::blocking;
@@ -134,7 +134,7 @@ impl Intake<'_, '_> {
     async fn bring(&self, dataset: &Dataset) -> Result<UpstreamAnswer, Stopped> {
         let Run { engine, definition, .. } = *self.run;
         let limits = &definition.limits;
-        let counting = if is_counted(dataset) { Some(self.counted.lock().await) } else { None };
+        let mut counting = if is_counted(dataset) { Some(self.counted.lock().await) } else { None };
         let head = self.session.lock().await.head().clone();
         let now = engine.ports.clock.now();
         if let Some(error) = spent(&head, dataset, limits, now) {
@@ -142,18 +142,32 @@ impl Intake<'_, '_> {
         }
         let waits = waits_until(&head, dataset, now).filter(|_| self.retry != Retry::Young);
         let known = known(&head, dataset, limits, waits);
-        let request = Request { source: &dataset.source, known: known.as_ref(), limits };
+        let known = known.as_ref();
         let end = Instant::now() + time_left(engine, limits);
-        let body = match within(request, end, engine.ports.source.fetch(request)).await {
-            Ok(Fetch::Body(body)) => body,
-            Ok(Fetch::Unchanged) => return Ok(unchanged(&head, dataset, limits, waits)),
-            Err(error) => return Ok(UpstreamAnswer::Failed(error)),
-        };
-        let head = self.take(dataset).await?;
-        drop(counting);
-        let (folder, unpacking) = (self.folder.join(dataset.name.as_str()), &self.unpacking);
-        let pull = Pull { run: self.run, dataset, limits, folder: &folder, end, unpacking };
-        Ok(pull.pull(body, &head).await?)
+        let (mut passed_over, mut broken) = (0, None);
+        loop {
+            let request = Request { source: &dataset.source, known, passed_over, limits };
+            let body = match within(request, end, engine.ports.source.fetch(request)).await {
+                Ok(Fetch::Body(body)) => body,
+                Ok(Fetch::Unchanged) => return Ok(unchanged(&head, dataset, limits, waits)),
+                Err(error) => return Ok(UpstreamAnswer::Failed(both(broken, error))),
+            };
+            let head = self.take(dataset).await?;
+            drop(counting.take());
+            let next = behind(&dataset.source.origin, body.validators.address.as_deref());
+            let (folder, unpacking) = (self.folder.join(dataset.name.as_str()), &self.unpacking);
+            let pull = Pull { run: self.run, dataset, limits, folder: &folder, end, unpacking };
+            match (pull.pull(body, &head).await?, next) {
+                // It broke off: another address may hold out.
+                (UpstreamAnswer::Failed(error), Some(next)) if Instant::now() < end => {
+                    (passed_over, broken) = (next, Some(both(broken, error)));
+                }
+                (UpstreamAnswer::Failed(error), _) => {
+                    return Ok(UpstreamAnswer::Failed(both(broken, error)));
+                }
+                (answer, _) => return Ok(answer),
+            }
+        }
     }
 
     /// Takes the lease and counts the download; returns the head as it is then.
@@ -168,6 +182,26 @@ impl Intake<'_, '_> {
         }
         Ok(session.head().clone())
     }
+}
+
+/// Says what became of the address that broke off, and of the mirrors behind it.
+fn both(broken: Option<SourceError>, then: SourceError) -> SourceError {
+    match broken {
+        None => then,
+        Some(SourceError::Unreachable { url, tries, reason, source }) => {
+            let reason = format!("{reason}; mirror {then}");
+            SourceError::Unreachable { url, tries, reason, source }
+        }
+        Some(broken) => broken,
+    }
+}
+
+/// Returns how many addresses of a source are passed over where those behind one are asked; `None` where there are none.
+fn behind(origin: &Origin, address: Option<&str>) -> Option<usize> {
+    let Origin::Https(HttpsSource { mirrors, .. }) = origin else { return None };
+    let is_it = |mirror: &SourceUrl| Some(mirror.to_string().as_str()) == address;
+    let at = address.and_then(|_| mirrors.iter().position(is_it)).map_or(0, |at| at + 1);
+    (at < mirrors.len()).then_some(at + 1)
 }
 
 /// A daily limit that was reached holds until the day is over, in later runs, too: another try would count. So does the
@@ -240,7 +274,7 @@ fn known(
 }
 
 /// Returns until when the build that was seen last is too young to be released.
-fn waits_until(head: &Head, dataset: &Dataset, now: Timestamp) -> Option<Timestamp> {
+pub(crate) fn waits_until(head: &Head, dataset: &Dataset, now: Timestamp) -> Option<Timestamp> {
     let made = head.upstream(&dataset.name)?.young_since?;
     old_enough_at(dataset, made).filter(|until| now < *until)
 }

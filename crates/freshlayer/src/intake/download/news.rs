@@ -55,7 +55,8 @@ async fn news_of(
     }
     let waits = waits_until(head, dataset, now).filter(|_| retry != Retry::Young);
     let known = known(head, dataset, limits, waits);
-    let request = Request { source: &dataset.source, known: known.as_ref(), limits };
+    let request =
+        Request { source: &dataset.source, known: known.as_ref(), passed_over: 0, limits };
     let end = Instant::now() + time_left(engine, limits);
     match within(request, end, engine.ports.source.news(request)).await {
         Ok(News::Newer { length_bytes, changed }) => UpstreamNews::Newer { length_bytes, changed },

@@ -5,7 +5,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
-use freshlayer_reader::Mmap;
+use freshlayer_reader::{Format, Mmap};
 use zip::CompressionMethod;
 use zip::read::ZipFile;
 
@@ -44,6 +44,15 @@ fn sniff(start: &[u8]) -> Container {
         [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Container::Zip,
         _ if start.get(USTAR) == Some(b"ustar") => Container::Tar,
         _ => Container::None,
+    }
+}
+
+/// Returns the format to unpack a body as, judged by its first bytes; it may be cut off.
+pub(crate) fn begun(start: &[u8]) -> Option<Format> {
+    match sniff(start) {
+        Container::Gzip | Container::Zstd | Container::Xz => Some(Format::Mmdb),
+        Container::Tar | Container::Zip => Some(Format::Archive),
+        Container::None => None,
     }
 }
 

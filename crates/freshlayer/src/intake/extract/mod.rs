@@ -23,6 +23,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 pub(crate) use budget::Budget;
+pub(crate) use container::begun;
 pub(crate) use files::{StagedFile, deflated_beside, reserved};
 pub(crate) use names::Names;
 

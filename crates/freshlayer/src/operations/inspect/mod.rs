@@ -14,13 +14,13 @@ use crate::engine::{Engine, Run};
 use crate::error::Error;
 use crate::formats::pipe::blocking;
 use crate::intake::download::{Asked, Candidate, Fetched, candidate, fetch_alone, unpack_alone};
-use crate::intake::extract::StagedFile;
+use crate::intake::extract::{StagedFile, begun};
 use crate::intake::gather::Served;
 use crate::intake::inspect::{Differences, Live, inspect as judge};
 use crate::intake::recognise::{Plain, Recognised, recognise_file, recognise_files};
 use crate::intake::suggest::suggest;
 use crate::names::{DatasetName, Digest, LayerName};
-use crate::problem::{GateReport, Level, Problem};
+use crate::problem::{Code, GateReport, Level, Problem};
 use crate::progress::Stages;
 use crate::release::live::live_files;
 use crate::report::Exit;
@@ -97,7 +97,8 @@ pub(super) async fn judged(
     against: Against,
 ) -> Result<Judged, Error> {
     let folder = engine.run_folder()?;
-    let asked = asked_for(source, &Recognised { format: whole(source), select: Vec::new() })?;
+    let asked =
+        asked_for(engine, source, &Recognised { format: whole(source), select: Vec::new() })?;
     let (definition, layer) = match against {
         Against::Itself => (asked, None),
         Against::Dataset(definition, name) => {
@@ -119,7 +120,7 @@ pub(super) async fn judged(
     if look.layer.is_some() {
         return look.judged(fetched).await;
     }
-    let definition = asked_for(source, &look.recognise(&fetched).await?)?;
+    let definition = asked_for(engine, source, &look.recognise(&fetched).await?)?;
     let run = Run { definition: &definition, ..run };
     Look { run, ..look }.judged(fetched).await
 }
@@ -136,7 +137,8 @@ pub(super) async fn unpacked(
     source: &str,
     folder: &Path,
 ) -> Result<Unpacked, Error> {
-    let definition = asked_for(source, &Recognised { format: whole(source), select: Vec::new() })?;
+    let definition =
+        asked_for(engine, source, &Recognised { format: whole(source), select: Vec::new() })?;
     let stages = Stages::new(&engine.ports, &definition.layer);
     let run = Run { engine, definition: &definition, stages: &stages };
     let look = Look { run, source, layer: None, folder };
@@ -152,7 +154,7 @@ pub(super) async fn unpacked(
             return Err(Error::Source { dataset: dataset.name.clone(), source: error });
         }
     };
-    let definition = asked_for(source, &look.recognise(&fetched).await?)?;
+    let definition = asked_for(engine, source, &look.recognise(&fetched).await?)?;
     let (run, dataset) = (Run { definition: &definition, ..run }, &definition.datasets[0]);
     let files = unpack_alone(&run, dataset, &fetched, &folder.join("data")).await?;
     Ok(Unpacked { format: dataset.format(), files: files.map_err(refused)? })
@@ -181,14 +183,14 @@ fn plain(format: Format, files: &[StagedFile]) -> Option<Plain> {
 }
 
 /// Makes a definition of what was asked for.
-fn asked_for(source: &str, recognised: &Recognised) -> Result<Definition, Error> {
-    defined(source, &proposal(source, recognised, &[]))
+fn asked_for(engine: &Engine, source: &str, recognised: &Recognised) -> Result<Definition, Error> {
+    defined(engine, source, &proposal(source, recognised, &[]))
 }
 
-fn defined(source: &str, text: &str) -> Result<Definition, Error> {
-    read_text(Path::new("inspected.toml"), text, &|_| None).map_err(|problems| {
+fn defined(engine: &Engine, source: &str, text: &str) -> Result<Definition, Error> {
+    read_text(Path::new("inspected.toml"), text, &engine.variable).map_err(|problems| {
         let problems: Vec<String> = problems.into_iter().map(|problem| problem.message).collect();
-        Error::NotPossible(format!("{source} cannot be inspected: {}", problems.join("; ")))
+        Error::NotPossible(format!("{source} cannot be read: {}", problems.join("; ")))
     })
 }
 
@@ -237,12 +239,19 @@ impl Look<'_> {
         }
         let copy = fetched.copied(&self.folder.join("copy")).map_err(fault)?;
         let one = self.as_format(Format::Mmdb);
-        match unpack_alone(&self.run, &one, &copy, &self.folder.join("one")).await?.as_deref() {
-            Ok([file]) if file.sha256 != fetched.body.sha256 => {
-                Ok(plain(recognise_file(&file.file).map_err(fault)?))
-            }
-            _ => Ok(plain(named(self.source))),
-        }
+        let is_broken = match unpack_alone(&self.run, &one, &copy, &self.folder.join("one")).await?
+        {
+            Ok(files) => match &files[..] {
+                [file] if file.sha256 != fetched.body.sha256 => {
+                    return Ok(plain(recognise_file(&file.file).map_err(fault)?));
+                }
+                _ => false,
+            },
+            Err(problems) => problems.first().is_some_and(|p| p.code == Code::ContainerCorrupt),
+        };
+        // Unpacking it once more says how it is broken.
+        let begun = begun(&beginning(body)).filter(|_| is_broken);
+        Ok(plain(begun.unwrap_or_else(|| named(self.source))))
     }
 
     fn as_format(&self, format: Format) -> Dataset {
@@ -266,15 +275,17 @@ impl Look<'_> {
             proposal(self.source, &recognised, &expectations(format, &files, &definition.limits));
         let dataset = match self.layer {
             Some(_) => dataset.clone(),
-            None => defined(self.source, &text)?.datasets.remove(0),
+            None => defined(engine, self.source, &text)?.datasets.remove(0),
         };
         let found = candidate(&self.run, &dataset, fetched, files);
         let (files, digest) = (found.files.clone(), found.digest.clone());
-        let live = self.live(&found).await?;
+        let (live, differences) = match &self.layer {
+            Some(layer) => self.live(layer, &found).await?,
+            None => (None, Differences::Judged),
+        };
         let (limits, now) = (definition.limits.clone(), engine.ports.clock.now());
         let inspected =
-            blocking(move || judge(found, live.as_ref(), Differences::Judged, &limits, now))
-                .await?;
+            blocking(move || judge(found, live.as_ref(), differences, &limits, now)).await?;
         let inspection = Inspection {
             format: Some(format.to_string()),
             plain: plain(format, &files),
@@ -297,9 +308,12 @@ impl Look<'_> {
         Ok(found.ok().filter(|contract| !contract.is_empty()))
     }
 
-    /// Brings what serves of the dataset.
-    async fn live(&self, found: &Candidate) -> Result<Option<Live>, Error> {
-        let Some(layer) = &self.layer else { return Ok(None) };
+    /// Brings what serves of the dataset, and whether a person lets the build differ from it.
+    async fn live(
+        &self,
+        layer: &LayerName,
+        found: &Candidate,
+    ) -> Result<(Option<Live>, Differences), Error> {
         let session = self.run.engine.session(layer).await?;
         let (current, stable) = (session.current_release().await?, session.stable_release().await?);
         let head = session.head();
@@ -309,7 +323,8 @@ impl Look<'_> {
             accepted: head.accepted(),
         };
         let mut files = live_files(&self.run, head, served, &[found], self.folder).await;
-        Ok(served.live(found, files.remove(&found.dataset.name)))
+        let differences = Differences::of(head, &found.dataset.name, &found.digest);
+        Ok((served.live(found, files.remove(&found.dataset.name)), differences))
     }
 
     fn refused(&self, problems: Vec<Problem>) -> Inspection {

@@ -186,6 +186,7 @@ impl Head {
         self.looked = None;
         if let Some(rollout) = &mut self.rollout {
             rollout.held = None;
+            rollout.thawed = rollout.cause.is_way_back();
         }
     }
 
