@@ -77,6 +77,7 @@ fn only_a_type_that_is_new_to_a_column_counts() {
         ("zip INTEGER", "i", "CASE WHEN i < 3 THEN '' ELSE i END", "2.0.0"),
         ("zip INTEGER", "CASE i % 2 WHEN 0 THEN 'x' ELSE i END", "'y'", "1.0.1"),
         ("zip INTEGER", "CASE i WHEN 1 THEN 'x' ELSE i END", "'y'", "2.0.0"),
+        ("zip INTEGER", "CASE WHEN i < 5 THEN 'x' ELSE i END", "'y'", "2.0.0"),
         ("zip INTEGER", "NULL", "'x'", "1.0.1"),
         ("zip INTEGER", "i", "i + 0.5", "2.0.0"),
         ("zip INTEGER", "i + 0.5", "i", "1.0.1"),

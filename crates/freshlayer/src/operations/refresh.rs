@@ -14,7 +14,7 @@ use crate::release::provenance::{attest, attest_promotion};
 use crate::release::publish::{Published, publish};
 use crate::release::recover::zip_of;
 use crate::release::scan::{Heard, heed, scan};
-use crate::report::{Happening, Outcome, Report, Why};
+use crate::report::{ConsumerReport, Happening, Outcome, Report, Why};
 use crate::rollout::{Converge, Outset, busy, goes_on};
 use crate::state::{LayerZip, Leased, Ordered, Release, Session, Work};
 
@@ -88,8 +88,13 @@ async fn refresh_layer(
         session.order(|head| Ok(head.forget_rejections())).await?;
     }
     if goes_on(session, run.definition, run.engine.ports.clock.now()).await? {
+        let thawed = session.head().rollout().filter(|open| open.thawed.is_some());
+        let thawed = thawed.map(|open| open.number);
         let report = Converge { run, session: &mut *session, outset }.converge().await?;
-        session.order(|head| Ok(head.take_up())).await?;
+        if let Some(number) = thawed.filter(|_| went_back(&report)) {
+            // Where that cannot be written, the next run goes back first once more.
+            let _again = session.order(|head| Ok(head.carried_out(number))).await;
+        }
         return Ok(report);
     }
     let folder = run.engine.run_folder()?;
@@ -156,6 +161,13 @@ async fn refresh_layer(
     }
     tell_refused(session, &mut outset.ledger, run.engine.ports.clock.now());
     Converge { run, session, outset }.converge().await
+}
+
+/// Tells whether a way back was carried out: every function was seen, and none is on its way.
+fn went_back(report: &Report) -> bool {
+    let is_seen = report.places.iter().all(|place| place.failure.is_none());
+    let on_the_way = report.consumers.iter().any(ConsumerReport::is_on_its_way);
+    is_seen && !report.consumers.is_empty() && !on_the_way
 }
 
 /// What becomes the next release.

@@ -200,6 +200,9 @@ impl LayerStatus {
 
 /// Until when builds that are too young wait.
 fn young(head: &Head, definition: &Definition, now: Timestamp) -> BTreeMap<DatasetName, Timestamp> {
+    if head.asks_no_upstream() {
+        return BTreeMap::new();
+    }
     let waits = |dataset: &Dataset| Some((dataset.name.clone(), waits_until(head, dataset, now)?));
     definition.datasets.iter().filter_map(waits).collect()
 }

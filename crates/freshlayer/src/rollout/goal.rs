@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::plan::{Foreign, GOES_ON_FOR_MAX, Goal, Intent, PinnedFunction, SetBack, Waves, World};
 use crate::definition::{Definition, Gates, RollMajor};
@@ -11,6 +11,9 @@ use crate::names::LayerVersionArn;
 use crate::ports::FunctionName;
 use crate::report::Why;
 use crate::state::{Aim, Cause, ConsumerNote, Head, OpenRollout, Ordered, Outline, Session};
+
+/// While functions go back after a freeze, new data waits for at most this long.
+const BACK_FIRST: SignedDuration = SignedDuration::from_hours(1);
 
 /// Where consumers shall be, with what a report says of the release.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,7 +94,8 @@ pub(crate) async fn goes_on(
     now: Timestamp,
 ) -> Result<bool, Error> {
     // Functions go back before any of them gets new data.
-    if session.head().rollout().is_some_and(|open| open.thawed) {
+    let thawed = session.head().rollout().and_then(|open| open.thawed);
+    if thawed.is_some_and(|at| now.duration_since(at) < BACK_FIRST) {
         return Ok(true);
     }
     let stable = session.head().stable();

@@ -177,7 +177,7 @@ pub(crate) fn promises(before: &Contract, after: &Contract) -> Vec<PromiseChange
     before
         .iter()
         .flat_map(|(path, was)| match after.get(path) {
-            None => vec![PromiseChange::Weaker(format!("the contract names {path} no more"))],
+            None => vec![PromiseChange::Weaker(format!("the contract no longer names {path}"))],
             Some(now) => field_promises(path, was, now),
         })
         .collect()
@@ -221,18 +221,18 @@ fn weaker_rule(path: &str, was: &FieldContract, now: &FieldContract) -> Vec<Stri
         (true, _) => {}
     }
     if was.pattern.is_some() && now.pattern.is_none() {
-        found.push(format!("the contract has no pattern for {path} any more"));
+        found.push(format!("the contract no longer has a pattern for {path}"));
     }
     for (word, was, now, is_wider) in [
-        ("least", was.min, now.min, now.min < was.min),
+        ("smallest", was.min, now.min, now.min < was.min),
         ("largest", was.max, now.max, now.max > was.max),
     ] {
         match (was, now) {
             (Some(_), None) => {
-                found.push(format!("the contract names no {word} value of {path} any more"));
+                found.push(format!("the contract no longer names a {word} value of {path}"));
             }
             (Some(was), Some(now)) if is_wider => {
-                found.push(format!("the {word} value of {path} may be {now}; it was {was}"));
+                found.push(format!("the {word} value of {path} may be {now}; before, {was}"));
             }
             _ => {}
         }

@@ -10,7 +10,7 @@ pub type ValueTypes = BTreeMap<String, BTreeMap<String, TypeCounts>>;
 
 /// A column has a type from more than one of so many values on: 0.1 %.
 const VALUES_PER_STRAY: u64 = 1_000;
-/// A type below that share is no news until its share has grown so many times.
+/// A type that was there is no news until its share has grown so many times.
 const TIMES: f64 = 10.0;
 
 /// A type that is new to a column.
@@ -59,10 +59,11 @@ fn has(counts: &TypeCounts, name: &str) -> bool {
     count.saturating_mul(VALUES_PER_STRAY) > counts.values().sum()
 }
 
-/// Tells whether a type was no news: above that share, or at a tenth of its share now. So stray values that come and go are
-/// none each time.
+/// Tells whether a type was no news: at a tenth of its share now, or at one value of ten. So a few stray values that come and
+/// go make no new version.
 fn had(was: &TypeCounts, is: &TypeCounts, name: &str) -> bool {
-    has(was, name) || (share(was, name) > 0.0 && share(was, name) * TIMES >= share(is, name))
+    let was = share(was, name);
+    was > 0.0 && was * TIMES >= share(is, name)
 }
 
 fn share(counts: &TypeCounts, name: &str) -> f64 {

@@ -477,7 +477,7 @@ impl Head {
             paused: None,
             promoted: None,
             held: None,
-            thawed: false,
+            thawed: None,
             journal: None,
         });
     }
@@ -509,10 +509,10 @@ impl Head {
         begins
     }
 
-    /// Notes that a run took up the way back that a freeze had kept back.
-    pub(crate) fn take_up(&mut self) {
-        if let Some(rollout) = &mut self.rollout {
-            rollout.thawed = false;
+    /// Notes that the way back of this number, which a freeze had kept, was carried out.
+    pub(crate) fn carried_out(&mut self, number: u64) {
+        if let Some(rollout) = self.rollout.as_mut().filter(|open| open.number == number) {
+            rollout.thawed = None;
         }
     }
 

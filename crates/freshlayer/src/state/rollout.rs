@@ -86,9 +86,9 @@ pub struct OpenRollout {
     /// The code of the reason for which it waits for a person: told when the wait began, and not again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<String>,
-    /// It is a way back that a freeze kept back until now: the next run carries it out before it looks for new data.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub thawed: bool,
+    /// When the freeze ended that kept this way back: it is carried out before new data is looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thawed: Option<Timestamp>,
     /// A journal that format 1 kept in the head, until it lies in the rollout's object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub journal: Option<Journal>,
@@ -399,7 +399,7 @@ impl Rollout {
                 paused: None,
                 promoted: None,
                 held: None,
-                thawed: false,
+                thawed: None,
                 journal: None,
             },
         )

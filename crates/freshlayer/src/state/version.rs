@@ -269,7 +269,7 @@ mod tests {
                 "city: field b string is gone; the contract does not name it",
             ),
             (with(&shape[..3], promised), "2.0.0", "city: database_type X is gone"),
-            (with(&shape, "b = {}"), "2.0.0", "city: the contract names a no more"),
+            (with(&shape, "b = {}"), "2.0.0", "city: the contract no longer names a"),
             (with(&shape, ""), "1.2.4", "only data changed"),
         ] {
             let decision = decide(Some((&previous, &with(&shape, promised))), &next);

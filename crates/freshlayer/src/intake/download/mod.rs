@@ -154,7 +154,8 @@ impl Intake<'_, '_> {
             };
             let head = self.take(dataset).await?;
             drop(counting.take());
-            let next = behind(&dataset.source.origin, body.validators.address.as_deref());
+            let address = body.validators.address.as_deref();
+            let next = behind(&dataset.source.origin, address, passed_over);
             let (folder, unpacking) = (self.folder.join(dataset.name.as_str()), &self.unpacking);
             let pull = Pull { run: self.run, dataset, limits, folder: &folder, end, unpacking };
             match (pull.pull(body, &head).await?, next) {
@@ -197,10 +198,12 @@ fn both(broken: Option<SourceError>, then: SourceError) -> SourceError {
 }
 
 /// Returns how many addresses of a source are passed over where those behind one are asked; `None` where there are none.
-fn behind(origin: &Origin, address: Option<&str>) -> Option<usize> {
+fn behind(origin: &Origin, address: Option<&str>, passed_over: usize) -> Option<usize> {
     let Origin::Https(HttpsSource { mirrors, .. }) = origin else { return None };
     let is_it = |mirror: &SourceUrl| Some(mirror.to_string().as_str()) == address;
     let at = address.and_then(|_| mirrors.iter().position(is_it)).map_or(0, |at| at + 1);
+    // Two addresses may be the same.
+    let at = at.max(passed_over);
     (at < mirrors.len()).then_some(at + 1)
 }
 

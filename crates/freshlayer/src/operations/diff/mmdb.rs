@@ -79,13 +79,8 @@ pub(super) fn compare(
     });
     let [old_map, new_map] = maps;
     let (old_map, new_map) = (old_map?, new_map?);
-    let (old, new) = std::thread::scope(|scope| {
-        let old = scope.spawn(|| opened(&old_map));
-        let new = opened(&new_map);
-        (old.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), new)
-    });
-    let old = old.map_err(|problem| before.fault(problem))?;
-    let new = new.map_err(|problem| after.fault(problem))?;
+    let old = opened(&old_map).map_err(|problem| before.fault(problem))?;
+    let new = opened(&new_map).map_err(|problem| after.fault(problem))?;
     let values_max = Limits::default().decoded_values_max;
     let words = |fault: Fault| after.fault(fault.to_string());
     let found =

@@ -247,7 +247,10 @@ impl Look<'_> {
                 }
                 _ => false,
             },
-            Err(problems) => problems.first().is_some_and(|p| p.code == Code::ContainerCorrupt),
+            Err(problems) => {
+                let broken = [Code::ContainerCorrupt, Code::ExpansionLimit];
+                problems.first().is_some_and(|problem| broken.contains(&problem.code))
+            }
         };
         // Unpacking it once more says how it is broken.
         let begun = begun(&beginning(body)).filter(|_| is_broken);

@@ -4,6 +4,7 @@ mod alarms;
 mod evalue;
 mod hook;
 mod metrics;
+mod pairs;
 mod probe;
 
 use std::collections::BTreeMap;

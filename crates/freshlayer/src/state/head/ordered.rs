@@ -186,7 +186,7 @@ impl Head {
         self.looked = None;
         if let Some(rollout) = &mut self.rollout {
             rollout.held = None;
-            rollout.thawed = rollout.cause.is_way_back();
+            rollout.thawed = rollout.cause.is_way_back().then_some(order.at);
         }
     }
 
