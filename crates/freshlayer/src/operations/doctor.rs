@@ -373,8 +373,8 @@ async fn kept_too_long(
     Ok(())
 }
 
-/// A rollout that goes on by itself is well: it is watched, a publisher works on it, or a person stopped it. One whose time is over by far waits for a run
-/// that did not come, and one whose gates cannot decide waits for a person.
+/// A rollout is well that is watched, that a publisher works on, or that a person stopped. One whose time is over by far waits
+/// for a run that did not come, and one whose gates cannot decide waits for a person.
 async fn open_rollout(
     session: &Session<'_>,
     definition: &Definition,
