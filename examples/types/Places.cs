@@ -51,17 +51,33 @@ public sealed class Layer
         throw new InvalidDataException($"the layer has no dataset {dataset}");
     }
 
-    /// <summary>Returns the age of the oldest dataset now, by its build time where the upstream states one.</summary>
-    public TimeSpan Age()
+    /// <summary>Returns the build time of the oldest dataset, or its download's where the upstream states none.</summary>
+    public DateTimeOffset Built()
     {
-        var oldest = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
-        var now = oldest;
+        var oldest = long.MaxValue;
         foreach (var each in _manifest.GetProperty("datasets").EnumerateArray())
         {
             var time = each.TryGetProperty("built_unix_secs", out var built) ? built : each.GetProperty("fetched_unix_secs");
             oldest = Math.Min(oldest, time.GetInt64());
         }
-        return TimeSpan.FromSeconds(now - oldest);
+        return DateTimeOffset.FromUnixTimeSeconds(oldest);
+    }
+
+    /// <summary>Returns the age of the oldest dataset now.</summary>
+    public TimeSpan Age()
+    {
+        var age = DateTimeOffset.UtcNow - Built();
+        return age > TimeSpan.Zero ? age : TimeSpan.Zero;
+    }
+
+    /// <summary>Returns a line that makes CloudWatch a metric of the data's age: write it once, outside the handler.</summary>
+    public string MetricLine()
+    {
+        var metric = new { Name = "ServedDataAgeDays", Unit = "None" };
+        var directive = new { Namespace = "freshlayer", Dimensions = new[] { new[] { "Layer" } }, Metrics = new[] { metric } };
+        var emf = new { Timestamp = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(), CloudWatchMetrics = new[] { directive } };
+        var days = Age().TotalDays;
+        return JsonSerializer.Serialize(new { _aws = emf, Layer = "places", Version, ServedDataAgeDays = days });
     }
 }
 

@@ -7,6 +7,7 @@ package freshlayer.layers;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.maxmind.db.MaxMindDbConstructor;
 import com.maxmind.db.MaxMindDbParameter;
 import com.maxmind.db.Reader;
@@ -67,15 +68,30 @@ public final class PlacesLayer {
         throw new IOException("the layer has no dataset " + dataset);
     }
 
-    /** Returns the age of the oldest dataset now, by its build time where the upstream states one. */
-    public long ageSecs() {
-        long now = System.currentTimeMillis() / 1000;
-        long oldest = now;
+    /** Returns the build time of the oldest dataset, or its download's where the upstream states none. */
+    public long builtUnixSecs() {
+        long oldest = Long.MAX_VALUE;
         for (JsonNode each : manifest.path("datasets")) {
             long fetched = each.path("fetched_unix_secs").asLong();
             oldest = Math.min(oldest, each.path("built_unix_secs").asLong(fetched));
         }
-        return now - oldest;
+        return oldest;
+    }
+
+    /** Returns the age of the oldest dataset now. */
+    public long ageSecs() {
+        return Math.max(0, System.currentTimeMillis() / 1000 - builtUnixSecs());
+    }
+
+    /** Returns a line that makes CloudWatch a metric of the data's age: print it once, outside the handler. */
+    public String metricLine() {
+        ObjectNode line = new ObjectMapper().createObjectNode();
+        ObjectNode emf = line.putObject("_aws").put("Timestamp", System.currentTimeMillis());
+        ObjectNode directive = emf.putArray("CloudWatchMetrics").addObject().put("Namespace", "freshlayer");
+        directive.putArray("Dimensions").addArray().add("Layer");
+        directive.putArray("Metrics").addObject().put("Name", "ServedDataAgeDays").put("Unit", "None");
+        line.put("Layer", "places").put("Version", version());
+        return line.put("ServedDataAgeDays", ageSecs() / 86400.0).toString();
     }
 
     /** The object `city.names`, as far as the contract names it. */

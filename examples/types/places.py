@@ -32,10 +32,21 @@ class Layer:
         """Returns the path of a dataset: its file, or an archive's folder."""
         return self.root / str(self._datasets[dataset]["path"])
 
+    def built_unix_secs(self) -> int:
+        """Returns the build time of the oldest dataset, or its download's where the upstream states none."""
+        return min(int(each.get("built_unix_secs", each["fetched_unix_secs"])) for each in self._datasets.values())
+
     def age_secs(self) -> float:
-        """Returns the age of the oldest dataset now, by its build time where the upstream states one."""
-        times = [each.get("built_unix_secs", each["fetched_unix_secs"]) for each in self._datasets.values()]
-        return max(0.0, time.time() - float(min(times)))
+        """Returns the age of the oldest dataset now."""
+        return max(0.0, time.time() - self.built_unix_secs())
+
+    def metric_line(self) -> str:
+        """Returns a line that makes CloudWatch a metric of the data's age: print it once, outside the handler."""
+        metric = {"Name": "ServedDataAgeDays", "Unit": "None"}
+        directive = {"Namespace": "freshlayer", "Dimensions": [["Layer"]], "Metrics": [metric]}
+        emf = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}
+        days = self.age_secs() / 86400
+        return json.dumps({"_aws": emf, "Layer": "places", "Version": self.version, "ServedDataAgeDays": days})
 
 
 # The object `city.names`, as far as the contract names it.

@@ -44,10 +44,23 @@ export class Layer {
     return join(this.root, found.path);
   }
 
-  /** Returns the age of the oldest dataset now, by its build time where the upstream states one. */
+  /** Returns the build time of the oldest dataset, or its download's where the upstream states none. */
+  builtUnixSecs(): number {
+    return Math.min(...this.datasets.map((each) => each.built_unix_secs ?? each.fetched_unix_secs));
+  }
+
+  /** Returns the age of the oldest dataset now. */
   ageSecs(): number {
-    const times = this.datasets.map((each) => each.built_unix_secs ?? each.fetched_unix_secs);
-    return Math.max(0, Date.now() / 1000 - Math.min(...times));
+    return Math.max(0, Date.now() / 1000 - this.builtUnixSecs());
+  }
+
+  /** Returns a line that makes CloudWatch a metric of the data's age: log it once, outside the handler. */
+  metricLine(): string {
+    const metric = { Name: "ServedDataAgeDays", Unit: "None" };
+    const directive = { Namespace: "freshlayer", Dimensions: [["Layer"]], Metrics: [metric] };
+    const emf = { Timestamp: Date.now(), CloudWatchMetrics: [directive] };
+    const days = this.ageSecs() / 86400;
+    return JSON.stringify({ _aws: emf, Layer: "places", Version: this.version, ServedDataAgeDays: days });
   }
 }
 

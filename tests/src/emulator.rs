@@ -22,7 +22,8 @@ use freshlayer::LayerVersionArn;
 use freshlayer_aws::{Aws, Pace};
 use serde_json::Value;
 
-use crate::sandbox::workspace;
+use crate::sandbox::{block_on, workspace};
+use crate::secrecy::{DATA, assert_keeps_secrets};
 
 /// The Region where accounts begin.
 pub const REGION: &str = "eu-west-1";
@@ -115,6 +116,19 @@ pub struct Account {
     endpoint: String,
 }
 
+/// I10: nothing in its bucket holds a secret of the tests.
+impl Drop for Account {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let looked = std::thread::scope(|scope| {
+            scope.spawn(|| block_on(self.assert_bucket_keeps_secrets())).join()
+        });
+        looked.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    }
+}
+
 impl Account {
     /// Returns the same account in another Region.
     #[must_use]
@@ -189,6 +203,25 @@ impl Account {
     /// Returns the role of its functions, which may do nothing.
     pub fn role(&self) -> String {
         format!("arn:aws:iam::{}:role/{ROLE}", self.id)
+    }
+
+    async fn assert_bucket_keeps_secrets(&self) {
+        let (s3, bucket) = (self.s3(), self.bucket());
+        let mut pages = s3.list_objects_v2().bucket(&bucket).into_paginator().send();
+        while let Some(page) = pages.next().await {
+            // A test may have deleted it.
+            let Ok(page) = page else { return };
+            for key in page.contents().iter().filter_map(|object| object.key()) {
+                if DATA.iter().any(|name| key.starts_with(name)) {
+                    continue;
+                }
+                let Ok(object) = s3.get_object().bucket(&bucket).key(key).send().await else {
+                    continue;
+                };
+                let bytes = object.body.collect().await.expect("readable").to_vec();
+                assert_keeps_secrets(key, &String::from_utf8_lossy(&bytes));
+            }
+        }
     }
 
     /// Returns the name of its bucket.

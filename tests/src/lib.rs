@@ -12,6 +12,7 @@
 //! story      what a layer goes through, as a text that a machine plays; one of any seed
 //! clock      virtual time as the engine's clock
 //! sandbox    a local host in a temporary folder, and the real binary run on it
+//! secrecy    a look for secrets in all that is said and kept
 //! validator  the libraries of CycloneDX and in-toto, which judge provenance documents
 //! ```
 
@@ -33,6 +34,7 @@ pub mod places;
 #[cfg(feature = "aws")]
 pub mod rie;
 pub mod sandbox;
+pub mod secrecy;
 pub mod seeds;
 #[cfg(feature = "aws")]
 pub mod simulated;

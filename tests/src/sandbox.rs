@@ -20,6 +20,7 @@ use freshlayer_local::{
 };
 use tempfile::TempDir;
 
+use crate::secrecy::{assert_host_keeps_secrets, assert_keeps_secrets};
 use crate::upstream::{ACCOUNT_ID, LICENSE_KEY, Upstream};
 
 /// A folder with definitions and a local host, an upstream, and nothing else.
@@ -95,7 +96,9 @@ impl Sandbox {
     /// Refreshes a layer with an engine of the caller's.
     pub fn refresh_with(&self, engine: &Engine, layer: &str) -> Report {
         let definition = self.definition(layer);
-        block_on(freshlayer::refresh(engine, &definition, Retry::OnChange))
+        let report = block_on(freshlayer::refresh(engine, &definition, Retry::OnChange));
+        assert_keeps_secrets("a report", &format!("{report:?}"));
+        report
     }
 
     /// Runs the real binary on the sandbox.
@@ -130,6 +133,12 @@ impl Sandbox {
     }
 }
 
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        assert_host_keeps_secrets(&self.path("host"));
+    }
+}
+
 impl Default for Sandbox {
     fn default() -> Self {
         Self::new()
@@ -139,11 +148,11 @@ impl Default for Sandbox {
 impl Ran {
     /// Takes what a finished process left.
     pub fn of(output: &Output) -> Self {
-        Self {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+        assert_keeps_secrets("the output", &stdout);
+        assert_keeps_secrets("the log", &stderr);
+        Self { code: output.status.code().unwrap_or(-1), stdout, stderr }
     }
 
     /// Parses the JSON document that the run printed.

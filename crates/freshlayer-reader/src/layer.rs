@@ -14,6 +14,8 @@ pub const DEFAULT_ROOT: &str = "/opt";
 /// The environment variable that moves the root away from [`DEFAULT_ROOT`], for runs outside Lambda.
 pub const ROOT_VARIABLE: &str = "FRESHLAYER_ROOT";
 
+const SECS_PER_DAY: f64 = 86_400.0;
+
 /// One opened layer: its manifest, and the way to its datasets.
 #[derive(Debug, Clone)]
 pub struct Layer {
@@ -67,14 +69,36 @@ impl Layer {
     /// time of the download where the upstream states none.
     ///
     /// It is computed at each call, so it stays right in an environment restored from a snapshot.
-    #[expect(clippy::disallowed_methods, reason = "a consumer has no Clock port")]
     pub fn age(&self) -> Option<Duration> {
-        let oldest = self.manifest.datasets.iter().map(|dataset| {
-            let built = dataset.built_unix_secs.unwrap_or(dataset.fetched_unix_secs);
-            u64::try_from(built).unwrap_or(0)
+        let built = u64::try_from(self.built_unix_secs()?).unwrap_or(0);
+        Some(now()?.saturating_sub(Duration::from_secs(built)))
+    }
+
+    /// Returns the upstream's build time of the oldest dataset, or the time of its download where the upstream states none, in
+    /// seconds since 1970.
+    pub fn built_unix_secs(&self) -> Option<i64> {
+        let datasets = self.manifest.datasets.iter();
+        datasets.map(|one| one.built_unix_secs.unwrap_or(one.fetched_unix_secs)).min()
+    }
+
+    /// Returns a line that makes CloudWatch a metric of the data's age, `ServedDataAgeDays` by `Layer`: print it once, outside the
+    /// handler. Source: CloudWatch's specification of the embedded metric format.
+    pub fn metric_line(&self) -> String {
+        let days = self.age().map(|age| age.as_secs_f64() / SECS_PER_DAY);
+        let line = serde_json::json!({
+            "_aws": {
+                "Timestamp": now().map(|now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX)),
+                "CloudWatchMetrics": [{
+                    "Namespace": "freshlayer",
+                    "Dimensions": [["Layer"]],
+                    "Metrics": [{ "Name": "ServedDataAgeDays", "Unit": "None" }],
+                }],
+            },
+            "Layer": self.name(),
+            "Version": self.version(),
+            "ServedDataAgeDays": days,
         });
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-        Some(now.saturating_sub(Duration::from_secs(oldest.min()?)))
+        line.to_string()
     }
 
     /// Returns the manifest, without the datasets whose format this reader does not know.
@@ -186,6 +210,11 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Listing, Error> {
         )));
     }
     Listing::parse(bytes).map_err(|error| bad(error.to_string()))
+}
+
+#[expect(clippy::disallowed_methods, reason = "a consumer has no Clock port")]
+fn now() -> Option<Duration> {
+    SystemTime::now().duration_since(UNIX_EPOCH).ok()
 }
 
 fn layers_under(root: &Path) -> Vec<String> {

@@ -16,7 +16,7 @@ pub const ACCOUNT_ID: &str = "123456";
 /// The account's licence key.
 pub const LICENSE_KEY: &str = "loopback_only_key";
 /// `123456:loopback_only_key` in base64.
-const AUTHORIZATION: &str = "Basic MTIzNDU2Omxvb3BiYWNrX29ubHlfa2V5";
+pub(crate) const AUTHORIZATION: &str = "MTIzNDU2Omxvb3BiYWNrX29ubHlfa2V5";
 
 struct Build {
     edition: String,
@@ -32,7 +32,7 @@ pub(super) fn answer(shared: &Shared, request: &Request<Incoming>) -> Answer {
         return answer::text(status, "text/plain", body);
     }
     let authorization = request.headers().get("authorization").and_then(|v| v.to_str().ok());
-    match authorization {
+    match authorization.map(|sent| sent.trim_start_matches("Basic ")) {
         None => {
             let text = "An account ID and license key are required to use this service";
             return answer::text(401, "text/plain", text);

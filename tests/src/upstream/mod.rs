@@ -24,6 +24,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+pub(crate) use maxmind::AUTHORIZATION;
 pub use maxmind::{ACCOUNT_ID, LICENSE_KEY};
 
 /// One way to misbehave. It holds for the next requests that it fits, as often as it says.

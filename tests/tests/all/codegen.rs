@@ -175,9 +175,11 @@ fn files_are_found_and_data_without_a_contract_is_opened() {
 }
 
 const PYTHON_READS: &str = r#"
-import places
+import json, places
 layer = places.Layer()
 print(layer.release, layer.version, 0 <= layer.age_secs())
+line = json.loads(layer.metric_line())
+print(line["Layer"], line["_aws"]["CloudWatchMetrics"], abs(line["ServedDataAgeDays"] * 86400 - layer.age_secs()) < 60)
 record = places.City(layer).lookup("16.0.1.7")
 print(record["country"]["iso_code"], record["location"]["latitude"], places.City(layer).lookup("9.9.9.9"))
 zones = places.Zones(layer)
@@ -205,7 +207,8 @@ fn python_reads_a_released_layer() {
     assert_eq!(sandbox.cli(&out).stdout, "wrote places.py\n");
     let python = consumer_python().to_string_lossy();
     let ran = sandbox.cli(&["exec", "places", "--", &python, "-c", PYTHON_READS]);
-    let expected = "1 1.0.0 True\nDE 0.0 None\n\
+    let expected = "1 1.0.0 True\nplaces [{'Namespace': 'freshlayer', 'Dimensions': [['Layer']], \
+        'Metrics': [{'Name': 'ServedDataAgeDays', 'Unit': 'None'}]}] True\nDE 0.0 None\n\
         [('UTC', 0, 'a'), ('CET', 3600, None), ('LMT', None, '')]\nNone\n";
     assert_eq!(ran.stdout, expected, "{}", ran.stderr);
 }

@@ -229,7 +229,7 @@ fn a_tar_without_the_edition_is_rejected() {
 #[test]
 fn no_secret_reaches_any_output_or_file() {
     let sandbox = maxmind();
-    let secret = "s3cr3t-in-a-variable";
+    let secret = "s3cret-in-a-variable";
     let toml = format!(
         "{MAXMIND}\n[[dataset]]\nname = 'more'\nformat = 'file'\n\
         source.https = 'UPSTREAM/files/more?token=${{TOKEN}}'\n"

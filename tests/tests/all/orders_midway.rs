@@ -157,6 +157,30 @@ fn a_rollback_that_does_not_wait_is_carried_out_all_the_same() {
     }
 }
 
+#[test]
+fn a_rollout_that_was_replaced_says_of_no_function_that_it_is_moving() {
+    let sandbox = on_two();
+    let (engine, definition) = (sandbox.engine(), sandbox.definition("geo"));
+    let owner = Owner { name: "an event".to_owned(), ..engine.owner.clone() };
+    let order = Mutex::new(Some((Engine { owner, ..engine }, definition)));
+    let (report, _) = refresh_with(&sandbox, move |_, call| {
+        if call == "fleet.apply"
+            && let Some((engine, definition)) = order.lock().expect("no panic").take()
+        {
+            let order = move || {
+                let done =
+                    freshlayer::rollback(&engine, &definition, Back::Release(1), "an event", None);
+                block_on(done).expect("it is possible")
+            };
+            std::thread::spawn(order).join().expect("no panic");
+        }
+    });
+    assert!(stands(&sandbox).iter().all(|version| *version == 1), "{report:#?}");
+    let said = sandbox.cli(&["history", "geo", "--rollout", "3"]).stdout;
+    let says = "on its way when the rollout was replaced";
+    assert!(said.contains(says) && !said.contains("moving"), "{said}");
+}
+
 /// A release was promoted under a freeze or a pin that came during its download.
 #[test]
 fn a_release_is_not_promoted_under_an_order_that_came_meanwhile() {

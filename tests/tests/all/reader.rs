@@ -1,8 +1,11 @@
 //! What a consumer gets when it opens a dataset.
 
 use freshlayer_reader::Layer;
-use freshlayer_tests::databases::sqlite_of;
+use freshlayer_tests::databases::{FIRST_BUILD, Mmdb, sqlite_of};
 use freshlayer_tests::sandbox::Sandbox;
+use serde_json::{Value, json};
+
+use crate::refresh::GEO;
 
 const ZONES: &str = "
 [[dataset]]
@@ -33,4 +36,29 @@ fn a_sqlite_database_is_opened_defensively() {
     assert!(said.contains("unsafe use of"), "{said}");
     zones.pragma_update(None, "writable_schema", true).expect("defensive mode ignores it");
     assert_eq!(pragma("writable_schema"), 0, "the schema's text cannot be edited");
+}
+
+#[test]
+fn a_layer_tells_its_build_time_and_a_metric_of_its_age() {
+    let sandbox = Sandbox::new();
+    sandbox.layer("geo", GEO);
+    sandbox.upstream.publish("country.mmdb", &Mmdb::default().bytes());
+    assert_eq!(sandbox.cli(&["refresh"]).code, 0);
+    assert_eq!(sandbox.cli(&["exec", "geo", "--", "true"]).code, 0);
+    let layer = Layer::open_in(sandbox.path("host/layers/geo/1/opt"), "geo").expect("it is there");
+    assert_eq!(layer.built_unix_secs(), i64::try_from(FIRST_BUILD).ok());
+    let line: Value = serde_json::from_str(&layer.metric_line()).expect("JSON");
+    let directive = json!([{
+        "Namespace": "freshlayer",
+        "Dimensions": [["Layer"]],
+        "Metrics": [{ "Name": "ServedDataAgeDays", "Unit": "None" }],
+    }]);
+    assert_eq!(line["_aws"]["CloudWatchMetrics"], directive);
+    assert_eq!((&line["Layer"], &line["Version"]), (&json!("geo"), &json!("1.0.0")));
+    let age = layer.age().expect("it has a dataset").as_secs_f64() / 86_400.0;
+    let said = line["ServedDataAgeDays"].as_f64().expect("a number");
+    assert!((age - said).abs() < 0.01 && age > 1.0, "{age} {said}");
+    let now = line["_aws"]["Timestamp"].as_i64().expect("milliseconds");
+    let built = layer.built_unix_secs().expect("it has a dataset") * 1000;
+    assert!(((now - built) as f64 / 86_400_000.0 - age).abs() < 0.01, "{now}");
 }

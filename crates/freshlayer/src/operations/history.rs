@@ -121,12 +121,16 @@ pub async fn history(engine: &Engine, layer: &LayerName) -> Result<History, Erro
 pub async fn journal(engine: &Engine, layer: &LayerName, number: u64) -> Result<Rollout, Error> {
     let session = with_history(engine, layer).await?;
     let rollout = session.read_rollout(number).await?;
-    rollout.ok_or_else(|| {
+    let mut rollout = rollout.ok_or_else(|| {
         let newest = session.head().rollouts();
         Error::NotPossible(format!(
             "layer `{layer}` has no rollout {number}: `freshlayer history {layer}` lists those up to {newest}"
         ))
-    })
+    })?;
+    if session.head().rollout().is_none_or(|open| open.number != number) {
+        rollout.end_moves();
+    }
+    Ok(rollout)
 }
 
 async fn with_history<'a>(engine: &'a Engine, layer: &LayerName) -> Result<Session<'a>, Error> {

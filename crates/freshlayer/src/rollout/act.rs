@@ -13,7 +13,7 @@ use super::goal::{frozen_functions, paused, pinned_functions};
 use super::judge::{self, Verdict};
 use super::observe::Places;
 use super::plan::{Here, Intent, PlaceView, Plan, Probed, Waves, World};
-use super::wave::Failure;
+use super::wave::{Failure, Listening};
 use crate::engine::Engine;
 use crate::error::{Error, chain};
 use crate::names::Place;
@@ -30,6 +30,8 @@ const STEPS_EACH_MAX: usize = 24;
 pub(super) const PROBE_CALLS: usize = 3;
 /// How often a person's order is looked for while steps are done: it takes effect within seconds (I13).
 const ORDERS_SOUGHT_EVERY: Duration = Duration::from_secs(2);
+/// How often alarms are looked at while steps are done. A wave of hundreds of functions takes minutes.
+const ALARMS_ASKED_EVERY: Duration = Duration::from_mins(1);
 /// How long after the deadline a step that was begun may still take.
 const LAST_STEPS: SignedDuration = SignedDuration::from_secs(45);
 
@@ -91,6 +93,8 @@ pub(crate) struct Act<'a> {
     pub(crate) aim: Option<Aim>,
     /// What a function that cannot start with the data means.
     pub(crate) not_starting: NotStarting,
+    /// The alarms that stop the data while it moves.
+    pub(super) listening: Option<Listening<'a>>,
 }
 
 /// What a function that cannot start with the data means.
@@ -163,7 +167,8 @@ impl Act<'_> {
             .map(|(view, consumer)| self.walk(view, consumer))
             .buffer_unordered(FUNCTIONS_AT_ONCE);
         let mut walks = std::pin::pin!(walks);
-        let mut seek = interval_at(Instant::now() + ORDERS_SOUGHT_EVERY, ORDERS_SOUGHT_EVERY);
+        let every = |pause| interval_at(Instant::now() + pause, pause);
+        let (mut seek, mut listen) = (every(ORDERS_SOUGHT_EVERY), every(ALARMS_ASKED_EVERY));
         loop {
             tokio::select! {
                 walked = walks.next() => match walked {
@@ -180,9 +185,18 @@ impl Act<'_> {
                     acted.view = View::Stale;
                     break;
                 },
+                _ = listen.tick() => if let Some(failure) = self.rings(world).await {
+                    (acted.view, acted.failed) = (View::Stale, Some(failure));
+                    break;
+                },
             }
         }
         Ok(acted)
+    }
+
+    async fn rings(&self, world: &World) -> Option<Failure> {
+        let waves = &self.rollout?.waves;
+        self.listening.as_ref()?.rings(world, waves).await
     }
 
     /// Tells whether the steps have to end: a person ordered otherwise, the lease is gone, or time is over.

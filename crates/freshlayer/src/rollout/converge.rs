@@ -174,7 +174,7 @@ impl Converge<'_, '_, '_> {
             }
             self.take_over(&mut came, &here).await?;
             self.write_before(&mut came).await?;
-            let acted = self.act(&mut came, &here, target.aim, now).await?;
+            let acted = self.act(&mut came, (&here, &regions), target.aim, now).await?;
             came.steps += acted.steps;
             came.moved.extend(acted.moved);
             if let Some(failure) = acted.failed {
@@ -210,7 +210,7 @@ impl Converge<'_, '_, '_> {
     async fn act(
         &mut self,
         came: &mut Came,
-        here: &Places,
+        (here, regions): (&Places, &[Region]),
         aim: Aim,
         now: Timestamp,
     ) -> Result<Acted, Error> {
@@ -228,6 +228,7 @@ impl Converge<'_, '_, '_> {
             waves: Waves::of(&came.intent, came.rollout.as_ref()),
             aim: Some(aim),
             not_starting,
+            listening: self.listening(&came.intent, regions),
         };
         act.act(self.session, &came.plan, &mut came.world, &mut came.strays).await
     }

@@ -13,11 +13,17 @@ use super::measure::{
     Function, InPart, OTHERS_MAX, Told, alarms, calls, counts_calls, moved, no_such_alarm,
     of_other_places, traffic,
 };
-use super::plan::{Next, Opening, Standing, Waves};
+use super::plan::{Intent, Next, Opening, Standing, Waves, World};
+use crate::definition::{Binding, Gates};
 use crate::error::Error;
 use crate::ports::{AlarmPattern, AlarmState, Region};
 use crate::report::{Why, not_provisioned};
-use crate::state::{Evidence, OpenRollout, Ordered, Traffic, Wave};
+use crate::state::{Evidence, Members, OpenRollout, Ordered, Traffic, Wave};
+
+/// How many superseded rollouts are read.
+const SUPERSEDED_MAX: usize = 16;
+/// Calls of longer ago are held against nothing: every minute since is read at each count.
+const UNPROVEN_MAX: SignedDuration = SignedDuration::from_hours(3 * 24);
 
 /// A gate that failed.
 pub(super) enum Failure {
@@ -27,6 +33,25 @@ pub(super) enum Failure {
     Start(Failed),
     /// What was measured while a wave baked.
     Wave { wave: usize, says: Vec<String> },
+}
+
+/// Listens to the alarms while functions move.
+pub(super) struct Listening<'a> {
+    gates: &'a Gates,
+    regions: &'a [Region],
+}
+
+impl Listening<'_> {
+    /// Names an alarm that began to ring since functions of its place move.
+    pub(super) async fn rings(&self, world: &World, waves: &[Wave]) -> Option<Failure> {
+        let gate = self.gates.alarms.as_ref()?;
+        let is_in =
+            |(place, function): &Function| waves.iter().any(|wave| wave.has(place, function));
+        let functions: Vec<Function> = world.functions().filter(is_in).collect();
+        let told = alarms(&gate.patterns, self.regions, &functions).await;
+        let says = judge::rings(self.gates, &told, waves)?;
+        Some(Failure::Wave { wave: waves.len(), says: vec![says] })
+    }
 }
 
 /// What became of the open wave.
@@ -114,10 +139,11 @@ impl Converge<'_, '_, '_> {
         }
         match &came.plan.next {
             Next::Open(Opening { members, percent }) => {
+                let unproven = self.unproven_since(members, now).await?;
                 if let Some(last) = rollout.waves.last_mut() {
                     last.done.get_or_insert(now);
                 }
-                rollout.waves.push(Wave::open(members.clone(), *percent, now));
+                rollout.waves.push(Wave { unproven, ..Wave::open(members.clone(), *percent, now) });
                 self.write_rollout(came).await?;
                 self.session.tell(came.opened(now));
             }
@@ -130,6 +156,18 @@ impl Converge<'_, '_, '_> {
             _ => return Ok(Turned::Not),
         }
         Ok(Turned::On)
+    }
+
+    /// The alarms that are looked at while functions move, where any decides and the data has a way back.
+    pub(super) fn listening<'a>(
+        &self,
+        intent: &'a Intent,
+        regions: &'a [Region],
+    ) -> Option<Listening<'a>> {
+        let gate = intent.gates.alarms.as_ref()?;
+        let decides =
+            gate.binding == Binding::Decides && self.is_judged() && self.way_back().is_some();
+        (decides && counts_calls(regions)).then_some(Listening { gates: &intent.gates, regions })
     }
 
     /// Tells whether what functions make of the data is watched.
@@ -167,13 +205,38 @@ impl Converge<'_, '_, '_> {
         Ok(failed.then_some(Failure::Wave { wave, says }))
     }
 
+    /// When the first of some functions left the stable release for one that never became stable. `None` also where that is too
+    /// long ago.
+    async fn unproven_since(
+        &self,
+        functions: &Members,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, Error> {
+        let head = self.session.head();
+        let (Some(stable), Some(open)) = (head.stable(), head.rollout()) else { return Ok(None) };
+        let mut first = None;
+        for number in (1..open.number).rev().take(SUPERSEDED_MAX) {
+            let Some(before) = self.session.read_rollout(number).await? else { continue };
+            if before.to == stable {
+                break;
+            }
+            let waves = before.waves.iter().filter(|wave| wave.shares_a_function(functions));
+            first = waves.map(Wave::proven_until).chain(first).min();
+        }
+        Ok(first.filter(|first| now.duration_since(*first) < UNPROVEN_MAX))
+    }
+
+    /// The release that functions go back to where new data fails.
+    fn way_back(&self) -> Option<u64> {
+        let head = self.session.head();
+        let is_stable = head.stable() == head.rollout().map(|open| open.to);
+        head.before_rollout().filter(|_| !is_stable)
+    }
+
     /// Sends every function back to the last stable release, and keeps the data that failed away. Where no release came
     /// before, or this one is stable already, functions stay where they are, and the report says what failed.
     pub(super) async fn retreat(&mut self, came: &mut Came, failure: Failure) -> Result<(), Error> {
-        let head = self.session.head();
-        let is_stable = head.stable() == head.rollout().map(|open| open.to);
-        let before = head.before_rollout().filter(|_| !is_stable);
-        let (Some(to), Some(release)) = (before, head.desired()) else {
+        let (Some(to), Some(release)) = (self.way_back(), self.session.head().desired()) else {
             let (key, why) = match failure {
                 Failure::Probe(Failed { place, function, words }) => {
                     ((place, function), Why::ProbeFailed { words })
@@ -229,7 +292,8 @@ async fn asked(
         None => Told::default(),
         Some(gate) => heard_of_alarms(came, &mut gate.patterns, waves, regions).await,
     };
-    if let Some(words) = gone(came, wave).filter(|_| !judge::rings(&gates, &alarms, waves)) {
+    if let Some(words) = gone(came, wave).filter(|_| judge::rings(&gates, &alarms, waves).is_none())
+    {
         return Some(Evidence::out_of_sight(wave, &words, now));
     }
     let members = members_of(came, wave);

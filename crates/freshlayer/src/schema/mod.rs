@@ -6,6 +6,7 @@
 mod compare;
 mod contract;
 mod editions;
+mod gone_values;
 mod new_types;
 
 use std::collections::BTreeSet;
@@ -15,6 +16,8 @@ pub use compare::{Change, compare};
 pub use contract::{Contract, FieldContract, contract_toml};
 pub(crate) use contract::{PromiseChange, mmdb_class, percent, promises, sqlite_class};
 pub(crate) use editions::{FAMILIES, built_in, documented};
+pub use gone_values::NamedValues;
+pub(crate) use gone_values::gone_values;
 pub use new_types::ValueTypes;
 pub(crate) use new_types::{NewType, new_types};
 

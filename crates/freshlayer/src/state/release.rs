@@ -10,7 +10,7 @@ use crate::names::{DatasetName, Digest, LayerName};
 use crate::opt_path::OptPath;
 use crate::ports::UpstreamFacts;
 use crate::problem::{GateReport, Problem};
-use crate::schema::{Contract, ValueTypes};
+use crate::schema::{Contract, NamedValues, ValueTypes};
 
 use super::CountriesMoved;
 
@@ -92,6 +92,9 @@ pub struct Profile {
     /// not count them.
     #[serde(default, skip_serializing_if = "ValueTypes::is_empty")]
     pub value_types: ValueTypes,
+    /// How often each value stands there that the contract lists; empty in records of versions that did not count them.
+    #[serde(default, skip_serializing_if = "NamedValues::is_empty")]
+    pub named_values: NamedValues,
 }
 
 impl Snapshot {

@@ -213,6 +213,11 @@ pub struct Wave {
     /// When it opened.
     #[schemars(with = "String")]
     pub opened: Timestamp,
+    /// When the first of its functions left the data of the stable release for a release that this one superseded; absent where
+    /// they were on it until the wave opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", default)]
+    pub unproven: Option<Timestamp>,
     /// When every member that can be moved was there: from then on they are watched.
     #[schemars(with = "Option<String>")]
     pub reached: Option<Timestamp>,
@@ -293,7 +298,29 @@ pub enum Says {
 impl Wave {
     /// A wave that opens.
     pub(crate) fn open(members: Members, percent: Option<u8>, opened: Timestamp) -> Self {
-        Self { members, percent, opened, reached: None, until: None, evidence: None, done: None }
+        Self {
+            members,
+            percent,
+            opened,
+            unproven: None,
+            reached: None,
+            until: None,
+            evidence: None,
+            done: None,
+        }
+    }
+
+    /// Until when its functions had proven data: their calls of then are what new data is held against.
+    pub(crate) fn proven_until(&self) -> Timestamp {
+        self.unproven.unwrap_or(self.opened)
+    }
+
+    /// Tells whether a function is in this wave and in another one.
+    pub(crate) fn shares_a_function(&self, other: &Members) -> bool {
+        let shares = |(place, functions): (&String, &BTreeSet<FunctionName>)| {
+            other.get(place).is_some_and(|others| !functions.is_disjoint(others))
+        };
+        self.members.iter().any(shares)
     }
 
     /// Notes that every member that can be moved is there.
@@ -403,6 +430,14 @@ impl Rollout {
                 journal: None,
             },
         )
+    }
+
+    /// Says of functions that were on their way when the rollout ended that another one took over.
+    pub(crate) fn end_moves(&mut self) {
+        let notes = self.journal.values_mut().flat_map(BTreeMap::values_mut);
+        for note in notes.filter(|note| note.is_moving()) {
+            "on its way when the rollout was replaced".clone_into(&mut note.outcome);
+        }
     }
 
     /// Lists the waves that had too few calls to be judged, by their numbers.

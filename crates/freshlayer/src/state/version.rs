@@ -2,7 +2,7 @@ use semver::Version;
 
 use super::Snapshot;
 use crate::schema::{
-    Change, Contract, Element, PromiseChange, Schema, compare, new_types, promises,
+    Change, Contract, Element, PromiseChange, Schema, compare, gone_values, new_types, promises,
 };
 
 /// A data version with its reasons.
@@ -20,9 +20,8 @@ const REASONS_MAX: usize = 100;
 /// Decides the data version of the next release.
 ///
 /// MAJOR: something that consumers rely on went away or changed (a dataset, its path or format, an executable, a field or
-/// column that its contract names, the types of the values of one, or the contract promises less). Where a dataset has no
-/// contract, all of its fields
-/// and columns count as named. MINOR: something came, or something that no contract names went. PATCH: only data
+/// column that its contract names, the types of the values of one, a value that its contract lists, or the contract promises
+/// less). Where a dataset has no contract, all of its fields and columns count as named. MINOR: something came, or something that no contract names went. PATCH: only data
 /// changed.
 pub fn decide(previous: Option<(&Version, &[Snapshot])>, next: &[Snapshot]) -> Decision {
     let Some((version, previous)) = previous else {
@@ -107,6 +106,9 @@ fn dataset_differences(before: &Snapshot, after: &Snapshot, found: &mut Vec<(Bum
             (Bump::Minor, format!("{name}: {change}; the contract does not name it"))
         }
     }));
+    let [was, is] = [before, after].map(|snapshot| &snapshot.profile.named_values);
+    let gone = gone_values(was, is);
+    found.extend(gone.iter().map(|value| (Bump::Major, format!("{name}: {value}"))));
     found.extend(promises(&before.contract, &after.contract).into_iter().map(
         |change| match change {
             PromiseChange::Weaker(sentence) => (Bump::Major, format!("{name}: {sentence}")),

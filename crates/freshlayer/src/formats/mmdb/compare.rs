@@ -4,6 +4,7 @@
 //! bits. The memory does not grow with the files.
 
 mod fields;
+mod records;
 mod walk;
 
 use std::fmt;

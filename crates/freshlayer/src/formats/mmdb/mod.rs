@@ -21,7 +21,7 @@ pub(crate) use comparison::{Comparison, FieldChange};
 pub use decode::Kind;
 pub(crate) use paths::Paths;
 pub(crate) use shape::{Shape, shape};
-pub(crate) use texts::{FieldFacts, facts, shapes};
+pub(crate) use texts::{FieldFacts, count_texts, facts, shapes};
 pub(crate) use tree::{Tree, read as read_tree};
 pub(crate) use watch::{Watch, watched};
 

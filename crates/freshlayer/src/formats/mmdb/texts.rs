@@ -1,7 +1,9 @@
 //! The texts of one field, and their shapes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
+
+use rustc_hash::FxHashMap;
 
 use super::decode::{Kind, Value, behind, resolved};
 use super::tree::Tree;
@@ -69,6 +71,33 @@ pub(crate) fn facts(tree: &Tree<'_>, path: &str) -> Result<FieldFacts, Fault> {
     Ok(facts)
 }
 
+/// Counts the networks that have each of some texts in a field. Looks at `values_max` values at most.
+pub(crate) fn count_texts(
+    tree: &Tree<'_>,
+    path: &str,
+    of: &[String],
+    values_max: u64,
+) -> Result<BTreeMap<String, u64>, Fault> {
+    let keys: Vec<&[u8]> = keys(path).map(str::as_bytes).collect();
+    let data = tree.paths.data;
+    let numbers: FxHashMap<&[u8], usize> = of.iter().map(String::as_bytes).zip(0..).collect();
+    let mut networks = vec![0_u64; tree.records(1).map(Iterator::count).sum()];
+    tree.each_network(|record| networks[record] += 1);
+    let (mut counts, mut left) = (vec![0_u64; of.len()], values_max);
+    for (offset, networks) in tree.records(1).flatten().zip(networks) {
+        let _to_the_end = follow(data, offset, &keys, &mut left, &mut |value| {
+            if let Value::Scalar { kind: Kind::Text, start, next } = value
+                && let Some(number) = numbers.get(&data[start..next])
+            {
+                counts[*number] += networks;
+            }
+            ControlFlow::Continue(())
+        })?;
+    }
+    let counted = of.iter().cloned().zip(counts);
+    Ok(counted.filter(|(_, count)| *count > 0).collect())
+}
+
 /// Visits the value of a field in each record, until the visitor has seen enough.
 fn each_value(
     tree: &Tree<'_>,
@@ -76,8 +105,9 @@ fn each_value(
     mut visit: impl FnMut(Value) -> ControlFlow<()>,
 ) -> Result<(), Fault> {
     let keys: Vec<&[u8]> = keys(path).map(str::as_bytes).collect();
+    let mut left = u64::MAX;
     for offset in tree.records(1).flatten() {
-        if follow(tree.paths.data, offset, &keys, &mut visit)?.is_break() {
+        if follow(tree.paths.data, offset, &keys, &mut left, &mut visit)?.is_break() {
             break;
         }
     }
@@ -88,15 +118,17 @@ fn follow(
     data: &[u8],
     place: usize,
     keys: &[&[u8]],
+    left: &mut u64,
     visit: &mut impl FnMut(Value) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>, Fault> {
+    *left = left.checked_sub(1).ok_or(Fault::Work)?;
     let here = resolved(data, place)?.value;
     let Some((wanted, below)) = keys.split_first() else { return Ok(visit(here)) };
     let Value::Items { kind, count, next } = here else { return Ok(ControlFlow::Continue(())) };
     let mut at = next;
     for _ in 0..count {
         if kind == Kind::Array {
-            if *wanted == ITEM_KEY && follow(data, at, below, visit)?.is_break() {
+            if *wanted == ITEM_KEY && follow(data, at, below, left, visit)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
             at = behind(data, at, 0)?;
@@ -106,7 +138,7 @@ fn follow(
         if let Value::Scalar { kind: Kind::Text, start, next } = key.value
             && data[start..next] == **wanted
         {
-            return follow(data, key.next, below, visit);
+            return follow(data, key.next, below, left, visit);
         }
         at = behind(data, key.next, 0)?;
     }

@@ -19,8 +19,8 @@ const LAG: SignedDuration = SignedDuration::from_mins(3);
 const LAG_OF_LONG_CALLS: SignedDuration = SignedDuration::from_mins(2);
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 
-/// What to count for a wave: the whole minutes since it was complete, and those before it opened that they are held against,
-/// at least an hour. `None` where no minute has passed. A call takes `longest` at most: minutes whose calls may not have ended are left
+/// What to count for a wave: the whole minutes since it was complete, and those with proven data before it that they are held
+/// against, at least an hour. `None` where no minute has passed. A call takes `longest` at most: minutes whose calls may not have ended are left
 /// out, but no more than half of them, because calls that fail end soon.
 pub(in crate::rollout) fn window(
     gates: &Gates,
@@ -37,7 +37,7 @@ pub(in crate::rollout) fn window(
     }
     let hours = u32::try_from(span.as_mins()).unwrap_or_default().div_ceil(60);
     let before = HOUR * i32::try_from(hours).unwrap_or(1);
-    let from = minute_of(wave.opened).saturating_sub(before).ok()?;
+    let from = minute_of(wave.proven_until()).saturating_sub(before).ok()?;
     Some(Window { from, until, slow_after: gates.metrics?.slow_after })
 }
 
@@ -160,6 +160,8 @@ enum Against {
     Before,
     /// The same, of some of them in the same minutes of earlier hours.
     HoursBefore,
+    /// Calls of the same functions with the stable release, before one came that this one superseded.
+    Stable,
     /// Calls that versions before answered in the same minutes, of some functions at least.
     Beside,
 }
@@ -209,7 +211,7 @@ impl Compared {
     /// of the version before.
     fn of(moved: &Moved, waves: &Waves<'_>) -> Self {
         let Moved { calls, beside } = moved;
-        let opened = minute_of(waves.open.opened);
+        let opened = minute_of(waves.open.proven_until());
         let since = waves.open.reached.map_or(opened, next_minute);
         let last = calls.values().filter_map(|minutes| minutes.keys().next_back()).max();
         let span = last.map_or(0, |last| last.duration_since(since).as_mins() + 1);
@@ -239,10 +241,11 @@ impl Compared {
             ports::Calls { calls, errors, slow: 0 }
         });
         let by_the_hour = pairs.iter().any(|pairs| pairs.held == HeldAgainst::SameOfTheHour);
-        let against = match (beside.is_empty(), by_the_hour) {
-            (false, _) => Against::Beside,
-            (true, false) => Against::Before,
-            (true, true) => Against::HoursBefore,
+        let against = match (beside.is_empty(), waves.open.unproven, by_the_hour) {
+            (false, ..) => Against::Beside,
+            (true, Some(_), _) => Against::Stable,
+            (true, None, false) => Against::Before,
+            (true, None, true) => Against::HoursBefore,
         };
         Self { own, whole, is_unlike, all: own + waves.earlier, evidence, hour, against, silent }
     }
@@ -288,7 +291,7 @@ impl Compared {
     /// Marks evidence that is not from the same minutes.
     fn weaker(&self) -> &'static str {
         match self.against {
-            Against::Before | Against::HoursBefore => {
+            Against::Before | Against::HoursBefore | Against::Stable => {
                 "; weaker evidence: compared with earlier minutes"
             }
             Against::Beside => "",
@@ -309,6 +312,7 @@ impl Compared {
                 let ports::Calls { calls, errors, .. } = self.hour;
                 let when = match self.against {
                     Against::Before | Against::HoursBefore => "in the hour before the wave opened",
+                    Against::Stable => "in the last hour with the stable release",
                     Against::Beside => WITH_THE_DATA_BEFORE,
                 };
                 format!("all {} calls {were}, and {errors} of {calls} {when}", new.calls)
@@ -317,6 +321,7 @@ impl Compared {
                 let when = match self.against {
                     Against::Before => "in as many minutes before the wave opened",
                     Against::HoursBefore => "in the same minutes of the hours before",
+                    Against::Stable => "in as many minutes with the stable release",
                     Against::Beside => WITH_THE_DATA_BEFORE,
                 };
                 format!(

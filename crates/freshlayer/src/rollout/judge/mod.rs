@@ -108,10 +108,10 @@ pub(super) fn wave(
     Some(Evidence { counted, ..evidence(said, wave, now) })
 }
 
-/// Tells whether an alarm fails the release.
-pub(super) fn rings(gates: &Gates, told: &Told<Alarms>, waves: &[Wave]) -> bool {
-    let says = |gate| alarms::judge(gate, told, waves).says;
-    gates.alarms.as_ref().is_some_and(|gate| says(gate) == Says::Fail)
+/// Names an alarm that fails the release.
+pub(super) fn rings(gates: &Gates, told: &Told<Alarms>, waves: &[Wave]) -> Option<String> {
+    let said = alarms::judge(gates.alarms.as_ref()?, told, waves);
+    (said.says == Says::Fail).then_some(said.sentence)
 }
 
 /// Judges the calls. Where some could not be counted, the others can only fail; what was counted before stays.

@@ -1,7 +1,7 @@
 use super::{Counted, missing};
-use crate::formats::mmdb::{Shape, Tree, Watch, watched};
+use crate::formats::mmdb::{Fault, Shape, Tree, Watch, count_texts, watched};
 use crate::problem::{Code, GateReport, Problem};
-use crate::schema::{Contract, FieldContract, Kind, built_in};
+use crate::schema::{Contract, FieldContract, Kind, NamedValues, built_in};
 
 /// Fewer records are an excerpt of a well-known database: its shares say nothing.
 const RECORDS_OF_AN_EDITION_MIN: u64 = 10_000;
@@ -84,6 +84,19 @@ pub(in crate::intake::inspect) fn judge(
         };
         counted.judge(gates);
     }
+}
+
+/// Counts the networks with each value that the definition lists. Looks at `values_max` values per field at most.
+pub(in crate::intake::inspect) fn named_values(
+    contract: &Contract,
+    tree: &Tree<'_>,
+    values_max: u64,
+) -> Result<NamedValues, Fault> {
+    let listing = contract.iter().filter(|(_, field)| !field.values.is_empty());
+    let counted = listing.map(|(path, field)| {
+        Ok((path.clone(), count_texts(tree, path, &field.values, values_max)?))
+    });
+    counted.collect()
 }
 
 fn kinds<'a>(path: &'a str, shape: &'a Shape) -> impl Iterator<Item = (Kind, usize)> + 'a {

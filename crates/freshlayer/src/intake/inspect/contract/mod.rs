@@ -3,7 +3,7 @@
 mod mmdb;
 mod sqlite;
 
-pub(super) use mmdb::{Named, judge as judge_mmdb, named};
+pub(super) use mmdb::{Named, judge as judge_mmdb, named, named_values};
 pub(super) use sqlite::judge as judge_sqlite;
 
 use crate::problem::{Code, GateReport, Problem};

@@ -8,7 +8,7 @@ use super::{Counted, missing};
 use crate::formats::rule::{Breaches, Datum, Rule};
 use crate::formats::sqlite::{Table, quoted};
 use crate::problem::{Code, GateReport, Problem};
-use crate::schema::{Contract, FieldContract, StorageClass};
+use crate::schema::{Contract, FieldContract, NamedValues, StorageClass};
 
 /// What is found in one column.
 struct Column<'a> {
@@ -18,17 +18,21 @@ struct Column<'a> {
     values: u64,
     wrong_type: Option<(&'static str, u64)>,
     breaches: Breaches,
+    /// How many rows have each value that the contract lists.
+    named: BTreeMap<String, u64>,
 }
 
-/// Judges the rows of every table that the contract names, one read of each table.
+/// Judges the rows of every table that the contract names, one read of each table. Returns how often each value stands
+/// there that it lists.
 pub(in crate::intake::inspect) fn judge(
     connection: &Connection,
     contract: &Contract,
     tables: &[Table],
     gates: &mut GateReport,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<NamedValues> {
+    let mut named = NamedValues::new();
     if contract.is_empty() {
-        return Ok(());
+        return Ok(named);
     }
     for id in [Code::ContractField, Code::ContractType, Code::ContractNull, Code::ContractValue] {
         gates.judge(id, None);
@@ -46,10 +50,10 @@ pub(in crate::intake::inspect) fn judge(
             .map(|(name, _)| missing("the column", "none", format!("column {table}.{name}")));
         gates.judge(Code::ContractField, gone);
         if !here.is_empty() {
-            judge_table(connection, table, here, gates)?;
+            named.extend(judge_table(connection, table, here, gates)?);
         }
     }
-    Ok(())
+    Ok(named)
 }
 
 fn by_table(contract: &Contract) -> BTreeMap<&str, Vec<(&str, &FieldContract)>> {
@@ -67,7 +71,7 @@ fn judge_table(
     table: &str,
     columns: Vec<(&str, &FieldContract)>,
     gates: &mut GateReport,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<NamedValues> {
     // A pattern that is none is the definition's to refuse.
     let mut columns: Vec<Column<'_>> = columns
         .into_iter()
@@ -78,6 +82,7 @@ fn judge_table(
             values: 0,
             wrong_type: None,
             breaches: Breaches::default(),
+            named: BTreeMap::new(),
         })
         .collect();
     let names: Vec<String> = columns.iter().map(|column| quoted(column.name)).collect();
@@ -105,7 +110,8 @@ fn judge_table(
         };
         counted.judge(gates);
     }
-    Ok(())
+    let listing = columns.into_iter().filter(|column| !column.rule.values.is_empty());
+    Ok(listing.map(|column| (format!("{table}.{}", column.name), column.named)).collect())
 }
 
 impl Column<'_> {
@@ -122,10 +128,13 @@ impl Column<'_> {
         if wanted.is_some_and(|wanted| !wanted.takes(kind)) {
             self.wrong_type.get_or_insert((kind, 0)).1 += 1;
         }
-        if let Some(datum) = datum
-            && !self.rule.allows(datum)
-        {
+        let Some(datum) = datum else { return };
+        if !self.rule.allows(datum) {
             self.breaches.note(datum, || format!("row {row}"));
+        } else if let Datum::Text(text) = datum
+            && !self.rule.values.is_empty()
+        {
+            *self.named.entry(text.to_owned()).or_default() += 1;
         }
     }
 

@@ -81,6 +81,13 @@ fn judge(expect: &Expected<'_>, bytes: &[u8], limits: &Limits, gates: &mut GateR
         gates.judge(Code::Probe, probe::judge(&reader, expect.probes));
     }
     findings.profile = profile(metadata, shape);
+    match contract::named_values(expect.contract, &tree, limits.decoded_values_max) {
+        Ok(values) => findings.profile.named_values = values,
+        Err(fault) => {
+            let problem = problem_of(&fault, limits);
+            gates.judge(problem.code, [problem]);
+        }
+    }
     findings
 }
 

@@ -174,7 +174,8 @@ fn judge(
             gates.judge(Code::LiveUnread, reason.map(unread));
         }
     }
-    contract::judge_sqlite(connection, expect.contract, &tables, gates)?;
+    findings.profile.named_values =
+        contract::judge_sqlite(connection, expect.contract, &tables, gates)?;
     if !expect.probes.is_empty() {
         let probes = expect.probes.iter();
         gates.judge(Code::Probe, probes.filter_map(|probe| ask(connection, probe, limits).err()));

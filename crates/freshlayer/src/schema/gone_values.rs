@@ -1,0 +1,76 @@
+//! Values that a contract names and that no longer stand in its field. Whoever has code for one waits for it in vain.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::percent;
+
+/// How many networks (mmdb) or rows (sqlite) have each value that the contract lists for a field, by field and value. A
+/// value that stands nowhere is not there.
+pub type NamedValues = BTreeMap<String, BTreeMap<String, u64>>;
+
+/// A value is relied on from more than one of so many on: 0.1 %. Rare ones come and go.
+const VALUES_PER_RARE: u64 = 1_000;
+
+/// A value that is gone from a field.
+pub(crate) struct GoneValue<'a> {
+    path: &'a str,
+    value: &'a str,
+    /// Its share before.
+    was: f64,
+}
+
+/// Lists the values that fields had and have no more. A field that was not counted on both sides has none.
+pub(crate) fn gone_values<'a>(
+    before: &'a NamedValues,
+    after: &'a NamedValues,
+) -> Vec<GoneValue<'a>> {
+    let both = before.iter().filter_map(|(path, was)| Some((path.as_str(), was, after.get(path)?)));
+    let gone = both.flat_map(|(path, was, is)| {
+        let whole: u64 = was.values().sum();
+        let relied_on =
+            was.iter().filter(move |(_, count)| count.saturating_mul(VALUES_PER_RARE) > whole);
+        let lost = relied_on.filter(|(value, _)| !is.contains_key(*value));
+        lost.map(move |(value, count)| GoneValue {
+            path,
+            value,
+            was: *count as f64 / whole.max(1) as f64,
+        })
+    });
+    gone.collect()
+}
+
+impl fmt::Display for GoneValue<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let was = percent(self.was);
+        write!(f, "{}: no value is {:?} any more, {was} were before", self.path, self.value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(counts: &[(&str, u64)]) -> BTreeMap<String, u64> {
+        counts.iter().map(|(value, count)| ((*value).to_owned(), *count)).collect()
+    }
+
+    #[test]
+    fn only_a_value_that_was_relied_on_is_gone() {
+        let before = counts(&[("Cable", 9_979), ("Dialup", 11), ("Satellite", 10)]);
+        for (after, gone) in [
+            (counts(&[("Cable", 1), ("Dialup", 1), ("Satellite", 1)]), vec![]),
+            (counts(&[("Cable", 1), ("Dialup", 1)]), vec![]),
+            (
+                counts(&[("Cable", 1)]),
+                vec!["a.b: no value is \"Dialup\" any more, 0.11 % were before"],
+            ),
+        ] {
+            let [was, is] =
+                [&before, &after].map(|c| NamedValues::from([("a.b".to_owned(), c.clone())]));
+            let found: Vec<_> = gone_values(&was, &is).iter().map(ToString::to_string).collect();
+            assert_eq!(found, gone);
+            assert!(gone_values(&was, &NamedValues::new()).is_empty());
+        }
+    }
+}
