@@ -17,6 +17,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{FunctionCode, Runtime};
+use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Error;
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use freshlayer::LayerVersionArn;
 use freshlayer_aws::{Aws, Pace};
@@ -209,8 +210,18 @@ impl Account {
         let (s3, bucket) = (self.s3(), self.bucket());
         let mut pages = s3.list_objects_v2().bucket(&bucket).into_paginator().send();
         while let Some(page) = pages.next().await {
-            // A test may have deleted it.
-            let Ok(page) = page else { return };
+            let page = match page {
+                Ok(page) => page,
+                // A test may have deleted it.
+                Err(error)
+                    if error
+                        .as_service_error()
+                        .is_some_and(ListObjectsV2Error::is_no_such_bucket) =>
+                {
+                    return;
+                }
+                Err(error) => panic!("the bucket {bucket} cannot be listed: {error:?}"),
+            };
             for key in page.contents().iter().filter_map(|object| object.key()) {
                 if DATA.iter().any(|name| key.starts_with(name)) {
                     continue;

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use crate::upstream::{AUTHORIZATION, LICENSE_KEY};
 
-/// Every secret of the tests is one of these, or begins with one. The last one is `user:s3cret` as Basic authentication writes it.
-const MARKS: [&str; 5] = [LICENSE_KEY, AUTHORIZATION, "s3cret", "wave-token-81", "dXNlcjpzM2NyZXQ"];
+/// Every secret of the tests is one of these, or begins with one. The last ones are `user:s3cret`, `Aladdin:s3cret` and `42:s3cret`
+/// as Basic authentication writes them.
+const MARKS: [&str; 5] = [LICENSE_KEY, AUTHORIZATION, "s3cret", "wave-token-81", "dXNlcjpzM2NyZX"];
 /// Zips, and downloads that are not over: data, whatever an upstream put into it.
 pub(crate) const DATA: [&str; 2] = ["blobs", "work"];
 /// A larger file is data, too.

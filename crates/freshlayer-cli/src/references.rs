@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use freshlayer::ports::FunctionName;
 use freshlayer::{HistoryLine, LayerName, LayerVersionArn};
+use freshlayer_local::HostError;
 use freshlayer_local::{ACCOUNT, FolderRegistry, REGION};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -128,7 +129,12 @@ impl FunctionReference {
         match host.target {
             Target::Local => {
                 let found = host.fleet().layers_of(&self.name, alias);
-                let found = found.map_err(|error| Stopped::failed(error.to_string()))?;
+                let found = found.map_err(|error| match error {
+                    HostError::NotFound(_) | HostError::Refused(_) => {
+                        Stopped::usage(error.to_string())
+                    }
+                    error => Stopped::failed(error.to_string()),
+                })?;
                 Ok(found.into_iter().map(LayerReference::Arn).collect())
             }
             Target::Aws => {

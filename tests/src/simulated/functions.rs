@@ -46,6 +46,8 @@ pub(super) struct Function {
     pub(super) durable: BTreeMap<u64, u32>,
     /// Whether its own policy denies everyone to read it.
     pub(super) guarded: bool,
+    /// Its key of KMS is disabled: no update is taken.
+    pub(super) locked: bool,
 }
 
 /// What lists show of a function.
@@ -150,6 +152,7 @@ impl Function {
             invocations: 0,
             durable: BTreeMap::new(),
             guarded: false,
+            locked: false,
         }
     }
 
@@ -227,6 +230,11 @@ impl Functions {
             Ok(found) => found,
             Err(answer) => return answer,
         };
+        if function.locked {
+            let words = "Lambda was unable to decrypt the environment variables because KMS access was denied. Please check \
+                         the function's KMS key settings. KMS Exception: AccessDeniedException";
+            return Answer::fault(502, "KMSAccessDeniedException", words);
+        }
         let document = asked.json();
         record.settings_left_alone(&name, &document);
         let latest = Arc::clone(&function.shape().latest);

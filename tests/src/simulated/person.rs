@@ -251,6 +251,22 @@ impl Simulated {
         self.change(name, |function, _| function.guarded = true);
     }
 
+    /// Disables a function's key of KMS: Lambda takes no update of it.
+    ///
+    /// # Panics
+    /// Where there is no such function.
+    pub fn lock(&self, name: &str) {
+        self.change(name, |function, _| function.locked = true);
+    }
+
+    /// Enables it again.
+    ///
+    /// # Panics
+    /// Where there is no such function.
+    pub fn unlock(&self, name: &str) {
+        self.change(name, |function, _| function.locked = false);
+    }
+
     /// Lets a function's last update have failed: it serves what it served before.
     ///
     /// # Panics

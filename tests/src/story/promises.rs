@@ -118,6 +118,14 @@ impl Promises {
             let rollout = read(engine, definition, closed.number).await;
             self.members_only(closed, rollout.as_ref(), &seen, &head);
         }
+        if let Some(open) = before.head.rollout().filter(|open| {
+            is_watched(open, definition)
+                && head.stable() == Some(open.to)
+                && before.head.stable() != head.stable()
+        }) && let Some(rollout) = read(engine, definition, open.number).await
+        {
+            watched_to_the_end(&rollout);
+        }
         if let Some(open) = head.rollout() {
             self.met_before(open, &before, &head);
             if is_watched(open, definition) {
@@ -358,6 +366,18 @@ fn arrived(consumer: &ConsumerReport, is: &Met, published: Option<&String>, last
             "{consumer:?} waits for nobody; {last}"
         ),
     }
+}
+
+/// A release is stable once its last wave was watched to its end.
+fn watched_to_the_end(rollout: &Rollout) {
+    let Some(last) = rollout.waves.last() else { return };
+    let Some((reached, until)) = last.reached.zip(last.until) else { return };
+    let to_its_end = last.done.is_some_and(|done| done >= until);
+    let (number, to) = (rollout.waves.len(), rollout.to);
+    assert!(
+        to_its_end,
+        "release {to} is stable, and its wave {number} of {reached} was to be watched until {until}: {last:?}"
+    );
 }
 
 async fn state(engine: &Engine, definition: &Definition) -> (Head, Option<Rollout>) {

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use freshlayer::ports::AlarmState;
+use freshlayer::ports::{AlarmState, Clock as _};
 use freshlayer::report::{Exit, Report};
+use freshlayer::state::Says;
+use freshlayer::{Retry, refresh, rollout_status};
 use freshlayer_tests::callers::Called;
+use freshlayer_tests::simulated::Hit;
 
-use crate::gates::{Fleet, METRICS};
+use crate::gates::{ALARMS, Fleet, METRICS, is_new};
 use crate::simulated::{block_on, version};
 
 /// The wave behind the one box has 99 functions, and takes minutes at this pace.
@@ -79,5 +82,86 @@ fn a_release_is_held_against_the_stable_one_and_not_against_one_that_it_replaces
         let got = fleet.world.aws.callers_get();
         let first = version(1).to_string();
         assert!(got.values().all(|layers| layers.contains(&first)), "{got:?}");
+    });
+}
+
+/// Of the functions of a wave one cannot be changed, run after run. The others are watched and judged all the same.
+#[test]
+fn one_function_that_cannot_be_changed_keeps_no_wave_from_its_gates() {
+    for course in ["rollout.waves = [100]\n", ""] {
+        block_on(async {
+            let fails = |called: Called<'_>| is_new(called) && called.number.is_multiple_of(2);
+            let fleet = Fleet::new(&format!("{METRICS}{course}"), 10, fails).await;
+            for sick in ["f03", "f12"] {
+                fleet.world.aws.lock(sick);
+            }
+            let (last, _, most) = fleet.go_on(900).await;
+            assert_eq!((last.exit(), fleet.on_new()), (Exit::Rejected, 0), "{last:#?}");
+            assert!(most <= 18, "{most}");
+            assert_eq!(fleet.world.status().await.stable, Some(1));
+        });
+    }
+}
+
+/// Good data reaches all others, and is stable only after its last wave was watched; the sick function follows once it can.
+#[test]
+fn a_release_is_stable_only_after_its_last_wave_was_watched() {
+    block_on(async {
+        let fleet = Fleet::new(METRICS, 10, |_| false).await;
+        fleet.world.aws.lock("f03");
+        fleet.world.aws.lock("f12");
+        let began = fleet.world.aws.clock().now();
+        let mut last = fleet.refresh().await;
+        while fleet.world.status().await.stable != Some(2) {
+            assert!(fleet.sleep_until_woken(&last).await, "{last:#?}");
+            last = fleet.refresh().await;
+        }
+        let minutes = fleet.world.aws.clock().now().duration_since(began).as_mins();
+        assert_eq!(fleet.on_new(), 18, "{last:#?}");
+        assert!(minutes >= 90, "stable after {minutes} minutes, and the bakes take 90");
+        for healed in ["f03", "f12"] {
+            fleet.world.aws.unlock(healed);
+        }
+        let last = fleet.refresh().await;
+        assert_eq!(fleet.on_new(), 20, "{last:#?}");
+    });
+}
+
+/// The verdict stands in the journal before the order back: a run that dies in between is followed up, whatever the alarm says then.
+#[test]
+fn a_verdict_that_was_written_holds_where_its_run_died() {
+    block_on(async {
+        let fleet = Fleet::new(ALARMS, 1, |_| false).await;
+        fleet.refresh().await;
+        tokio::time::sleep(Duration::from_mins(5)).await;
+        fleet.callers.alarm("geo-errors", AlarmState::Rings);
+        let (mut written, mut unwritten) = (0, 0);
+        for call in 0.. {
+            let aws = fleet.world.aws.copy();
+            let struck = aws.hit_by(move |number, _| (number == call).then_some(Hit::SilentAfter));
+            let engine = fleet.engine_on(&struck);
+            let run = refresh(&engine, &fleet.world.definition, Retry::OnChange);
+            let ended = tokio::time::timeout(Duration::from_mins(1), run).await;
+            let before = rollout_status(&fleet.engine_on(&aws), &fleet.world.definition).await;
+            let open = before.expect("readable").open;
+            let wave = open.and_then(|open| open.waves.last().cloned());
+            let says = wave.and_then(|wave| wave.evidence).map(|evidence| evidence.says);
+            fleet.callers.alarm("geo-errors", AlarmState::Quiet);
+            let last =
+                refresh(&fleet.engine_on(&aws), &fleet.world.definition, Retry::OnChange).await;
+            fleet.callers.alarm("geo-errors", AlarmState::Rings);
+            let new = version(2).to_string();
+            let on_new = aws.callers_get().values().filter(|layers| layers.contains(&new)).count();
+            if says == Some(Says::Fail) {
+                written += 1;
+                assert_eq!(on_new, 0, "at call {call}: {last:#?}");
+            } else {
+                unwritten += 1;
+            }
+            if ended.is_ok() && struck.calls() <= call {
+                break;
+            }
+        }
+        assert!(written > 0 && unwritten > 0, "{written} {unwritten}");
     });
 }

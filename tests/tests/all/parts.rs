@@ -40,7 +40,7 @@ fn rollout_of(function: &Consumer) -> Rollout {
         ended: None,
         tries: 0,
         waves: vec![Wave {
-            unproven: None,
+            unproven: BTreeMap::new(),
             members: BTreeMap::from([(place().to_string(), members)]),
             percent: Some(10),
             opened: Timestamp::UNIX_EPOCH,

@@ -63,7 +63,9 @@ async fn side(host: &Host, text: &str) -> Result<Compared, Stopped> {
     if is_address || text.contains('/') || Path::new(text).exists() {
         return place(text).map(Compared::Source);
     }
-    let pulled = fetch(host, &LayerReference::parse(text)?).await?;
+    let what = format!("there is no file {text} here, and it names no layer");
+    let layer = LayerReference::parse(text).map_err(|error| error.behind(&what))?;
+    let pulled = fetch(host, &layer).await?;
     let name = match pulled.release {
         Some(release) => format!("{text} (release {release})"),
         None => text.to_owned(),

@@ -13,7 +13,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use freshlayer_local::merged_opt;
+use freshlayer_local::{OptError, merged_opt};
 use freshlayer_reader::{DEFAULT_ROOT, ROOT_VARIABLE};
 
 #[cfg(target_os = "linux")]
@@ -66,7 +66,10 @@ pub(crate) async fn prepare(host: &Host, args: &Args) -> Result<PathBuf, Stopped
             freshlayer_local::merged_zips(&zips, &host.merged())
         }
     };
-    let opt = opt.map_err(|error| Stopped::failed(error.to_string()))?;
+    let opt = opt.map_err(|error| match error {
+        OptError::NotFound(_) => Stopped::usage(error.to_string()),
+        error => Stopped::failed(error.to_string()),
+    })?;
     std::path::absolute(&opt)
         .map_err(|error| Stopped::failed(format!("failed to find {}: {error}", opt.display())))
 }

@@ -104,11 +104,14 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     };
     let name = known_layer(host, &layer).await?;
     let ordered = order_rollout(&engine, &name, order, &host.person().await, reason).await?;
-    let OrderedRollout { to: release, frozen } = ordered;
+    let OrderedRollout { to: release, paused, frozen } = ordered;
     let thaw = thaw(&name, frozen.as_ref());
     let (order, next) = match order {
         RolloutOrder::Pause => {
             ("paused", format!("no function moves until `freshlayer rollout resume {layer}`"))
+        }
+        RolloutOrder::Resume if paused.is_none() => {
+            ("not paused", format!("`freshlayer rollout status {layer}` says what it waits for"))
         }
         RolloutOrder::Resume => ("resumed", format!("{thaw}the next refresh goes on")),
         RolloutOrder::Promote => (

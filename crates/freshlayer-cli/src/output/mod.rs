@@ -92,7 +92,8 @@ impl Done {
     /// Returns the lines that a person reads who wants to know so much.
     fn told(&self, details: Details) -> &str {
         match (details, &self.answer, &self.troubles) {
-            (Details::Short | Details::Full, ..) | (_, Answer::Text(_), _) => &self.lines,
+            (Details::Short | Details::Full, ..)
+            | (_, Answer::Text(_) | Answer::Contract(_), _) => &self.lines,
             (Details::Problems, _, Some(troubles)) => troubles,
             (Details::Problems, _, None) if self.exit == Exit::Done => "",
             (Details::Problems, _, None) => &self.lines,
@@ -167,6 +168,11 @@ impl Stopped {
     /// Stops with an exit code that is none of freshlayer's own.
     pub(crate) fn with_code(code: u8, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), problems: Vec::new() }
+    }
+
+    /// Says something before the reason.
+    pub(crate) fn behind(self, words: &str) -> Self {
+        Self { message: format!("{words}: {}", self.message), ..self }
     }
 
     /// Stops with the problems that were asked for.

@@ -273,7 +273,7 @@ public sealed class Layer
         return age > TimeSpan.Zero ? age : TimeSpan.Zero;
     }
 
-    /// <summary>Returns a line that makes CloudWatch a metric of the data's age: write it once, outside the handler.</summary>
+    /// <summary>Returns a log line from which CloudWatch records the age of the data, once an hour for example.</summary>
     public string MetricLine()
     {
         var metric = new { Name = "ServedDataAgeDays", Unit = "None" };

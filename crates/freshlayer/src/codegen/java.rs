@@ -267,7 +267,7 @@ public final class «class» {
         return Math.max(0, System.currentTimeMillis() / 1000 - builtUnixSecs());
     }
 
-    /** Returns a line that makes CloudWatch a metric of the data's age: print it once, outside the handler. */
+    /** Returns a log line from which CloudWatch records the age of the data, once an hour for example. */
     public String metricLine() {
         ObjectNode line = new ObjectMapper().createObjectNode();
         ObjectNode emf = line.putObject("_aws").put("Timestamp", System.currentTimeMillis());

@@ -166,7 +166,7 @@ const JAVA: &str = "abstract assert boolean break byte case catch char class clo
     while yield";
 const JAVA_TYPES: &str = "ArrayList BigInteger Boolean Connection Double DriverManager Float InetAddress Integer \
     JsonNode List Long Map Math MaxMindDbConstructor MaxMindDbParameter Number \
-    Object ObjectMapper Override Path PreparedStatement Reader Record ResultSet \
+    Object ObjectMapper ObjectNode Override Path PreparedStatement Reader Record ResultSet \
     String System";
 const CSHARP: &str = "abstract as base bool break byte case catch char checked class const continue decimal \
     default delegate do double else enum event explicit extern false finally fixed float for foreach goto if \
@@ -174,9 +174,9 @@ const CSHARP: &str = "abstract as base bool break byte case catch char checked c
     private protected public readonly ref return sbyte sealed short sizeof stackalloc static string struct switch \
     this throw true try typeof uint ulong unchecked unsafe ushort using virtual void volatile while";
 const CSHARP_TYPES: &str = "BigInteger Boolean Clone DateTimeOffset Dictionary Environment Equals File Find \
-    GetHashCode GetType InvalidDataException JsonDocument JsonElement Layer List \
+    GetHashCode GetType InvalidDataException JsonDocument JsonElement JsonSerializer Layer List \
     MapKey Math MemberwiseClone Path Reader ReferenceEquals SqliteConnection \
-    SqliteConnectionStringBuilder SqliteDataReader SqliteOpenMode String ToString Uri";
+    SqliteConnectionStringBuilder SqliteDataReader SqliteOpenMode String TimeSpan ToString Uri";
 
 #[cfg(test)]
 mod tests {

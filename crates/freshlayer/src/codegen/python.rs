@@ -199,7 +199,7 @@ class Layer:
         return max(0.0, time.time() - self.built_unix_secs())
 
     def metric_line(self) -> str:
-        """Returns a line that makes CloudWatch a metric of the data's age: print it once, outside the handler."""
+        """Returns a log line from which CloudWatch records the age of the data, once an hour for example."""
         metric = {"Name": "ServedDataAgeDays", "Unit": "None"}
         directive = {"Namespace": "freshlayer", "Dimensions": [["Layer"]], "Metrics": [metric]}
         emf = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}

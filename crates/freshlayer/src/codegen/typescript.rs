@@ -204,7 +204,7 @@ export class Layer {
     return Math.max(0, Date.now() / 1000 - this.builtUnixSecs());
   }
 
-  /** Returns a line that makes CloudWatch a metric of the data's age: log it once, outside the handler. */
+  /** Returns a log line from which CloudWatch records the age of the data, once an hour for example. */
   metricLine(): string {
     const metric = { Name: "ServedDataAgeDays", Unit: "None" };
     const directive = { Namespace: "freshlayer", Dimensions: [["Layer"]], Metrics: [metric] };

@@ -107,10 +107,15 @@ pub async fn can_roll(
             return Ok(CanRoll { version: None, version_reasons: Vec::new(), ..said });
         };
         if let Some(decision) = next_version(engine, &session, snapshot).await? {
-            let hold = definition.rollout.roll_major == RollMajor::Hold;
-            let holds_major = hold && decision.version.major > target.outline.version.major;
+            let major = decision.version.major;
             intent = would_be(intent, &decision.version);
-            intent.major_since = intent.release().filter(|_| holds_major);
+            let first = if major > target.outline.version.major {
+                intent.release()
+            } else {
+                session.head().first_of_major(major)
+            };
+            let holds_major = definition.rollout.roll_major == RollMajor::Hold;
+            intent.major_since = first.filter(|_| holds_major);
             said.version = Some(decision.version.to_string());
             said.version_reasons = decision.reasons;
             said.is_new = true;

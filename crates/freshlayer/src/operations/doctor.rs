@@ -244,14 +244,14 @@ impl RegionView {
             if !missing {
                 continue;
             }
-            let text = format!(
-                "layer version {arn} of release {release} does not exist: the next refresh publishes it again from its zip"
-            );
+            let kind = FindingKind::DeletedVersion;
+            let text = format!("layer version {arn} of release {release} does not exist");
+            let again = "its zip is published again when functions are to be on it";
             if examined.mode == Mend::Fix {
                 session.change(|head| head.lost(release, &self.name)).await?;
-                examined.mended(FindingKind::DeletedVersion, text);
+                examined.mended(kind, format!("{text}: {again}"));
             } else {
-                examined.find(FindingKind::DeletedVersion, text);
+                examined.find(kind, format!("{text}; after `doctor --fix` {again}"));
             }
         }
         Ok(())
@@ -299,7 +299,7 @@ impl RegionView {
             if head.made(arn) && used.user.version.is_none() {
                 let user = &used.text;
                 let text = format!(
-                    "{user} names layer version {arn}, which does not exist; the next refresh moves it"
+                    "{user} names layer version {arn}, which does not exist; a refresh moves it, unless an order or a tag holds it"
                 );
                 examined.find(FindingKind::FunctionWithoutVersion, text);
             }

@@ -14,8 +14,8 @@ use crate::state::{Freeze, Ordered, Pin};
 pub struct Pinned {
     /// The release.
     pub seq: u64,
-    /// The release that was current.
-    pub current: u64,
+    /// The release that functions were to be on before.
+    pub before: u64,
     /// A person's order that nothing moves, which comes first.
     pub frozen: Option<Freeze>,
 }
@@ -40,8 +40,10 @@ pub async fn pin(
         let problem = format!("a pin until {} would have ended already", minute(until));
         return Err(Error::NotPossible(problem));
     }
+    let mut before = None;
     session
         .order(|head| {
+            before = head.desired();
             let current = head.current().ok_or_else(|| no_release(layer))?;
             if let Some(open) = head.rollout().filter(|open| to.is_none() && open.is_judged()) {
                 return Err(unclear(layer, open.to, head.before_rollout()));
@@ -56,8 +58,7 @@ pub async fn pin(
         .await?;
     let head = session.head();
     let seq = head.desired().ok_or_else(|| no_release(layer))?;
-    let (current, frozen) = (head.current().unwrap_or(seq), head.frozen().cloned());
-    Ok(Pinned { seq, current, frozen })
+    Ok(Pinned { seq, before: before.unwrap_or(seq), frozen: head.frozen().cloned() })
 }
 
 /// Takes back a pin, and an order to go back to what functions used before; `false` where there is none.

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use crate::definition::Destinations;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::names::{LayerName, LayerVersionArn, RegionName};
+use crate::names::{Digest, LayerName, LayerVersionArn, RegionName};
 use crate::ports::{PortError, Region};
 use crate::release::recover::fetch;
 use crate::state::prove_zip;
@@ -32,7 +32,7 @@ pub enum Which {
     LayerVersion(u64),
 }
 
-/// Downloads a release's zip into a folder, where it is not there already.
+/// Downloads a release's zip into a folder, where it is not there already, whole.
 ///
 /// # Errors
 /// [`Error::NotPossible`] where there is no such release, [`Error::Proof`] where the zip is not the recorded one,
@@ -70,7 +70,7 @@ pub async fn pull(
     };
     let release = session.release(seq).await?;
     let zip = cache.join(format!("{}.zip", release.zip_sha256));
-    if !zip.exists() {
+    if !is_there(&zip, &release.zip_sha256) {
         std::fs::create_dir_all(cache).map_err(Error::io("make the folder", cache))?;
         let folder =
             TempDir::with_prefix_in("pull-", cache).map_err(Error::io("write in", cache))?;
@@ -98,7 +98,7 @@ pub async fn pull_version(
     let located =
         located.ok_or_else(|| Error::NotPossible(format!("layer version {arn} does not exist")))?;
     let zip = cache.join(format!("{}.zip", located.sha256));
-    if zip.exists() {
+    if is_there(&zip, &located.sha256) {
         return Ok(zip);
     }
     std::fs::create_dir_all(cache).map_err(Error::io("make the folder", cache))?;
@@ -108,6 +108,11 @@ pub async fn pull_version(
     prove_zip(&fresh, &located.sha256, &format!("the zip of layer version {arn}"))?;
     std::fs::rename(&fresh, &zip).map_err(Error::io("move", &fresh))?;
     Ok(zip)
+}
+
+/// Tells whether a zip was downloaded before, and is whole.
+fn is_there(zip: &Path, sha256: &Digest) -> bool {
+    zip.exists() && prove_zip(zip, sha256, "a pulled zip").is_ok()
 }
 
 async fn region_of(engine: &Engine, arn: &LayerVersionArn) -> Result<Region, String> {

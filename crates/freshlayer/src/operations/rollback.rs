@@ -42,11 +42,13 @@ impl std::fmt::Display for WayBack {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (self.to, &self.version) {
             (Some(to), Some(version)) => {
-                write!(
-                    f,
-                    "going back from release {} to release {to}, version {version}",
-                    self.from
-                )
+                let (way, from) = (if to > self.from { "forward" } else { "back" }, self.from);
+                write!(f, "going {way} from release {from} to release {to}, version {version}")?;
+                f.write_str(if to > from {
+                    ": every function at once, without waves and gates"
+                } else {
+                    ""
+                })
             }
             _ => write!(
                 f,

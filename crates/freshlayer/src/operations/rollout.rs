@@ -148,11 +148,13 @@ pub enum RolloutOrder {
 pub struct OrderedRollout {
     /// The release that functions go to.
     pub to: u64,
+    /// The pause that stood before.
+    pub paused: Option<Ordered>,
     /// A person's order that nothing moves, which comes first.
     pub frozen: Option<Freeze>,
 }
 
-/// Orders something about the open rollout.
+/// Orders something about the open rollout. One that is not paused is not resumed, and nothing is written.
 ///
 /// # Errors
 /// [`Error::NotPossible`] where no rollout is open, and the store's errors.
@@ -165,19 +167,21 @@ pub async fn order_rollout(
 ) -> Result<OrderedRollout, Error> {
     let mut session = engine.session(layer).await?;
     let order = Ordered { at: engine.ports.clock.now(), by: by.to_owned(), reason };
+    let mut paused = None;
     session
         .order(|head| {
-            open(head)?;
+            paused.clone_from(&open(head)?.paused);
             match what {
                 RolloutOrder::Pause => head.pause_rollout(&order),
-                RolloutOrder::Resume => head.resume_rollout(&order),
+                RolloutOrder::Resume if paused.is_some() => head.resume_rollout(&order),
+                RolloutOrder::Resume => {}
                 RolloutOrder::Promote => head.promote_rollout(&order),
             }
             Ok(())
         })
         .await?;
     let head = session.head();
-    Ok(OrderedRollout { to: open(head)?.to, frozen: head.frozen().cloned() })
+    Ok(OrderedRollout { to: open(head)?.to, paused, frozen: head.frozen().cloned() })
 }
 
 /// Moves every function back to the last stable release, as a rollback does.

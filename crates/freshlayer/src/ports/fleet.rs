@@ -368,6 +368,11 @@ pub enum Step {
 }
 
 impl Step {
+    /// Tells whether it only reads.
+    pub(crate) fn is_look(&self) -> bool {
+        matches!(self, Self::Look { .. })
+    }
+
     /// Returns the function that the step changes.
     pub fn function(&self) -> &FunctionName {
         match self {

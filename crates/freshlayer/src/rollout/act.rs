@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::ready;
+use futures_util::stream::FuturesUnordered;
 use futures_util::{StreamExt as _, stream};
 use jiff::SignedDuration;
-use tokio::time::{Instant, interval_at};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 
 use super::goal::{frozen_functions, paused, pinned_functions};
 use super::judge::{self, Verdict};
+use super::measure::Function;
 use super::observe::Places;
-use super::plan::{Here, Intent, PlaceView, Plan, Probed, Waves, World};
+use super::plan::{Here, Intent, PlaceView, Plan, Probed, Standing, Waves, World};
 use super::wave::{Failure, Listening};
 use crate::engine::Engine;
 use crate::error::{Error, chain};
@@ -32,6 +34,8 @@ pub(super) const PROBE_CALLS: usize = 3;
 const ORDERS_SOUGHT_EVERY: Duration = Duration::from_secs(2);
 /// How often alarms are looked at while steps are done. A wave of hundreds of functions takes minutes.
 const ALARMS_ASKED_EVERY: Duration = Duration::from_mins(1);
+/// How long an answer about alarms may take then.
+const ALARMS_ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// How long after the deadline a step that was begun may still take.
 const LAST_STEPS: SignedDuration = SignedDuration::from_secs(45);
 
@@ -167,8 +171,9 @@ impl Act<'_> {
             .map(|(view, consumer)| self.walk(view, consumer))
             .buffer_unordered(FUNCTIONS_AT_ONCE);
         let mut walks = std::pin::pin!(walks);
-        let every = |pause| interval_at(Instant::now() + pause, pause);
-        let (mut seek, mut listen) = (every(ORDERS_SOUGHT_EVERY), every(ALARMS_ASKED_EVERY));
+        let mut seek = every(ORDERS_SOUGHT_EVERY, Instant::now() + ORDERS_SOUGHT_EVERY);
+        let mut listen = every(ALARMS_ASKED_EVERY, self.first_listens_at(plan));
+        let mut looks = FuturesUnordered::new();
         loop {
             tokio::select! {
                 walked = walks.next() => match walked {
@@ -185,7 +190,10 @@ impl Act<'_> {
                     acted.view = View::Stale;
                     break;
                 },
-                _ = listen.tick() => if let Some(failure) = self.rings(world).await {
+                _ = listen.tick() => if looks.is_empty() {
+                    looks.push(self.rings(self.moved(plan, &acted.moved)));
+                },
+                Some(Some(failure)) = looks.next(), if !looks.is_empty() => {
                     (acted.view, acted.failed) = (View::Stale, Some(failure));
                     break;
                 },
@@ -194,9 +202,32 @@ impl Act<'_> {
         Ok(acted)
     }
 
-    async fn rings(&self, world: &World) -> Option<Failure> {
+    /// When alarms are looked at first: at once, where functions move on in a wave that an earlier run opened.
+    fn first_listens_at(&self, plan: &Plan) -> Instant {
+        let now = self.engine.ports.clock.now();
+        let wave = self.rollout.and_then(|rollout| rollout.waves.last());
+        let wave = wave.filter(|_| plan.steps.iter().any(|placed| !placed.step.is_look()));
+        let since = wave.map_or(SignedDuration::ZERO, |wave| now.duration_since(wave.opened));
+        let since = Duration::try_from(since).unwrap_or_default();
+        Instant::now() + ALARMS_ASKED_EVERY.saturating_sub(since)
+    }
+
+    /// The functions of waves that have the data, with those that this run has moved.
+    fn moved(&self, plan: &Plan, moved: &BTreeSet<Function>) -> Vec<Function> {
+        let waves = self.rollout.map(|rollout| &rollout.waves[..]).unwrap_or_default();
+        let has = |standing: &Standing| matches!(standing, Standing::Current | Standing::Partly(_));
+        let known = plan.standings.iter().filter(|(_, standing)| has(standing));
+        let all = known.map(|(function, _)| function).chain(moved);
+        let of_waves =
+            all.filter(|(place, function)| waves.iter().any(|wave| wave.has(place, function)));
+        of_waves.cloned().collect()
+    }
+
+    /// Names an alarm that fails the release. A place that does not answer in time says nothing.
+    async fn rings(&self, moved: Vec<Function>) -> Option<Failure> {
         let waves = &self.rollout?.waves;
-        self.listening.as_ref()?.rings(world, waves).await
+        let rings = self.listening.as_ref()?.rings(moved, waves);
+        timeout(ALARMS_ANSWER_WITHIN, rings).await.ok().flatten()
     }
 
     /// Tells whether the steps have to end: a person ordered otherwise, the lease is gone, or time is over.
@@ -252,7 +283,7 @@ impl Act<'_> {
                 return walked.ended(consumer, end);
             }
             walked.steps += 1;
-            walked.changes += usize::from(!matches!(step, Step::Look { .. }));
+            walked.changes += usize::from(!step.is_look());
             if let Step::Probe { version, .. } = step {
                 walked.probed.insert(version);
             }
@@ -287,6 +318,12 @@ impl Act<'_> {
         }
         Ok(())
     }
+}
+
+fn every(pause: Duration, first: Instant) -> Interval {
+    let mut ticks = interval_at(first, pause);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }
 
 impl Journey {

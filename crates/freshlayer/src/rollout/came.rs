@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::act::{Strays, Stuck};
 use super::converge::Outset;
-use super::end::RolloutEnd;
+use super::end::{Course, RolloutEnd};
 use super::plan::{Intent, Next, Plan, Standing, Waves, World, plan};
 use crate::names::Place;
 use crate::ports::{CodeStorage, FunctionName};
@@ -20,6 +20,8 @@ const BREATH: SignedDuration = SignedDuration::from_mins(1);
 const AFTER_FAILURE: SignedDuration = SignedDuration::from_mins(5);
 /// How often failures that pass cause a run of their own; then they wait for the schedule.
 const FAILURE_RUNS_MAX: u32 = 6;
+/// After so many of them other functions take the place of those that fail: a quarter of an hour.
+const FAILURE_RUNS_ALONE: u32 = 2;
 
 /// How far the consumers came towards one target.
 pub(super) struct Came {
@@ -64,11 +66,14 @@ impl Came {
         }
     }
 
-    /// Where everyone stands, with those that the host will refuse again.
+    /// Where everyone stands, with those that the host will refuse again, or has refused in run after run.
     fn standings(&self) -> BTreeMap<(Place, FunctionName), Standing> {
+        let tries = self.rollout.as_ref().map_or(0, |rollout| rollout.tries);
         let refused = self.strays.iter().filter_map(|(key, stuck)| match stuck {
-            Stuck::Refused(why) => Some((key.clone(), Standing::Held(why.clone()))),
-            Stuck::ForNow(_) => None,
+            Stuck::ForNow(_) if tries < FAILURE_RUNS_ALONE => None,
+            Stuck::Refused(why) | Stuck::ForNow(why) => {
+                Some((key.clone(), Standing::Held(why.clone())))
+            }
         });
         self.plan.standings.clone().into_iter().chain(refused).collect()
     }
@@ -93,13 +98,19 @@ impl Came {
     }
 
     /// What keeps the rollout from its end, though every function may be there.
-    pub(super) fn keeps_open(&self) -> Option<&Why> {
+    fn keeps_open(&self) -> Option<&Why> {
         let unmeasured = match &self.plan.next {
             Next::Hold(why @ Why::NotMeasured { .. }) => Some(why),
             _ => None,
         };
         let stopped = || self.intent.paused.as_ref().or(self.intent.frozen.as_ref());
         self.watch().or(unmeasured).or_else(stopped)
+    }
+
+    /// Tells whether the rollout is over but for what holds single functions: no wave is to be opened or watched.
+    pub(super) fn course(&self) -> Course {
+        let is_next = matches!(self.plan.next, Next::Open(_) | Next::Reached(_));
+        if self.keeps_open().is_some() || is_next { Course::GoesOn } else { Course::Over }
     }
 
     /// When to look at the open wave again.

@@ -12,7 +12,7 @@ use super::goal::{Target, for_deployments};
 use super::observe::Places;
 use super::plan::{Foreign, Intent, Next, Plan, Waves, World, recent};
 use super::standing::serving;
-use super::wave::Turned;
+use super::wave::{Failure, Turned};
 use crate::engine::{Attention, Run};
 use crate::error::Error;
 use crate::intake::gather::{Accepted, Ledger};
@@ -178,6 +178,10 @@ impl Converge<'_, '_, '_> {
             came.steps += acted.steps;
             came.moved.extend(acted.moved);
             if let Some(failure) = acted.failed {
+                if let Failure::Wave { .. } = &failure {
+                    came.condemn(&failure, engine.ports.clock.now());
+                    self.write_rollout(&came).await?;
+                }
                 self.retreat(&mut came, failure).await?;
                 break;
             }
@@ -193,9 +197,16 @@ impl Converge<'_, '_, '_> {
             if acted.view == View::Fresh && !came.fails_for_now() {
                 continue;
             }
-            let Some(pause) = pauses.next() else { break };
-            tokio::time::sleep(*pause).await;
-            came.strays.retain(|_, stuck| matches!(stuck, Stuck::Refused(_)));
+            match pauses.next() {
+                Some(pause) => {
+                    tokio::time::sleep(*pause).await;
+                    came.strays.retain(|_, stuck| matches!(stuck, Stuck::Refused(_)));
+                }
+                // What this run does not get any further with keeps no wave from its watch and its gates.
+                None if came.intent.course.is_some() && acted.view == View::Fresh => continue,
+                None if came.intent.course.is_some() => {}
+                None => break,
+            }
             came.world.see_again(here.observe(self.session.head(), release).await);
         }
         came.plan(engine.ports.clock.now());
@@ -447,8 +458,10 @@ impl Converge<'_, '_, '_> {
             let foreign = from.is_some_and(|from| !self.session.head().made(from));
             let outcome = ConsumerNote::MOVING.to_owned();
             let from = from.cloned();
+            let key = (placed.place.to_string(), function.clone());
+            let set_back = came.intent.set_back.get(&key).map_or(0, |known| known.times());
             let note =
-                ConsumerNote { from, foreign, outcome, done: false, in_part: false, set_back: 0 };
+                ConsumerNote { from, foreign, outcome, done: false, in_part: false, set_back };
             rollout.write(&placed.place, function, note);
             is_new = true;
         }

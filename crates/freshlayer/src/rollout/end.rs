@@ -28,13 +28,15 @@ pub(super) struct RolloutEnd {
     pub(super) held: Option<Why>,
 }
 
+/// Whether waves are still to be opened or watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Course {
+    GoesOn,
+    Over,
+}
+
 impl RolloutEnd {
-    /// A rollout whose last wave is watched is not over.
-    pub(super) fn of(
-        places: &[PlaceReport],
-        consumers: &[ConsumerReport],
-        watch: Option<&Why>,
-    ) -> Self {
+    pub(super) fn of(places: &[PlaceReport], consumers: &[ConsumerReport], course: Course) -> Self {
         let count = |states: &[ConsumerState]| {
             consumers.iter().filter(|consumer| states.contains(&consumer.state)).count()
         };
@@ -48,10 +50,10 @@ impl RolloutEnd {
             there,
             behind,
             failed_for_now,
-            converged: watch.is_none()
+            converged: course == Course::Over
                 && well == places.len()
                 && !consumers.iter().any(ConsumerReport::waits),
-            reached: watch.is_none()
+            reached: course == Course::Over
                 && well > 0
                 && behind == 0
                 && failed_for_now <= there

@@ -36,7 +36,7 @@ impl Converge<'_, '_, '_> {
         let version = |place: &Place| head.version(release, &place.region).cloned();
         let failure = |place: &Place| came.failures.get(&place.region).cloned();
         let mut places = places(&came.world, version, failure, &came.storage);
-        let mut end = RolloutEnd::of(&places, &consumers, came.keeps_open());
+        let mut end = RolloutEnd::of(&places, &consumers, came.course());
         if came.is_worth_a_note(&end)
             && self.session.head().rollout().is_some()
             && let Leased::Theirs(lease) = self.session.lease(Work::Moving).await?

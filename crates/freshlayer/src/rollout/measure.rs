@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
-use super::judge::{Alarms, Calls, Moved, last_counted, missing};
+use super::judge::{Alarms, Calls, Moved, last_counted, missing, proven_windows};
 use super::plan::{Intent, Next, Plan, World};
 use crate::definition::Binding;
 use crate::error::chain;
@@ -16,7 +16,7 @@ use crate::ports::{
     Window,
 };
 use crate::report::Why;
-use crate::state::{Rollout, Traffic};
+use crate::state::{Rollout, Traffic, Wave};
 
 /// A function by its place.
 pub(super) type Function = (Place, FunctionName);
@@ -233,6 +233,25 @@ pub(super) async fn calls(
     Told::of(join_all(asked).await)
 }
 
+/// Counts the calls of functions of a wave: those of the window, and those with the stable release of functions that left it
+/// before.
+pub(super) async fn calls_of_wave(
+    regions: &[Region],
+    wave: &Wave,
+    functions: &[Function],
+    window: Window,
+) -> Told<Calls> {
+    let mut told = calls(regions, functions, window).await;
+    for (window, functions) in proven_windows(wave, functions, window) {
+        let Told { found, unread } = calls(regions, &functions, window).await;
+        for (function, minutes) in found {
+            told.found.entry(function).or_default().extend(minutes);
+        }
+        told.unread.extend(unread);
+    }
+    told
+}
+
 /// A function that sends a part of an alias's calls to the new data: the versions with the new data, and those beside them.
 #[derive(Debug, Default)]
 pub(super) struct InPart {
@@ -262,11 +281,11 @@ impl InPart {
 /// Counts the calls of functions that have the new data: those in part by the versions that answered.
 pub(super) async fn moved(
     regions: &[Region],
-    whole: &[Function],
-    in_part: &BTreeMap<Function, InPart>,
+    wave: &Wave,
+    (whole, in_part): (&[Function], &BTreeMap<Function, InPart>),
     window: Window,
 ) -> Told<Moved> {
-    let Told { found, mut unread } = calls(regions, whole, window).await;
+    let Told { found, mut unread } = calls_of_wave(regions, wave, whole, window).await;
     let mut moved = Moved::from(found);
     for (function, InPart { new, old }) in in_part {
         let Some(health) = health(regions, &function.0) else { continue };

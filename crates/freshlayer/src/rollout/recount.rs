@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::judge;
-use super::measure::{calls, minutes_kept};
+use super::measure::{calls_of_wave, minutes_kept};
 use super::replay::{Counted, Past, Went, Would, ends};
 use crate::names::Place;
 use crate::ports::Region;
@@ -56,20 +56,20 @@ impl Recount<'_> {
 
     /// Counts the calls for a wave up to a time; `None` where no minute was over by then.
     async fn count(&self, number: usize, until: Timestamp) -> Result<Option<Counted>, Would> {
-        let Some(window) = judge::window(
-            &self.past.spec.gates,
-            &self.past.rollout.waves[number],
-            SignedDuration::ZERO,
-            until,
-        ) else {
+        let wave = &self.past.rollout.waves[number];
+        let Some(window) = judge::window(&self.past.spec.gates, wave, SignedDuration::ZERO, until)
+        else {
             return Ok(None);
         };
-        if self.now.duration_since(window.from) >= minutes_kept(self.regions) {
+        let mut counted = self.past.to_count(number, &self.places);
+        let earlier = judge::proven_windows(wave, &counted.members, window);
+        let first = earlier.iter().map(|(window, _)| window.from).chain([window.from]).min();
+        let kept = minutes_kept(self.regions);
+        if first.is_some_and(|first| self.now.duration_since(first) >= kept) {
             return Err(Would::Gone);
         }
-        let mut counted = self.past.to_count(number, &self.places);
         let all = [&counted.members[..], &counted.others].concat();
-        let found = calls(self.regions, &all, window).await.whole();
+        let found = calls_of_wave(self.regions, wave, &all, window).await.whole();
         counted.calls = found.map_err(|why| Would::Uncounted { why })?;
         Ok(Some(counted))
     }

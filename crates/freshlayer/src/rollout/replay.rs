@@ -223,7 +223,12 @@ impl Past<'_> {
         else {
             return wave.evidence.clone();
         };
-        let moved = within(&counted.calls, &counted.members, window);
+        let mut moved = within(&counted.calls, &counted.members, window);
+        for (window, functions) in judge::proven_windows(wave, &counted.members, window) {
+            for (function, minutes) in within(&counted.calls, &functions, window) {
+                moved.entry(function).or_default().extend(minutes);
+            }
+        }
         let others = counted.others.iter().filter(|function| !self.had_moved(function, now));
         let others = within(&counted.calls, others, window);
         let moved = judge::Moved::from(moved);

@@ -13,17 +13,19 @@ use super::measure::{
     Function, InPart, OTHERS_MAX, Told, alarms, calls, counts_calls, moved, no_such_alarm,
     of_other_places, traffic,
 };
-use super::plan::{Intent, Next, Opening, Standing, Waves, World};
+use super::plan::{Intent, Next, Opening, Standing, Waves};
+use super::standing::serving;
 use crate::definition::{Binding, Gates};
 use crate::error::Error;
+use crate::ports::FunctionName;
 use crate::ports::{AlarmPattern, AlarmState, Region};
 use crate::report::{Why, not_provisioned};
-use crate::state::{Evidence, Members, OpenRollout, Ordered, Traffic, Wave};
+use crate::state::{Evidence, Members, OpenRollout, Ordered, Says, Traffic, Wave};
 
 /// How many superseded rollouts are read.
 const SUPERSEDED_MAX: usize = 16;
-/// Calls of longer ago are held against nothing: every minute since is read at each count.
-const UNPROVEN_MAX: SignedDuration = SignedDuration::from_hours(3 * 24);
+/// CloudWatch keeps minutes for 15 days; the wave is watched, and the hours before are read.
+const MINUTES_KEPT: SignedDuration = SignedDuration::from_hours(13 * 24);
 
 /// A gate that failed.
 pub(super) enum Failure {
@@ -42,13 +44,10 @@ pub(super) struct Listening<'a> {
 }
 
 impl Listening<'_> {
-    /// Names an alarm that began to ring since functions of its place move.
-    pub(super) async fn rings(&self, world: &World, waves: &[Wave]) -> Option<Failure> {
+    /// Names an alarm that began to ring since functions of its place move, where some have moved.
+    pub(super) async fn rings(&self, moved: Vec<Function>, waves: &[Wave]) -> Option<Failure> {
         let gate = self.gates.alarms.as_ref()?;
-        let is_in =
-            |(place, function): &Function| waves.iter().any(|wave| wave.has(place, function));
-        let functions: Vec<Function> = world.functions().filter(is_in).collect();
-        let told = alarms(&gate.patterns, self.regions, &functions).await;
+        let told = alarms(&gate.patterns, self.regions, &moved).await;
         let says = judge::rings(self.gates, &told, waves)?;
         Some(Failure::Wave { wave: waves.len(), says: vec![says] })
     }
@@ -76,6 +75,25 @@ impl Came {
             && self.intent.course.is_some()
             && self.gates == GatesAsked::No
             && !matches!(self.plan.next, Next::Act)
+    }
+
+    /// The verdict that an earlier run wrote, where it fails the release.
+    fn condemned(&self) -> Option<Failure> {
+        let waves = &self.rollout.as_ref()?.waves;
+        let evidence = waves.last()?.evidence.as_ref()?;
+        let stopped = self.intent.frozen.is_some() || self.intent.paused.is_some();
+        let fails = evidence.says == Says::Fail && !self.intent.gates.is_empty();
+        let says = evidence.sentences.clone();
+        (fails && !stopped).then_some(Failure::Wave { wave: waves.len(), says })
+    }
+
+    /// Writes what fails the release into the open wave, before anything follows from it.
+    pub(super) fn condemn(&mut self, failure: &Failure, now: Timestamp) {
+        let Failure::Wave { says, .. } = failure else { return };
+        let Some(wave) = self.rollout.as_mut().and_then(|rollout| rollout.waves.last_mut()) else {
+            return;
+        };
+        wave.evidence = Some(Evidence::failing(says.clone(), now));
     }
 
     /// A function whose version behind the alias cannot start with its provisioned concurrency: a gate that Lambda keeps.
@@ -116,6 +134,11 @@ impl Converge<'_, '_, '_> {
             self.retreat(came, Failure::Start(failed)).await?;
             return Ok(Turned::Back);
         }
+        // A verdict that was written holds, also where the run that wrote it could not follow it.
+        if let Some(failure) = came.condemned().filter(|_| is_judged && self.way_back().is_some()) {
+            self.retreat(came, failure).await?;
+            return Ok(Turned::Back);
+        }
         if came.is_to_judge() {
             let Some(failure) = self.judge_wave(came, regions).await? else {
                 return Ok(Turned::On);
@@ -139,11 +162,13 @@ impl Converge<'_, '_, '_> {
         }
         match &came.plan.next {
             Next::Open(Opening { members, percent }) => {
-                let unproven = self.unproven_since(members, now).await?;
+                let unproven = self.unproven(members, now).await?;
+                // The version beside a part would be the replaced release.
+                let percent = percent.filter(|_| unproven.is_empty());
                 if let Some(last) = rollout.waves.last_mut() {
                     last.done.get_or_insert(now);
                 }
-                rollout.waves.push(Wave { unproven, ..Wave::open(members.clone(), *percent, now) });
+                rollout.waves.push(Wave { unproven, ..Wave::open(members.clone(), percent, now) });
                 self.write_rollout(came).await?;
                 self.session.tell(came.opened(now));
             }
@@ -165,9 +190,10 @@ impl Converge<'_, '_, '_> {
         regions: &'a [Region],
     ) -> Option<Listening<'a>> {
         let gate = intent.gates.alarms.as_ref()?;
-        let decides =
-            gate.binding == Binding::Decides && self.is_judged() && self.way_back().is_some();
-        (decides && counts_calls(regions)).then_some(Listening { gates: &intent.gates, regions })
+        let decides = gate.binding == Binding::Decides && counts_calls(regions);
+        let stopped = intent.frozen.is_some() || intent.paused.is_some();
+        let goes_back = self.is_judged() && self.way_back().is_some() && !stopped;
+        (decides && goes_back).then_some(Listening { gates: &intent.gates, regions })
     }
 
     /// Tells whether what functions make of the data is watched.
@@ -205,25 +231,31 @@ impl Converge<'_, '_, '_> {
         Ok(failed.then_some(Failure::Wave { wave, says }))
     }
 
-    /// When the first of some functions left the stable release for one that never became stable. `None` also where that is too
-    /// long ago.
-    async fn unproven_since(
+    /// When functions left the stable release for one that never became stable, as far as minutes of then are kept.
+    async fn unproven(
         &self,
         functions: &Members,
         now: Timestamp,
-    ) -> Result<Option<Timestamp>, Error> {
+    ) -> Result<BTreeMap<String, BTreeMap<FunctionName, Timestamp>>, Error> {
+        let mut found: BTreeMap<String, BTreeMap<FunctionName, Timestamp>> = BTreeMap::new();
         let head = self.session.head();
-        let (Some(stable), Some(open)) = (head.stable(), head.rollout()) else { return Ok(None) };
-        let mut first = None;
+        let (Some(stable), Some(open)) = (head.stable(), head.rollout()) else { return Ok(found) };
         for number in (1..open.number).rev().take(SUPERSEDED_MAX) {
             let Some(before) = self.session.read_rollout(number).await? else { continue };
             if before.to == stable {
                 break;
             }
-            let waves = before.waves.iter().filter(|wave| wave.shares_a_function(functions));
-            first = waves.map(Wave::proven_until).chain(first).min();
+            for (place, function) in
+                functions.iter().flat_map(|(p, all)| all.iter().map(move |f| (p, f)))
+            {
+                let left = before.waves.iter().filter_map(|wave| wave.left_stable(place, function));
+                let left = left.filter(|left| now.duration_since(*left) < MINUTES_KEPT).min();
+                let Some(left) = left else { continue };
+                let known = found.entry(place.clone()).or_default().entry(function.clone());
+                known.and_modify(|at| *at = left.min(*at)).or_insert(left);
+            }
         }
-        Ok(first.filter(|first| now.duration_since(*first) < UNPROVEN_MAX))
+        Ok(found)
     }
 
     /// The release that functions go back to where new data fails.
@@ -309,9 +341,11 @@ async fn asked(
         members.into_iter().filter(|function| !in_part.contains_key(function)).collect();
     let (moved, uncounted) = match window {
         None => (None, Vec::new()),
-        Some(window) => as_far_as_counted(moved(regions, &whole, &in_part, window).await),
+        Some(window) => as_far_as_counted(moved(regions, wave, (&whole, &in_part), window).await),
     };
-    let others: Vec<_> = later_than(came).take(OTHERS_MAX).collect();
+    // Those that have a replaced release say nothing of the stable one.
+    let is_proven = |function: &Function| wave.unproven.is_empty() || is_on_stable(came, function);
+    let others: Vec<_> = later_than(came).filter(is_proven).take(OTHERS_MAX).collect();
     let others = match (&moved, window) {
         (Some(Ok(moved)), Some(window)) if judge::looks_bad(waves, moved) && !others.is_empty() => {
             // Those that cannot be counted excuse nothing.
@@ -392,6 +426,16 @@ fn in_part(came: &Came, functions: &[Function]) -> BTreeMap<Function, InPart> {
         Some((function.clone(), InPart::of(consumer)?))
     });
     partly.collect()
+}
+
+/// Tells whether callers of a function get the release that the rollout comes from.
+fn is_on_stable(came: &Came, (place, function): &Function) -> bool {
+    let from = came.rollout.as_ref().and_then(|rollout| rollout.from);
+    let stable = from.and_then(|from| came.intent.releases.get(&from)?.get(&place.region));
+    let view = came.world.places.iter().find(|view| view.place == *place);
+    let consumer = came.world.consumer(place, function);
+    let serves = view.zip(consumer).and_then(|(view, consumer)| serving(view, consumer));
+    stable.is_some() && stable == serves
 }
 
 fn later_than(came: &Came) -> impl Iterator<Item = Function> {

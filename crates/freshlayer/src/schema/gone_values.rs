@@ -1,4 +1,4 @@
-//! Values that a contract names and that no longer stand in its field. Whoever has code for one waits for it in vain.
+//! Values that a contract lists and that are gone from their field: code that handles one no longer meets it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,10 +6,10 @@ use std::fmt;
 use super::percent;
 
 /// How many networks (mmdb) or rows (sqlite) have each value that the contract lists for a field, by field and value. A
-/// value that stands nowhere is not there.
+/// value with no occurrence is left out.
 pub type NamedValues = BTreeMap<String, BTreeMap<String, u64>>;
 
-/// A value is relied on from more than one of so many on: 0.1 %. Rare ones come and go.
+/// A value counts as relied on if more than one value of so many was that one: 0.1 %. Rare ones come and go.
 const VALUES_PER_RARE: u64 = 1_000;
 
 /// A value that is gone from a field.
@@ -20,7 +20,7 @@ pub(crate) struct GoneValue<'a> {
     was: f64,
 }
 
-/// Lists the values that fields had and have no more. A field that was not counted on both sides has none.
+/// Lists the values that are gone from their fields. A field that was not counted on both sides has none.
 pub(crate) fn gone_values<'a>(
     before: &'a NamedValues,
     after: &'a NamedValues,
@@ -43,7 +43,8 @@ pub(crate) fn gone_values<'a>(
 impl fmt::Display for GoneValue<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let was = percent(self.was);
-        write!(f, "{}: no value is {:?} any more, {was} were before", self.path, self.value)
+        let Self { path, value, .. } = self;
+        write!(f, "{path}: the value {value:?} is gone; {was} of the values were that before")
     }
 }
 
@@ -63,7 +64,7 @@ mod tests {
             (counts(&[("Cable", 1), ("Dialup", 1)]), vec![]),
             (
                 counts(&[("Cable", 1)]),
-                vec!["a.b: no value is \"Dialup\" any more, 0.11 % were before"],
+                vec!["a.b: the value \"Dialup\" is gone; 0.11 % of the values were that before"],
             ),
         ] {
             let [was, is] =

@@ -190,12 +190,12 @@ impl Traffic {
     }
 }
 
-fn found(
-    calls: &BTreeMap<String, BTreeMap<FunctionName, u64>>,
+fn found<T: Copy>(
+    all: &BTreeMap<String, BTreeMap<FunctionName, T>>,
     place: &Place,
     function: &FunctionName,
-) -> Option<u64> {
-    calls.get(&place.to_string())?.get(function).copied()
+) -> Option<T> {
+    all.get(&place.to_string())?.get(function).copied()
 }
 
 /// The functions of a wave, by place.
@@ -213,11 +213,11 @@ pub struct Wave {
     /// When it opened.
     #[schemars(with = "String")]
     pub opened: Timestamp,
-    /// When the first of its functions left the data of the stable release for a release that this one superseded; absent where
-    /// they were on it until the wave opened.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>", default)]
-    pub unproven: Option<Timestamp>,
+    /// When functions of it left the stable release for one that never became stable, by place. The others were on the stable
+    /// release when the wave opened.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, BTreeMap<FunctionName, String>>", default)]
+    pub unproven: BTreeMap<String, BTreeMap<FunctionName, Timestamp>>,
     /// When every member that can be moved was there: from then on they are watched.
     #[schemars(with = "Option<String>")]
     pub reached: Option<Timestamp>,
@@ -259,6 +259,12 @@ pub struct Evidence {
 }
 
 impl Evidence {
+    /// A release that does harm while functions move.
+    pub(crate) fn failing(sentences: Vec<String>, at: Timestamp) -> Self {
+        let (unmeasured, out_of_sight, counted) = (0, 0, None);
+        Self { at, says: Says::Fail, unmeasured, out_of_sight, sentences, counted }
+    }
+
     /// A look at a wave of which no place can be read. What was measured before stays said.
     pub(crate) fn out_of_sight(wave: &Wave, words: &str, now: Timestamp) -> Self {
         let known = wave.evidence.clone().unwrap_or_else(|| Self {
@@ -302,7 +308,7 @@ impl Wave {
             members,
             percent,
             opened,
-            unproven: None,
+            unproven: BTreeMap::new(),
             reached: None,
             until: None,
             evidence: None,
@@ -310,17 +316,16 @@ impl Wave {
         }
     }
 
-    /// Until when its functions had proven data: their calls of then are what new data is held against.
-    pub(crate) fn proven_until(&self) -> Timestamp {
-        self.unproven.unwrap_or(self.opened)
+    /// Until when a function of it was on the stable release: its calls of then are what new data is held against.
+    pub(crate) fn proven_until(&self, place: &Place, function: &FunctionName) -> Timestamp {
+        found(&self.unproven, place, function).unwrap_or(self.opened)
     }
 
-    /// Tells whether a function is in this wave and in another one.
-    pub(crate) fn shares_a_function(&self, other: &Members) -> bool {
-        let shares = |(place, functions): (&String, &BTreeSet<FunctionName>)| {
-            other.get(place).is_some_and(|others| !functions.is_disjoint(others))
-        };
-        self.members.iter().any(shares)
+    /// When a function of it left the stable release, with this wave or before.
+    pub(crate) fn left_stable(&self, place: &str, function: &FunctionName) -> Option<Timestamp> {
+        let is_member = self.members.get(place).is_some_and(|members| members.contains(function));
+        let before = || self.unproven.get(place)?.get(function).copied();
+        is_member.then(|| before().unwrap_or(self.opened))
     }
 
     /// Notes that every member that can be moved is there.
@@ -432,11 +437,15 @@ impl Rollout {
         )
     }
 
-    /// Says of functions that were on their way when the rollout ended that another one took over.
+    /// Says of functions that were on their way at the last note what came between.
     pub(crate) fn end_moves(&mut self) {
+        let outcome = match self.ended {
+            None => "on its way when the rollout was replaced",
+            Some(_) => "gone when the rollout ended",
+        };
         let notes = self.journal.values_mut().flat_map(BTreeMap::values_mut);
         for note in notes.filter(|note| note.is_moving()) {
-            "on its way when the rollout was replaced".clone_into(&mut note.outcome);
+            outcome.clone_into(&mut note.outcome);
         }
     }
 

@@ -272,7 +272,7 @@ mod tests {
             counted: None,
         };
         let wave = Wave {
-            unproven: None,
+            unproven: [].into(),
             percent: None,
             members: [("eu-west-1".to_owned(), members.clone().into())].into(),
             opened: at("14:00:00"),

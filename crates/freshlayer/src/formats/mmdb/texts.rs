@@ -127,6 +127,7 @@ fn follow(
     let Value::Items { kind, count, next } = here else { return Ok(ControlFlow::Continue(())) };
     let mut at = next;
     for _ in 0..count {
+        *left = left.checked_sub(1).ok_or(Fault::Work)?;
         if kind == Kind::Array {
             if *wanted == ITEM_KEY && follow(data, at, below, left, visit)?.is_break() {
                 return Ok(ControlFlow::Break(()));

@@ -362,9 +362,10 @@ pub async fn suggest_contract(engine: &Engine, source: &str) -> Result<Contract,
     let worst = inspection.checks.problems().find(|problem| problem.level == Level::Fail);
     match (inspection.format, inspection.contract, worst) {
         (_, Some(contract), None) => Ok(contract),
-        (_, _, Some(problem)) => Err(Error::NotPossible(format!(
-            "{source} has a problem, so no contract is proposed: {problem}"
-        ))),
+        (_, _, Some(problem)) => Err(Error::Unreadable {
+            what: source.to_owned(),
+            problem: format!("{problem}; no contract is proposed"),
+        }),
         (format, ..) => {
             let format = format.unwrap_or_else(|| "nothing".to_owned());
             Err(Error::NotPossible(format!(

@@ -1,5 +1,6 @@
 //! Calls that failed: those of the wave's functions since they moved, against those of the same functions just before.
 
+use std::collections::BTreeMap;
 use std::ops::Add as _;
 
 use jiff::{SignedDuration, Timestamp};
@@ -8,7 +9,7 @@ use super::evalue::{
     ENOUGH, EXCUSE, Pair, SUSPICIOUS, evidence, evidence_in_part, minute, minute_in_part,
 };
 use super::pairs::{ERRORS_MIN, GROWTH_MIN, HOUR, HeldAgainst, Opening, Pairs, calls_at, share};
-use super::{Measured, Moved, Said, StandsIn, observed};
+use super::{Function, Measured, Moved, Said, StandsIn, observed};
 use crate::definition::{Gates, MetricsGate};
 use crate::ports::{self, Minutes, Window};
 use crate::state::{Counted, Says, Sums, Tally, Wave};
@@ -19,8 +20,8 @@ const LAG: SignedDuration = SignedDuration::from_mins(3);
 const LAG_OF_LONG_CALLS: SignedDuration = SignedDuration::from_mins(2);
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 
-/// What to count for a wave: the whole minutes since it was complete, and those with proven data before it that they are held
-/// against, at least an hour. `None` where no minute has passed. A call takes `longest` at most: minutes whose calls may not have ended are left
+/// What to count for a wave: the whole minutes since it was complete, and those before it opened that they are held against,
+/// at least an hour. `None` where no minute has passed. A call takes `longest` at most: minutes whose calls may not have ended are left
 /// out, but no more than half of them, because calls that fail end soon.
 pub(in crate::rollout) fn window(
     gates: &Gates,
@@ -37,8 +38,29 @@ pub(in crate::rollout) fn window(
     }
     let hours = u32::try_from(span.as_mins()).unwrap_or_default().div_ceil(60);
     let before = HOUR * i32::try_from(hours).unwrap_or(1);
-    let from = minute_of(wave.proven_until()).saturating_sub(before).ok()?;
+    let from = minute_of(wave.opened).saturating_sub(before).ok()?;
     Some(Window { from, until, slow_after: gates.metrics?.slow_after })
+}
+
+/// What to count besides of functions that left the stable release before the wave opened: as many minutes before that.
+pub(in crate::rollout) fn proven_windows(
+    wave: &Wave,
+    functions: &[Function],
+    window: Window,
+) -> Vec<(Window, Vec<Function>)> {
+    let before = minute_of(wave.opened).duration_since(window.from);
+    let mut all: BTreeMap<Timestamp, Vec<Function>> = BTreeMap::new();
+    for function in functions {
+        let until = wave.proven_until(&function.0, &function.1);
+        if until != wave.opened {
+            all.entry(minute_of(until)).or_default().push(function.clone());
+        }
+    }
+    let windows = all.into_iter().map(|(until, functions)| {
+        let from = until.saturating_sub(before).unwrap_or(until);
+        (Window { from, until, ..window }, functions)
+    });
+    windows.collect()
 }
 
 /// The minute behind the last one whose calls are counted by now, where that takes so long, and three minutes at least.
@@ -160,7 +182,7 @@ enum Against {
     Before,
     /// The same, of some of them in the same minutes of earlier hours.
     HoursBefore,
-    /// Calls of the same functions with the stable release, before one came that this one superseded.
+    /// Calls of the same functions with the stable release, of some of them before one came that this one superseded.
     Stable,
     /// Calls that versions before answered in the same minutes, of some functions at least.
     Beside,
@@ -211,14 +233,18 @@ impl Compared {
     /// of the version before.
     fn of(moved: &Moved, waves: &Waves<'_>) -> Self {
         let Moved { calls, beside } = moved;
-        let opened = minute_of(waves.open.proven_until());
+        let opened = minute_of(waves.open.opened);
         let since = waves.open.reached.map_or(opened, next_minute);
         let last = calls.values().filter_map(|minutes| minutes.keys().next_back()).max();
         let span = last.map_or(0, |last| last.duration_since(since).as_mins() + 1);
-        let opening = Opening { opened, since };
+        let opening = |(place, function): &Function| {
+            let opened = minute_of(waves.open.proven_until(place, function));
+            Opening { opened, since }
+        };
         let moved_whole = calls.iter().filter(|(function, _)| !beside.contains_key(function));
-        let pairs: Vec<Pairs> =
-            moved_whole.map(|(_, minutes)| Pairs::of(opening, minutes, span)).collect();
+        let pairs: Vec<Pairs> = moved_whole
+            .map(|(function, minutes)| Pairs::of(opening(function), minutes, span))
+            .collect();
         let minutes = usize::try_from(span).unwrap_or_default();
         let whole = (0..minutes).map(|at| minute(pairs.iter().map(|pairs| pairs.all[at])));
         let whole = whole.fold(Tally::default(), Tally::add);
@@ -234,18 +260,19 @@ impl Compared {
         let own = whole + in_part;
         let was_called = |minutes: &&Minutes| minutes.range(since..).any(|(_, one)| one.calls > 0);
         let silent = calls.len() - calls.values().filter(was_called).count();
-        let last_hour = calls.values().flat_map(|minutes| minutes.range(opening.an_hour()));
+        let last_hour =
+            calls.iter().flat_map(|(function, minutes)| minutes.range(opening(function).an_hour()));
         let beside_them = beside.values().flat_map(|minutes| minutes.range(since..));
         let hour = last_hour.chain(beside_them).fold(ports::Calls::default(), |sum, (_, one)| {
             let (calls, errors) = (sum.calls + one.calls, sum.errors + one.bad());
             ports::Calls { calls, errors, slow: 0 }
         });
         let by_the_hour = pairs.iter().any(|pairs| pairs.held == HeldAgainst::SameOfTheHour);
-        let against = match (beside.is_empty(), waves.open.unproven, by_the_hour) {
+        let against = match (beside.is_empty(), waves.open.unproven.is_empty(), by_the_hour) {
             (false, ..) => Against::Beside,
-            (true, Some(_), _) => Against::Stable,
-            (true, None, false) => Against::Before,
-            (true, None, true) => Against::HoursBefore,
+            (true, false, _) => Against::Stable,
+            (true, true, false) => Against::Before,
+            (true, true, true) => Against::HoursBefore,
         };
         Self { own, whole, is_unlike, all: own + waves.earlier, evidence, hour, against, silent }
     }

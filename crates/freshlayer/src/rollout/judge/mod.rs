@@ -19,7 +19,7 @@ use crate::state::{Counted, Evidence, Says, Traffic, Wave};
 
 pub(super) use alarms::{Found as Alarms, missing};
 pub(super) use hook::Reply;
-pub(super) use metrics::{last_counted, looks_bad, window};
+pub(super) use metrics::{last_counted, looks_bad, proven_windows, window};
 pub(super) use probe::{Verdict, probe};
 
 /// The minutes of each function, by place.

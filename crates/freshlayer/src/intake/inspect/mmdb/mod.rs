@@ -21,7 +21,7 @@ use crate::formats::first_bytes;
 use crate::formats::mmdb::{Fault, Paths, Shape, Tree, Watch, data_end, read_tree, shape};
 use crate::intake::extract::StagedFile;
 use crate::limits::Limits;
-use crate::problem::{Code, GateReport, Problem};
+use crate::problem::{Code, GateReport, Level, Problem};
 use crate::schema::{Contract, Element, Schema};
 use crate::state::{CountriesMoved, Profile};
 
@@ -81,6 +81,9 @@ fn judge(expect: &Expected<'_>, bytes: &[u8], limits: &Limits, gates: &mut GateR
         gates.judge(Code::Probe, probe::judge(&reader, expect.probes));
     }
     findings.profile = profile(metadata, shape);
+    if gates.problems().any(|problem| problem.level == Level::Fail) {
+        return findings;
+    }
     match contract::named_values(expect.contract, &tree, limits.decoded_values_max) {
         Ok(values) => findings.profile.named_values = values,
         Err(fault) => {
