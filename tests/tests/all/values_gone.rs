@@ -32,7 +32,8 @@ fn released(definition: &str, builds: &[Vec<u8>]) -> (String, String) {
         assert_eq!(report.exit(), Exit::Done, "{report:#?}");
         report
     };
-    let last = builds.iter().map(release).last().expect("a build");
+    let reports: Vec<Report> = builds.iter().map(release).collect();
+    let last = reports.into_iter().next_back().expect("a build");
     let release = last.release.expect("it is released");
     (release.version, release.version_reasons.join("; "))
 }

@@ -1,6 +1,7 @@
 //! How far the consumers came towards one target, and what follows from it for the next run.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -84,6 +85,14 @@ impl Came {
             Stuck::ForNow(why @ Why::NotMeasured { .. }) => Some(why.clone()),
             _ => None,
         })
+    }
+
+    /// Waits, and lets what failed be tried again. Without another try it keeps no wave from its watch and its gates.
+    pub(super) async fn try_again(&mut self, pause: Option<&Duration>) {
+        if let Some(pause) = pause {
+            tokio::time::sleep(*pause).await;
+            self.strays.retain(|_, stuck| matches!(stuck, Stuck::Refused(_)));
+        }
     }
 
     /// What the open wave waits for, where it is watched.

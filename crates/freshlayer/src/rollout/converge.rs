@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::act::{Act, Acted, NotStarting, Strays, Stuck, View};
+use super::act::{Act, Acted, NotStarting, Strays, View};
 use super::came::{Came, GatesAsked};
 use super::end::busy;
 use super::goal::{Target, for_deployments};
 use super::observe::Places;
 use super::plan::{Foreign, Intent, Next, Plan, Waves, World, recent};
 use super::standing::serving;
-use super::wave::{Failure, Turned};
+use super::wave::Turned;
 use crate::engine::{Attention, Run};
 use crate::error::Error;
 use crate::intake::gather::{Accepted, Ledger};
@@ -178,11 +178,7 @@ impl Converge<'_, '_, '_> {
             came.steps += acted.steps;
             came.moved.extend(acted.moved);
             if let Some(failure) = acted.failed {
-                if let Failure::Wave { .. } = &failure {
-                    came.condemn(&failure, engine.ports.clock.now());
-                    self.write_rollout(&came).await?;
-                }
-                self.retreat(&mut came, failure).await?;
+                self.fail(&mut came, failure).await?;
                 break;
             }
             // An order may have come while the last steps were done.
@@ -197,17 +193,14 @@ impl Converge<'_, '_, '_> {
             if acted.view == View::Fresh && !came.fails_for_now() {
                 continue;
             }
-            match pauses.next() {
-                Some(pause) => {
-                    tokio::time::sleep(*pause).await;
-                    came.strays.retain(|_, stuck| matches!(stuck, Stuck::Refused(_)));
-                }
-                // What this run does not get any further with keeps no wave from its watch and its gates.
-                None if came.intent.course.is_some() && acted.view == View::Fresh => continue,
-                None if came.intent.course.is_some() => {}
-                None => break,
+            let pause = pauses.next();
+            if pause.is_none() && came.intent.course.is_none() {
+                break;
             }
-            came.world.see_again(here.observe(self.session.head(), release).await);
+            came.try_again(pause).await;
+            if pause.is_some() || acted.view == View::Stale {
+                came.world.see_again(here.observe(self.session.head(), release).await);
+            }
         }
         came.plan(engine.ports.clock.now());
         came.storage = here.storage().await;

@@ -87,15 +87,6 @@ impl Came {
         (fails && !stopped).then_some(Failure::Wave { wave: waves.len(), says })
     }
 
-    /// Writes what fails the release into the open wave, before anything follows from it.
-    pub(super) fn condemn(&mut self, failure: &Failure, now: Timestamp) {
-        let Failure::Wave { says, .. } = failure else { return };
-        let Some(wave) = self.rollout.as_mut().and_then(|rollout| rollout.waves.last_mut()) else {
-            return;
-        };
-        wave.evidence = Some(Evidence::failing(says.clone(), now));
-    }
-
     /// A function whose version behind the alias cannot start with its provisioned concurrency: a gate that Lambda keeps.
     pub(super) fn not_provisioned(&self) -> Option<Failed> {
         let pinned = &self.intent.pinned_functions;
@@ -263,6 +254,17 @@ impl Converge<'_, '_, '_> {
         let head = self.session.head();
         let is_stable = head.stable() == head.rollout().map(|open| open.to);
         head.before_rollout().filter(|_| !is_stable)
+    }
+
+    /// Writes into the open wave what fails the release while functions move, and sends every function back.
+    pub(super) async fn fail(&mut self, came: &mut Came, failure: Failure) -> Result<(), Error> {
+        let now = self.run.engine.ports.clock.now();
+        let wave = came.rollout.as_mut().and_then(|rollout| rollout.waves.last_mut());
+        if let (Failure::Wave { says, .. }, Some(wave)) = (&failure, wave) {
+            wave.evidence = Some(Evidence::failing(says.clone(), now));
+            self.write_rollout(came).await?;
+        }
+        self.retreat(came, failure).await
     }
 
     /// Sends every function back to the last stable release, and keeps the data that failed away. Where no release came
