@@ -68,7 +68,7 @@ public final class PlacesLayer {
         throw new IOException("the layer has no dataset " + dataset);
     }
 
-    /** Returns the build time of the oldest dataset, or its download's where the upstream states none. */
+    /** Returns the build time of the oldest dataset, or its download time if the upstream states none, in seconds since 1970. */
     public long builtUnixSecs() {
         long oldest = Long.MAX_VALUE;
         for (JsonNode each : manifest.path("datasets")) {
@@ -78,12 +78,12 @@ public final class PlacesLayer {
         return oldest;
     }
 
-    /** Returns the age of the oldest dataset now. */
+    /** Returns the age of the oldest dataset now, in seconds. */
     public long ageSecs() {
         return Math.max(0, System.currentTimeMillis() / 1000 - builtUnixSecs());
     }
 
-    /** Returns a line that makes CloudWatch a metric of the data's age: print it once, outside the handler. */
+    /** Returns a log line with the age of the data, for CloudWatch: print it in the handler, at most once an hour. */
     public String metricLine() {
         ObjectNode line = new ObjectMapper().createObjectNode();
         ObjectNode emf = line.putObject("_aws").put("Timestamp", System.currentTimeMillis());

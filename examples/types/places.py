@@ -33,15 +33,15 @@ class Layer:
         return self.root / str(self._datasets[dataset]["path"])
 
     def built_unix_secs(self) -> int:
-        """Returns the build time of the oldest dataset, or its download's where the upstream states none."""
+        """Returns the build time of the oldest dataset, or its download time if the upstream states none, in seconds since 1970."""
         return min(int(each.get("built_unix_secs", each["fetched_unix_secs"])) for each in self._datasets.values())
 
     def age_secs(self) -> float:
-        """Returns the age of the oldest dataset now."""
+        """Returns the age of the oldest dataset now, in seconds."""
         return max(0.0, time.time() - self.built_unix_secs())
 
     def metric_line(self) -> str:
-        """Returns a line that makes CloudWatch a metric of the data's age: print it once, outside the handler."""
+        """Returns a log line with the age of the data, for CloudWatch: print it in the handler, at most once an hour."""
         metric = {"Name": "ServedDataAgeDays", "Unit": "None"}
         directive = {"Namespace": "freshlayer", "Dimensions": [["Layer"]], "Metrics": [metric]}
         emf = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}

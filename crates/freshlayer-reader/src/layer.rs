@@ -81,8 +81,8 @@ impl Layer {
         datasets.map(|one| one.built_unix_secs.unwrap_or(one.fetched_unix_secs)).min()
     }
 
-    /// Returns a log line from which CloudWatch records the age of the data, `ServedDataAgeDays` by `Layer`: once an hour for
-    /// example. Source: CloudWatch's specification of the embedded metric format.
+    /// Returns a log line with the age of the data. Print it in the handler, at most once an hour: CloudWatch records it as the
+    /// metric `ServedDataAgeDays`. Source: CloudWatch's specification of the embedded metric format.
     pub fn metric_line(&self) -> String {
         let days = self.age().map(|age| age.as_secs_f64() / SECS_PER_DAY);
         let line = serde_json::json!({

@@ -50,8 +50,7 @@ fn lines(dialup: u32) -> Vec<u8> {
 #[test]
 fn a_listed_value_of_a_column_that_goes_away_is_a_major_version() {
     let listing = "'line.kind' = { values = ['Cable', 'Dialup', 'Satellite'] }";
-    let gone =
-        "lines: line.kind: the value \"Dialup\" is gone; 0.15 % of the values were that before";
+    let gone = "lines: line.kind: the listed value \"Dialup\" is gone; before, 0.15 % of the values were that one";
     for (contract, before, after, expected) in [
         (listing, 3, 0, ("2.0.0", gone)),
         (listing, 2, 0, ("1.0.1", "only data changed")),
@@ -90,8 +89,7 @@ fn a_listed_value_of_a_field_is_weighed_by_its_networks() {
     };
     let listing = "'country.iso_code' = { values = ['DE', 'FR', 'GB', 'US'] }";
     let definition = format!("{PLACES}[dataset.contract]\n{listing}\n");
-    let gone =
-        "city: country.iso_code: the value \"FR\" is gone; 0.20 % of the values were that before";
+    let gone = "city: country.iso_code: the listed value \"FR\" is gone; before, 0.20 % of the values were that one";
     let found = released(&definition, &[places(2), places(0)]);
     assert_eq!((&*found.0, &*found.1), ("2.0.0", gone));
     assert_eq!(released(&definition, &[places(1), places(0)]).0, "1.0.1", "a rare one");

@@ -63,7 +63,7 @@ async fn side(host: &Host, text: &str) -> Result<Compared, Stopped> {
     if is_address || text.contains('/') || Path::new(text).exists() {
         return place(text).map(Compared::Source);
     }
-    let what = format!("there is no file {text} here, and it names no layer");
+    let what = format!("{text} is neither a file here nor a layer");
     let layer = LayerReference::parse(text).map_err(|error| error.behind(&what))?;
     let pulled = fetch(host, &layer).await?;
     let name = match pulled.release {

@@ -12,7 +12,7 @@ pub(crate) struct Args {
     /// The layers; default: all.
     layers: Vec<String>,
     /// Mend what needs no decision: delete orphans that no function uses, and forget layer versions
-    /// that do not exist, so that the next refresh publishes them again.
+    /// that do not exist, so that a refresh publishes them again when a function needs them.
     #[arg(long)]
     fix: bool,
 }

@@ -110,9 +110,12 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
         RolloutOrder::Pause => {
             ("paused", format!("no function moves until `freshlayer rollout resume {layer}`"))
         }
-        RolloutOrder::Resume if paused.is_none() => {
-            ("not paused", format!("`freshlayer rollout status {layer}` says what it waits for"))
-        }
+        RolloutOrder::Resume if paused.is_none() => (
+            "not paused",
+            format!(
+                "nothing changed; {thaw}`freshlayer rollout status {layer}` shows what comes next"
+            ),
+        ),
         RolloutOrder::Resume => ("resumed", format!("{thaw}the next refresh goes on")),
         RolloutOrder::Promote => (
             "promoted",

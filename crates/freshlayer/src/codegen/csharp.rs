@@ -254,7 +254,7 @@ public sealed class Layer
         throw new InvalidDataException($"the layer has no dataset {dataset}");
     }
 
-    /// <summary>Returns the build time of the oldest dataset, or its download's where the upstream states none.</summary>
+    /// <summary>Returns the build time of the oldest dataset, or its download time if the upstream states none.</summary>
     public DateTimeOffset Built()
     {
         var oldest = long.MaxValue;
@@ -273,7 +273,7 @@ public sealed class Layer
         return age > TimeSpan.Zero ? age : TimeSpan.Zero;
     }
 
-    /// <summary>Returns a log line from which CloudWatch records the age of the data, once an hour for example.</summary>
+    /// <summary>Returns a log line with the age of the data, for CloudWatch: print it in the handler, at most once an hour.</summary>
     public string MetricLine()
     {
         var metric = new { Name = "ServedDataAgeDays", Unit = "None" };

@@ -194,17 +194,17 @@ export class Layer {
     return join(this.root, found.path);
   }
 
-  /** Returns the build time of the oldest dataset, or its download's where the upstream states none. */
+  /** Returns the build time of the oldest dataset, or its download time if the upstream states none, in seconds since 1970. */
   builtUnixSecs(): number {
     return Math.min(...this.datasets.map((each) => each.built_unix_secs ?? each.fetched_unix_secs));
   }
 
-  /** Returns the age of the oldest dataset now. */
+  /** Returns the age of the oldest dataset now, in seconds. */
   ageSecs(): number {
     return Math.max(0, Date.now() / 1000 - this.builtUnixSecs());
   }
 
-  /** Returns a log line from which CloudWatch records the age of the data, once an hour for example. */
+  /** Returns a log line with the age of the data, for CloudWatch: print it in the handler, at most once an hour. */
   metricLine(): string {
     const metric = { Name: "ServedDataAgeDays", Unit: "None" };
     const directive = { Namespace: "freshlayer", Dimensions: [["Layer"]], Metrics: [metric] };

@@ -246,12 +246,19 @@ impl RegionView {
             }
             let kind = FindingKind::DeletedVersion;
             let text = format!("layer version {arn} of release {release} does not exist");
-            let again = "its zip is published again when functions are to be on it";
+            let again =
+                format!("a refresh publishes release {release} again when a function needs it");
             if examined.mode == Mend::Fix {
                 session.change(|head| head.lost(release, &self.name)).await?;
                 examined.mended(kind, format!("{text}: {again}"));
             } else {
-                examined.find(kind, format!("{text}; after `doctor --fix` {again}"));
+                examined.find(
+                    kind,
+                    format!(
+                        "{text}; run `freshlayer doctor {} --fix`: then {again}",
+                        session.head().layer()
+                    ),
+                );
             }
         }
         Ok(())
@@ -299,7 +306,7 @@ impl RegionView {
             if head.made(arn) && used.user.version.is_none() {
                 let user = &used.text;
                 let text = format!(
-                    "{user} names layer version {arn}, which does not exist; a refresh moves it, unless an order or a tag holds it"
+                    "{user} names layer version {arn}, which does not exist; a refresh moves the function, unless an order or a tag holds it"
                 );
                 examined.find(FindingKind::FunctionWithoutVersion, text);
             }

@@ -32,7 +32,7 @@ pub enum Which {
     LayerVersion(u64),
 }
 
-/// Downloads a release's zip into a folder, where it is not there already, whole.
+/// Downloads a release's zip into a folder, unless an undamaged copy is there.
 ///
 /// # Errors
 /// [`Error::NotPossible`] where there is no such release, [`Error::Proof`] where the zip is not the recorded one,

@@ -154,7 +154,7 @@ pub struct OrderedRollout {
     pub frozen: Option<Freeze>,
 }
 
-/// Orders something about the open rollout. One that is not paused is not resumed, and nothing is written.
+/// Orders something about the open rollout. `Resume` changes nothing where the rollout is not paused.
 ///
 /// # Errors
 /// [`Error::NotPossible`] where no rollout is open, and the store's errors.

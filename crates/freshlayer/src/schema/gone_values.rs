@@ -44,7 +44,10 @@ impl fmt::Display for GoneValue<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let was = percent(self.was);
         let Self { path, value, .. } = self;
-        write!(f, "{path}: the value {value:?} is gone; {was} of the values were that before")
+        write!(
+            f,
+            "{path}: the listed value {value:?} is gone; before, {was} of the values were that one"
+        )
     }
 }
 
@@ -64,7 +67,9 @@ mod tests {
             (counts(&[("Cable", 1), ("Dialup", 1)]), vec![]),
             (
                 counts(&[("Cable", 1)]),
-                vec!["a.b: the value \"Dialup\" is gone; 0.11 % of the values were that before"],
+                vec![
+                    "a.b: the listed value \"Dialup\" is gone; before, 0.11 % of the values were that one",
+                ],
             ),
         ] {
             let [was, is] =

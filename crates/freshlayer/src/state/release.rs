@@ -92,7 +92,7 @@ pub struct Profile {
     /// not count them.
     #[serde(default, skip_serializing_if = "ValueTypes::is_empty")]
     pub value_types: ValueTypes,
-    /// How often each value stands there that the contract lists; empty in records of versions that did not count them.
+    /// How many networks or rows have each value that the contract lists; empty in older records.
     #[serde(default, skip_serializing_if = "NamedValues::is_empty")]
     pub named_values: NamedValues,
 }

@@ -213,8 +213,8 @@ pub struct Wave {
     /// When it opened.
     #[schemars(with = "String")]
     pub opened: Timestamp,
-    /// When functions of it left the stable release for one that never became stable, by place. The others were on the stable
-    /// release when the wave opened.
+    /// By place: when a function of this wave left the stable release for a release that never became stable. The others were on
+    /// the stable release when the wave opened.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "BTreeMap<String, BTreeMap<FunctionName, String>>", default)]
     pub unproven: BTreeMap<String, BTreeMap<FunctionName, Timestamp>>,
@@ -441,7 +441,7 @@ impl Rollout {
     pub(crate) fn end_moves(&mut self) {
         let outcome = match self.ended {
             None => "on its way when the rollout was replaced",
-            Some(_) => "gone when the rollout ended",
+            Some(_) => "no longer found when the rollout ended",
         };
         let notes = self.journal.values_mut().flat_map(BTreeMap::values_mut);
         for note in notes.filter(|note| note.is_moving()) {

@@ -364,7 +364,9 @@ pub async fn suggest_contract(engine: &Engine, source: &str) -> Result<Contract,
         (_, Some(contract), None) => Ok(contract),
         (_, _, Some(problem)) => Err(Error::Unreadable {
             what: source.to_owned(),
-            problem: format!("{problem}; no contract is proposed"),
+            problem: format!(
+                "{problem}; a contract needs sound data, and `freshlayer inspect` lists all problems"
+            ),
         }),
         (format, ..) => {
             let format = format.unwrap_or_else(|| "nothing".to_owned());
