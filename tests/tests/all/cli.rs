@@ -141,7 +141,7 @@ fn exec_shows_layers_at_opt_and_merges_them_in_order() {
         assert_eq!((ran.code, ran.stdout.as_str()), (0, "of one\n"), "{ran:?}");
     }
     let ran = sandbox.cli(&["exec", "one:9", "--", "true"]);
-    assert!(ran.code == 1 && ran.stderr.contains("does not exist"), "{ran:?}");
+    assert!(ran.code == 2 && ran.stderr.contains("does not exist"), "{ran:?}");
     assert!(!std::path::Path::new("/opt/shared").exists(), "nobody else sees it");
 }
 
@@ -161,7 +161,7 @@ fn exec_takes_a_functions_layers() {
         assert_eq!(ran.json()["release"], release, "{function}: {ran:?}");
     }
     let ran = sandbox.cli(&["exec", "--function", "aliased:none", "--", "true"]);
-    assert_eq!(ran.code, 1, "{ran:?}");
+    assert_eq!(ran.code, 2, "{ran:?}");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Gates where a rollout is not between waves: while functions move, and after releases that never became stable.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use freshlayer::ports::{AlarmState, Clock as _};
@@ -163,5 +165,71 @@ fn a_verdict_that_was_written_holds_where_its_run_died() {
             }
         }
         assert!(written > 0 && unwritten > 0, "{written} {unwritten}");
+    });
+}
+
+/// While no function of a wave can be changed no further wave opens, however often the publisher tries, and nothing becomes stable.
+#[test]
+fn a_wave_of_which_no_function_can_be_changed_waits() {
+    block_on(async {
+        let fleet = Fleet::new(METRICS, 10, |_| false).await;
+        let all: Vec<String> = (0..20).map(|number| format!("f{number:02}")).collect();
+        for name in &all {
+            fleet.world.aws.lock(name);
+        }
+        for _ in 0..10 {
+            fleet.refresh().await;
+            tokio::time::sleep(Duration::from_mins(30)).await;
+        }
+        assert_eq!(fleet.on_new(), 0);
+        assert_eq!(fleet.world.status().await.stable, Some(1));
+        for name in &all {
+            fleet.world.aws.unlock(name);
+        }
+        fleet.refresh().await;
+        assert_eq!(fleet.on_new(), 1, "the one box, and no other");
+    });
+}
+
+/// A layer with one function: its bake begins when it has moved, and the release is stable after it.
+#[test]
+fn a_last_wave_that_cannot_be_moved_for_a_while_is_watched_once_it_is() {
+    block_on(async {
+        let fails = |called: Called<'_>| is_new(called) && called.number.is_multiple_of(2);
+        let fleet = Fleet::of(vec![&[][..]], METRICS, 10, fails).await;
+        fleet.world.aws.lock("f00");
+        for _ in 0..3 {
+            fleet.refresh().await;
+            tokio::time::sleep(Duration::from_mins(20)).await;
+        }
+        assert_eq!(fleet.world.status().await.stable, Some(1));
+        fleet.world.aws.unlock("f00");
+        let (last, _, most) = fleet.go_on(600).await;
+        assert_eq!((last.exit(), fleet.on_new(), most), (Exit::Rejected, 0, 1), "{last:#?}");
+    });
+}
+
+/// Everything fails while the release that replaced one is watched, with the old data as well: the data did not do that.
+#[test]
+fn a_failure_of_everything_excuses_a_release_that_replaced_one() {
+    block_on(async {
+        let outage = Arc::new(AtomicBool::new(false));
+        let is_down = Arc::clone(&outage);
+        let fails = move |called: Called<'_>| {
+            is_down.load(Ordering::Relaxed) && called.number.is_multiple_of(2)
+        };
+        let fleet = Fleet::new(METRICS, 10, fails).await;
+        fleet.refresh().await;
+        fleet.callers.be_deaf(u32::MAX);
+        let (held, _, _) = fleet.go_on(600).await;
+        assert_eq!((held.exit(), fleet.on_new()), (Exit::Held, 1), "{held:#?}");
+        fleet.callers.be_deaf(0);
+        fleet.world.build(6);
+        fleet.refresh().await;
+        outage.store(true, Ordering::Relaxed);
+        let (last, _, _) = fleet.go_on(600).await;
+        assert_eq!(last.exit(), Exit::Held, "{last:#?}");
+        let said = last.outcome.reason().to_string();
+        assert!(said.contains("that have not moved fail more often as well"), "{said}");
     });
 }

@@ -69,7 +69,7 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let end = until.map(|until| format!(" or {}", minute(until))).unwrap_or_default();
     let until = format!("until `freshlayer unpin {layer}`{end}");
     let (to, thaw) = (pinned.seq, thaw(&name, pinned.frozen.as_ref()));
-    let lines = if to == pinned.before {
+    let lines = if Some(to) == pinned.before {
         format!("{layer}: pinned to release {to}; refresh changes nothing {until}\n")
     } else {
         format!(

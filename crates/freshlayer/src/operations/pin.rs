@@ -7,15 +7,16 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::names::LayerName;
 use crate::report::minute;
-use crate::state::{Freeze, Ordered, Pin};
+use crate::state::{Aim, Freeze, Ordered, Pin};
 
 /// What a layer is pinned to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pinned {
     /// The release.
     pub seq: u64,
-    /// The release that functions were to be on before.
-    pub before: u64,
+    /// The release that every function was to be on before; absent where some were on their way, or on what they used before
+    /// the layer was adopted.
+    pub before: Option<u64>,
     /// A person's order that nothing moves, which comes first.
     pub frozen: Option<Freeze>,
 }
@@ -43,7 +44,8 @@ pub async fn pin(
     let mut before = None;
     session
         .order(|head| {
-            before = head.desired();
+            let settled = head.rollout().is_none() && matches!(head.aim(), Some(Aim::Release(_)));
+            before = head.desired().filter(|_| settled);
             let current = head.current().ok_or_else(|| no_release(layer))?;
             if let Some(open) = head.rollout().filter(|open| to.is_none() && open.is_judged()) {
                 return Err(unclear(layer, open.to, head.before_rollout()));
@@ -58,7 +60,7 @@ pub async fn pin(
         .await?;
     let head = session.head();
     let seq = head.desired().ok_or_else(|| no_release(layer))?;
-    Ok(Pinned { seq, before: before.unwrap_or(seq), frozen: head.frozen().cloned() })
+    Ok(Pinned { seq, before, frozen: head.frozen().cloned() })
 }
 
 /// Takes back a pin, and an order to go back to what functions used before; `false` where there is none.

@@ -8,7 +8,7 @@ use futures_util::future::ready;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{StreamExt as _, stream};
 use jiff::SignedDuration;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::goal::{frozen_functions, paused, pinned_functions};
 use super::judge::{self, Verdict};
@@ -34,8 +34,6 @@ pub(super) const PROBE_CALLS: usize = 3;
 const ORDERS_SOUGHT_EVERY: Duration = Duration::from_secs(2);
 /// How often alarms are looked at while steps are done. A wave of hundreds of functions takes minutes.
 const ALARMS_ASKED_EVERY: Duration = Duration::from_mins(1);
-/// How long an answer about alarms may take then.
-const ALARMS_ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// How long after the deadline a step that was begun may still take.
 const LAST_STEPS: SignedDuration = SignedDuration::from_secs(45);
 
@@ -223,11 +221,9 @@ impl Act<'_> {
         of_waves.cloned().collect()
     }
 
-    /// Names an alarm that fails the release. A place that does not answer in time says nothing.
     async fn rings(&self, moved: Vec<Function>) -> Option<Failure> {
         let waves = &self.rollout?.waves;
-        let rings = self.listening.as_ref()?.rings(moved, waves);
-        timeout(ALARMS_ANSWER_WITHIN, rings).await.ok().flatten()
+        self.listening.as_ref()?.rings(moved, waves).await
     }
 
     /// Tells whether the steps have to end: a person ordered otherwise, the lease is gone, or time is over.

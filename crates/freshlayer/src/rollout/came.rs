@@ -13,7 +13,7 @@ use crate::names::Place;
 use crate::ports::{CodeStorage, FunctionName};
 use crate::release::publish::Failures;
 use crate::report::Why;
-use crate::state::Rollout;
+use crate::state::{Rollout, Wave};
 
 /// How long after a run that ran out of time the next one begins.
 const BREATH: SignedDuration = SignedDuration::from_mins(1);
@@ -21,8 +21,6 @@ const BREATH: SignedDuration = SignedDuration::from_mins(1);
 const AFTER_FAILURE: SignedDuration = SignedDuration::from_mins(5);
 /// How often failures that pass cause a run of their own; then they wait for the schedule.
 const FAILURE_RUNS_MAX: u32 = 6;
-/// After so many of them other functions take the place of those that fail: a quarter of an hour.
-const FAILURE_RUNS_ALONE: u32 = 2;
 
 /// How far the consumers came towards one target.
 pub(super) struct Came {
@@ -67,14 +65,11 @@ impl Came {
         }
     }
 
-    /// Where everyone stands, with those that the host will refuse again, or has refused in run after run.
+    /// Where everyone stands, with those that the host will refuse again.
     fn standings(&self) -> BTreeMap<(Place, FunctionName), Standing> {
-        let tries = self.rollout.as_ref().map_or(0, |rollout| rollout.tries);
         let refused = self.strays.iter().filter_map(|(key, stuck)| match stuck {
-            Stuck::ForNow(_) if tries < FAILURE_RUNS_ALONE => None,
-            Stuck::Refused(why) | Stuck::ForNow(why) => {
-                Some((key.clone(), Standing::Held(why.clone())))
-            }
+            Stuck::Refused(why) => Some((key.clone(), Standing::Held(why.clone()))),
+            Stuck::ForNow(_) => None,
         });
         self.plan.standings.clone().into_iter().chain(refused).collect()
     }
@@ -116,10 +111,31 @@ impl Came {
         self.watch().or(unmeasured).or_else(stopped)
     }
 
-    /// Tells whether the rollout is over but for what holds single functions: no wave is to be opened or watched.
+    /// Tells whether the rollout is over but for what holds single functions: no wave is to be opened or watched, and no try is
+    /// left to move one.
     pub(super) fn course(&self) -> Course {
-        let is_next = matches!(self.plan.next, Next::Open(_) | Next::Reached(_));
-        if self.keeps_open().is_some() || is_next { Course::GoesOn } else { Course::Over }
+        if self.keeps_open().is_some() || self.is_due() || self.arrives_later() {
+            Course::GoesOn
+        } else {
+            Course::Over
+        }
+    }
+
+    /// Tells whether a wave is to be opened or watched by the next run.
+    fn is_due(&self) -> bool {
+        matches!(self.plan.next, Next::Open(_) | Next::Reached(_))
+    }
+
+    /// Tells whether a wave has no function there yet, and another try may bring one.
+    fn arrives_later(&self) -> bool {
+        let Some(rollout) = self.rollout.as_ref().filter(|_| self.intent.course.is_some()) else {
+            return false;
+        };
+        let wave = rollout.waves.last().filter(|wave| wave.reached.is_none());
+        let moving = self.plan.standings.iter().filter(|(_, one)| **one == Standing::Moving);
+        let is_moving =
+            |wave: &Wave| moving.clone().any(|((place, name), _)| wave.has(place, name));
+        rollout.tries < FAILURE_RUNS_MAX && wave.is_some_and(is_moving)
     }
 
     /// When to look at the open wave again.
@@ -161,11 +177,11 @@ impl Came {
             return self.look_at(now);
         }
         let progress = self.steps > 0 || outset.released.is_some();
-        if end.behind > 0 && progress {
+        let stopped = self.intent.frozen.is_some() || self.intent.paused.is_some();
+        if (end.behind > 0 && progress) || (self.is_due() && !stopped) {
             return now.checked_add(BREATH).ok();
         }
         let rollout = self.rollout.as_mut().filter(|_| end.failed_for_now + end.behind > 0)?;
-        let stopped = self.intent.frozen.is_some() || self.intent.paused.is_some();
         if rollout.tries >= FAILURE_RUNS_MAX || stopped {
             return None;
         }

@@ -10,7 +10,7 @@ use super::came::{Came, GatesAsked};
 use super::end::busy;
 use super::goal::{Target, for_deployments};
 use super::observe::Places;
-use super::plan::{Foreign, Intent, Next, Plan, Waves, World, recent};
+use super::plan::{Foreign, Intent, Next, Plan, Waves, World, brings_data, recent};
 use super::standing::serving;
 use super::wave::Turned;
 use crate::engine::{Attention, Run};
@@ -452,7 +452,10 @@ impl Converge<'_, '_, '_> {
             let outcome = ConsumerNote::MOVING.to_owned();
             let from = from.cloned();
             let key = (placed.place.to_string(), function.clone());
-            let set_back = came.intent.set_back.get(&key).map_or(0, |known| known.times());
+            let known = came.intent.set_back.get(&key);
+            let again = brings_data(&placed.step);
+            let set_back =
+                known.map_or(0, |known| if again { known.times() } else { known.before });
             let note =
                 ConsumerNote { from, foreign, outcome, done: false, in_part: false, set_back };
             rollout.write(&placed.place, function, note);

@@ -141,7 +141,7 @@ fn health<'r>(regions: &'r [Region], place: &Place) -> Option<&'r Arc<dyn Health
     regions.iter().find_map(|region| region.health(place))
 }
 
-fn places_of(functions: &[Function]) -> Vec<Place> {
+pub(super) fn places_of(functions: &[Function]) -> Vec<Place> {
     let mut places: Vec<Place> = functions.iter().map(|(place, _)| place.clone()).collect();
     places.sort();
     places.dedup();

@@ -1,8 +1,11 @@
 //! From wave to wave: opened, watched, judged by its gates, and back where one fails.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
+use tokio::time::timeout;
 
 use super::act::{Failed, Stuck};
 use super::came::{Came, GatesAsked};
@@ -11,7 +14,7 @@ use super::hook::ask;
 use super::judge::{self, Alarms, Heard, Measured, Moved, StandsIn};
 use super::measure::{
     Function, InPart, OTHERS_MAX, Told, alarms, calls, counts_calls, moved, no_such_alarm,
-    of_other_places, traffic,
+    of_other_places, places_of, traffic,
 };
 use super::plan::{Intent, Next, Opening, Standing, Waves};
 use super::standing::serving;
@@ -22,6 +25,8 @@ use crate::ports::{AlarmPattern, AlarmState, Region};
 use crate::report::{Why, not_provisioned};
 use crate::state::{Evidence, Members, OpenRollout, Ordered, Says, Traffic, Wave};
 
+/// How long an answer about the alarms of a place may take while functions move.
+const ALARMS_ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// How many superseded rollouts are read.
 const SUPERSEDED_MAX: usize = 16;
 /// CloudWatch keeps minutes for 15 days; the wave is watched, and the hours before are read.
@@ -47,7 +52,16 @@ impl Listening<'_> {
     /// Names an alarm that began to ring since functions of its place move, where some have moved.
     pub(super) async fn rings(&self, moved: Vec<Function>, waves: &[Wave]) -> Option<Failure> {
         let gate = self.gates.alarms.as_ref()?;
-        let told = alarms(&gate.patterns, self.regions, &moved).await;
+        let asked = places_of(&moved).into_iter().map(|place| {
+            let here: Vec<Function> = moved.iter().filter(|(p, _)| *p == place).cloned().collect();
+            timeout(ALARMS_ANSWER_WITHIN, alarms_of(&gate.patterns, self.regions, here))
+        });
+        // A place that does not answer in time says nothing.
+        let told = join_all(asked).await.into_iter().flatten();
+        let told = told.fold(Told::<Alarms>::default(), |mut all, told| {
+            all.found.extend(told.found);
+            all
+        });
         let says = judge::rings(self.gates, &told, waves)?;
         Some(Failure::Wave { wave: waves.len(), says: vec![says] })
     }
@@ -205,8 +219,9 @@ impl Converge<'_, '_, '_> {
             Some(words) => came.intent.gates.hook.is_some().then_some(Err(words)),
             None => Box::pin(ask(&self.run, came, now)).await,
         };
+        let stable = self.session.head().stable();
         let state = heard.iter().flatten().find_map(|reply| reply.state.clone());
-        let Some(evidence) = Box::pin(asked(came, regions, heard, now)).await else {
+        let Some(evidence) = Box::pin(asked((came, stable), regions, heard, now)).await else {
             return Ok(None);
         };
         let waves = Waves::of(&came.intent, came.rollout.as_ref());
@@ -298,7 +313,8 @@ impl Converge<'_, '_, '_> {
         self.session
             .order(|head| {
                 // A person may have ordered otherwise meanwhile.
-                if head.desired() == Some(release) && !head.is_told_to_stay() {
+                let is_judged = head.rollout().is_some_and(OpenRollout::is_judged);
+                if is_judged && head.desired() == Some(release) && !head.is_told_to_stay() {
                     head.retreat(&target, &order);
                 }
                 Ok(())
@@ -309,9 +325,17 @@ impl Converge<'_, '_, '_> {
     }
 }
 
+async fn alarms_of(
+    patterns: &[AlarmPattern],
+    regions: &[Region],
+    functions: Vec<Function>,
+) -> Told<Alarms> {
+    alarms(patterns, regions, &functions).await
+}
+
 /// Measures what the gates of the open wave need, and judges it.
 async fn asked(
-    came: &Came,
+    (came, stable): (&Came, Option<u64>),
     regions: &[Region],
     heard: Option<Heard>,
     now: Timestamp,
@@ -346,7 +370,7 @@ async fn asked(
         Some(window) => as_far_as_counted(moved(regions, wave, (&whole, &in_part), window).await),
     };
     // Those that have a replaced release say nothing of the stable one.
-    let is_proven = |function: &Function| wave.unproven.is_empty() || is_on_stable(came, function);
+    let is_proven = |function: &Function| wave.unproven.is_empty() || is_on(came, stable, function);
     let others: Vec<_> = later_than(came).filter(is_proven).take(OTHERS_MAX).collect();
     let others = match (&moved, window) {
         (Some(Ok(moved)), Some(window)) if judge::looks_bad(waves, moved) && !others.is_empty() => {
@@ -430,14 +454,13 @@ fn in_part(came: &Came, functions: &[Function]) -> BTreeMap<Function, InPart> {
     partly.collect()
 }
 
-/// Tells whether callers of a function get the release that the rollout comes from.
-fn is_on_stable(came: &Came, (place, function): &Function) -> bool {
-    let from = came.rollout.as_ref().and_then(|rollout| rollout.from);
-    let stable = from.and_then(|from| came.intent.releases.get(&from)?.get(&place.region));
+/// Tells whether callers of a function get a release.
+fn is_on(came: &Came, release: Option<u64>, (place, function): &Function) -> bool {
+    let version = release.and_then(|seq| came.intent.releases.get(&seq)?.get(&place.region));
     let view = came.world.places.iter().find(|view| view.place == *place);
     let consumer = came.world.consumer(place, function);
     let serves = view.zip(consumer).and_then(|(view, consumer)| serving(view, consumer));
-    stable.is_some() && stable == serves
+    version.is_some() && version == serves
 }
 
 fn later_than(came: &Came) -> impl Iterator<Item = Function> {

@@ -213,7 +213,7 @@ impl Plan {
 }
 
 /// Tells whether a step is one of the way to new data.
-fn brings_data(step: &Step) -> bool {
+pub(super) fn brings_data(step: &Step) -> bool {
     !matches!(step, Step::Look { .. } | Step::RetireVersion { .. })
 }
 
