@@ -17,7 +17,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{FunctionCode, Runtime};
-use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Error;
+use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use freshlayer::LayerVersionArn;
 use freshlayer_aws::{Aws, Pace};
@@ -32,6 +32,7 @@ pub const REGION: &str = "eu-west-1";
 const CALLS_PER_SEC: u32 = 1_000;
 const STARTS_WITHIN: Duration = Duration::from_mins(1);
 const ROLE: &str = "function";
+const ELSEWHERE: [&str; 2] = ["NoSuchBucket", "PermanentRedirect"];
 const LOOKS_APART: Duration = Duration::from_millis(50);
 
 /// A running emulator. It ends with this process.
@@ -212,14 +213,8 @@ impl Account {
         while let Some(page) = pages.next().await {
             let page = match page {
                 Ok(page) => page,
-                // A test may have deleted it.
-                Err(error)
-                    if error
-                        .as_service_error()
-                        .is_some_and(ListObjectsV2Error::is_no_such_bucket) =>
-                {
-                    return;
-                }
+                // A test may have deleted it, or it lies in another Region.
+                Err(error) if error.code().is_some_and(|code| ELSEWHERE.contains(&code)) => return,
                 Err(error) => panic!("the bucket {bucket} cannot be listed: {error:?}"),
             };
             for key in page.contents().iter().filter_map(|object| object.key()) {

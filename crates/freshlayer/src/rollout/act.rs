@@ -21,7 +21,7 @@ use crate::error::{Error, chain};
 use crate::names::Place;
 use crate::ports::{Call, Consumer, Fleet, FleetError, FunctionName, Step};
 use crate::report::Why;
-use crate::state::{Aim, Rollout, Session};
+use crate::state::{Aim, Rollout, Session, Wave};
 
 /// An update takes seconds to settle, and no two steps at once are for the same function: enough of them on the
 /// way keep the host's pace busy. A run that cannot finish has finished all but so many of those that it began.
@@ -170,11 +170,15 @@ impl Act<'_> {
             .buffer_unordered(FUNCTIONS_AT_ONCE);
         let mut walks = std::pin::pin!(walks);
         let mut seek = every(ORDERS_SOUGHT_EVERY, Instant::now() + ORDERS_SOUGHT_EVERY);
-        let mut listen = every(ALARMS_ASKED_EVERY, self.first_listens_at(plan));
+        let mut listen = every(ALARMS_ASKED_EVERY, Instant::now() + ALARMS_ASKED_EVERY);
         let mut looks = FuturesUnordered::new();
-        loop {
+        if self.moves_on(plan) {
+            looks.push(self.rings(self.moved(plan, &acted.moved)));
+        }
+        let mut is_done = false;
+        while !is_done || !looks.is_empty() {
             tokio::select! {
-                walked = walks.next() => match walked {
+                walked = walks.next(), if !is_done => match walked {
                     Some(walked) => {
                         take(walked, world, strays, &mut acted);
                         if acted.failed.is_some() {
@@ -182,16 +186,16 @@ impl Act<'_> {
                             break;
                         }
                     }
-                    None => break,
+                    None => is_done = true,
                 },
                 _ = seek.tick() => if self.is_called_off(session).await? {
                     acted.view = View::Stale;
                     break;
                 },
-                _ = listen.tick() => if looks.is_empty() {
+                _ = listen.tick(), if !is_done => if looks.is_empty() {
                     looks.push(self.rings(self.moved(plan, &acted.moved)));
                 },
-                Some(Some(failure)) = looks.next(), if !looks.is_empty() => {
+                Some(rings) = looks.next(), if !looks.is_empty() => if let Some(failure) = rings {
                     (acted.view, acted.failed) = (View::Stale, Some(failure));
                     break;
                 },
@@ -200,14 +204,16 @@ impl Act<'_> {
         Ok(acted)
     }
 
-    /// When alarms are looked at first: at once, where functions move on in a wave that an earlier run opened.
-    fn first_listens_at(&self, plan: &Plan) -> Instant {
+    /// Tells whether functions move on in a wave that an earlier run opened: alarms are looked at at once.
+    fn moves_on(&self, plan: &Plan) -> bool {
         let now = self.engine.ports.clock.now();
         let wave = self.rollout.and_then(|rollout| rollout.waves.last());
-        let wave = wave.filter(|_| plan.steps.iter().any(|placed| !placed.step.is_look()));
-        let since = wave.map_or(SignedDuration::ZERO, |wave| now.duration_since(wave.opened));
-        let since = Duration::try_from(since).unwrap_or_default();
-        Instant::now() + ALARMS_ASKED_EVERY.saturating_sub(since)
+        let is_old = |wave: &Wave| {
+            let since = Duration::try_from(now.duration_since(wave.opened));
+            since.is_ok_and(|since| since >= ALARMS_ASKED_EVERY)
+        };
+        let moves = plan.steps.iter().any(|placed| !placed.step.is_look());
+        moves && wave.is_some_and(is_old)
     }
 
     /// The functions of waves that have the data, with those that this run has moved.

@@ -8,19 +8,17 @@ use jiff::{SignedDuration, Timestamp};
 use super::act::{Strays, Stuck};
 use super::converge::Outset;
 use super::end::{Course, RolloutEnd};
-use super::plan::{Intent, Next, Plan, Standing, Waves, World, plan};
+use super::plan::{FAILURE_RUNS_MAX, Intent, Next, Plan, Standing, Waves, World, plan};
 use crate::names::Place;
 use crate::ports::{CodeStorage, FunctionName};
 use crate::release::publish::Failures;
 use crate::report::Why;
-use crate::state::{Rollout, Wave};
+use crate::state::Rollout;
 
 /// How long after a run that ran out of time the next one begins.
 const BREATH: SignedDuration = SignedDuration::from_mins(1);
 /// How long after a failure that passes the next run begins; each later one waits twice as long.
 const AFTER_FAILURE: SignedDuration = SignedDuration::from_mins(5);
-/// How often failures that pass cause a run of their own; then they wait for the schedule.
-const FAILURE_RUNS_MAX: u32 = 6;
 
 /// How far the consumers came towards one target.
 pub(super) struct Came {
@@ -33,6 +31,8 @@ pub(super) struct Came {
     pub(super) steps: usize,
     pub(super) storage: BTreeMap<Place, CodeStorage>,
     pub(super) failures: Failures,
+    /// How many waves were open when this run began.
+    pub(super) waves_before: usize,
     /// Whether this run has asked the gates of the open wave.
     pub(super) gates: GatesAsked,
     /// Which alarms of the definition this run did not find.
@@ -111,8 +111,7 @@ impl Came {
         self.watch().or(unmeasured).or_else(stopped)
     }
 
-    /// Tells whether the rollout is over but for what holds single functions: no wave is to be opened or watched, and no try is
-    /// left to move one.
+    /// Tells whether the rollout is over but for what holds single functions: every wave was opened, moved and watched.
     pub(super) fn course(&self) -> Course {
         if self.keeps_open().is_some() || self.is_due() || self.arrives_later() {
             Course::GoesOn
@@ -126,16 +125,28 @@ impl Came {
         matches!(self.plan.next, Next::Open(_) | Next::Reached(_))
     }
 
-    /// Tells whether a wave has no function there yet, and another try may bring one.
-    fn arrives_later(&self) -> bool {
-        let Some(rollout) = self.rollout.as_ref().filter(|_| self.intent.course.is_some()) else {
-            return false;
-        };
-        let wave = rollout.waves.last().filter(|wave| wave.reached.is_none());
+    /// Tells whether the last wave has no function there yet, and another try, or a look at a place that is out of reach, may
+    /// find one.
+    pub(super) fn arrives_later(&self) -> bool {
+        let waves = self.rollout.as_ref().map(|rollout| &rollout.waves[..]).unwrap_or_default();
+        let unreached = waves.last().filter(|wave| wave.reached.is_none());
+        let Some(wave) = unreached.filter(|_| self.intent.course.is_some()) else { return false };
         let moving = self.plan.standings.iter().filter(|(_, one)| **one == Standing::Moving);
-        let is_moving =
-            |wave: &Wave| moving.clone().any(|((place, name), _)| wave.has(place, name));
-        rollout.tries < FAILURE_RUNS_MAX && wave.is_some_and(is_moving)
+        let mut moving = moving.filter(|((place, function), _)| wave.has(place, function));
+        moving.next().is_some() || self.world.unlisted(wave).next().is_some()
+    }
+
+    /// Tells whether this run opened a wave already that no function could be moved in: the next run opens another one.
+    pub(super) fn replaces_no_more(&self) -> bool {
+        let waves = self.rollout.as_ref().map(|rollout| &rollout.waves[..]).unwrap_or_default();
+        let is_unreached = waves.last().is_some_and(|wave| wave.reached.is_none());
+        is_unreached && waves.len() >= self.waves_before + 2
+    }
+
+    /// When the next run goes on, where this one ran out of time before a wave was opened or watched.
+    pub(super) fn goes_on_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let stopped = self.intent.frozen.is_some() || self.intent.paused.is_some();
+        (self.is_due() && !stopped).then(|| now.checked_add(BREATH).ok())?
     }
 
     /// When to look at the open wave again.
@@ -177,11 +188,11 @@ impl Came {
             return self.look_at(now);
         }
         let progress = self.steps > 0 || outset.released.is_some();
-        let stopped = self.intent.frozen.is_some() || self.intent.paused.is_some();
-        if (end.behind > 0 && progress) || (self.is_due() && !stopped) {
+        if end.behind > 0 && progress {
             return now.checked_add(BREATH).ok();
         }
         let rollout = self.rollout.as_mut().filter(|_| end.failed_for_now + end.behind > 0)?;
+        let stopped = self.intent.frozen.is_some() || self.intent.paused.is_some();
         if rollout.tries >= FAILURE_RUNS_MAX || stopped {
             return None;
         }

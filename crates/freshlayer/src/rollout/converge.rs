@@ -142,6 +142,7 @@ impl Converge<'_, '_, '_> {
                 continue;
             }
             match came.plan.next {
+                Next::Open(_) if came.replaces_no_more() => break,
                 Next::Open(_) | Next::Reached(_) => {}
                 Next::Act if !came.is_stuck() => {}
                 _ if came.is_to_judge() => {}
@@ -240,10 +241,12 @@ impl Converge<'_, '_, '_> {
     /// Observes where everyone stands.
     async fn begin(&self, target: &Target, here: &Places) -> Result<Came, Error> {
         let world = here.observe(self.session.head(), target.outline.seq).await;
+        let rollout = self.session.rollout().await?;
         Ok(Came {
             intent: self.intent(target, &world).await?,
             world,
-            rollout: self.session.rollout().await?,
+            waves_before: rollout.as_ref().map_or(0, |rollout| rollout.waves.len()),
+            rollout,
             plan: Plan::default(),
             strays: Strays::new(),
             moved: BTreeSet::new(),

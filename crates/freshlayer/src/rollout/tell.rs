@@ -117,7 +117,9 @@ impl Came {
         }
         match &self.plan.next {
             Next::Hold(why) => Some(why.clone()),
-            _ if consumers.iter().any(|one| one.waits() && !one.is_on_its_way()) => {
+            _ if self.arrives_later()
+                || consumers.iter().any(|one| one.waits() && !one.is_on_its_way()) =>
+            {
                 unmoved(consumers, Watched::No)
             }
             _ => None,

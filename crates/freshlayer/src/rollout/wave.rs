@@ -178,6 +178,7 @@ impl Converge<'_, '_, '_> {
                 self.session.tell(came.opened(now));
             }
             Next::Reached(until) => {
+                rollout.tries = 0;
                 if let Some(wave) = rollout.waves.last_mut() {
                     wave.watch(now, *until);
                 }

@@ -14,7 +14,7 @@ use semver::Version;
 
 pub use choice::{Opening, WAVE_TAG};
 pub(crate) use function::Here;
-pub(crate) use waves::{Admission, GOES_ON_FOR_MAX, Waves};
+pub(crate) use waves::{Admission, FAILURE_RUNS_MAX, GOES_ON_FOR_MAX, Waves};
 
 use crate::definition::{Architecture, Course, FunctionProbe, Gates, Roll};
 use crate::names::{LayerName, LayerVersionArn, Place, RegionName};

@@ -41,6 +41,8 @@ const LOOK_LATER: SignedDuration = SignedDuration::from_mins(5);
 const LOOK_MAX: SignedDuration = SignedDuration::from_mins(15);
 /// After so long without another wave a rollout keeps no newer release back any more.
 pub(crate) const GOES_ON_FOR_MAX: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// How often failures that pass cause a run of their own; then they wait for the schedule.
+pub(crate) const FAILURE_RUNS_MAX: u32 = 6;
 /// After so many looks in a row that could not measure, a person has to look.
 const UNMEASURED_MAX: u32 = 4;
 /// How long an unreached wave waits for places that cannot be read.
@@ -56,12 +58,14 @@ impl<'a> Waves<'a> {
         Self { course: intent.course.as_ref(), gates: &intent.gates, open, traffic }
     }
 
-    /// Tells whether the rollout goes on by itself: it does not where its last wave waits for a person, and one whose last
-    /// wave opened a week ago is given up on.
+    /// Tells whether the rollout goes on by itself: it does not where its last wave waits for a person, or could not be moved in
+    /// several tries. One whose last wave opened a week ago is given up on.
     pub(crate) fn go_on(spec: &'a RolloutSpec, rollout: &'a Rollout, now: Timestamp) -> bool {
         let Some(wave) = rollout.waves.last() else { return false };
         let next = Self::on_record(spec, rollout, now);
-        now.duration_since(wave.opened) < GOES_ON_FOR_MAX && !matches!(next, Some(Next::Hold(_)))
+        let is_stuck = wave.reached.is_none() && rollout.tries >= FAILURE_RUNS_MAX;
+        let is_young = now.duration_since(wave.opened) < GOES_ON_FOR_MAX;
+        is_young && !is_stuck && !matches!(next, Some(Next::Hold(_)))
     }
 
     /// Says what comes next as far as the waves themselves tell: of no function it is known where it stands.
