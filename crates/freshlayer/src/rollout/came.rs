@@ -143,7 +143,7 @@ impl Came {
         is_unreached && waves.len() >= self.waves_before + 2
     }
 
-    /// When the next run goes on, where this one ran out of time before a wave was opened or watched.
+    /// When the next run goes on, where this one ended before a wave was opened or watched.
     pub(super) fn goes_on_at(&self, now: Timestamp) -> Option<Timestamp> {
         let stopped = self.intent.frozen.is_some() || self.intent.paused.is_some();
         (self.is_due() && !stopped).then(|| now.checked_add(BREATH).ok())?
@@ -174,7 +174,8 @@ impl Came {
             return self.steps > 0;
         }
         let tries = self.rollout.as_ref().map_or(0, |rollout| rollout.tries);
-        end.converged || (end.behind + end.failed_for_now > 0 && tries < FAILURE_RUNS_MAX)
+        let is_left = end.behind + end.failed_for_now > 0 || self.arrives_later();
+        end.converged || (is_left && tries < FAILURE_RUNS_MAX)
     }
 
     /// Says when to go on before the next schedule. A run that made no progress is not repeated at once.
@@ -191,7 +192,8 @@ impl Came {
         if end.behind > 0 && progress {
             return now.checked_add(BREATH).ok();
         }
-        let rollout = self.rollout.as_mut().filter(|_| end.failed_for_now + end.behind > 0)?;
+        let is_left = end.failed_for_now + end.behind > 0 || self.arrives_later();
+        let rollout = self.rollout.as_mut().filter(|_| is_left)?;
         let stopped = self.intent.frozen.is_some() || self.intent.paused.is_some();
         if rollout.tries >= FAILURE_RUNS_MAX || stopped {
             return None;

@@ -22,7 +22,8 @@ use crate::release::catch_up::{Assigned, Caught, catch_up};
 use crate::release::publish::Failures;
 use crate::report::{BecameStable, LastLook, PlaceReport, Report, Why};
 use crate::state::{
-    Aim, ConsumerNote, Head, Lease, Leased, Looked, Ordered, Outline, Session, Work, Written,
+    Aim, ConsumerNote, Head, Lease, Leased, Looked, Ordered, Outline, Rollout, Session, Work,
+    Written,
 };
 
 /// How old a whole look may be before the schedule looks at everything again.
@@ -245,7 +246,7 @@ impl Converge<'_, '_, '_> {
         Ok(Came {
             intent: self.intent(target, &world).await?,
             world,
-            waves_before: rollout.as_ref().map_or(0, |rollout| rollout.waves.len()),
+            waves_before: rollout.as_ref().map_or(0, Rollout::reached_waves),
             rollout,
             plan: Plan::default(),
             strays: Strays::new(),

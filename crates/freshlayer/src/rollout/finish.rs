@@ -60,7 +60,8 @@ impl Converge<'_, '_, '_> {
         self.outset.stable = becomes.then_some(BecameStable { release, too_few, unjudged });
         self.outset.bake = came.watch().cloned();
         let cut_off = self.run.engine.is_out_of_time();
-        let goes_on_at = came.goes_on_at(now).filter(|_| cut_off);
+        let is_there = matches!(came.plan.next, Next::Reached(_)) && end.failed_for_now == 0;
+        let goes_on_at = came.goes_on_at(now).filter(|_| cut_off || is_there);
         let wake_at = came.wake_at(&end, &self.outset, now).or(goes_on_at);
         if wake_at.is_some()
             && let Next::Wait(why @ (Why::Shifting { .. } | Why::Updating)) = &came.plan.next

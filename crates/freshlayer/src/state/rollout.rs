@@ -449,6 +449,11 @@ impl Rollout {
         }
     }
 
+    /// Counts the waves up to the last one that functions reached.
+    pub(crate) fn reached_waves(&self) -> usize {
+        self.waves.iter().rposition(|wave| wave.reached.is_some()).map_or(0, |last| last + 1)
+    }
+
     /// Lists the waves that had too few calls to be judged, by their numbers.
     pub(crate) fn with_too_few_calls(&self) -> Vec<usize> {
         let is_one = |wave: &Wave| {
