@@ -31,7 +31,7 @@ pub(super) struct Came {
     pub(super) steps: usize,
     pub(super) storage: BTreeMap<Place, CodeStorage>,
     pub(super) failures: Failures,
-    /// How many waves were open when this run began.
+    /// How many waves had been reached when this run began.
     pub(super) waves_before: usize,
     /// Whether this run has asked the gates of the open wave.
     pub(super) gates: GatesAsked,
@@ -111,7 +111,7 @@ impl Came {
         self.watch().or(unmeasured).or_else(stopped)
     }
 
-    /// Tells whether the rollout is over but for what holds single functions: every wave was opened, moved and watched.
+    /// Tells whether the rollout is over but for what holds single functions: every wave was opened and watched.
     pub(super) fn course(&self) -> Course {
         if self.keeps_open().is_some() || self.is_due() || self.arrives_later() {
             Course::GoesOn

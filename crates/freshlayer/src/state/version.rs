@@ -21,8 +21,8 @@ const REASONS_MAX: usize = 100;
 ///
 /// MAJOR: something that consumers rely on went away or changed (a dataset, its path or format, an executable, a field or
 /// column that its contract names, the types of the values of one, a value that its contract lists, or the contract promises
-/// less). Where a dataset has no contract, all of its fields and columns count as named. MINOR: something came, or something that no contract names went. PATCH: only data
-/// changed.
+/// less). Where a dataset has no contract, all of its fields and columns count as named. MINOR: something came, or something that no
+/// contract names went. PATCH: only data changed.
 pub fn decide(previous: Option<(&Version, &[Snapshot])>, next: &[Snapshot]) -> Decision {
     let Some((version, previous)) = previous else {
         let reasons = vec!["first release".to_owned()];
