@@ -475,7 +475,7 @@ pub enum Why {
         /// The part, in percent.
         percent: u8,
     },
-    /// The function fails its probe, and there is no release to go back to.
+    /// The function fails its probe, and the release is not taken back: it was stable before, or no release came before it.
     ProbeFailed {
         /// What was expected and found.
         words: String,

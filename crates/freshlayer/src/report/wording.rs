@@ -383,7 +383,7 @@ impl Why {
             }
             Self::ProbeFailed { words } => write!(
                 f,
-                "it fails its probe ({words}), and there is no earlier release to go back to"
+                "it fails its probe ({words}); the release is not taken back, because it was stable before or is the first"
             ),
             Self::NotMeasured { words } => {
                 write!(f, "the probe could not call it ({words}); the next run probes it again")

@@ -93,15 +93,15 @@ pub(crate) struct Act<'a> {
     pub(crate) waves: Waves<'a>,
     /// What the session's head said when the plan was made.
     pub(crate) aim: Option<Aim>,
-    /// What a function that cannot start with the data means.
-    pub(crate) not_starting: NotStarting,
+    /// What a function means that fails its probe, or cannot start with the data.
+    pub(crate) failing: Failing,
     /// The alarms that stop the data while it moves.
     pub(super) listening: Option<Listening<'a>>,
 }
 
-/// What a function that cannot start with the data means.
+/// What a function means that fails its probe, or cannot start with the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NotStarting {
+pub(crate) enum Failing {
     /// The data is new: it goes no further.
     FailsTheRollout,
     /// The data served well elsewhere: this function stays where it is.
@@ -249,10 +249,10 @@ impl Act<'_> {
     }
 
     /// What a function that a person keeps on a release of its own makes of that says nothing of the new data.
-    fn not_starting(&self, here: Here<'_>, consumer: &Consumer) -> NotStarting {
+    fn failing(&self, here: Here<'_>, consumer: &Consumer) -> Failing {
         match here.pinned(consumer) {
-            Some(_) => NotStarting::HoldsTheFunction,
-            None => self.not_starting,
+            Some(_) => Failing::HoldsTheFunction,
+            None => self.failing,
         }
     }
 
@@ -277,7 +277,7 @@ impl Act<'_> {
             let done = match &step {
                 Step::Probe { version, .. } => self.probe(fleet, &consumer, *version).await,
                 step => {
-                    let applied = apply(fleet, step, self.not_starting(here, &consumer)).await;
+                    let applied = apply(fleet, step, self.failing(here, &consumer)).await;
                     applied.map(|next| consumer = next)
                 }
             };
@@ -315,7 +315,12 @@ impl Act<'_> {
                 End::Stuck(Stuck::ForNow(Why::NotMeasured { words: chain(error.as_ref()) }))
             })?;
             if let Verdict::Fail(words) = judge::probe(probe, &answer) {
-                return Err(End::Failed(words));
+                return Err(match self.failing {
+                    Failing::FailsTheRollout => End::Failed(words),
+                    Failing::HoldsTheFunction => {
+                        End::Stuck(Stuck::Refused(Why::ProbeFailed { words }))
+                    }
+                });
             }
         }
         Ok(())
@@ -361,7 +366,7 @@ fn take(walked: Walked, world: &mut World, strays: &mut Strays, acted: &mut Acte
     }
 }
 
-async fn apply(fleet: &Arc<dyn Fleet>, step: &Step, failure: NotStarting) -> Result<Consumer, End> {
+async fn apply(fleet: &Arc<dyn Fleet>, step: &Step, failing: Failing) -> Result<Consumer, End> {
     let failed = match fleet.apply(step).await {
         Ok(consumer) => return Ok(consumer),
         Err(error) => error,
@@ -373,7 +378,7 @@ async fn apply(fleet: &Arc<dyn Fleet>, step: &Step, failure: NotStarting) -> Res
     }
     Err(match failed {
         FleetError::Changed { .. } => End::Changed,
-        FleetError::NotStarted { reason, .. } if failure == NotStarting::FailsTheRollout => {
+        FleetError::NotStarted { reason, .. } if failing == Failing::FailsTheRollout => {
             End::NotStarted(reason)
         }
         FleetError::Refused { reason, .. } | FleetError::NotStarted { reason, .. } => {

@@ -37,6 +37,8 @@ pub(super) struct Came {
     pub(super) gates: GatesAsked,
     /// Which alarms of the definition this run did not find.
     pub(super) no_such_alarm: Option<Why>,
+    /// What failed, where functions have no release to go back to: the data goes no further without a person.
+    pub(super) failed: Option<Why>,
 }
 
 /// Whether a run has asked the gates of the open wave.
@@ -61,6 +63,9 @@ impl Came {
             self.plan.next = unmeasured.or_else(next).unwrap_or(Next::Done);
         }
         if let (Next::Open(_), Some(why)) = (&self.plan.next, &self.no_such_alarm) {
+            self.plan.next = Next::Hold(why.clone());
+        }
+        if let Some(why) = self.failed.as_ref().filter(|_| !paused) {
             self.plan.next = Next::Hold(why.clone());
         }
     }
@@ -108,7 +113,7 @@ impl Came {
             _ => None,
         };
         let stopped = || self.intent.paused.as_ref().or(self.intent.frozen.as_ref());
-        self.watch().or(unmeasured).or_else(stopped)
+        self.watch().or(unmeasured).or(self.failed.as_ref()).or_else(stopped)
     }
 
     /// Tells whether the rollout is over but for what holds single functions: every wave was opened and watched.
@@ -187,6 +192,9 @@ impl Came {
     ) -> Option<Timestamp> {
         if self.watch().is_some() {
             return self.look_at(now);
+        }
+        if self.failed.is_some() {
+            return None;
         }
         let progress = self.steps > 0 || outset.released.is_some();
         if end.behind > 0 && progress {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::act::{Act, Acted, NotStarting, Strays, View};
+use super::act::{Act, Acted, Failing, Strays, View};
 use super::came::{Came, GatesAsked};
 use super::end::busy;
 use super::goal::{Target, for_deployments};
@@ -147,7 +147,7 @@ impl Converge<'_, '_, '_> {
                 Next::Open(_) | Next::Reached(_) => {}
                 Next::Act if !came.is_stuck() => {}
                 _ if came.is_to_judge() => {}
-                _ if self.is_judged() && came.not_provisioned().is_some() => {}
+                _ if self.is_unproven() && came.not_provisioned().is_some() => {}
                 _ => break,
             }
             if let Leased::Theirs(lease) = self.session.lease(Work::Moving).await? {
@@ -220,11 +220,8 @@ impl Converge<'_, '_, '_> {
         aim: Aim,
         now: Timestamp,
     ) -> Result<Acted, Error> {
-        let not_starting = if self.is_judged() {
-            NotStarting::FailsTheRollout
-        } else {
-            NotStarting::HoldsTheFunction
-        };
+        let failing =
+            if self.is_unproven() { Failing::FailsTheRollout } else { Failing::HoldsTheFunction };
         let act = Act {
             engine: self.run.engine,
             intent: &came.intent,
@@ -233,7 +230,7 @@ impl Converge<'_, '_, '_> {
             recent: recent(came.rollout.as_ref(), now),
             waves: Waves::of(&came.intent, came.rollout.as_ref()),
             aim: Some(aim),
-            not_starting,
+            failing,
             listening: self.listening(&came.intent, regions),
         };
         act.act(self.session, &came.plan, &mut came.world, &mut came.strays).await
@@ -256,6 +253,7 @@ impl Converge<'_, '_, '_> {
             failures: Failures::new(),
             gates: GatesAsked::No,
             no_such_alarm: None,
+            failed: None,
         })
     }
 

@@ -135,7 +135,7 @@ impl Converge<'_, '_, '_> {
         regions: &[Region],
     ) -> Result<Turned, Error> {
         let is_judged = self.is_judged();
-        if let Some(failed) = came.not_provisioned().filter(|_| is_judged) {
+        if let Some(failed) = came.not_provisioned().filter(|_| self.is_unproven()) {
             self.retreat(came, Failure::Start(failed)).await?;
             return Ok(Turned::Back);
         }
@@ -205,6 +205,12 @@ impl Converge<'_, '_, '_> {
     /// Tells whether what functions make of the data is watched.
     pub(super) fn is_judged(&self) -> bool {
         self.session.head().rollout().is_some_and(OpenRollout::is_judged)
+    }
+
+    /// Tells whether a function that fails stops the data: it is watched, and not stable yet.
+    pub(super) fn is_unproven(&self) -> bool {
+        let head = self.session.head();
+        self.is_judged() && head.stable() != head.rollout().map(|open| open.to)
     }
 
     /// Asks the gates about the open wave, and writes down what they say before anything follows from it.
@@ -284,7 +290,7 @@ impl Converge<'_, '_, '_> {
     }
 
     /// Sends every function back to the last stable release, and keeps the data that failed away. Where no release came
-    /// before, or this one is stable already, functions stay where they are, and the report says what failed.
+    /// before, functions stay where they are, and the report says what failed.
     pub(super) async fn retreat(&mut self, came: &mut Came, failure: Failure) -> Result<(), Error> {
         let (Some(to), Some(release)) = (self.way_back(), self.session.head().desired()) else {
             let (key, why) = match failure {
@@ -296,6 +302,7 @@ impl Converge<'_, '_, '_> {
                 }
                 Failure::Wave { .. } => return Ok(()),
             };
+            came.failed = Some(why.clone());
             came.strays.insert(key, Stuck::Refused(why));
             return Ok(());
         };
