@@ -46,8 +46,35 @@ pub(super) struct Function {
     pub(super) durable: BTreeMap<u64, u32>,
     /// Whether its own policy denies everyone to read it.
     pub(super) guarded: bool,
-    /// Its key of KMS is disabled: no update is taken.
-    pub(super) locked: bool,
+    pub(super) updates: Updates,
+}
+
+/// Whether Lambda takes updates of a function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Updates {
+    /// It does.
+    Taken,
+    /// Its key of KMS is disabled.
+    Locked,
+    /// A policy denies them.
+    Denied,
+}
+
+impl Updates {
+    fn refused(self) -> Option<Answer> {
+        match self {
+            Self::Taken => None,
+            Self::Locked => {
+                let words = "Lambda was unable to decrypt the environment variables because KMS access was denied. Please \
+                             check the function's KMS key settings. KMS Exception: AccessDeniedException";
+                Some(Answer::fault(502, "KMSAccessDeniedException", words))
+            }
+            Self::Denied => Some(Answer::denied(
+                "User: arn:aws:sts::123456789012:assumed-role/freshlayer is not authorized to perform: \
+                 lambda:UpdateFunctionConfiguration on resource: * with an explicit deny in a resource-based policy",
+            )),
+        }
+    }
 }
 
 /// What lists show of a function.
@@ -152,7 +179,7 @@ impl Function {
             invocations: 0,
             durable: BTreeMap::new(),
             guarded: false,
-            locked: false,
+            updates: Updates::Taken,
         }
     }
 
@@ -230,10 +257,8 @@ impl Functions {
             Ok(found) => found,
             Err(answer) => return answer,
         };
-        if function.locked {
-            let words = "Lambda was unable to decrypt the environment variables because KMS access was denied. Please check \
-                         the function's KMS key settings. KMS Exception: AccessDeniedException";
-            return Answer::fault(502, "KMSAccessDeniedException", words);
+        if let Some(refused) = function.updates.refused() {
+            return refused;
         }
         let document = asked.json();
         record.settings_left_alone(&name, &document);

@@ -50,6 +50,7 @@ use freshlayer_aws::{Aws, Pace};
 
 use crate::clock::VirtualClock;
 use functions::Functions;
+pub use functions::Updates;
 use layers::Layers;
 use objects::Objects;
 pub use person::NewFunction;

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::Simulated;
 use super::aliases::Alias;
-use super::functions::{Config, Ending, Function, Shape};
+use super::functions::{Config, Ending, Function, Shape, Updates};
 use super::provisioned::Provisioned;
 use super::rules::Rules;
 use super::settings::{RunsOn, Settings, Signing};
@@ -251,20 +251,12 @@ impl Simulated {
         self.change(name, |function, _| function.guarded = true);
     }
 
-    /// Disables a function's key of KMS: Lambda takes no update of it.
+    /// Sets whether Lambda takes updates of a function.
     ///
     /// # Panics
     /// Where there is no such function.
-    pub fn lock(&self, name: &str) {
-        self.change(name, |function, _| function.locked = true);
-    }
-
-    /// Enables it again.
-    ///
-    /// # Panics
-    /// Where there is no such function.
-    pub fn unlock(&self, name: &str) {
-        self.change(name, |function, _| function.locked = false);
+    pub fn take_updates(&self, name: &str, updates: Updates) {
+        self.change(name, |function, _| function.updates = updates);
     }
 
     /// Lets a function's last update have failed: it serves what it served before.

@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use freshlayer::ports::AlarmTag;
 
-use crate::simulated::Outage;
+use crate::simulated::{Outage, Updates};
 
 /// What happens in one place: people's work on functions, and what goes wrong there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub enum Local {
     Called(String, u64),
     /// From now on CloudWatch tells of calls so many minutes late.
     CallsAreToldLate(u32),
+    /// From now on Lambda takes updates of a function, or refuses them.
+    Updates(String, Updates),
     /// A person publishes a version of the layer: freshlayer did not make it.
     Foreign,
     /// A layer version ends functions while they start.
@@ -98,6 +100,7 @@ impl Local {
             | Self::Unweigh(name)
             | Self::SetBack(name, _)
             | Self::Called(name, _)
+            | Self::Updates(name, _)
             | Self::Tag(name, ..)
             | Self::Untag(name, _) => Some(name),
             Self::CallsFail(..)
@@ -138,6 +141,9 @@ impl fmt::Display for Local {
             Self::TagAlarm(name, tag) => write!(f, "alarm {name} gets {tag}"),
             Self::Called(name, calls) => write!(f, "{name} is called {calls} times a minute"),
             Self::CallsAreToldLate(minutes) => write!(f, "calls are told {minutes} min late"),
+            Self::Updates(name, Updates::Taken) => write!(f, "{name} can be changed"),
+            Self::Updates(name, Updates::Locked) => write!(f, "{name} is locked"),
+            Self::Updates(name, Updates::Denied) => write!(f, "{name} may not be changed"),
             Self::Foreign => f.write_str("a person publishes a version"),
             Self::Breaks(version) => write!(f, "version {version} breaks functions"),
             Self::CloudWatch(Hears::No) => f.write_str("cloudwatch does not answer"),
@@ -209,6 +215,9 @@ impl FromStr for Local {
             [name, "is", "called", calls, "times", "a", "minute"] => {
                 Self::Called(own(name), number(calls)?)
             }
+            [name, "can", "be", "changed"] => Self::Updates(own(name), Updates::Taken),
+            [name, "is", "locked"] => Self::Updates(own(name), Updates::Locked),
+            [name, "may", "not", "be", "changed"] => Self::Updates(own(name), Updates::Denied),
             ["calls", "are", "told", minutes, "min", "late"] => {
                 Self::CallsAreToldLate(minutes.parse().map_err(|_| format!("{text:?}: no number"))?)
             }

@@ -249,6 +249,7 @@ impl Here {
             Local::CallsAreToldLate(minutes) => {
                 self.callers.be_late(SignedDuration::from_mins(i64::from(*minutes)));
             }
+            Local::Updates(name, updates) => self.aws.take_updates(name, *updates),
             Local::Foreign => drop(self.aws.publish_foreign("geo")),
             Local::Breaks(number) => self.aws.break_layer(&version(number)),
             Local::CloudWatch(Hears::No) => self.callers.be_deaf(u32::MAX),

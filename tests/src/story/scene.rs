@@ -28,7 +28,7 @@ use crate::clock::{EPOCH, VirtualClock};
 use crate::databases::Mmdb;
 use crate::hook::ScriptedHook;
 use crate::sandbox::Deaf;
-use crate::simulated::{Hit, Simulated};
+use crate::simulated::{Hit, Simulated, Updates};
 
 const DATASET: &str = "
 [[dataset]]
@@ -422,6 +422,9 @@ impl Scene {
             for place in self.everywhere.places().filter(|_| ends(&local)) {
                 self.everywhere.perform(place, &local);
             }
+        }
+        for (place, function) in self.everywhere.met().into_keys() {
+            self.everywhere.perform(&place, &Local::Updates(function, Updates::Taken));
         }
     }
 

@@ -7,7 +7,7 @@ use super::local::{Hears, Local, Making, Rings};
 use super::places::{home, own};
 use super::text::Story;
 use crate::hook::Script;
-use crate::simulated::Outage;
+use crate::simulated::{Outage, Updates};
 
 const ACTS: usize = 16;
 const ALARM: &str = "geo-errors";
@@ -42,6 +42,7 @@ pub fn story_of(seed: u64) -> Story {
     add_places(&mut story, &mut random);
     judge_few_calls(&mut story, &mut random);
     judge_otherwise(&mut story, &mut random);
+    refuse_updates(&mut story, &mut random);
     story
 }
 
@@ -81,6 +82,34 @@ fn judge_otherwise(story: &mut Story, random: &mut Rng) {
         if random.u8(..one_in) == 0 {
             story.terms.insert(0, term.to_owned());
         }
+    }
+}
+
+/// Lets Lambda refuse to change one or two functions of one layer in four, some of them to the end.
+fn refuse_updates(story: &mut Story, random: &mut Rng) {
+    if random.u8(..4) > 0 {
+        return;
+    }
+    for _ in 0..random.usize(1..3) {
+        let made: Vec<(Place, String)> = story.acts.iter().filter_map(made).collect();
+        let (place, name) = made[random.usize(..made.len())].clone();
+        let refused = [Updates::Locked, Updates::Denied][random.usize(..2)];
+        let mut at = opening(story);
+        for updates in [refused, Updates::Taken] {
+            at = random.usize(at + 1..=story.acts.len() + 4);
+            if at > story.acts.len() {
+                break;
+            }
+            let local = Local::Updates(name.clone(), updates);
+            story.acts.insert(at, Act::In(place.clone(), local));
+        }
+    }
+}
+
+fn made(act: &Act) -> Option<(Place, String)> {
+    match act {
+        Act::In(place, Local::Function(making)) => Some((place.clone(), making.name.clone())),
+        _ => None,
     }
 }
 

@@ -9,7 +9,7 @@ use freshlayer::report::{Exit, Report};
 use freshlayer::state::Says;
 use freshlayer::{Retry, refresh, rollout_status};
 use freshlayer_tests::callers::Called;
-use freshlayer_tests::simulated::Hit;
+use freshlayer_tests::simulated::{Hit, Updates};
 
 use crate::gates::{ALARMS, Fleet, METRICS, is_new};
 use crate::simulated::{block_on, version};
@@ -95,7 +95,7 @@ fn one_function_that_cannot_be_changed_keeps_no_wave_from_its_gates() {
             let fails = |called: Called<'_>| is_new(called) && called.number.is_multiple_of(2);
             let fleet = Fleet::new(&format!("{METRICS}{course}"), 10, fails).await;
             for sick in ["f03", "f12"] {
-                fleet.world.aws.lock(sick);
+                fleet.world.aws.take_updates(sick, Updates::Locked);
             }
             let (last, _, most) = fleet.go_on(900).await;
             assert_eq!((last.exit(), fleet.on_new()), (Exit::Rejected, 0), "{last:#?}");
@@ -110,8 +110,8 @@ fn one_function_that_cannot_be_changed_keeps_no_wave_from_its_gates() {
 fn a_release_is_stable_only_after_its_last_wave_was_watched() {
     block_on(async {
         let fleet = Fleet::new(METRICS, 10, |_| false).await;
-        fleet.world.aws.lock("f03");
-        fleet.world.aws.lock("f12");
+        fleet.world.aws.take_updates("f03", Updates::Locked);
+        fleet.world.aws.take_updates("f12", Updates::Locked);
         let began = fleet.world.aws.clock().now();
         let mut last = fleet.refresh().await;
         while fleet.world.status().await.stable != Some(2) {
@@ -122,7 +122,7 @@ fn a_release_is_stable_only_after_its_last_wave_was_watched() {
         assert_eq!(fleet.on_new(), 18, "{last:#?}");
         assert!(minutes >= 90, "stable after {minutes} minutes, and the bakes take 90");
         for healed in ["f03", "f12"] {
-            fleet.world.aws.unlock(healed);
+            fleet.world.aws.take_updates(healed, Updates::Taken);
         }
         let last = fleet.refresh().await;
         assert_eq!(fleet.on_new(), 20, "{last:#?}");
@@ -175,7 +175,7 @@ fn a_wave_of_which_no_function_can_be_changed_waits() {
         let fleet = Fleet::new(METRICS, 10, |_| false).await;
         let all: Vec<String> = (0..20).map(|number| format!("f{number:02}")).collect();
         for name in &all {
-            fleet.world.aws.lock(name);
+            fleet.world.aws.take_updates(name, Updates::Locked);
         }
         for _ in 0..10 {
             fleet.refresh().await;
@@ -184,11 +184,37 @@ fn a_wave_of_which_no_function_can_be_changed_waits() {
         assert_eq!(fleet.on_new(), 0);
         assert_eq!(fleet.world.status().await.stable, Some(1));
         for name in &all {
-            fleet.world.aws.unlock(name);
+            fleet.world.aws.take_updates(name, Updates::Taken);
         }
         fleet.refresh().await;
         assert_eq!(fleet.on_new(), 1, "the one box, and no other");
     });
+}
+
+/// Lambda refuses every function for hours. Few waves give way to one another; when it takes changes again, the functions of all of
+/// them move, and are judged together.
+#[test]
+fn functions_that_were_refused_are_judged_with_those_that_took_their_place() {
+    for sick in ["f00", "f01", "f02"] {
+        block_on(async {
+            let fails = move |called: Called<'_>| is_new(called) && called.function == sick;
+            let fleet = Fleet::of([&[""][..0]].repeat(20), METRICS, 10, fails).await;
+            let all: Vec<String> = (0..20).map(|number| format!("f{number:02}")).collect();
+            for name in &all {
+                fleet.world.aws.take_updates(name, Updates::Denied);
+            }
+            let (last, minutes, most) = fleet.go_on(1_200).await;
+            assert_eq!((last.exit(), most), (Exit::Held, 0), "{last:#?}");
+            assert!(minutes < 600, "wake-ups end: {minutes}");
+            assert_eq!(fleet.world.status().await.stable, Some(1));
+            for name in &all {
+                fleet.world.aws.take_updates(name, Updates::Taken);
+            }
+            let (last, _, most) = fleet.go_on(900).await;
+            assert_eq!(most, 3, "three one boxes");
+            assert_eq!((last.exit(), fleet.on_new()), (Exit::Rejected, 0), "{last:#?}");
+        });
+    }
 }
 
 /// No function of the last wave can be changed, for longer than the publisher tries by itself. The release is not stable; the
@@ -204,7 +230,7 @@ fn a_release_is_not_stable_while_its_last_wave_cannot_be_moved() {
         }
         let all: Vec<String> = (0..20).map(|number| format!("f{number:02}")).collect();
         for name in &all {
-            fleet.world.aws.lock(name);
+            fleet.world.aws.take_updates(name, Updates::Locked);
         }
         let (last, minutes, _) = fleet.go_on(1_200).await;
         assert!(minutes < 600, "wake-ups end: {minutes}");
@@ -214,7 +240,7 @@ fn a_release_is_not_stable_while_its_last_wave_cannot_be_moved() {
         let report = fleet.refresh().await;
         assert_eq!(report.release.expect("there is one").seq, 3);
         for name in &all {
-            fleet.world.aws.unlock(name);
+            fleet.world.aws.take_updates(name, Updates::Taken);
         }
         let (last, _, _) = fleet.go_on(1_200).await;
         assert_eq!(last.exit(), Exit::Done, "{last:#?}");

@@ -217,6 +217,11 @@ pub enum Why {
         #[schemars(with = "Option<String>")]
         until: Option<Timestamp>,
     },
+    /// The host refuses to change the functions of several waves in a row, so no other wave opens.
+    NoneMoved {
+        /// How many waves.
+        waves: usize,
+    },
     /// The definition names alarms that do not exist, so no wave opens.
     NoSuchAlarm {
         /// The entries that match none.

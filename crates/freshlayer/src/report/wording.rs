@@ -274,6 +274,11 @@ impl Why {
                  every function back",
                 so_far(says)
             ),
+            Self::NoneMoved { waves } => write!(
+                f,
+                "no function of the last {waves} waves could be changed, so no other wave opens:                  `freshlayer refresh {layer}` tries them again and names what keeps each one;                  `freshlayer freeze {layer} --function {function}` lets others take its place",
+                function = named.function
+            ),
             Self::NoSuchAlarm { missing } => write!(
                 f,
                 "no function moves, because {} in any place of the rollout: correct `rollout.alarms` in the definition, or make \

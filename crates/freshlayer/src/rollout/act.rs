@@ -10,12 +10,13 @@ use futures_util::{StreamExt as _, stream};
 use jiff::SignedDuration;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
+use super::evidence::Listening;
 use super::goal::{frozen_functions, paused, pinned_functions};
 use super::judge::{self, Verdict};
 use super::measure::Function;
 use super::observe::Places;
 use super::plan::{Here, Intent, PlaceView, Plan, Probed, Standing, Waves, World};
-use super::wave::{Failure, Listening};
+use super::wave::Failure;
 use crate::engine::Engine;
 use crate::error::{Error, chain};
 use crate::names::Place;

@@ -31,8 +31,6 @@ pub(super) struct Came {
     pub(super) steps: usize,
     pub(super) storage: BTreeMap<Place, CodeStorage>,
     pub(super) failures: Failures,
-    /// How many waves had been reached when this run began.
-    pub(super) waves_before: usize,
     /// Whether this run has asked the gates of the open wave.
     pub(super) gates: GatesAsked,
     /// Which alarms of the definition this run did not find.
@@ -108,12 +106,12 @@ impl Came {
 
     /// What keeps the rollout from its end, though every function may be there.
     fn keeps_open(&self) -> Option<&Why> {
-        let unmeasured = match &self.plan.next {
-            Next::Hold(why @ Why::NotMeasured { .. }) => Some(why),
+        let held = match &self.plan.next {
+            Next::Hold(why @ (Why::NotMeasured { .. } | Why::NoneMoved { .. })) => Some(why),
             _ => None,
         };
         let stopped = || self.intent.paused.as_ref().or(self.intent.frozen.as_ref());
-        self.watch().or(unmeasured).or(self.failed.as_ref()).or_else(stopped)
+        self.watch().or(held).or(self.failed.as_ref()).or_else(stopped)
     }
 
     /// Tells whether the rollout is over but for what holds single functions: every wave was opened and watched.
@@ -136,16 +134,10 @@ impl Came {
         let waves = self.rollout.as_ref().map(|rollout| &rollout.waves[..]).unwrap_or_default();
         let unreached = waves.last().filter(|wave| wave.reached.is_none());
         let Some(wave) = unreached.filter(|_| self.intent.course.is_some()) else { return false };
-        let moving = self.plan.standings.iter().filter(|(_, one)| **one == Standing::Moving);
+        let is_coming = |one: &Standing| matches!(one, Standing::Moving | Standing::Waiting(_));
+        let moving = self.plan.standings.iter().filter(|(_, one)| is_coming(one));
         let mut moving = moving.filter(|((place, function), _)| wave.has(place, function));
         moving.next().is_some() || self.world.unlisted(wave).next().is_some()
-    }
-
-    /// Tells whether this run opened a wave already that no function could be moved in: the next run opens another one.
-    pub(super) fn replaces_no_more(&self) -> bool {
-        let waves = self.rollout.as_ref().map(|rollout| &rollout.waves[..]).unwrap_or_default();
-        let is_unreached = waves.last().is_some_and(|wave| wave.reached.is_none());
-        is_unreached && waves.len() >= self.waves_before + 2
     }
 
     /// When the next run goes on, where this one ended before a wave was opened or watched.

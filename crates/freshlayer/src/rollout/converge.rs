@@ -22,8 +22,7 @@ use crate::release::catch_up::{Assigned, Caught, catch_up};
 use crate::release::publish::Failures;
 use crate::report::{BecameStable, LastLook, PlaceReport, Report, Why};
 use crate::state::{
-    Aim, ConsumerNote, Head, Lease, Leased, Looked, Ordered, Outline, Rollout, Session, Work,
-    Written,
+    Aim, ConsumerNote, Head, Lease, Leased, Looked, Ordered, Outline, Session, Work, Written,
 };
 
 /// How old a whole look may be before the schedule looks at everything again.
@@ -143,7 +142,6 @@ impl Converge<'_, '_, '_> {
                 continue;
             }
             match came.plan.next {
-                Next::Open(_) if came.replaces_no_more() => break,
                 Next::Open(_) | Next::Reached(_) => {}
                 Next::Act if !came.is_stuck() => {}
                 _ if came.is_to_judge() => {}
@@ -243,7 +241,6 @@ impl Converge<'_, '_, '_> {
         Ok(Came {
             intent: self.intent(target, &world).await?,
             world,
-            waves_before: rollout.as_ref().map_or(0, Rollout::reached_waves),
             rollout,
             plan: Plan::default(),
             strays: Strays::new(),

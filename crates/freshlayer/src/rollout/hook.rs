@@ -8,12 +8,13 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::came::Came;
+use super::evidence::members_of;
 use super::judge::Reply;
-use super::wave::members_of;
 use crate::engine::Run;
 use crate::error::chain;
 use crate::names::LayerName;
 use crate::ports::FunctionName;
+use crate::state::watched;
 
 /// What a hook is asked.
 #[derive(Debug, Serialize)]
@@ -62,7 +63,7 @@ fn question(came: &Came, now: Timestamp) -> Option<String> {
     let rollout = came.rollout.as_ref()?;
     let wave = rollout.waves.last()?;
     let mut functions: BTreeMap<String, BTreeSet<FunctionName>> = BTreeMap::new();
-    for (place, function) in members_of(came, wave) {
+    for (place, function) in members_of(came, watched(&rollout.waves)) {
         functions.entry(place.to_string()).or_default().insert(function);
     }
     let question = Question {

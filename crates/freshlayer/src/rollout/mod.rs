@@ -4,6 +4,7 @@ mod act;
 mod came;
 mod converge;
 mod end;
+mod evidence;
 mod finish;
 mod foresee;
 mod goal;

@@ -13,7 +13,7 @@ use super::plan::{Next, Waves};
 use crate::definition::{Binding, Gates, MetricsGate, RolloutSpec};
 use crate::names::Place;
 use crate::ports::Window;
-use crate::state::{Evidence, Members, Rollout, Says, Wave};
+use crate::state::{Evidence, Members, Rollout, Says, Wave, watched};
 
 /// What the gates would have made of a rollout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -125,7 +125,7 @@ impl Past<'_> {
     /// Chooses the functions to count for a wave. One that the journal holds elsewhere never had the data.
     pub(super) fn to_count(&self, number: usize, places: &[Place]) -> Counted {
         let (waves, later) = self.rollout.waves.split_at(number + 1);
-        let members = waves.last().map(|wave| functions(&wave.members, places));
+        let members = watched(waves).iter().flat_map(|wave| functions(&wave.members, places));
         let had_it = |(place, function): &Function| {
             let note = self.rollout.note(place, function);
             note.is_none_or(|note| note.done || note.is_moving())
@@ -133,7 +133,7 @@ impl Past<'_> {
         let others = later.iter().rev().flat_map(|wave| functions(&wave.members, places));
         let never = functions(&self.never_moved(), places);
         Counted {
-            members: members.unwrap_or_default().into_iter().filter(had_it).collect(),
+            members: members.filter(had_it).collect(),
             others: never.into_iter().chain(others).take(OTHERS_MAX).collect(),
             calls: Calls::new(),
         }

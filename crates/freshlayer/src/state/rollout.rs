@@ -301,6 +301,14 @@ pub enum Says {
     Fail,
 }
 
+/// The waves that are watched together: the last one, and those just before it that no function was moved in. They gave
+/// way to it, and may be moved yet.
+pub(crate) fn watched(waves: &[Wave]) -> &[Wave] {
+    let Some((_, before)) = waves.split_last() else { return waves };
+    let first = before.iter().rposition(|wave| wave.reached.is_some()).map_or(0, |last| last + 1);
+    &waves[first..]
+}
+
 impl Wave {
     /// A wave that opens.
     pub(crate) fn open(members: Members, percent: Option<u8>, opened: Timestamp) -> Self {
@@ -447,11 +455,6 @@ impl Rollout {
         for note in notes.filter(|note| note.is_moving()) {
             outcome.clone_into(&mut note.outcome);
         }
-    }
-
-    /// Counts the waves up to the last one that functions reached.
-    pub(crate) fn reached_waves(&self) -> usize {
-        self.waves.iter().rposition(|wave| wave.reached.is_some()).map_or(0, |last| last + 1)
     }
 
     /// Lists the waves that had too few calls to be judged, by their numbers.

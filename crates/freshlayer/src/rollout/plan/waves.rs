@@ -1,6 +1,7 @@
 //! Waves: which functions may move now, and what comes when those of the open wave are there. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::slice;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -11,7 +12,7 @@ use crate::definition::{Course, Gates, OnInconclusive, RolloutSpec};
 use crate::names::Place;
 use crate::ports::FunctionName;
 use crate::report::Why;
-use crate::state::{Evidence, Rollout, Says, Traffic, Wave};
+use crate::state::{Evidence, Rollout, Says, Traffic, Wave, watched};
 
 /// The waves of a rollout so far.
 #[derive(Clone, Copy)]
@@ -47,6 +48,10 @@ pub(crate) const FAILURE_RUNS_MAX: u32 = 6;
 const UNMEASURED_MAX: u32 = 4;
 /// How long an unreached wave waits for places that cannot be read.
 const OUT_OF_SIGHT: SignedDuration = SignedDuration::from_mins(20);
+
+/// So many waves in a row give way to the next one where the host refuses to change their functions; they all move once it does
+/// no more.
+const GIVE_WAY_MAX: usize = 3;
 
 /// Where every function stands.
 pub(super) type Standings = BTreeMap<Key, Standing>;
@@ -110,7 +115,8 @@ impl<'a> Waves<'a> {
             return (!later.is_empty()).then(|| self.opened(course, standings, world, now));
         };
         let Some(reached) = wave.reached else {
-            match arrival(wave, standings) {
+            let together = watched(self.open);
+            match arrival(together, standings) {
                 Arrival::Some => {}
                 // Another try may bring one there.
                 Arrival::NotYet => return None,
@@ -122,6 +128,10 @@ impl<'a> Waves<'a> {
                     return None;
                 }
                 Arrival::Never if later.is_empty() => {}
+                Arrival::Never if gave_way(together, standings, world) >= GIVE_WAY_MAX => {
+                    let waves = together.len();
+                    return Some(Next::Hold(Why::NoneMoved { waves }));
+                }
                 Arrival::Never => return Some(self.opened(course, standings, world, now)),
             }
             let until = now.saturating_add(self.bake(course, standings, world));
@@ -141,7 +151,7 @@ impl<'a> Waves<'a> {
             // Nothing is watched any more where orders or other hands left none of its functions: others take their place,
             // unless a call failed or could not be counted. Then more evidence or a person brings the release on.
             let is_clean = says.is_none_or(|says| matches!(says, Says::Pass | Says::TooFew));
-            let is_left = world.unlisted(wave).next().is_none() && is_left(wave, standings);
+            let is_left = world.unlisted(wave).next().is_none() && self.is_left(standings);
             if !later.is_empty() && is_clean && is_left {
                 return Some(self.opened(course, standings, world, now));
             }
@@ -269,12 +279,17 @@ impl<'a> Waves<'a> {
         if later().next().is_none() {
             return course.final_bake;
         }
-        let shown = self.open.iter().filter(|wave| shows(wave, standings));
+        let before = &self.open[..self.open.len() - watched(self.open).len()];
         let bake = match course.one_box_bake {
-            Some(bake) if shown.count() <= 1 => bake,
+            Some(bake) if !before.iter().any(|wave| shows(wave, standings)) => bake,
             _ => course.bake,
         };
         bake.max(self.turn(course, standings, world).gap)
+    }
+
+    /// Tells whether no function that is watched has the release any more. Where none was looked at, it is not known.
+    fn is_left(&self, standings: &Standings) -> bool {
+        !standings.is_empty() && arrival(watched(self.open), standings) == Arrival::Never
     }
 
     /// How many functions have moved, wholly or in part, and how many will have in the end. Those that an order took
@@ -345,13 +360,26 @@ enum Arrival {
     Never,
 }
 
-fn arrival(wave: &Wave, standings: &Standings) -> Arrival {
-    let members = standings.iter().filter(|((place, function), _)| wave.has(place, function));
+fn arrival(waves: &[Wave], standings: &Standings) -> Arrival {
+    let is_member = |(place, function): &Key| waves.iter().any(|wave| wave.has(place, function));
+    let members = standings.iter().filter(|(key, _)| is_member(key));
     members.fold(Arrival::Never, |so_far, (_, standing)| match standing {
-        Standing::Current | Standing::Partly(_) | Standing::Waiting(_) => Arrival::Some,
-        Standing::Moving if so_far == Arrival::Never => Arrival::NotYet,
+        Standing::Current | Standing::Partly(_) => Arrival::Some,
+        Standing::Moving | Standing::Waiting(_) if so_far == Arrival::Never => Arrival::NotYet,
         _ => so_far,
     })
+}
+
+/// How many of some waves gave way because the host refuses to change their functions, or cannot be asked about
+/// them.
+fn gave_way(waves: &[Wave], standings: &Standings, world: &World) -> usize {
+    let refused = standings.iter().filter(|(_, one)| matches!(one, Standing::Held(_)));
+    let refused: Vec<&Key> = refused.map(|(key, _)| key).collect();
+    let is_refused = |wave: &&Wave| {
+        world.unlisted(wave).next().is_some()
+            || refused.iter().any(|(place, function)| wave.has(place, function))
+    };
+    waves.iter().filter(is_refused).count()
 }
 
 /// Tells whether a wave whose places cannot be read is given up: after several looks, if the last verdict was a pass or too few
@@ -367,16 +395,11 @@ pub(super) fn is_gone(wave: &Wave, world: &World) -> bool {
     world.unlisted(wave).count() == wave.members.len()
 }
 
-/// Tells whether none of a wave's functions has the release any more. Where no function was looked at, it is not known.
-fn is_left(wave: &Wave, standings: &Standings) -> bool {
-    !standings.is_empty() && arrival(wave, standings) == Arrival::Never
-}
-
 /// Tells whether a wave shows, or has shown, what functions make of the data.
 pub(super) fn shows(wave: &Wave, standings: &Standings) -> bool {
     let was_watched = |until: Timestamp| wave.done.is_some_and(|done| done >= until);
     let to_its_end = wave.reached.is_some() && wave.until.is_none_or(was_watched);
-    to_its_end || arrival(wave, standings) != Arrival::Never
+    to_its_end || arrival(slice::from_ref(wave), standings) != Arrival::Never
 }
 
 /// Every function that uses the layer and may have the data, and whether it moves with a later wave.
