@@ -58,6 +58,19 @@ fn whatever_it_is_its_format_is_found_and_its_proposal_releases_it() {
     }
 }
 
+/// The first words of a text are no mark of its kind: they may be another ones in the next build.
+#[test]
+fn a_text_is_proposed_without_its_first_bytes() {
+    let sandbox = Sandbox::new();
+    let path = written(&sandbox, "zones.csv", "name,offset\nZürich,3600\n".as_bytes());
+    let ran = sandbox.cli(&["inspect", path.to_str().expect("UTF-8")]);
+    assert!(
+        ran.stdout.contains("format = \"file\"") && !ran.stdout.contains("expect.magic"),
+        "{ran:?}"
+    );
+    refreshed(&sandbox, &ran.stdout);
+}
+
 #[test]
 fn an_address_and_a_folder_can_be_inspected() {
     let sandbox = Sandbox::new();

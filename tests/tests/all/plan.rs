@@ -485,6 +485,7 @@ fn a_rollouts_notes_spare_a_second_look_for_a_day() {
         outcome: "moved".to_owned(),
         done: true,
         in_part: false,
+        failed: false,
         set_back: 0,
     };
     let notes = BTreeMap::from([(consumer.function.clone(), note)]);

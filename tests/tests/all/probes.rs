@@ -106,6 +106,11 @@ fn a_program_that_cannot_be_started_says_nothing_against_the_data() {
     let says = "function lost: failed, on layer version 1: the probe could not call it (freshlayer: failed to start \
                 no-such-program: No such file or directory (os error 2)); the next run probes it again";
     assert!(ran.stdout.contains(says), "{ran:?}");
+    let status = sandbox.cli(&["status"]);
+    assert!(
+        status.stdout.contains("lost: waits, on layer version 1: the probe could not call it"),
+        "{status:?}"
+    );
     assert_eq!(serving(&sandbox), ["\"lost\" 1", "\"reads\" 3"]);
 }
 

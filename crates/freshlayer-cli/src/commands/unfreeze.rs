@@ -33,8 +33,13 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
         };
         let what = named(functions);
         let unfrozen = was_frozen.map(|was_frozen| {
-            let became =
-                if was_frozen { "unfrozen; the next refresh goes on" } else { "is not frozen" };
+            let became = match (was_frozen, functions.is_empty()) {
+                (true, _) => "unfrozen; the next refresh goes on",
+                (false, true) => {
+                    "is not frozen; `--function NAME` ends the freeze of a single function"
+                }
+                (false, false) => "is not frozen",
+            };
             (false, format!("{what}{became}"))
         });
         all.push(LayerFreeze::of(layer, unfrozen, &mut lines));

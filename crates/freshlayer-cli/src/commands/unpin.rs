@@ -45,7 +45,9 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let lines = if was_pinned {
         format!("{layer}: unpinned; the next refresh looks for new data\n")
     } else {
-        format!("{layer}: has neither a pin nor an order `--to before`\n")
+        format!(
+            "{layer}: has neither a pin nor an order `--to before`; `--function NAME` ends the pin of a single function\n"
+        )
     };
     Ok(Done::new(
         Exit::Done,

@@ -12,10 +12,10 @@ use crate::intake::download::waits_until;
 use crate::names::{DatasetName, Digest, LayerName, Place};
 use crate::ports::CodeStorage;
 use crate::problem::{Level, Problem};
-use crate::report::{ConsumerReport, ReleaseReport, Why, minute};
+use crate::report::{ConsumerReport, Reason, ReleaseReport, Why, minute};
 use crate::rollout::{Known, Places, Target, outline_report, plan};
 use crate::state::{
-    Acceptance, FailedRun, Freeze, Head, LeftBehind, Ordered, Outline, Pin, Session,
+    Acceptance, FailedRun, Freeze, Head, LeftBehind, Ordered, Outline, Pin, Rollout, Session,
 };
 
 /// How a layer stands.
@@ -135,8 +135,21 @@ pub(super) async fn asked(
     let (plan, moved) = (plan(&intent, &world, rollout.as_ref(), now), BTreeSet::new());
     let known =
         Known { world: &world, plan: &plan, strays: &strays, moved: &moved, left: Why::NextRun };
-    status.seen(known.consumers(), world.unknown());
+    let consumers = known.consumers().into_iter().map(|one| as_noted(one, rollout.as_ref()));
+    status.seen(consumers.collect(), world.unknown());
     Ok(status)
+}
+
+/// Says of a function that the next refresh tries again why the last one could not move it.
+fn as_noted(consumer: ConsumerReport, rollout: Option<&Rollout>) -> ConsumerReport {
+    let note = rollout.and_then(|rollout| rollout.note(&consumer.place, &consumer.function));
+    match (note.filter(|note| note.failed), consumer.why()) {
+        (Some(note), Some(Why::NextRun)) => {
+            let reason = Some(Reason { why: Why::NextRun, text: note.outcome.clone() });
+            ConsumerReport { reason, ..consumer }
+        }
+        _ => consumer,
+    }
 }
 
 impl LayerStatus {

@@ -455,8 +455,8 @@ impl Converge<'_, '_, '_> {
             let again = brings_data(&placed.step);
             let set_back =
                 known.map_or(0, |known| if again { known.times() } else { known.before });
-            let note =
-                ConsumerNote { from, foreign, outcome, done: false, in_part: false, set_back };
+            let (done, in_part, failed) = (false, false, false);
+            let note = ConsumerNote { from, foreign, outcome, done, in_part, failed, set_back };
             rollout.write(&placed.place, function, note);
             is_new = true;
         }

@@ -84,6 +84,7 @@ pub(super) fn note_all(
         };
         let done = matches!(consumer.state, ConsumerState::Current | ConsumerState::Moved);
         let in_part = matches!(consumer.why(), Some(Why::Partly { .. }));
+        let failed = consumer.state == ConsumerState::Failed;
         let from = consumer.layer_version.clone();
         let foreign = from.as_ref().is_some_and(|from| !head.made(from));
         let key = (consumer.place.to_string(), consumer.function.clone());
@@ -95,7 +96,7 @@ pub(super) fn note_all(
             (Some(known), _) if consumer.state == ConsumerState::Moved => known.times(),
             (Some(known), _) => known.before,
         };
-        let note = ConsumerNote { from, foreign, outcome, done, in_part, set_back };
+        let note = ConsumerNote { from, foreign, outcome, done, in_part, failed, set_back };
         rollout.write(&consumer.place, &consumer.function, note);
     }
 }

@@ -372,6 +372,10 @@ pub struct ConsumerNote {
     #[serde(default, skip_serializing_if = "is_false")]
     #[schemars(default)]
     pub in_part: bool,
+    /// Whether the last run could not bring it there.
+    #[serde(default, skip_serializing_if = "is_false")]
+    #[schemars(default)]
+    pub failed: bool,
     /// How often other hands set it back after that.
     #[serde(default, skip_serializing_if = "is_zero")]
     #[schemars(default)]
@@ -488,7 +492,7 @@ impl Rollout {
         match notes.get_mut(function) {
             Some(known) => {
                 (known.outcome, known.done) = (note.outcome, note.done);
-                known.in_part = note.in_part;
+                (known.in_part, known.failed) = (note.in_part, note.failed);
                 known.set_back = known.set_back.max(note.set_back);
             }
             None => drop(notes.insert(function.clone(), note)),

@@ -287,6 +287,7 @@ mod tests {
             outcome: outcome.to_owned(),
             done: outcome == "moved",
             in_part: false,
+            failed: false,
             set_back: 0,
         };
         let notes = members.map(|member| (member, note("moved")));
