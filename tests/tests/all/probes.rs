@@ -135,6 +135,11 @@ fn the_open_rollout_is_told_and_ordered_about() {
     let told = sandbox.cli(&["rollout", "status", "geo"]);
     assert!(told.stdout.contains("wave 1, opened") && told.stdout.contains(": a\n"), "{told:?}");
     assert!(told.stdout.contains("  later: b, c\n"), "{told:?}");
+    let told = sandbox.cli(&["history", "geo", "--rollout", "2"]).stdout;
+    assert!(
+        told.contains("wave 1: 1 function, opened ") && told.contains(", watched from "),
+        "{told}"
+    );
     assert_eq!(sandbox.cli(&["rollout", "pause", "geo", "--reason", "a demo"]).code, 0);
     assert!(sandbox.cli(&["status"]).stdout.contains("the rollout is paused since"));
     let ran = sandbox.cli(&["refresh"]);

@@ -2,11 +2,11 @@ use std::fmt::Write as _;
 
 use freshlayer::ports::FunctionName;
 use freshlayer::report::{Exit, minute};
-use freshlayer::state::{Acceptance, FunctionPin, Ordered, PastOrder, Rollout};
+use freshlayer::state::{Acceptance, FunctionPin, Ordered, PastOrder, Rollout, Wave};
 use freshlayer::{History, HistoryLine, RolloutLine, RolloutState, history, journal};
 use jiff::Timestamp;
 
-use crate::output::lines::{bytes, first_reasons};
+use crate::output::lines::{bytes, count, first_reasons};
 use crate::output::{Answer, Done, Stopped};
 use crate::references::known_layer;
 use crate::wiring::Host;
@@ -114,16 +114,29 @@ fn why(line: &RolloutLine) -> String {
     format!("{cause}{by}{reason}")
 }
 
-/// Tells why a rollout began, what the gates said of its waves, and what became of each function.
+/// Tells why a rollout began, when its waves opened and what their gates said, and what became of each function.
 fn journal_lines(rollout: &Rollout) -> String {
     let line = RolloutLine::of(rollout, RolloutState::Ended);
     let mut lines = format!("rollout {} to release {}: {}\n", line.number, line.to, why(&line));
     for (number, wave) in (1..).zip(&rollout.waves) {
+        lines.push_str(&wave_line(number, wave));
         for sentence in wave.evidence.iter().flat_map(|evidence| &evidence.sentences) {
             let _ = writeln!(lines, "wave {number}: {sentence}");
         }
     }
     lines + &consumers(rollout)
+}
+
+fn wave_line(number: usize, wave: &Wave) -> String {
+    let functions = count(wave.count(), "function");
+    let watched = match (wave.reached, wave.until) {
+        (Some(from), Some(until)) => {
+            format!(", watched from {} to {}", minute(from), minute(until))
+        }
+        _ => String::new(),
+    };
+    let done = wave.done.map(|at| format!(", done {}", minute(at))).unwrap_or_default();
+    format!("wave {number}: {functions}, opened {}{watched}{done}\n", minute(wave.opened))
 }
 
 fn consumers(rollout: &Rollout) -> String {

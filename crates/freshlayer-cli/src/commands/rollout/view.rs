@@ -187,9 +187,13 @@ fn wave_lines(
 
 fn state(rollout: &Rollout, wave: &Wave, turn: Turn<'_>, left: Left) -> String {
     if wave.reached.is_none() {
-        return match members(rollout, wave).filter(|(_, note)| note.done).count() {
-            0 => "on its way".to_owned(),
-            there => format!("on its way, {there} of {} are there", wave.count()),
+        let there = members(rollout, wave).filter(|(_, note)| note.done).count();
+        let all = wave.count();
+        return match (&turn, there) {
+            (Turn::Earlier, 0) => "no function could be moved, so the next wave opened".to_owned(),
+            (Turn::Earlier, there) => format!("{there} of {all} came with the next wave"),
+            (Turn::Last(_), 0) => "on its way".to_owned(),
+            (Turn::Last(_), there) => format!("on its way, {there} of {all} are there"),
         };
     }
     match turn {
@@ -390,6 +394,11 @@ geo: rollout 3 to release 4, begun 2026-03-02 14:00 UTC
         wave.reached = None;
         let shown = block(&glance, Left::Untold, Refreshes::BySchedule);
         assert!(shown.contains("(a, b, c and 1 more): on its way, 3 of 4 are there\n"), "{shown}");
+        let rollout = rollout_mut(&mut glance);
+        let next = Wave { members: [].into(), ..rollout.waves[0].clone() };
+        rollout.waves.push(next);
+        let shown = block(&glance, Left::Untold, Refreshes::BySchedule);
+        assert!(shown.contains("1 more): 3 of 4 came with the next wave\n"), "{shown}");
     }
 
     fn rollout_mut(glance: &mut RolloutGlance) -> &mut Rollout {
