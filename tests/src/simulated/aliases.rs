@@ -167,6 +167,9 @@ impl Functions {
             Ok(found) => found,
             Err(answer) => return answer,
         };
+        if let Some(refused) = function.updates.refused_of_aliases() {
+            return refused;
+        }
         let (alias, document) = (&asked.path[4], asked.json());
         let Some(found) = function.aliases.get_mut(alias) else {
             return no_alias(&asked.place, &name, alias);

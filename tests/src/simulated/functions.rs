@@ -58,23 +58,33 @@ pub enum Updates {
     Locked,
     /// A policy denies them.
     Denied,
+    /// A policy denies them for its aliases.
+    AliasesDenied,
 }
 
 impl Updates {
     fn refused(self) -> Option<Answer> {
         match self {
-            Self::Taken => None,
+            Self::Taken | Self::AliasesDenied => None,
             Self::Locked => {
                 let words = "Lambda was unable to decrypt the environment variables because KMS access was denied. Please \
                              check the function's KMS key settings. KMS Exception: AccessDeniedException";
                 Some(Answer::fault(502, "KMSAccessDeniedException", words))
             }
-            Self::Denied => Some(Answer::denied(
-                "User: arn:aws:sts::123456789012:assumed-role/freshlayer is not authorized to perform: \
-                 lambda:UpdateFunctionConfiguration on resource: * with an explicit deny in a resource-based policy",
-            )),
+            Self::Denied => Some(denied("UpdateFunctionConfiguration")),
         }
     }
+
+    pub(super) fn refused_of_aliases(self) -> Option<Answer> {
+        (self == Self::AliasesDenied).then(|| denied("UpdateAlias"))
+    }
+}
+
+fn denied(action: &str) -> Answer {
+    Answer::denied(&format!(
+        "User: arn:aws:sts::123456789012:assumed-role/freshlayer is not authorized to perform: lambda:{action} on resource: * \
+         with an explicit deny in a resource-based policy"
+    ))
 }
 
 /// What lists show of a function.

@@ -144,6 +144,9 @@ impl fmt::Display for Local {
             Self::Updates(name, Updates::Taken) => write!(f, "{name} can be changed"),
             Self::Updates(name, Updates::Locked) => write!(f, "{name} is locked"),
             Self::Updates(name, Updates::Denied) => write!(f, "{name} may not be changed"),
+            Self::Updates(name, Updates::AliasesDenied) => {
+                write!(f, "aliases of {name} may not be changed")
+            }
             Self::Foreign => f.write_str("a person publishes a version"),
             Self::Breaks(version) => write!(f, "version {version} breaks functions"),
             Self::CloudWatch(Hears::No) => f.write_str("cloudwatch does not answer"),
@@ -217,6 +220,9 @@ impl FromStr for Local {
             }
             [name, "can", "be", "changed"] => Self::Updates(own(name), Updates::Taken),
             [name, "is", "locked"] => Self::Updates(own(name), Updates::Locked),
+            ["aliases", "of", name, "may", "not", "be", "changed"] => {
+                Self::Updates(own(name), Updates::AliasesDenied)
+            }
             [name, "may", "not", "be", "changed"] => Self::Updates(own(name), Updates::Denied),
             ["calls", "are", "told", minutes, "min", "late"] => {
                 Self::CallsAreToldLate(minutes.parse().map_err(|_| format!("{text:?}: no number"))?)

@@ -103,7 +103,9 @@ impl Promises {
             left_alone(key, was, is);
             stays_where_ordered(key, was, is, &before.head);
             stays_where_pinned(key, was, is, [&before.head, &head]);
-            self.stays_on_foreign(key, was, is);
+            if !definition.adopt {
+                self.stays_on_foreign(key, was, is);
+            }
             if definition.rollout.roll == Roll::Propose {
                 let [is, was] = [is, was].map(|met| (&met.parts, &met.latest.1, &met.versions));
                 assert_eq!(is, was, "{} was touched, and its own deployment does that", named(key));
@@ -147,7 +149,7 @@ impl Promises {
         }
     }
 
-    /// I12: a function on a version that people published stays there.
+    /// I12: a function on a version that people published stays there, unless the layer is adopted.
     fn stays_on_foreign(&self, key: &Key, was: &Met, is: &Met) {
         let foreign = was.layers.iter().find(|arn| self.foreign.contains(*arn));
         let left = foreign.filter(|arn| !is.layers.contains(arn));

@@ -93,7 +93,8 @@ fn refuse_updates(story: &mut Story, random: &mut Rng) {
     for _ in 0..random.usize(1..3) {
         let made: Vec<(Place, String)> = story.acts.iter().filter_map(made).collect();
         let (place, name) = made[random.usize(..made.len())].clone();
-        let refused = [Updates::Locked, Updates::Denied][random.usize(..2)];
+        let refused = [Updates::Locked, Updates::Denied, Updates::AliasesDenied];
+        let refused = refused[random.usize(..3)];
         let mut at = opening(story);
         for updates in [refused, Updates::Taken] {
             at = random.usize(at + 1..=story.acts.len() + 4);

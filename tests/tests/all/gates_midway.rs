@@ -217,6 +217,85 @@ fn functions_that_were_refused_are_judged_with_those_that_took_their_place() {
     }
 }
 
+/// Where the data is good, the waves behind them are as large as they would have been.
+#[test]
+fn late_one_boxes_make_no_later_wave_larger() {
+    block_on(async {
+        let fleet = Fleet::of([&[""][..0]].repeat(20), METRICS, 10, |_| false).await;
+        for number in 0..20 {
+            fleet.world.aws.take_updates(&format!("f{number:02}"), Updates::Denied);
+        }
+        fleet.go_on(1_200).await;
+        for number in 0..20 {
+            fleet.world.aws.take_updates(&format!("f{number:02}"), Updates::Taken);
+        }
+        let (mut last, mut seen) = (fleet.refresh().await, vec![fleet.on_new()]);
+        while fleet.sleep_until_woken(&last).await {
+            last = fleet.refresh().await;
+            seen.push(fleet.on_new());
+        }
+        seen.dedup();
+        assert_eq!(seen, [3, 10, 20], "{last:#?}");
+        assert_eq!(fleet.world.status().await.stable, Some(2));
+    });
+}
+
+/// Of few functions every one is in a wave of its own, and Lambda refuses all of them: nothing was watched, so nothing is stable.
+#[test]
+fn a_release_that_no_function_got_is_not_stable() {
+    block_on(async {
+        let fleet = Fleet::of([&[""][..0]].repeat(3), METRICS, 10, is_new).await;
+        for sick in ["f00", "f01", "f02"] {
+            fleet.world.aws.take_updates(sick, Updates::Denied);
+        }
+        let (last, minutes, _) = fleet.go_on(1_200).await;
+        let says = "no function of the last 3 waves could be changed, so no other wave opens";
+        assert!(last.outcome.reason().text.contains(says), "{last:#?}");
+        assert!(minutes < 600, "wake-ups end: {minutes}");
+        assert_eq!(fleet.world.status().await.stable, Some(1));
+        for healed in ["f00", "f01", "f02"] {
+            fleet.world.aws.take_updates(healed, Updates::Taken);
+        }
+        let (last, _, most) = fleet.go_on(900).await;
+        assert_eq!((last.exit(), most, fleet.on_new()), (Exit::Rejected, 3, 0), "{last:#?}");
+        assert_eq!(fleet.world.status().await.stable, Some(1));
+    });
+}
+
+/// A function that could be changed only after its wave is judged with the wave that is open then.
+#[test]
+fn a_function_that_comes_late_is_judged_with_the_open_wave() {
+    block_on(async {
+        let fails = |called: Called<'_>| is_new(called) && called.function == "f00";
+        let fleet = Fleet::of([&[""][..0]].repeat(20), METRICS, 10, fails).await;
+        fleet.world.aws.take_updates("f00", Updates::Denied);
+        let mut last = fleet.refresh().await;
+        while fleet.on_new() < 2 {
+            assert!(fleet.sleep_until_woken(&last).await, "{last:#?}");
+            last = fleet.refresh().await;
+        }
+        fleet.world.aws.take_updates("f00", Updates::Taken);
+        let (last, _, most) = fleet.go_on(900).await;
+        assert_eq!((last.exit(), fleet.on_new()), (Exit::Rejected, 0), "{last:#?}");
+        assert!(most < 10, "{most}");
+    });
+}
+
+/// An alias that may not be moved behind a probe that passes: the probe is no progress.
+#[test]
+fn a_probe_that_passes_wakes_no_run_where_the_alias_may_not_be_moved() {
+    block_on(async {
+        let terms = format!("{METRICS}rollout.probe.payload = {{ ip = '192.0.2.1' }}\n");
+        let fleet = Fleet::of([&["live"][..]].repeat(20), &terms, 10, |_| false).await;
+        for number in 0..20 {
+            fleet.world.aws.take_updates(&format!("f{number:02}"), Updates::AliasesDenied);
+        }
+        let (last, minutes, most) = fleet.go_on(1_200).await;
+        assert_eq!((last.exit(), most), (Exit::Held, 0), "{last:#?}");
+        assert!(minutes < 600, "wake-ups end: {minutes}");
+    });
+}
+
 /// No function of the last wave can be changed, for longer than the publisher tries by itself. The release is not stable; the
 /// rollout waits for a person, and keeps no newer build away.
 #[test]

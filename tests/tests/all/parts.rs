@@ -40,6 +40,8 @@ fn rollout_of(function: &Consumer) -> Rollout {
         ended: None,
         tries: 0,
         waves: vec![Wave {
+            began: None,
+            late: BTreeMap::new(),
             unproven: BTreeMap::new(),
             members: BTreeMap::from([(place().to_string(), members)]),
             percent: Some(10),

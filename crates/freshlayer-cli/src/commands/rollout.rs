@@ -142,6 +142,7 @@ fn lines(status: &RolloutStatus) -> String {
         let functions: Vec<&str> =
             wave.members.values().flatten().map(FunctionName::as_str).collect();
         let state = match (wave.reached, watched_until) {
+            (None, _) if at + 1 < waves.len() => "the next wave took its place".to_owned(),
             (None, _) => "on its way".to_owned(),
             (Some(_), Some(until)) if at + 1 == waves.len() => {
                 format!("watched until {}", minute(*until))

@@ -320,7 +320,7 @@ impl ConsumerReport {
 
     /// Tells whether the next run may get further with the function without a person.
     pub fn is_on_its_way(&self) -> bool {
-        let refused = self.reason.as_ref().is_some_and(|r| matches!(r.why, Why::Refused { .. }));
+        let refused = matches!(self.why(), Some(Why::Refused { .. } | Why::ProbeFailed { .. }));
         match self.state {
             ConsumerState::Behind => true,
             ConsumerState::Failed => !refused,

@@ -148,7 +148,7 @@ const RANKED: [Rule; 15] = [
     still_rolled_back,
     bad_data,
     waits,
-    no_such_alarm,
+    no_wave_opens,
     some_unmoved,
     ordered,
     host_works,
@@ -228,7 +228,7 @@ fn frozen(facts: &Facts<'_>) -> Option<Outcome> {
 fn still_rolled_back(facts: &Facts<'_>) -> Option<Outcome> {
     let all = facts.failing().count() > 0 && facts.failing().all(|p| p.code == Code::RolledBack);
     let held = || Outcome::held(Why::StillRolledBack { serving: facts.serving });
-    let others: [Rule; 4] = [no_such_alarm, some_unmoved, host_works, bakes];
+    let others: [Rule; 4] = [no_wave_opens, some_unmoved, host_works, bakes];
     let watched = || facts.bake.as_ref().and_then(|_| others.iter().find_map(|rule| rule(facts)));
     all.then(|| watched().unwrap_or_else(held))
 }
@@ -244,9 +244,10 @@ fn waits(facts: &Facts<'_>) -> Option<Outcome> {
     facts.waits.clone().map(Outcome::held)
 }
 
-fn no_such_alarm(facts: &Facts<'_>) -> Option<Outcome> {
+fn no_wave_opens(facts: &Facts<'_>) -> Option<Outcome> {
     let bake = facts.bake.clone();
-    bake.filter(|why| matches!(why, Why::NoSuchAlarm { .. })).map(Outcome::held)
+    let holds = |why: &Why| matches!(why, Why::NoSuchAlarm { .. } | Why::NoneMoved { .. });
+    bake.filter(holds).map(Outcome::held)
 }
 
 fn some_unmoved(facts: &Facts<'_>) -> Option<Outcome> {

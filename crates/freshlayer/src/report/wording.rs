@@ -276,7 +276,9 @@ impl Why {
             ),
             Self::NoneMoved { waves } => write!(
                 f,
-                "no function of the last {waves} waves could be changed, so no other wave opens:                  `freshlayer refresh {layer}` tries them again and names what keeps each one;                  `freshlayer freeze {layer} --function {function}` lets others take its place",
+                "no function of the last {waves} waves could be changed, so no other wave opens: \
+                 `freshlayer refresh {layer}` tries them again and names what keeps each one; \
+                 `freshlayer freeze {layer} --function {function}` lets others take its place",
                 function = named.function
             ),
             Self::NoSuchAlarm { missing } => write!(

@@ -286,7 +286,8 @@ impl Act<'_> {
                 return walked.ended(consumer, end);
             }
             walked.steps += 1;
-            walked.changes += usize::from(!step.is_look());
+            // A probe brings the function no further.
+            walked.changes += usize::from(!step.is_look() && !matches!(step, Step::Probe { .. }));
             if let Step::Probe { version, .. } = step {
                 walked.probed.insert(version);
             }

@@ -104,14 +104,22 @@ impl Came {
         }
     }
 
+    /// Why no other wave opens, where Lambda refused several in a row.
+    pub(super) fn none_moved(&self) -> Option<&Why> {
+        match &self.plan.next {
+            Next::Hold(why @ Why::NoneMoved { .. }) => Some(why),
+            _ => None,
+        }
+    }
+
     /// What keeps the rollout from its end, though every function may be there.
     fn keeps_open(&self) -> Option<&Why> {
         let held = match &self.plan.next {
-            Next::Hold(why @ (Why::NotMeasured { .. } | Why::NoneMoved { .. })) => Some(why),
+            Next::Hold(why @ Why::NotMeasured { .. }) => Some(why),
             _ => None,
         };
         let stopped = || self.intent.paused.as_ref().or(self.intent.frozen.as_ref());
-        self.watch().or(held).or(self.failed.as_ref()).or_else(stopped)
+        self.watch().or(held).or(self.none_moved()).or(self.failed.as_ref()).or_else(stopped)
     }
 
     /// Tells whether the rollout is over but for what holds single functions: every wave was opened and watched.

@@ -436,8 +436,8 @@ impl Converge<'_, '_, '_> {
 
     /// Notes where each function stands before it is moved: the journal comes before the act.
     async fn write_before(&mut self, came: &mut Came) -> Result<(), Error> {
+        let mut is_new = came.note_late(self.run.engine.ports.clock.now());
         let Some(rollout) = &mut came.rollout else { return Ok(()) };
-        let mut is_new = false;
         for placed in &came.plan.steps {
             let function = placed.step.function();
             let leaves = came.intent.pinned_functions.contains_key(function);

@@ -18,7 +18,7 @@ use super::standing::serving;
 use super::wave::Failure;
 use crate::definition::Gates;
 use crate::ports::{AlarmPattern, AlarmState, Region};
-use crate::state::{Evidence, Wave, watched};
+use crate::state::{Evidence, Wave};
 
 /// How long an answer about the alarms of a place may take while functions move.
 const ALARMS_ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -77,7 +77,7 @@ pub(super) async fn asked(
     {
         return Some(Evidence::out_of_sight(wave, &words, now));
     }
-    let members = members_of(came, watched(waves));
+    let members = members_of(came, wave);
     let traffic = came.rollout.as_ref().and_then(|rollout| rollout.traffic.as_ref());
     let stands_in = StandsIn::of(gates.evidence, traffic, &members);
     // Where a person took every function of the wave elsewhere, what was counted before stays said.
@@ -117,11 +117,12 @@ async fn heard_of_alarms(
     waves: &[Wave],
     regions: &[Region],
 ) -> Told<Alarms> {
-    let (earlier, open) = waves.split_at(waves.len() - watched(waves).len());
+    let Some((open, earlier)) = waves.split_last() else { return Told::default() };
     let members = members_of(came, open);
     let mut told = alarms(patterns, regions, &members).await;
     let is_elsewhere = |(place, _): &Function| members.iter().all(|(here, _)| here != place);
-    let moved: Vec<Function> = members_of(came, earlier).into_iter().filter(is_elsewhere).collect();
+    let moved: Vec<Function> =
+        earlier.iter().flat_map(|wave| members_of(came, wave)).filter(is_elsewhere).collect();
     let elsewhere = alarms(patterns, regions, &moved).await.found.into_iter();
     told.found.extend(elsewhere.filter(|(_, alarm)| alarm.state == AlarmState::Rings));
     let elsewhere = of_other_places(patterns, &told, regions, &came.world).await;
@@ -156,14 +157,12 @@ fn unlisted(came: &Came, wave: &Wave) -> Vec<String> {
     unlisted.map(|(place, reason)| format!("{place}: {reason}")).collect()
 }
 
-/// The functions of some waves that have the new data.
-pub(super) fn members_of(came: &Came, waves: &[Wave]) -> Vec<Function> {
+/// The functions that are watched with a wave and have the new data.
+pub(super) fn members_of(came: &Came, wave: &Wave) -> Vec<Function> {
     let known = came.plan.standings.iter();
     let known = known.filter(|(_, one)| matches!(one, Standing::Current | Standing::Partly(_)));
     let known = known.map(|(function, _)| function);
-    let is_member =
-        |(place, function): &&Function| waves.iter().any(|wave| wave.has(place, function));
-    known.filter(is_member).cloned().collect()
+    known.filter(|(place, function)| wave.watches(place, function)).cloned().collect()
 }
 
 /// Those of some functions whose aliases send a part of their calls to the new data.

@@ -58,7 +58,7 @@ impl Converge<'_, '_, '_> {
         let too_few = came.rollout.as_ref().map(Rollout::with_too_few_calls).unwrap_or_default();
         let unjudged = came.unjudged();
         self.outset.stable = becomes.then_some(BecameStable { release, too_few, unjudged });
-        self.outset.bake = came.watch().cloned();
+        self.outset.bake = came.watch().or(came.none_moved()).cloned();
         let cut_off = self.run.engine.is_out_of_time();
         let is_there = matches!(came.plan.next, Next::Reached(_)) && end.failed_for_now == 0;
         let goes_on_at = came.goes_on_at(now).filter(|_| cut_off || is_there);

@@ -106,6 +106,10 @@ pub(crate) async fn goes_on(
     if let Some(promoted) = &open.promoted {
         return Ok(now.duration_since(promoted.at) < GOES_ON_FOR_MAX);
     }
+    // It waits for a person; a pause keeps newer builds away, too.
+    if open.held.is_some() && open.paused.is_none() {
+        return Ok(false);
+    }
     let rollout = session.rollout().await?;
     let spec = &definition.rollout;
     Ok(rollout.is_some_and(|rollout| Waves::go_on(spec, &rollout, now)))

@@ -14,7 +14,6 @@ use crate::engine::Run;
 use crate::error::chain;
 use crate::names::LayerName;
 use crate::ports::FunctionName;
-use crate::state::watched;
 
 /// What a hook is asked.
 #[derive(Debug, Serialize)]
@@ -63,7 +62,7 @@ fn question(came: &Came, now: Timestamp) -> Option<String> {
     let rollout = came.rollout.as_ref()?;
     let wave = rollout.waves.last()?;
     let mut functions: BTreeMap<String, BTreeSet<FunctionName>> = BTreeMap::new();
-    for (place, function) in members_of(came, watched(&rollout.waves)) {
+    for (place, function) in members_of(came, wave) {
         functions.entry(place.to_string()).or_default().insert(function);
     }
     let question = Question {

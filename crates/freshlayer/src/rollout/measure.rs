@@ -234,7 +234,7 @@ pub(super) async fn calls(
 }
 
 /// Counts the calls of functions of a wave: those of the window, and those with the stable release of functions that left it
-/// before.
+/// before. Of one that came late those since then.
 pub(super) async fn calls_of_wave(
     regions: &[Region],
     wave: &Wave,
@@ -248,6 +248,11 @@ pub(super) async fn calls_of_wave(
             told.found.entry(function).or_default().extend(minutes);
         }
         told.unread.extend(unread);
+    }
+    for ((place, function), minutes) in &mut told.found {
+        if let Some(late) = wave.late_since(place, function) {
+            minutes.retain(|minute, _| *minute < wave.opened || *minute >= late);
+        }
     }
     told
 }

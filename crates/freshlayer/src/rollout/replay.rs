@@ -1,7 +1,7 @@
 //! What today's gates would have made of a past rollout: the verdicts of the judge, at the looks that the publisher would
 //! have taken, over the calls that were counted then. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
@@ -13,7 +13,7 @@ use super::plan::{Next, Waves};
 use crate::definition::{Binding, Gates, MetricsGate, RolloutSpec};
 use crate::names::Place;
 use crate::ports::Window;
-use crate::state::{Evidence, Members, Rollout, Says, Wave, watched};
+use crate::state::{Evidence, Members, Rollout, Says, Wave};
 
 /// What the gates would have made of a rollout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -125,7 +125,14 @@ impl Past<'_> {
     /// Chooses the functions to count for a wave. One that the journal holds elsewhere never had the data.
     pub(super) fn to_count(&self, number: usize, places: &[Place]) -> Counted {
         let (waves, later) = self.rollout.waves.split_at(number + 1);
-        let members = watched(waves).iter().flat_map(|wave| functions(&wave.members, places));
+        let late = |wave: &Wave| {
+            let names = wave.late.iter();
+            names.map(|(place, all)| (place.clone(), all.keys().cloned().collect())).collect()
+        };
+        let members = waves.last().into_iter().flat_map(|wave| {
+            let own = functions(&wave.members, places);
+            own.into_iter().chain(functions(&late(wave), places)).collect::<BTreeSet<_>>()
+        });
         let had_it = |(place, function): &Function| {
             let note = self.rollout.note(place, function);
             note.is_none_or(|note| note.done || note.is_moving())

@@ -116,7 +116,7 @@ impl Came {
             return stopped.cloned();
         }
         match &self.plan.next {
-            Next::Hold(why) => Some(why.clone()),
+            Next::Hold(why) if self.failed.is_none() => Some(why.clone()),
             _ if self.arrives_later()
                 || consumers.iter().any(|one| one.waits() && !one.is_on_its_way()) =>
             {

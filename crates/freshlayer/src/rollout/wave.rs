@@ -9,14 +9,16 @@ use super::came::{Came, GatesAsked};
 use super::converge::Converge;
 use super::evidence::{Listening, asked, gone};
 use super::hook::ask;
-use super::measure::{counts_calls, no_such_alarm, traffic};
-use super::plan::{Intent, Next, Opening, Standing, Waves};
+use super::measure::{Function, counts_calls, no_such_alarm, traffic};
+use super::plan::{Intent, Next, Opening, Standing, Waves, brings_data};
 use crate::definition::Binding;
 use crate::error::Error;
 use crate::ports::{FunctionName, Region};
 use crate::report::{Why, not_provisioned};
-use crate::state::{Evidence, Members, OpenRollout, Ordered, Says, Traffic, Wave, watched};
+use crate::state::{Evidence, Members, OpenRollout, Ordered, Says, Traffic, Wave};
 
+/// Functions that move so soon after their wave opened moved with it.
+const AT_ONCE: SignedDuration = SignedDuration::from_mins(1);
 /// How many superseded rollouts are read.
 const SUPERSEDED_MAX: usize = 16;
 /// CloudWatch keeps minutes for 15 days; the wave is watched, and the hours before are read.
@@ -78,6 +80,45 @@ impl Came {
         })
     }
 
+    /// Notes the functions that are about to move and could not before: those that are watched with the open wave though it, or
+    /// their own one, went on without them, and when a wave begins to move that Lambda refused as a whole. Tells whether any is new.
+    pub(super) fn note_late(&mut self, now: Timestamp) -> bool {
+        let moving = self.moving();
+        let begins = self.begins_late(&moving, now);
+        let Some(rollout) = &mut self.rollout else { return false };
+        let late = moving.iter().filter(|(place, name)| rollout.note_late(place, name, now));
+        let is_new = late.count() > 0 || begins;
+        if let Some(wave) = rollout.waves.last_mut().filter(|_| begins) {
+            wave.began = Some(now);
+        }
+        is_new
+    }
+
+    /// The functions that are about to get the data, where they move in waves.
+    fn moving(&self) -> Vec<Function> {
+        let Self { intent, plan, .. } = self;
+        let moves = |(place, function): &Function| {
+            let standing = plan.standings.get(&(place.clone(), function.clone()));
+            standing == Some(&Standing::Moving) && !intent.pinned_functions.contains_key(function)
+        };
+        let steps = plan.steps.iter().filter(|placed| brings_data(&placed.step));
+        let steps = steps.map(|placed| (placed.place.clone(), placed.step.function().clone()));
+        steps.filter(|_| intent.course.is_some()).filter(moves).collect()
+    }
+
+    /// Tells whether the last wave begins to move long after it opened.
+    fn begins_late(&self, moving: &[Function], now: Timestamp) -> bool {
+        let wave = self.rollout.as_ref().and_then(|rollout| rollout.waves.last());
+        let Some(wave) = wave.filter(|wave| wave.reached.is_none()) else { return false };
+        let is_member = |(place, function): &Function| wave.has(place, function);
+        let mut there = self.plan.standings.iter().filter(|(_, one)| {
+            matches!(one, Standing::Current | Standing::Partly(_) | Standing::Waiting(_))
+        });
+        let is_empty = !there.any(|(key, _)| is_member(key));
+        let is_old = now.duration_since(wave.opened) > AT_ONCE;
+        is_old && is_empty && moving.iter().any(is_member)
+    }
+
     /// How often functions are called, where the first wave is about to open and that is not known.
     async fn traffic_to_know(&self, regions: &[Region], now: Timestamp) -> Option<Traffic> {
         let rollout = self.rollout.as_ref()?;
@@ -132,10 +173,7 @@ impl Converge<'_, '_, '_> {
         }
         match &came.plan.next {
             Next::Open(Opening { members, percent }) => {
-                let before = rollout.waves.last().filter(|wave| wave.reached.is_none());
-                let watched = before.map(|_| watched(&rollout.waves)).unwrap_or_default();
-                let together = watched.iter().map(|wave| &wave.members).chain([members]);
-                let unproven = self.unproven(together, now).await?;
+                let unproven = self.unproven(members, now).await?;
                 // The version beside a part would be the replaced release.
                 let percent = percent.filter(|_| unproven.is_empty());
                 if let Some(last) = rollout.waves.last_mut() {
@@ -215,7 +253,7 @@ impl Converge<'_, '_, '_> {
     /// When functions left the stable release for one that never became stable, as far as minutes of then are kept.
     async fn unproven(
         &self,
-        functions: impl Iterator<Item = &Members> + Clone,
+        functions: &Members,
         now: Timestamp,
     ) -> Result<BTreeMap<String, BTreeMap<FunctionName, Timestamp>>, Error> {
         let mut found: BTreeMap<String, BTreeMap<FunctionName, Timestamp>> = BTreeMap::new();
@@ -227,9 +265,10 @@ impl Converge<'_, '_, '_> {
                 break;
             }
             for (place, function) in
-                functions.clone().flatten().flat_map(|(p, all)| all.iter().map(move |f| (p, f)))
+                functions.iter().flat_map(|(p, all)| all.iter().map(move |f| (p, f)))
             {
-                let left = before.waves.iter().filter_map(|wave| wave.left_stable(place, function));
+                let had_it = before.waves.iter().filter(|_| before.had_it(place, function));
+                let left = had_it.filter_map(|wave| wave.left_stable(place, function));
                 let left = left.filter(|left| now.duration_since(*left) < MINUTES_KEPT).min();
                 let Some(left) = left else { continue };
                 let known = found.entry(place.clone()).or_default().entry(function.clone());

@@ -310,20 +310,21 @@ impl Head {
         self.rollout.as_ref()
     }
 
-    /// Returns the release that functions go back to from the open rollout: the last stable one, or else the one that the
-    /// rollout began from. A rollout may begin in the middle of another one, from data that was never watched to the end.
+    /// Returns the release that functions go back to from the open rollout: the last stable one. A rollout may begin in the middle
+    /// of another one, from data that was never watched to the end.
     pub fn before_rollout(&self) -> Option<u64> {
         let open = self.rollout.as_ref()?;
         let known = |release: &u64| *release < open.to && self.versions.contains_key(release);
-        self.stable.filter(known).or(open.from.filter(known))
+        self.stable.filter(known)
     }
 
-    /// Returns the release that functions go back to where a person aborts the open rollout: a pin that was taken back may have
-    /// held them on a later one.
+    /// Returns the release that functions go back to where a person orders it: where none was stable, the one that the open
+    /// rollout began from. A pin that was taken back may have held them on a later one.
     pub fn before_abort(&self) -> Option<u64> {
         let open = self.rollout.as_ref()?;
-        let was_pinned = open.from.filter(|_| open.cause == Cause::Unpin);
-        let known = was_pinned.filter(|release| self.versions.contains_key(release));
+        let leads_back = |from: &u64| *from < open.to || open.cause == Cause::Unpin;
+        let from = open.from.filter(leads_back);
+        let known = from.filter(|release| self.versions.contains_key(release));
         self.before_rollout().or(known)
     }
 

@@ -31,7 +31,7 @@ pub use orders::{
 };
 pub use outline::{Outline, SnapshotOutline};
 pub use release::{Profile, Release, Snapshot, content_digest};
-pub(crate) use rollout::watched;
+pub(crate) use rollout::unreached_with_last;
 pub use rollout::{
     Cause, ConsumerNote, Evidence, Journal, Members, OpenRollout, Rollout, Says, Traffic, Wave,
 };

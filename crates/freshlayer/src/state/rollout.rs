@@ -218,6 +218,15 @@ pub struct Wave {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "BTreeMap<String, BTreeMap<FunctionName, String>>", default)]
     pub unproven: BTreeMap<String, BTreeMap<FunctionName, Timestamp>>,
+    /// When its functions began to move, where Lambda refused all of them until long after it opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", default)]
+    pub began: Option<Timestamp>,
+    /// By place: functions of this wave and of earlier ones that could be moved only while this wave was the last one and others
+    /// were watched, and since when. They are watched with it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, BTreeMap<FunctionName, String>>", default)]
+    pub late: BTreeMap<String, BTreeMap<FunctionName, Timestamp>>,
     /// When every member that can be moved was there: from then on they are watched.
     #[schemars(with = "Option<String>")]
     pub reached: Option<Timestamp>,
@@ -301,9 +310,8 @@ pub enum Says {
     Fail,
 }
 
-/// The waves that are watched together: the last one, and those just before it that no function was moved in. They gave
-/// way to it, and may be moved yet.
-pub(crate) fn watched(waves: &[Wave]) -> &[Wave] {
+/// The last wave, and those just before it that no function was moved in: they gave way to it.
+pub(crate) fn unreached_with_last(waves: &[Wave]) -> &[Wave] {
     let Some((_, before)) = waves.split_last() else { return waves };
     let first = before.iter().rposition(|wave| wave.reached.is_some()).map_or(0, |last| last + 1);
     &waves[first..]
@@ -317,6 +325,8 @@ impl Wave {
             percent,
             opened,
             unproven: BTreeMap::new(),
+            began: None,
+            late: BTreeMap::new(),
             reached: None,
             until: None,
             evidence: None,
@@ -339,6 +349,16 @@ impl Wave {
     /// Notes that every member that can be moved is there.
     pub(crate) fn watch(&mut self, from: Timestamp, until: Timestamp) {
         (self.reached, self.until) = (Some(from), Some(until));
+    }
+
+    /// Tells whether a function is watched with this wave.
+    pub(crate) fn watches(&self, place: &Place, function: &FunctionName) -> bool {
+        self.has(place, function) || self.late_since(place, function).is_some()
+    }
+
+    /// Since when a function that came late is watched with this wave.
+    pub(crate) fn late_since(&self, place: &Place, function: &FunctionName) -> Option<Timestamp> {
+        found(&self.late, place, function)
     }
 
     /// Tells whether a function is of this wave.
@@ -477,8 +497,36 @@ impl Rollout {
             let counted = wave.evidence.as_ref().and_then(|evidence| evidence.counted.as_ref());
             counted.is_some_and(|counted| counted.tally.new.calls > 0)
         };
-        let mut waves = self.waves.iter().filter(|wave| wave.has(place, function));
+        let mut waves = self.waves.iter().filter(|wave| wave.watches(place, function));
         is_silent && !waves.any(was_counted)
+    }
+
+    /// Notes a function that could not be moved with its wave, and is about to move while the last wave is watched.
+    pub(crate) fn note_late(
+        &mut self,
+        place: &Place,
+        function: &FunctionName,
+        now: Timestamp,
+    ) -> bool {
+        let Some((last, before)) = self.waves.split_last_mut() else { return false };
+        let mut earlier = before.iter().rev().filter(|wave| wave.has(place, function));
+        let own = earlier.next();
+        let is_late =
+            if last.has(place, function) { last.reached.is_some() } else { own.is_some() };
+        if is_late {
+            let place_name = place.to_string();
+            if let Some(left) = own.and_then(|own| found(&own.unproven, place, function)) {
+                last.unproven.entry(place_name.clone()).or_default().insert(function.clone(), left);
+            }
+            last.late.entry(place_name).or_default().insert(function.clone(), now);
+        }
+        is_late
+    }
+
+    /// Tells whether a function had the release, wholly or in part, or was on its way to it when its run died.
+    pub(crate) fn had_it(&self, place: &str, function: &FunctionName) -> bool {
+        let note = self.journal.get(place).and_then(|notes| notes.get(function));
+        note.is_some_and(|note| note.done || note.in_part || note.is_moving())
     }
 
     /// Returns what was noted of a consumer.

@@ -190,7 +190,7 @@ fn state(rollout: &Rollout, wave: &Wave, turn: Turn<'_>, left: Left) -> String {
         let there = members(rollout, wave).filter(|(_, note)| note.done).count();
         let all = wave.count();
         return match (&turn, there) {
-            (Turn::Earlier, 0) => "no function could be moved, so the next wave opened".to_owned(),
+            (Turn::Earlier, 0) => "the next wave took its place".to_owned(),
             (Turn::Earlier, there) => format!("{there} of {all} came with the next wave"),
             (Turn::Last(_), 0) => "on its way".to_owned(),
             (Turn::Last(_), there) => format!("on its way, {there} of {all} are there"),
@@ -277,6 +277,8 @@ mod tests {
         };
         let wave = Wave {
             unproven: [].into(),
+            began: None,
+            late: [].into(),
             percent: None,
             members: [("eu-west-1".to_owned(), members.clone().into())].into(),
             opened: at("14:00:00"),

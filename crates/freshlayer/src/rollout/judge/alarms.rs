@@ -65,11 +65,12 @@ fn judged(gate: &AlarmsGate, Told { found, unread }: &Told<Found>, waves: &[Wave
     Said::of(Says::Pass, words.join(", "))
 }
 
-/// When the first wave with functions of a place opened, to the second: CloudWatch tells no more of an alarm.
+/// When the first functions of a place began to move, to the second: CloudWatch tells no more of an alarm.
 fn opened_in(place: &Place, waves: &[Wave]) -> Option<Timestamp> {
     let place = place.to_string();
-    let first = waves.iter().find(|wave| wave.members.contains_key(&place))?;
-    Timestamp::from_second(first.opened.as_second()).ok()
+    let mut here = waves.iter().filter(|wave| wave.members.contains_key(&place));
+    let first = here.clone().find(|wave| wave.reached.is_some()).or(here.next_back())?;
+    Timestamp::from_second(first.began.unwrap_or(first.opened).as_second()).ok()
 }
 
 /// The entries that name no alarm. One place that has the alarm is enough.

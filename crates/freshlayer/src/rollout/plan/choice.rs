@@ -61,7 +61,8 @@ impl Choice<'_> {
         }
         let there = moved(open, later);
         let all = there + later.len();
-        let turns = self.course.waves.iter().skip(open.len().saturating_sub(usize::from(has_box)));
+        let reached = open.iter().filter(|wave| wave.reached.is_some()).count();
+        let turns = self.course.waves.iter().skip(reached.saturating_sub(usize::from(has_box)));
         let shares = turns.map(|percent| (all * usize::from(*percent)).div_ceil(100));
         let many = shares.map(|share| share.saturating_sub(there)).find(|many| *many > 0);
         // No wave of them tells anything that the next one could wait for.

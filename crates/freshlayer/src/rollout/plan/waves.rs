@@ -12,7 +12,7 @@ use crate::definition::{Course, Gates, OnInconclusive, RolloutSpec};
 use crate::names::Place;
 use crate::ports::FunctionName;
 use crate::report::Why;
-use crate::state::{Evidence, Rollout, Says, Traffic, Wave, watched};
+use crate::state::{Evidence, Rollout, Says, Traffic, Wave, unreached_with_last};
 
 /// The waves of a rollout so far.
 #[derive(Clone, Copy)]
@@ -115,7 +115,7 @@ impl<'a> Waves<'a> {
             return (!later.is_empty()).then(|| self.opened(course, standings, world, now));
         };
         let Some(reached) = wave.reached else {
-            let together = watched(self.open);
+            let together = unreached_with_last(self.open);
             match arrival(together, standings) {
                 Arrival::Some => {}
                 // Another try may bring one there.
@@ -127,11 +127,10 @@ impl<'a> Waves<'a> {
                 {
                     return None;
                 }
-                Arrival::Never if later.is_empty() => {}
-                Arrival::Never if gave_way(together, standings, world) >= GIVE_WAY_MAX => {
-                    let waves = together.len();
-                    return Some(Next::Hold(Why::NoneMoved { waves }));
+                Arrival::Never if self.shows_too_little(together, standings, &later) => {
+                    return Some(Next::Hold(Why::NoneMoved { waves: together.len() }));
                 }
+                Arrival::Never if later.is_empty() => {}
                 Arrival::Never => return Some(self.opened(course, standings, world, now)),
             }
             let until = now.saturating_add(self.bake(course, standings, world));
@@ -279,7 +278,7 @@ impl<'a> Waves<'a> {
         if later().next().is_none() {
             return course.final_bake;
         }
-        let before = &self.open[..self.open.len() - watched(self.open).len()];
+        let before = &self.open[..self.open.len() - unreached_with_last(self.open).len()];
         let bake = match course.one_box_bake {
             Some(bake) if !before.iter().any(|wave| shows(wave, standings)) => bake,
             _ => course.bake,
@@ -289,7 +288,22 @@ impl<'a> Waves<'a> {
 
     /// Tells whether no function that is watched has the release any more. Where none was looked at, it is not known.
     fn is_left(&self, standings: &Standings) -> bool {
-        !standings.is_empty() && arrival(watched(self.open), standings) == Arrival::Never
+        !standings.is_empty()
+            && arrival(unreached_with_last(self.open), standings) == Arrival::Never
+    }
+
+    /// Tells whether a person has to look before the rollout goes on: the host refused several waves in a row, or the last ones
+    /// of all with more functions than have the release.
+    fn shows_too_little(&self, together: &[Wave], standings: &Standings, later: &[&Key]) -> bool {
+        let refused = refused(together, standings);
+        if !later.is_empty() {
+            let waves = together
+                .iter()
+                .filter(|wave| refused.iter().any(|(place, function)| wave.has(place, function)));
+            return waves.count() >= GIVE_WAY_MAX;
+        }
+        let there = standings.values().filter(|one| **one == Standing::Current).count();
+        refused.len() > there
     }
 
     /// How many functions have moved, wholly or in part, and how many will have in the end. Those that an order took
@@ -370,16 +384,11 @@ fn arrival(waves: &[Wave], standings: &Standings) -> Arrival {
     })
 }
 
-/// How many of some waves gave way because the host refuses to change their functions, or cannot be asked about
-/// them.
-fn gave_way(waves: &[Wave], standings: &Standings, world: &World) -> usize {
+/// The functions of some waves that the host refuses to change.
+fn refused<'s>(waves: &[Wave], standings: &'s Standings) -> Vec<&'s Key> {
     let refused = standings.iter().filter(|(_, one)| matches!(one, Standing::Held(_)));
-    let refused: Vec<&Key> = refused.map(|(key, _)| key).collect();
-    let is_refused = |wave: &&Wave| {
-        world.unlisted(wave).next().is_some()
-            || refused.iter().any(|(place, function)| wave.has(place, function))
-    };
-    waves.iter().filter(is_refused).count()
+    let keys = refused.map(|(key, _)| key);
+    keys.filter(|(place, function)| waves.iter().any(|wave| wave.has(place, function))).collect()
 }
 
 /// Tells whether a wave whose places cannot be read is given up: after several looks, if the last verdict was a pass or too few
