@@ -480,7 +480,7 @@ pub enum Why {
         /// The part, in percent.
         percent: u8,
     },
-    /// The function fails its probe, and the release is not taken back: it was stable before, or no release came before it.
+    /// The function fails its probe, and the release is not taken back: it is stable, or no release was stable before it.
     ProbeFailed {
         /// What was expected and found.
         words: String,

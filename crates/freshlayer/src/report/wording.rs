@@ -390,7 +390,7 @@ impl Why {
             }
             Self::ProbeFailed { words } => write!(
                 f,
-                "it fails its probe ({words}); the release is not taken back, because it was stable before or is the first"
+                "it fails its probe ({words}); the release is not taken back: it is stable, or no release was stable before it"
             ),
             Self::NotMeasured { words } => {
                 write!(f, "the probe could not call it ({words}); the next run probes it again")

@@ -376,6 +376,10 @@ impl Wave {
 pub type Journal = BTreeMap<String, BTreeMap<FunctionName, ConsumerNote>>;
 
 /// What became of one consumer.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each one is a fact of its own in the stored object"
+)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConsumerNote {
     /// The layer version that it was on when the rollout met it.

@@ -127,7 +127,7 @@ impl<'a> Waves<'a> {
                 {
                     return None;
                 }
-                Arrival::Never if self.shows_too_little(together, standings, &later) => {
+                Arrival::Never if shows_too_little(together, standings, &later) => {
                     return Some(Next::Hold(Why::NoneMoved { waves: together.len() }));
                 }
                 Arrival::Never if later.is_empty() => {}
@@ -292,20 +292,6 @@ impl<'a> Waves<'a> {
             && arrival(unreached_with_last(self.open), standings) == Arrival::Never
     }
 
-    /// Tells whether a person has to look before the rollout goes on: the host refused several waves in a row, or the last ones
-    /// of all with more functions than have the release.
-    fn shows_too_little(&self, together: &[Wave], standings: &Standings, later: &[&Key]) -> bool {
-        let refused = refused(together, standings);
-        if !later.is_empty() {
-            let waves = together
-                .iter()
-                .filter(|wave| refused.iter().any(|(place, function)| wave.has(place, function)));
-            return waves.count() >= GIVE_WAY_MAX;
-        }
-        let there = standings.values().filter(|one| **one == Standing::Current).count();
-        refused.len() > there
-    }
-
     /// How many functions have moved, wholly or in part, and how many will have in the end. Those that an order took
     /// elsewhere are none of them.
     fn count(&self, later: &[&Key], standings: &Standings) -> (usize, usize) {
@@ -389,6 +375,20 @@ fn refused<'s>(waves: &[Wave], standings: &'s Standings) -> Vec<&'s Key> {
     let refused = standings.iter().filter(|(_, one)| matches!(one, Standing::Held(_)));
     let keys = refused.map(|(key, _)| key);
     keys.filter(|(place, function)| waves.iter().any(|wave| wave.has(place, function))).collect()
+}
+
+/// Tells whether a person has to look before the rollout goes on: the host refused several waves in a row, or the last ones
+/// of all with more functions than have the release.
+fn shows_too_little(together: &[Wave], standings: &Standings, later: &[&Key]) -> bool {
+    let refused = refused(together, standings);
+    if !later.is_empty() {
+        let waves = together
+            .iter()
+            .filter(|wave| refused.iter().any(|(place, function)| wave.has(place, function)));
+        return waves.count() >= GIVE_WAY_MAX;
+    }
+    let there = standings.values().filter(|one| **one == Standing::Current).count();
+    refused.len() > there
 }
 
 /// Tells whether a wave whose places cannot be read is given up: after several looks, if the last verdict was a pass or too few
