@@ -125,11 +125,13 @@ mod tests {
         Place { region: RegionName::parse("eu-west-1").expect("a name"), account: None }
     }
 
-    /// A wave in the place, and one a day later.
+    /// A wave in the place that was watched, and one a day later.
     fn waves(opened: Timestamp) -> Vec<Wave> {
         let members = BTreeMap::from([(place().to_string(), BTreeSet::new())]);
         let later = opened + SignedDuration::from_hours(24);
-        [opened, later].map(|opened| Wave::open(members.clone(), None, opened)).into()
+        let mut waves = [opened, later].map(|opened| Wave::open(members.clone(), None, opened));
+        waves[0].watch(opened, later);
+        waves.into()
     }
 
     fn said(gate: &AlarmsGate, alarms: Vec<Alarm>) -> (Says, String) {
@@ -153,6 +155,24 @@ mod tests {
         };
         assert_eq!(rings(OPENED), Says::Fail);
         assert_eq!(rings(OPENED - SignedDuration::from_secs(1)), Says::Inconclusive);
+    }
+
+    /// Lambda refused the functions of two waves, and those of the last one until long after it opened: what rang by then is not
+    /// the data's doing.
+    #[test]
+    fn an_alarm_counts_since_the_first_functions_began_to_move() {
+        let hours = |hours| OPENED + SignedDuration::from_hours(hours);
+        let mut waves: Vec<Wave> = waves(OPENED);
+        (waves[0].reached, waves[0].until) = (None, None);
+        let rings = |waves: &[Wave], since| {
+            let alarm = Alarm { since: Some(since), ..alarm("geo-a", AlarmState::Rings) };
+            judge(&gate(), &Told { found: vec![(place(), alarm)], unread: Vec::new() }, waves).says
+        };
+        assert_eq!(rings(&waves, hours(23)), Says::Inconclusive);
+        assert_eq!(rings(&waves, hours(24)), Says::Fail);
+        waves[1].began = Some(hours(48));
+        assert_eq!(rings(&waves, hours(47)), Says::Inconclusive);
+        assert_eq!(rings(&waves, hours(48)), Says::Fail);
     }
 
     #[test]
