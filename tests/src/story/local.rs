@@ -16,6 +16,8 @@ pub enum Local {
     Release(String),
     /// The same, but a weight that the alias had stays, as with `aws lambda update-alias`.
     ReleaseBesideWeight(String),
+    /// A person points the alias to an earlier version of the function.
+    Point(String, u64),
     /// A person takes the weight off the alias.
     Unweigh(String),
     /// A deployment sets a function back to a layer version.
@@ -99,6 +101,7 @@ impl Local {
             | Self::ReleaseBesideWeight(name)
             | Self::Unweigh(name)
             | Self::SetBack(name, _)
+            | Self::Point(name, _)
             | Self::Called(name, _)
             | Self::Updates(name, _)
             | Self::Tag(name, ..)
@@ -125,6 +128,7 @@ impl fmt::Display for Local {
             Self::Deploy(name) => write!(f, "deploy {name}"),
             Self::Release(name) => write!(f, "release {name}"),
             Self::ReleaseBesideWeight(name) => write!(f, "release {name} beside its weight"),
+            Self::Point(name, version) => write!(f, "point {name} to {version}"),
             Self::Unweigh(name) => write!(f, "unweigh {name}"),
             Self::SetBack(name, version) => write!(f, "set {name} back to {version}"),
             Self::Tag(name, key, value) => write!(f, "tag {name} {key}={value}"),
@@ -198,6 +202,7 @@ impl FromStr for Local {
             ["deploy", name] => Self::Deploy(own(name)),
             ["release", name] => Self::Release(own(name)),
             ["release", name, "beside", "its", "weight"] => Self::ReleaseBesideWeight(own(name)),
+            ["point", name, "to", version] => Self::Point(own(name), number(version)?),
             ["unweigh", name] => Self::Unweigh(own(name)),
             ["set", name, "back", "to", version] => Self::SetBack(own(name), number(version)?),
             ["tag", name, tag] => {

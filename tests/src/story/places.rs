@@ -231,6 +231,7 @@ impl Here {
                 let version = self.aws.release(name);
                 self.aws.point_beside_weight(name, "live", version);
             }
+            Local::Point(name, version) => self.aws.point(name, "live", *version),
             Local::Unweigh(name) => self.aws.unweigh(name, "live"),
             Local::SetBack(name, number) => self.aws.put_layer(name, &version(number)),
             Local::Tag(name, key, value) => self.aws.tag(name, key, value),

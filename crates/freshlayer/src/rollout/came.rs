@@ -93,6 +93,19 @@ impl Came {
         }
     }
 
+    /// The functions that are looked at before any other step: all that need it where no rollout is open, and those that the open
+    /// one has moved, because other hands may have set them back.
+    pub(super) fn looks_first(&self) -> Vec<(Place, FunctionName)> {
+        let mut looks = self.plan.looks();
+        if let Some(rollout) = &self.rollout {
+            let is_done = |(place, function): &(Place, FunctionName)| {
+                rollout.note(place, function).is_some_and(|note| note.done)
+            };
+            looks.retain(is_done);
+        }
+        looks
+    }
+
     /// What the open wave waits for, where it is watched.
     pub(super) fn watch(&self) -> Option<&Why> {
         match &self.plan.next {

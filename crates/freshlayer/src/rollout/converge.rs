@@ -162,7 +162,7 @@ impl Converge<'_, '_, '_> {
             }
             running.get_or_insert_with(|| stages.start(Stage::Rollout, &layer, None));
             // What a function needs is known before its rollout is opened: the journal comes before the act.
-            let looks = if came.rollout.is_none() { came.plan.looks() } else { Vec::new() };
+            let looks = came.looks_first();
             if !looks.is_empty() {
                 came.strays.extend(here.look_at(&mut came.world, looks).await);
                 continue;

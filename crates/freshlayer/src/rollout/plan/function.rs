@@ -228,9 +228,12 @@ impl<'a> FunctionPlan<'a> {
             .unwrap_or_else(|| self.there())
     }
 
-    /// A function that this rollout has brought there needs no second look in its next run.
+    /// A function that this rollout has brought there needs no second look in its next run, unless it is watched and people may
+    /// have pointed an alias of it elsewhere.
     fn is_noted_done(&self) -> bool {
+        let is_watched = self.here.waves.watches(&self.here.view.place, &self.consumer.function);
         !self.is_pinned()
+            && (!is_watched || self.consumer.versions.is_empty())
             && self.was_noted_done(self.here.recent)
             && self.consumer.look.is_none()
             && self.consumer.latest.layers.contains(self.target)

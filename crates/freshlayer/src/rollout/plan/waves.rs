@@ -53,6 +53,10 @@ const OUT_OF_SIGHT: SignedDuration = SignedDuration::from_mins(20);
 /// no more.
 const GIVE_WAY_MAX: usize = 3;
 
+/// While a wave with so many functions at most is watched, each one behind an alias is looked at. In a larger one a function
+/// that people set back changes no verdict, and looks would take minutes.
+const LOOKED_AT_MAX: usize = 100;
+
 /// Where every function stands.
 pub(super) type Standings = BTreeMap<Key, Standing>;
 
@@ -86,6 +90,12 @@ impl<'a> Waves<'a> {
     pub(crate) fn recorded(spec: &'a RolloutSpec, rollout: &'a Rollout) -> Self {
         let (course, traffic) = (Some(&spec.course), rollout.traffic.as_ref());
         Self { course, gates: &spec.gates, open: &rollout.waves, traffic }
+    }
+
+    /// Tells whether a function is watched with the last wave, and that wave is small enough for a look at each of its functions.
+    pub(super) fn watches(&self, place: &Place, function: &FunctionName) -> bool {
+        let wave = self.open.last().filter(|wave| wave.count() <= LOOKED_AT_MAX);
+        self.course.is_some() && wave.is_some_and(|wave| wave.watches(place, function))
     }
 
     /// Tells how far a function may move by now.
