@@ -97,6 +97,8 @@ impl Came {
     /// one has moved, because other hands may have set them back.
     pub(super) fn looks_first(&self) -> Vec<(Place, FunctionName)> {
         let mut looks = self.plan.looks();
+        // A look that failed is not made again in this run: the others go on without it.
+        looks.retain(|key| !self.strays.contains_key(key));
         if let Some(rollout) = &self.rollout {
             let is_done = |(place, function): &(Place, FunctionName)| {
                 rollout.note(place, function).is_some_and(|note| note.done)
