@@ -296,6 +296,19 @@ fn a_probe_that_passes_wakes_no_run_where_the_alias_may_not_be_moved() {
     });
 }
 
+/// A function that has moved and can be read no more holds no other one.
+#[test]
+fn a_look_that_fails_holds_no_other_function() {
+    block_on(async {
+        let fleet = Fleet::of([&["live"][..]].repeat(20), METRICS, 10, |_| false).await;
+        fleet.refresh().await;
+        assert_eq!(fleet.on_new(), 1);
+        fleet.world.aws.guard("f00");
+        fleet.go_on(900).await;
+        assert_eq!(fleet.on_new(), 20);
+    });
+}
+
 /// No function of the last wave can be changed, for longer than the publisher tries by itself. The release is not stable; the
 /// rollout waits for a person, and keeps no newer build away.
 #[test]

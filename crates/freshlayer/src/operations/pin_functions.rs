@@ -185,7 +185,8 @@ fn one_back(head: &Head, function: &FunctionName) -> Result<u64, Error> {
     let none = || not_possible(head, "has no release to roll back from");
     let now = pinned.or(head.desired()).ok_or_else(none)?;
     let leads_there = head.rollout().is_some_and(|open| open.to == now);
-    let before = head.before_abort().filter(|_| leads_there).or_else(|| head.earlier(now));
+    let leads_back = |before: &u64| leads_there && *before < now;
+    let before = head.before_abort().filter(leads_back).or_else(|| head.earlier(now));
     before.filter(|before| *before < now).ok_or_else(|| {
         not_possible(head, &format!("has no release before {now} for function `{function}`"))
     })

@@ -178,7 +178,7 @@ fn in_part(came: &Came, functions: &[Function]) -> BTreeMap<Function, InPart> {
 }
 
 /// Tells whether callers of a function get a release.
-fn is_on(came: &Came, release: Option<u64>, (place, function): &Function) -> bool {
+pub(super) fn is_on(came: &Came, release: Option<u64>, (place, function): &Function) -> bool {
     let version = release.and_then(|seq| came.intent.releases.get(&seq)?.get(&place.region));
     let view = came.world.places.iter().find(|view| view.place == *place);
     let consumer = came.world.consumer(place, function);

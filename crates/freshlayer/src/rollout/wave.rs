@@ -7,15 +7,15 @@ use jiff::{SignedDuration, Timestamp};
 use super::act::{Failed, Stuck};
 use super::came::{Came, GatesAsked};
 use super::converge::Converge;
-use super::evidence::{Listening, asked, gone};
+use super::evidence::{Listening, asked, gone, is_on};
 use super::hook::ask;
 use super::measure::{Function, counts_calls, no_such_alarm, traffic};
-use super::plan::{Intent, Next, Opening, Standing, Waves, brings_data};
+use super::plan::{Goal, Intent, Next, Opening, Standing, Waves, brings_data};
 use crate::definition::Binding;
 use crate::error::Error;
 use crate::ports::{FunctionName, Region};
 use crate::report::{Why, not_provisioned};
-use crate::state::{Evidence, Members, OpenRollout, Ordered, Says, Traffic, Wave};
+use crate::state::{Evidence, OpenRollout, Ordered, Says, Traffic, Wave};
 
 /// Functions that move so soon after their wave opened moved with it.
 const AT_ONCE: SignedDuration = SignedDuration::from_mins(1);
@@ -111,12 +111,25 @@ impl Came {
         let wave = self.rollout.as_ref().and_then(|rollout| rollout.waves.last());
         let Some(wave) = wave.filter(|wave| wave.reached.is_none()) else { return false };
         let is_member = |(place, function): &Function| wave.has(place, function);
-        let mut there = self.plan.standings.iter().filter(|(_, one)| {
+        let Goal::Release { release, .. } = &self.intent.goal else { return false };
+        // A function that is still to be probed may have the data.
+        let mut there = self.plan.standings.iter().filter(|(key, one)| {
             matches!(one, Standing::Current | Standing::Partly(_) | Standing::Waiting(_))
+                || is_on(self, Some(*release), key)
         });
         let is_empty = !there.any(|(key, _)| is_member(key));
         let is_old = now.duration_since(wave.opened) > AT_ONCE;
         is_old && is_empty && moving.iter().any(is_member)
+    }
+
+    /// The functions of the wave that opens next that do not serve the stable release.
+    fn opens_off(&self, stable: Option<u64>) -> Vec<Function> {
+        let Next::Open(Opening { members, .. }) = &self.plan.next else { return Vec::new() };
+        let is_member = |(place, function): &Function| {
+            members.get(&place.to_string()).is_some_and(|members| members.contains(function))
+        };
+        let all = self.plan.standings.keys().filter(|key| is_member(key));
+        all.filter(|key| !is_on(self, stable, key)).cloned().collect()
     }
 
     /// How often functions are called, where the first wave is about to open and that is not known.
@@ -165,6 +178,7 @@ impl Converge<'_, '_, '_> {
         }
         let now = self.run.engine.ports.clock.now();
         let traffic = came.traffic_to_know(regions, now).await;
+        let unproven = self.unproven(&came.opens_off(self.session.head().stable()), now).await?;
         let Some(rollout) = &mut came.rollout else { return Ok(Turned::Not) };
         if traffic.is_some() {
             rollout.traffic = traffic;
@@ -173,7 +187,6 @@ impl Converge<'_, '_, '_> {
         }
         match &came.plan.next {
             Next::Open(Opening { members, percent }) => {
-                let unproven = self.unproven(members, now).await?;
                 // The version beside a part would be the replaced release.
                 let percent = percent.filter(|_| unproven.is_empty());
                 if let Some(last) = rollout.waves.last_mut() {
@@ -253,25 +266,27 @@ impl Converge<'_, '_, '_> {
     /// When functions left the stable release for one that never became stable, as far as minutes of then are kept.
     async fn unproven(
         &self,
-        functions: &Members,
+        functions: &[Function],
         now: Timestamp,
     ) -> Result<BTreeMap<String, BTreeMap<FunctionName, Timestamp>>, Error> {
         let mut found: BTreeMap<String, BTreeMap<FunctionName, Timestamp>> = BTreeMap::new();
         let head = self.session.head();
         let (Some(stable), Some(open)) = (head.stable(), head.rollout()) else { return Ok(found) };
+        if functions.is_empty() {
+            return Ok(found);
+        }
         for number in (1..open.number).rev().take(SUPERSEDED_MAX) {
             let Some(before) = self.session.read_rollout(number).await? else { continue };
             if before.to == stable {
                 break;
             }
-            for (place, function) in
-                functions.iter().flat_map(|(p, all)| all.iter().map(move |f| (p, f)))
-            {
-                let had_it = before.waves.iter().filter(|_| before.had_it(place, function));
-                let left = had_it.filter_map(|wave| wave.left_stable(place, function));
+            for (place, function) in functions {
+                let place = place.to_string();
+                let left =
+                    before.waves.iter().filter_map(|wave| wave.left_stable(&place, function));
                 let left = left.filter(|left| now.duration_since(*left) < MINUTES_KEPT).min();
                 let Some(left) = left else { continue };
-                let known = found.entry(place.clone()).or_default().entry(function.clone());
+                let known = found.entry(place).or_default().entry(function.clone());
                 known.and_modify(|at| *at = left.min(*at)).or_insert(left);
             }
         }

@@ -444,10 +444,11 @@ impl Head {
     fn go_to(&mut self, release: &Release) {
         let to = release.seq;
         self.newest = self.newest.max(to);
-        self.stable_before.retain(|before| *before < to);
         if self.stable.is_some_and(|stable| stable > to) {
-            self.stable = None;
+            // Where it was stable once, later releases lead back to it, also if functions are still on their way.
+            self.stable = self.stable_before.contains(&to).then_some(to);
         }
+        self.stable_before.retain(|before| *before < to);
         self.current = Some(to);
         self.outline = Some(release.outline());
     }

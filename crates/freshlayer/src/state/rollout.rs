@@ -527,12 +527,6 @@ impl Rollout {
         is_late
     }
 
-    /// Tells whether a function had the release, wholly or in part, or was on its way to it when its run died.
-    pub(crate) fn had_it(&self, place: &str, function: &FunctionName) -> bool {
-        let note = self.journal.get(place).and_then(|notes| notes.get(function));
-        note.is_some_and(|note| note.done || note.in_part || note.is_moving())
-    }
-
     /// Returns what was noted of a consumer.
     pub fn note(&self, place: &Place, function: &FunctionName) -> Option<&ConsumerNote> {
         self.journal.get(&place.to_string())?.get(function)

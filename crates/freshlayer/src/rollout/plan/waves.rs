@@ -53,8 +53,8 @@ const OUT_OF_SIGHT: SignedDuration = SignedDuration::from_mins(20);
 /// no more.
 const GIVE_WAY_MAX: usize = 3;
 
-/// While a wave with so many functions at most is watched, each one behind an alias is looked at. In a larger one a function
-/// that people set back changes no verdict, and looks would take minutes.
+/// While a wave with so many functions at most is watched, each one behind an alias is looked at: more looks take minutes. In a
+/// larger one calls of functions that people set back count as calls with the new data.
 const LOOKED_AT_MAX: usize = 100;
 
 /// Where every function stands.
