@@ -315,7 +315,7 @@ impl Head {
     pub fn before_rollout(&self) -> Option<u64> {
         let open = self.rollout.as_ref()?;
         let known = |release: &u64| *release < open.to && self.versions.contains_key(release);
-        self.stable.filter(known)
+        self.stable.or(self.stable_before.last().copied()).filter(known)
     }
 
     /// Returns the release that functions go back to where a person orders it: where none was stable, the one that the open
@@ -444,11 +444,10 @@ impl Head {
     fn go_to(&mut self, release: &Release) {
         let to = release.seq;
         self.newest = self.newest.max(to);
+        self.stable_before.retain(|before| *before <= to);
         if self.stable.is_some_and(|stable| stable > to) {
-            // Where it was stable once, later releases lead back to it, also if functions are still on their way.
-            self.stable = self.stable_before.contains(&to).then_some(to);
+            self.stable = None;
         }
-        self.stable_before.retain(|before| *before < to);
         self.current = Some(to);
         self.outline = Some(release.outline());
     }
@@ -496,6 +495,7 @@ impl Head {
         let Some(to) = self.rollout.as_ref().map(|rollout| rollout.to) else {
             return;
         };
+        self.stable_before.retain(|before| *before != to);
         if let Some(before) = self.stable.replace(to).filter(|before| *before < to) {
             self.stable_before.push(before);
             let surplus = self.stable_before.len().saturating_sub(STABLE_MAX);

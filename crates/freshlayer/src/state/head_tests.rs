@@ -122,6 +122,30 @@ fn a_rollback_keeps_what_is_left_away_whatever_fingerprint_asks() {
     assert!(head.refusal(&city(), "a", &digest("1")).is_none());
 }
 
+/// Functions are on their way back to a release that was stable when the next one comes: where that one fails, they go there.
+#[test]
+fn a_release_after_an_unfinished_rollback_has_a_way_back() {
+    let mut head = reached(3);
+    head.roll_back(&release(2), &order());
+    head.published(4, versions(4));
+    head.promote(&release(4), NOW);
+    assert_eq!((head.stable(), head.before_rollout()), (None, Some(2)));
+    head.reached();
+    head.close_rollout();
+    assert_eq!((head.stable(), head.fallback()), (Some(4), Some(2)));
+}
+
+/// A release that never was stable is no way back of a gate; a person may still order it.
+#[test]
+fn a_gate_leads_back_to_stable_releases_alone() {
+    let mut head = head();
+    for seq in [1, 2] {
+        head.published(seq, versions(seq));
+        head.promote(&release(seq), NOW);
+    }
+    assert_eq!((head.before_rollout(), head.before_abort()), (None, Some(1)));
+}
+
 #[test]
 fn a_verdict_holds_under_its_fingerprint_and_the_oldest_are_forgotten() {
     let mut head = head();
