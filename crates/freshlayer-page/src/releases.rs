@@ -263,7 +263,7 @@ fn one_rollout(rollout: &RolloutDossier) -> Markup {
             td { (time_or(line.ended, without_end)) }
             td.number { (number(line.reached as u64)) " of " (number(line.consumers as u64)) }
             td.number { (number(rollout.waves as u64)) }
-            td { (line.cause.words()) @if !line.by.is_empty() { " by " (line.by) } }
+            td { (line.why()) }
         }
     }
 }

@@ -263,6 +263,34 @@ fn times_are_to_the_minute_and_name_their_zone() {
     assert!(since.contains("; `freshlayer unpin geo` ends the pin\n"), "{status}");
 }
 
+/// A person's order moves one function: the rollout that carries it out names the person and the order.
+#[test]
+fn history_tells_who_moved_a_single_function() {
+    let sandbox = released();
+    sandbox.upstream.publish("country.mmdb", &Mmdb::later(7).bytes());
+    assert_eq!(sandbox.cli(&["refresh"]).code, 0);
+    let back = ["rollback", "geo", "--function", "plain", "--to", "1", "--reason", "ticket 7"];
+    let unpin = ["unpin", "geo", "--function", "plain", "--reason", "mended"];
+    for (order, what, reason, outcome) in [
+        (&back[..], "pin function plain to release 1", "ticket 7", "pinned to release 1 since "),
+        (&unpin[..], "unpin function plain", "mended", "moved ("),
+    ] {
+        let ran = sandbox.cli(order);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        let ran = sandbox.cli(&["refresh"]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        let newest = &sandbox.cli(&["--json", "history", "geo"]).json()["history"]["rollouts"][0];
+        let (number, by) = (newest["number"].to_string(), newest["order"]["by"].as_str());
+        let told = format!("{what} by {}: {reason}", by.expect("who ordered it"));
+        let lines = sandbox.cli(&["history", "geo"]).stdout;
+        let row = lines.lines().find(|line| line.ends_with(&told));
+        assert!(row.is_some_and(|row| row.trim_start().starts_with(&number)), "{told}: {lines}");
+        let journal = sandbox.cli(&["history", "geo", "--rollout", &number]).stdout;
+        let row = journal.lines().find(|line| line.ends_with(&format!("({told})")));
+        assert!(row.is_some_and(|row| row.contains(outcome)), "{told}: {journal}");
+    }
+}
+
 #[test]
 fn history_tells_who_moved_what_and_when() {
     let sandbox = released();
@@ -286,6 +314,9 @@ fn history_tells_who_moved_what_and_when() {
     for cell in ["plain", "geo:2", "moved"] {
         assert!(row.contains(cell), "{lines}");
     }
+    let back = &row[..row.find("moved").expect("an outcome")];
+    let at = back.trim_end().rsplit_once("  ").expect("a time").1;
+    assert!(at.len() == 16 && at.as_bytes()[10] == b' ', "{row}");
     let ran = sandbox.cli(&["history", "geo", "--rollout", "99"]);
     assert!(ran.code == 2 && ran.stderr.contains("has no rollout 99"), "{ran:?}");
 }

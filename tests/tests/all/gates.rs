@@ -8,7 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use freshlayer::ports::{AlarmState, AlarmTag, Behind, Calls, FunctionName, Health};
 use freshlayer::report::{Exit, Report};
-use freshlayer::{Engine, Place, RegionName, Retry, refresh, rollout_status};
+use freshlayer::state::Wave;
+use freshlayer::{Engine, Place, RegionName, Retry, journal, refresh, rollout_status};
 use freshlayer_tests::callers::{Called, Callers, Ended, Watched};
 use freshlayer_tests::contracts::{self, HealthBench};
 use freshlayer_tests::simulated::{Hit, NewFunction, REGION, Simulated};
@@ -104,6 +105,16 @@ impl Fleet {
         let pause = wake_at.duration_since(now).max(jiff::SignedDuration::ZERO);
         tokio::time::sleep(Duration::try_from(pause).expect("not past")).await;
         true
+    }
+
+    /// The waves of the newest rollout.
+    pub(crate) async fn waves(&self) -> Vec<Wave> {
+        let layer = &self.world.definition.layer;
+        journal(&self.engine(), layer, 2).await.expect("the rollout to release 2").waves
+    }
+
+    pub(crate) async fn last_wave(&self) -> Wave {
+        self.waves().await.pop().expect("a wave is open")
     }
 
     pub(crate) async fn evidence(&self) -> Vec<String> {

@@ -249,7 +249,8 @@ fn a_release_that_no_function_got_is_not_stable() {
             fleet.world.aws.take_updates(sick, Updates::Denied);
         }
         let (last, minutes, _) = fleet.go_on(1_200).await;
-        let says = "no function of the last 3 waves could be changed, so no other wave opens";
+        let says =
+            "no function of the last 3 waves could be changed, so the rollout goes no further";
         assert!(last.outcome.reason().text.contains(says), "{last:#?}");
         assert!(minutes < 600, "wake-ups end: {minutes}");
         assert_eq!(fleet.world.status().await.stable, Some(1));
@@ -278,6 +279,56 @@ fn a_function_that_comes_late_is_judged_with_the_open_wave() {
         let (last, _, most) = fleet.go_on(900).await;
         assert_eq!((last.exit(), fleet.on_new()), (Exit::Rejected, 0), "{last:#?}");
         assert!(most < 10, "{most}");
+    });
+}
+
+/// A function that comes while the last wave is watched is watched for as long as the others before the release is stable.
+#[test]
+fn a_function_that_comes_late_to_the_last_wave_is_watched_for_its_whole_bake() {
+    comes_late_to_the_last_wave(&[]);
+    comes_late_to_the_last_wave(&["live"]);
+}
+
+fn comes_late_to_the_last_wave(aliases: &'static [&'static str]) {
+    block_on(async {
+        let fleet = Fleet::of([aliases].repeat(20), METRICS, 10, |_| false).await;
+        fleet.world.aws.take_updates("f03", Updates::Denied);
+        let mut last = fleet.refresh().await;
+        let mut looks = 0;
+        while looks < 3 {
+            assert!(fleet.sleep_until_woken(&last).await, "{last:#?}");
+            last = fleet.refresh().await;
+            looks += usize::from(fleet.on_new() == 19);
+        }
+        let wave = fleet.last_wave().await;
+        let (reached, until) = (wave.reached.expect("it is watched"), wave.until.expect("so"));
+        let bake = until.duration_since(reached);
+        fleet.world.aws.take_updates("f03", Updates::Taken);
+        last = fleet.refresh().await;
+        let came = fleet.world.aws.clock().now();
+        assert_eq!(fleet.on_new(), 20, "{last:#?}");
+        assert!(came < until && until.duration_since(came) < bake, "{came} is within the bake");
+        while fleet.world.status().await.stable != Some(2) {
+            assert!(fleet.sleep_until_woken(&last).await, "{last:#?}");
+            last = fleet.refresh().await;
+        }
+        let minutes = fleet.world.aws.clock().now().duration_since(came).as_secs_f64() / 60.0;
+        let bake = bake.as_secs_f64() / 60.0;
+        assert!(minutes > bake - 0.1, "watched for {minutes} minutes, and the bake takes {bake}");
+    });
+}
+
+/// Lambda refuses the functions of a wave, and keeps on: what it refuses is not watched, and keeps no release from being stable.
+#[test]
+fn a_function_that_is_refused_for_good_prolongs_no_watch() {
+    block_on(async {
+        let fleet = Fleet::new(METRICS, 10, |_| false).await;
+        fleet.world.aws.take_updates("f03", Updates::Denied);
+        let (_, minutes, _) = fleet.go_on(1_200).await;
+        assert_eq!(fleet.world.status().await.stable, Some(2));
+        assert!(minutes < 300, "{minutes}");
+        let late = fleet.waves().await.iter().map(|wave| wave.late.len()).sum::<usize>();
+        assert_eq!(late, 0);
     });
 }
 

@@ -81,6 +81,11 @@ fn history_keeps_each_order_with_who_and_why() {
         assert!(line.ends_with(&format!(": {reason}")), "{what}: {history}");
     }
     assert!(history.contains("rollback by ") && history.contains(": it is slow"), "{history}");
+    let promoted = history.lines().find(|line| line.contains("new release; promoted by "));
+    assert!(promoted.is_some_and(|line| line.ends_with(": ticket 42")), "{history}");
+    let number = promoted.and_then(|line| line.split_whitespace().next()).expect("a number");
+    let journal = told(&sandbox, &["history", "geo", "--rollout", number], 0);
+    assert!(journal.contains(", when it was promoted, done "), "{journal}");
     let json = sandbox.cli(&["history", "geo", "--json"]).json();
     let orders = json["history"]["orders"].as_array().expect("a list");
     assert_eq!((orders.len(), &orders[0]["reason"]), (8, &"sold out".into()), "the newest first");

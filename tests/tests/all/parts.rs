@@ -39,8 +39,9 @@ fn rollout_of(function: &Consumer) -> Rollout {
         started: Timestamp::UNIX_EPOCH,
         ended: None,
         tries: 0,
+        began: BTreeMap::new(),
+        promoted: None,
         waves: vec![Wave {
-            began: None,
             late: BTreeMap::new(),
             unproven: BTreeMap::new(),
             members: BTreeMap::from([(place().to_string(), members)]),

@@ -487,11 +487,15 @@ fn a_rollouts_notes_spare_a_second_look_for_a_day() {
         in_part: false,
         failed: false,
         set_back: 0,
+        at: None,
+        order: None,
     };
     let notes = BTreeMap::from([(consumer.function.clone(), note)]);
     let started = Timestamp::UNIX_EPOCH;
     let rollout = Rollout {
         hook_state: None,
+        began: BTreeMap::new(),
+        promoted: None,
         format: 1,
         layer: layer_name("geo"),
         number: 1,

@@ -31,8 +31,7 @@ impl LambdaFleet {
             .await;
         let answer = match answer {
             Err(SdkError::TimeoutError(_)) => {
-                let secs = LONGEST.as_secs();
-                return Ok(Answer::Failed(format!("it gave no answer within {secs} s")));
+                return Ok(Answer::NotYet { secs: LONGEST.as_secs() });
             }
             answer => answer.map_err(Fault::of("Invoke"))?,
         };

@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use freshlayer::ports::FunctionName;
 use freshlayer::report::{Exit, minute};
-use freshlayer::state::{Acceptance, FunctionPin, Ordered, PastOrder, Rollout, Wave};
+use freshlayer::state::{Acceptance, ConsumerNote, FunctionPin, Ordered, PastOrder, Rollout, Wave};
 use freshlayer::{History, HistoryLine, RolloutLine, RolloutState, history, journal};
 use jiff::Timestamp;
 
@@ -49,7 +49,7 @@ fn tables(history: &History) -> String {
     lines
 }
 
-fn order_line(PastOrder { what, order }: &PastOrder) -> String {
+fn order_line(PastOrder { what, order, .. }: &PastOrder) -> String {
     let Ordered { at, by, reason } = order;
     let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
     format!("{}  {what}, by {by}{why}\n", time(*at))
@@ -103,23 +103,16 @@ fn rollout_line(line: &RolloutLine) -> String {
         &time(line.started),
         &ended,
         &format!("{} of {}", line.reached, line.consumers),
-        &why(line),
+        &line.why(),
     ])
-}
-
-fn why(line: &RolloutLine) -> String {
-    let cause = line.cause.words();
-    let by = if line.by.is_empty() { String::new() } else { format!(" by {}", line.by) };
-    let reason = line.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    format!("{cause}{by}{reason}")
 }
 
 /// Tells why a rollout began, when its waves opened and what their gates said, and what became of each function.
 fn journal_lines(rollout: &Rollout) -> String {
     let line = RolloutLine::of(rollout, RolloutState::Ended);
-    let mut lines = format!("rollout {} to release {}: {}\n", line.number, line.to, why(&line));
+    let mut lines = format!("rollout {} to release {}: {}\n", line.number, line.to, line.why());
     for (number, wave) in (1..).zip(&rollout.waves) {
-        lines.push_str(&wave_line(number, wave));
+        lines.push_str(&wave_line(rollout, number, wave));
         for sentence in wave.evidence.iter().flat_map(|evidence| &evidence.sentences) {
             let _ = writeln!(lines, "wave {number}: {sentence}");
         }
@@ -127,11 +120,16 @@ fn journal_lines(rollout: &Rollout) -> String {
     lines + &consumers(rollout)
 }
 
-fn wave_line(number: usize, wave: &Wave) -> String {
+fn wave_line(rollout: &Rollout, number: usize, wave: &Wave) -> String {
     let functions = count(wave.count(), "function");
+    let promoted = rollout.promoted.as_ref().map(|order| order.at);
     let watched = match (wave.reached, wave.until) {
         (Some(from), Some(until)) => {
-            format!(", watched from {} to {}", minute(from), minute(until))
+            let (until, promoted) = match promoted.filter(|at| *at < until) {
+                Some(at) => (at, ", when it was promoted"),
+                None => (until, ""),
+            };
+            format!(", watched from {} to {}{promoted}", minute(from), minute(until))
         }
         _ => String::new(),
     };
@@ -140,17 +138,26 @@ fn wave_line(number: usize, wave: &Wave) -> String {
 }
 
 fn consumers(rollout: &Rollout) -> String {
-    let mut lines = consumer_row(["place", "function", "came from", "what became of it"]);
+    let mut lines =
+        consumer_row(["place", "function", "came from", "at (UTC)", "what became of it"]);
     for (place, notes) in &rollout.journal {
         for (function, note) in notes {
             let from = note
                 .from
                 .as_ref()
                 .map_or("-".to_owned(), |arn| format!("{}:{}", arn.layer_name(), arn.version()));
-            lines.push_str(&consumer_row([place, function.as_str(), &from, &note.outcome]));
+            let at = note.at.map(time).unwrap_or_default();
+            let outcome = outcome(note);
+            lines.push_str(&consumer_row([place, function.as_str(), &from, &at, &outcome]));
         }
     }
     lines
+}
+
+fn outcome(note: &ConsumerNote) -> String {
+    let Some(PastOrder { what, order, .. }) = &note.order else { return note.outcome.clone() };
+    let reason = order.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("{} ({what} by {}{reason})", note.outcome, order.by)
 }
 
 /// Writes a time whose zone stands in the header.
@@ -166,6 +173,6 @@ fn rollout_row([number, from, to, began, ended, functions, why]: [&str; 7]) -> S
     format!("{number:>7}  {from:>4}  {to:>4}  {began:16}  {ended:16}  {functions:12} {why}\n")
 }
 
-fn consumer_row([place, function, from, outcome]: [&str; 4]) -> String {
-    format!("{place:25} {function:32} {from:20} {outcome}\n")
+fn consumer_row([place, function, from, at, outcome]: [&str; 5]) -> String {
+    format!("{place:25} {function:32} {from:20} {at:16}  {outcome}\n")
 }

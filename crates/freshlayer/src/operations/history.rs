@@ -10,7 +10,8 @@ use crate::error::Error;
 use crate::names::{LayerName, LayerVersionArn, RegionName};
 use crate::ports::FunctionName;
 use crate::state::{
-    Acceptance, Cause, FunctionPin, Head, PastOrder, Release, Rollout, Session, read_release,
+    Acceptance, Cause, FunctionPin, Head, Ordered, PastOrder, Release, Rollout, Session,
+    read_release,
 };
 
 /// How many of a layer's rollouts are listed.
@@ -61,6 +62,14 @@ pub struct RolloutLine {
     /// When every consumer was where it should be.
     #[schemars(with = "Option<String>")]
     pub ended: Option<Timestamp>,
+    /// A person's order that every function moved at once, unwatched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(default)]
+    pub promoted: Option<Ordered>,
+    /// The newest order about single functions that it carried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(default)]
+    pub order: Option<PastOrder>,
     /// How many consumers it met.
     pub consumers: usize,
     /// How many of them reached the release.
@@ -219,6 +228,23 @@ impl HistoryLine {
 }
 
 impl RolloutLine {
+    /// Returns why it began, who promoted it, and the words that they gave.
+    pub fn why(&self) -> String {
+        let told = |by: &str, reason: Option<&String>| {
+            let by = if by.is_empty() { String::new() } else { format!(" by {by}") };
+            by + &reason.map(|reason| format!(": {reason}")).unwrap_or_default()
+        };
+        let ordered = |order: &Ordered| told(&order.by, order.reason.as_ref());
+        let began = match &self.order {
+            Some(PastOrder { what, order, .. }) if self.cause == Cause::CatchUp => {
+                format!("{what}{}", ordered(order))
+            }
+            _ => format!("{}{}", self.cause.words(), told(&self.by, self.reason.as_ref())),
+        };
+        let promoted = self.promoted.as_ref();
+        began + &promoted.map(|one| format!("; promoted{}", ordered(one))).unwrap_or_default()
+    }
+
     /// Tells of a rollout in short.
     pub fn of(rollout: &Rollout, state: RolloutState) -> Self {
         Self {
@@ -231,6 +257,8 @@ impl RolloutLine {
             started: rollout.started,
             state,
             ended: rollout.ended,
+            promoted: rollout.promoted.clone(),
+            order: rollout.notes().filter_map(|note| note.order.clone()).max_by_key(|o| o.order.at),
             consumers: rollout.notes().count(),
             reached: rollout.notes().filter(|note| note.done).count(),
         }

@@ -27,6 +27,8 @@ pub struct PastGates {
     pub left_out: usize,
     /// How many entries `rollout.alarms` has; they are left out, because no history of alarms is kept.
     pub alarms_left_out: usize,
+    /// Whether `rollout.hook` is left out: a hook is asked about the present.
+    pub hook_left_out: bool,
     /// How many rollouts whose release became stable would have been stopped.
     pub good: StoppedOf,
     /// How many rollouts that were brought back would have been stopped.
@@ -120,6 +122,7 @@ pub async fn judge_past(
         calls_min: gate.calls_min,
         left_out: all.len() - past.len(),
         alarms_left_out: gates.alarms.as_ref().map_or(0, |alarms| alarms.patterns.len()),
+        hook_left_out: gates.hook.is_some(),
         good: stopped(&rollouts, |fate| fate == Fate::Stable),
         bad: stopped(&rollouts, Fate::is_bad),
         rollouts,

@@ -85,6 +85,11 @@ pub enum Answer {
     Failed(String),
     /// There is nothing to call: the local host knows no program of the function.
     NotCallable,
+    /// No answer came within this time, and the call may still run.
+    NotYet {
+        /// How long it was waited for.
+        secs: u64,
+    },
 }
 
 /// The alarm `FullCodeStorage` of the template begins here, too.

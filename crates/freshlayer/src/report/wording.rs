@@ -276,9 +276,10 @@ impl Why {
             ),
             Self::NoneMoved { waves } => write!(
                 f,
-                "no function of the last {waves} waves could be changed, so no other wave opens: \
-                 `freshlayer refresh {layer}` tries them again and names what keeps each one; \
-                 `freshlayer freeze {layer} --function {function}` lets others take its place",
+                "no function of the last {waves} could be changed, so the rollout goes no further: \
+                 `freshlayer refresh {layer}` tries again and names what keeps each function; \
+                 `freshlayer freeze {layer} --function {function}` leaves one out",
+                waves = if *waves == 1 { "wave".to_owned() } else { format!("{waves} waves") },
                 function = named.function
             ),
             Self::NoSuchAlarm { missing } => write!(

@@ -229,8 +229,7 @@ impl Act<'_> {
     }
 
     async fn rings(&self, moved: Vec<Function>) -> Option<Failure> {
-        let waves = &self.rollout?.waves;
-        self.listening.as_ref()?.rings(moved, waves).await
+        self.listening.as_ref()?.rings(moved, self.rollout?).await
     }
 
     /// Tells whether the steps have to end: a person ordered otherwise, the lease is gone, or time is over.
@@ -316,13 +315,15 @@ impl Act<'_> {
             let answer = fleet.call(call).await.map_err(|error| {
                 End::Stuck(Stuck::ForNow(Why::NotMeasured { words: chain(error.as_ref()) }))
             })?;
-            if let Verdict::Fail(words) = judge::probe(probe, &answer) {
-                return Err(match self.failing {
-                    Failing::FailsTheRollout => End::Failed(words),
-                    Failing::HoldsTheFunction => {
-                        End::Stuck(Stuck::Refused(Why::ProbeFailed { words }))
-                    }
-                });
+            match (judge::probe(probe, &answer, consumer.timeout_secs), self.failing) {
+                (Verdict::Pass | Verdict::Unjudged, _) => {}
+                (Verdict::Unmeasured(words), _) => {
+                    return Err(End::Stuck(Stuck::ForNow(Why::NotMeasured { words })));
+                }
+                (Verdict::Fail(words), Failing::FailsTheRollout) => return Err(End::Failed(words)),
+                (Verdict::Fail(words), Failing::HoldsTheFunction) => {
+                    return Err(End::Stuck(Stuck::Refused(Why::ProbeFailed { words })));
+                }
             }
         }
         Ok(())

@@ -56,9 +56,11 @@ impl Came {
         if self.plan.next == Next::Act && self.is_stuck() && self.intent.course.is_some() && !paused
         {
             let waves = Waves::of(&self.intent, self.rollout.as_ref());
-            let next = || waves.next(&self.world, &self.standings(), now);
-            let unmeasured = self.unmeasured().map(Next::Hold);
-            self.plan.next = unmeasured.or_else(next).unwrap_or(Next::Done);
+            let next = waves.next(&self.world, &self.standings(), now);
+            // One that came late holds no wave that is watched.
+            let bakes = matches!(next, Some(Next::Wait(Why::Bakes { .. })));
+            let unmeasured = self.unmeasured().filter(|_| !bakes).map(Next::Hold);
+            self.plan.next = unmeasured.or(next).unwrap_or(Next::Done);
         }
         if let (Next::Open(_), Some(why)) = (&self.plan.next, &self.no_such_alarm) {
             self.plan.next = Next::Hold(why.clone());
@@ -93,8 +95,8 @@ impl Came {
         }
     }
 
-    /// The functions that are looked at before any other step: all that need it where no rollout is open, and those that the open
-    /// one has moved, because other hands may have set them back.
+    /// The functions that are looked at before any other step: all that need it where no rollout is open, those that the open
+    /// one has moved, because other hands may have set them back, and those that come late.
     pub(super) fn looks_first(&self) -> Vec<(Place, FunctionName)> {
         let mut looks = self.plan.looks();
         // A look that failed is not made again in this run: the others go on without it.
@@ -103,7 +105,9 @@ impl Came {
             let is_done = |(place, function): &(Place, FunctionName)| {
                 rollout.note(place, function).is_some_and(|note| note.done)
             };
-            looks.retain(is_done);
+            let is_late =
+                |(place, function): &(Place, FunctionName)| rollout.is_late(place, function);
+            looks.retain(|key| is_done(key) || is_late(key));
         }
         looks
     }

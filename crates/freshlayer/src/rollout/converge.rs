@@ -436,7 +436,8 @@ impl Converge<'_, '_, '_> {
 
     /// Notes where each function stands before it is moved: the journal comes before the act.
     async fn write_before(&mut self, came: &mut Came) -> Result<(), Error> {
-        let mut is_new = came.note_late(self.run.engine.ports.clock.now());
+        let now = self.run.engine.ports.clock.now();
+        let mut is_new = came.note_late(now);
         let Some(rollout) = &mut came.rollout else { return Ok(()) };
         for placed in &came.plan.steps {
             let function = placed.step.function();
@@ -456,7 +457,9 @@ impl Converge<'_, '_, '_> {
             let set_back =
                 known.map_or(0, |known| if again { known.times() } else { known.before });
             let (done, in_part, failed) = (false, false, false);
-            let note = ConsumerNote { from, foreign, outcome, done, in_part, failed, set_back };
+            let (at, order) = (Some(now), self.session.head().order_about(function));
+            let note =
+                ConsumerNote { from, foreign, outcome, done, in_part, failed, set_back, at, order };
             rollout.write(&placed.place, function, note);
             is_new = true;
         }

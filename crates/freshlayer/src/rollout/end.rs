@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 use super::goal::{frozen, paused};
 use super::plan::SetBack;
 use crate::names::{LayerName, Place};
@@ -63,11 +65,12 @@ impl RolloutEnd {
     }
 }
 
-/// What a run did with functions, and how often other hands set them back.
+/// What a run did with functions, how often other hands set them back, and when it ends.
 #[derive(Clone, Copy)]
 pub(super) struct Moves<'a> {
     pub(super) moved: &'a BTreeSet<(Place, FunctionName)>,
     pub(super) set_back: &'a BTreeMap<(String, FunctionName), SetBack>,
+    pub(super) at: Timestamp,
 }
 
 /// Writes into the journal what became of every consumer.
@@ -96,9 +99,17 @@ pub(super) fn note_all(
             (Some(known), _) if consumer.state == ConsumerState::Moved => known.times(),
             (Some(known), _) => known.before,
         };
-        let note = ConsumerNote { from, foreign, outcome, done, in_part, failed, set_back };
+        let (at, order) = (Some(came.at), None);
+        let note =
+            ConsumerNote { from, foreign, outcome, done, in_part, failed, set_back, at, order };
         rollout.write(&consumer.place, &consumer.function, note);
     }
+    let stays = consumers
+        .iter()
+        .filter(|consumer| matches!(consumer.state, ConsumerState::Held | ConsumerState::Failed));
+    let stays: BTreeSet<_> =
+        stays.map(|consumer| (consumer.place.to_string(), &consumer.function)).collect();
+    rollout.keep_late(|place, function| !stays.contains(&(place.to_owned(), function)));
 }
 
 /// A person's order that keeps the layer where it is.

@@ -18,7 +18,7 @@ use super::standing::serving;
 use super::wave::Failure;
 use crate::definition::Gates;
 use crate::ports::{AlarmPattern, AlarmState, Region};
-use crate::state::{Evidence, Wave};
+use crate::state::{Evidence, Rollout, Wave};
 
 /// How long an answer about the alarms of a place may take while functions move.
 const ALARMS_ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -31,7 +31,7 @@ pub(super) struct Listening<'a> {
 
 impl Listening<'_> {
     /// Names an alarm that began to ring since functions of its place move, where some have moved.
-    pub(super) async fn rings(&self, moved: Vec<Function>, waves: &[Wave]) -> Option<Failure> {
+    pub(super) async fn rings(&self, moved: Vec<Function>, rollout: &Rollout) -> Option<Failure> {
         let gate = self.gates.alarms.as_ref()?;
         let asked = places_of(&moved).into_iter().map(|place| {
             let here: Vec<Function> = moved.iter().filter(|(p, _)| *p == place).cloned().collect();
@@ -43,8 +43,8 @@ impl Listening<'_> {
             all.found.extend(told.found);
             all
         });
-        let says = judge::rings(self.gates, &told, waves)?;
-        Some(Failure::Wave { wave: waves.len(), says: vec![says] })
+        let says = judge::rings(self.gates, &told, rollout)?;
+        Some(Failure::Wave { wave: rollout.waves.len(), says: vec![says] })
     }
 }
 
@@ -63,7 +63,8 @@ pub(super) async fn asked(
     heard: Option<Heard>,
     now: Timestamp,
 ) -> Option<Evidence> {
-    let waves = &came.rollout.as_ref()?.waves;
+    let rollout = came.rollout.as_ref()?;
+    let waves = &rollout.waves;
     let wave = waves.last()?;
     let mut gates = came.intent.gates.clone();
     if !counts_calls(regions) {
@@ -73,13 +74,12 @@ pub(super) async fn asked(
         None => Told::default(),
         Some(gate) => heard_of_alarms(came, &mut gate.patterns, waves, regions).await,
     };
-    if let Some(words) = gone(came, wave).filter(|_| judge::rings(&gates, &alarms, waves).is_none())
-    {
+    let rings = || judge::rings(&gates, &alarms, rollout);
+    if let Some(words) = gone(came, wave).filter(|_| rings().is_none()) {
         return Some(Evidence::out_of_sight(wave, &words, now));
     }
     let members = members_of(came, wave);
-    let traffic = came.rollout.as_ref().and_then(|rollout| rollout.traffic.as_ref());
-    let stands_in = StandsIn::of(gates.evidence, traffic, &members);
+    let stands_in = StandsIn::of(gates.evidence, rollout.traffic.as_ref(), &members);
     // Where a person took every function of the wave elsewhere, what was counted before stays said.
     let counts =
         !members.is_empty() && Waves::of(&came.intent, came.rollout.as_ref()).is_to_count(now);
@@ -103,7 +103,7 @@ pub(super) async fn asked(
         _ => None,
     };
     let measured = Measured { alarms, moved, uncounted, others, heard, stands_in };
-    let mut evidence = judge::wave(&gates, waves, &measured, now)?;
+    let mut evidence = judge::wave(&gates, rollout, &measured, now)?;
     let left_out = unlisted(came, wave).into_iter().map(|place| format!("left out: {place}"));
     evidence.sentences.extend(left_out);
     Some(evidence)

@@ -120,7 +120,8 @@ impl Converge<'_, '_, '_> {
         let number = came.rollout.as_ref().map(|rollout| rollout.number);
         let is_open = |head: &Head| head.rollout().map(|open| open.number) == number;
         if let Some(rollout) = came.rollout.as_mut().filter(|_| is_open(self.session.head())) {
-            let moves = Moves { moved: &came.moved, set_back: &came.intent.set_back };
+            let moves =
+                Moves { moved: &came.moved, set_back: &came.intent.set_back, at: looked.at };
             note_all(rollout, consumers, moves, self.session.head());
             if end.converged {
                 rollout.ended = Some(looked.at);
@@ -181,23 +182,29 @@ impl Converge<'_, '_, '_> {
         Ok(())
     }
 
-    /// A run that only looks notes for what the rollout waits for a person, where nobody has noted it.
+    /// A run that only looks notes for what the rollout waits for a person, or that it waits no more.
     async fn note_hold(
         &mut self,
         came: &Came,
         end: &RolloutEnd,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let (Some(why), Some(rollout)) = (&end.held, &came.rollout) else { return Ok(()) };
+        let (open, Some(rollout)) = (self.session.head().rollout(), &came.rollout) else {
+            return Ok(());
+        };
+        let held = end.held.as_ref().map(Why::code);
+        if open.is_none_or(|open| open.held.as_deref() == held.as_deref()) {
+            return Ok(());
+        }
         let mut begins_to_wait = false;
         self.session
             .order(|head| {
                 let is_open = head.rollout().is_some_and(|open| open.number == rollout.number);
-                begins_to_wait = is_open && head.hold_rollout(Some(why.code()));
+                begins_to_wait = is_open && head.hold_rollout(held.clone());
                 Ok(())
             })
             .await?;
-        if begins_to_wait {
+        if let Some(why) = end.held.as_ref().filter(|_| begins_to_wait) {
             self.session.tell([came.held(why, now)]);
         }
         Ok(())

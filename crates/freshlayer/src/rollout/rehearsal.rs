@@ -346,12 +346,7 @@ impl Play {
         }
         let evidence = {
             let wave = self.rollout.waves.last().expect("a wave is open");
-            judge::wave(
-                &self.intent.gates,
-                &self.rollout.waves,
-                &self.measured(wave),
-                self.fleet.now,
-            )
+            judge::wave(&self.intent.gates, &self.rollout, &self.measured(wave), self.fleet.now)
         };
         let evidence = evidence.expect("a wave is open");
         let says = evidence.says;

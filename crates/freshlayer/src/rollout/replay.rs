@@ -250,7 +250,7 @@ impl Past<'_> {
             heard: None,
             stands_in,
         };
-        judge::wave(&self.spec.gates, &rollout.waves, &measured, now)
+        judge::wave(&self.spec.gates, rollout, &measured, now)
     }
 
     fn had_moved(&self, (place, function): &Function, now: Timestamp) -> bool {

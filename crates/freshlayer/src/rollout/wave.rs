@@ -1,6 +1,6 @@
 //! From wave to wave: opened, watched, judged by its gates, and back where one fails.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -9,16 +9,15 @@ use super::came::{Came, GatesAsked};
 use super::converge::Converge;
 use super::evidence::{Listening, asked, gone, is_on};
 use super::hook::ask;
-use super::measure::{Function, counts_calls, no_such_alarm, traffic};
+use super::measure::{Function, counts_calls, no_such_alarm, places_of, traffic};
 use super::plan::{Goal, Intent, Next, Opening, Standing, Waves, brings_data};
 use crate::definition::Binding;
 use crate::error::Error;
-use crate::ports::{FunctionName, Region};
+use crate::names::Place;
+use crate::ports::{FunctionName, Region, Step};
 use crate::report::{Why, not_provisioned};
 use crate::state::{Evidence, OpenRollout, Ordered, Says, Traffic, Wave};
 
-/// Functions that move so soon after their wave opened moved with it.
-const AT_ONCE: SignedDuration = SignedDuration::from_mins(1);
 /// How many superseded rollouts are read.
 const SUPERSEDED_MAX: usize = 16;
 /// CloudWatch keeps minutes for 15 days; the wave is watched, and the hours before are read.
@@ -81,45 +80,50 @@ impl Came {
     }
 
     /// Notes the functions that are about to move and could not before: those that are watched with the open wave though it, or
-    /// their own one, went on without them, and when a wave begins to move that Lambda refused as a whole. Tells whether any is new.
+    /// their own one, went on without them, and in which places functions begin to move. Tells whether any is new.
     pub(super) fn note_late(&mut self, now: Timestamp) -> bool {
         let moving = self.moving();
-        let begins = self.begins_late(&moving, now);
+        let begin = self.begin(&moving);
         let Some(rollout) = &mut self.rollout else { return false };
         let late = moving.iter().filter(|(place, name)| rollout.note_late(place, name, now));
-        let is_new = late.count() > 0 || begins;
-        if let Some(wave) = rollout.waves.last_mut().filter(|_| begins) {
-            wave.began = Some(now);
-        }
+        let is_new = late.count() > 0 || !begin.is_empty();
+        rollout.began.extend(begin.into_iter().map(|place| (place.to_string(), now)));
         is_new
     }
 
-    /// The functions that are about to get the data, where they move in waves.
+    /// The functions that are about to get the data, where they move in waves. One that is looked at first moves in the same walk.
     fn moving(&self) -> Vec<Function> {
         let Self { intent, plan, .. } = self;
         let moves = |(place, function): &Function| {
             let standing = plan.standings.get(&(place.clone(), function.clone()));
             standing == Some(&Standing::Moving) && !intent.pinned_functions.contains_key(function)
         };
-        let steps = plan.steps.iter().filter(|placed| brings_data(&placed.step));
+        let wave = self.rollout.as_ref().and_then(|rollout| rollout.waves.last());
+        let wave = wave.filter(|wave| wave.reached.is_none());
+        let steps = plan.steps.iter().filter(|placed| match &placed.step {
+            Step::Look { function } => wave.is_some_and(|wave| wave.has(&placed.place, function)),
+            step => brings_data(step),
+        });
         let steps = steps.map(|placed| (placed.place.clone(), placed.step.function().clone()));
         steps.filter(|_| intent.course.is_some()).filter(moves).collect()
     }
 
-    /// Tells whether the last wave begins to move long after it opened.
-    fn begins_late(&self, moving: &[Function], now: Timestamp) -> bool {
-        let wave = self.rollout.as_ref().and_then(|rollout| rollout.waves.last());
-        let Some(wave) = wave.filter(|wave| wave.reached.is_none()) else { return false };
-        let is_member = |(place, function): &Function| wave.has(place, function);
-        let Goal::Release { release, .. } = &self.intent.goal else { return false };
+    /// The places where functions are about to move and none of a wave has the data yet.
+    fn begin(&self, moving: &[Function]) -> Vec<Place> {
+        let waves = self.rollout.as_ref().map(|rollout| &rollout.waves[..]).unwrap_or_default();
+        let Goal::Release { release, .. } = &self.intent.goal else { return Vec::new() };
+        let is_member =
+            |(place, name): &Function| waves.iter().any(|wave| wave.watches(place, name));
         // A function that is still to be probed may have the data.
-        let mut there = self.plan.standings.iter().filter(|(key, one)| {
+        let there = self.plan.standings.iter().filter(|(key, one)| {
             matches!(one, Standing::Current | Standing::Partly(_) | Standing::Waiting(_))
                 || is_on(self, Some(*release), key)
         });
-        let is_empty = !there.any(|(key, _)| is_member(key));
-        let is_old = now.duration_since(wave.opened) > AT_ONCE;
-        is_old && is_empty && moving.iter().any(is_member)
+        let there: BTreeSet<&Place> =
+            there.filter(|(key, _)| is_member(key)).map(|((place, _), _)| place).collect();
+        let mut places = places_of(moving);
+        places.retain(|place| !there.contains(place));
+        places
     }
 
     /// The functions of the wave that opens next that do not serve the stable release.

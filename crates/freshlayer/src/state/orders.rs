@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::SnapshotOutline;
 use crate::names::{DatasetName, Digest, LayerVersionArn};
+use crate::ports::FunctionName;
 use crate::problem::{Code, Problem};
 
 /// Who ordered something, when, and why.
@@ -34,6 +35,10 @@ impl Ordered {
 pub struct PastOrder {
     /// What was ordered, in words.
     pub what: String,
+    /// The single functions that it is about; empty where it is about the layer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub functions: Vec<FunctionName>,
     /// When, who, and why.
     #[serde(flatten)]
     pub order: Ordered,

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::ROLLOUT_FORMAT;
 use super::counted::Counted;
-use super::orders::Ordered;
+use super::orders::{Ordered, PastOrder};
 use crate::names::{LayerName, LayerVersionArn, Place, RegionName};
 use crate::ports::FunctionName;
 use crate::report::Why;
@@ -130,6 +130,14 @@ pub struct Rollout {
     pub ended: Option<Timestamp>,
     /// How often it was tried again for failures that pass.
     pub tries: u32,
+    /// By place: when its first functions began to move in waves. Lambda may have refused them long before.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, String>", default)]
+    pub began: BTreeMap<String, Timestamp>,
+    /// A person's order that every function moves at once, unwatched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(default)]
+    pub promoted: Option<Ordered>,
     /// The waves that are open, in their order; none where every function moves at once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(default)]
@@ -218,10 +226,6 @@ pub struct Wave {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "BTreeMap<String, BTreeMap<FunctionName, String>>", default)]
     pub unproven: BTreeMap<String, BTreeMap<FunctionName, Timestamp>>,
-    /// When its functions began to move, where Lambda refused all of them until long after it opened.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>", default)]
-    pub began: Option<Timestamp>,
     /// By place: functions of this wave and of earlier ones that could be moved only while this wave was the last one and others
     /// were watched, and since when. They are watched with it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -325,7 +329,6 @@ impl Wave {
             percent,
             opened,
             unproven: BTreeMap::new(),
-            began: None,
             late: BTreeMap::new(),
             reached: None,
             until: None,
@@ -346,9 +349,10 @@ impl Wave {
         is_member.then(|| before().unwrap_or(self.opened))
     }
 
-    /// Notes that every member that can be moved is there.
+    /// Notes that every member that can be moved is there, or that one came late: then they are watched for longer.
     pub(crate) fn watch(&mut self, from: Timestamp, until: Timestamp) {
-        (self.reached, self.until) = (Some(from), Some(until));
+        self.reached.get_or_insert(from);
+        self.until = Some(until);
     }
 
     /// Tells whether a function is watched with this wave.
@@ -404,6 +408,14 @@ pub struct ConsumerNote {
     #[serde(default, skip_serializing_if = "is_zero")]
     #[schemars(default)]
     pub set_back: u32,
+    /// When the outcome became this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", default)]
+    pub at: Option<Timestamp>,
+    /// A person's order about single functions, because of which it moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(default)]
+    pub order: Option<PastOrder>,
 }
 
 impl ConsumerNote {
@@ -445,6 +457,8 @@ impl Rollout {
             started: open.started,
             ended: None,
             tries: 0,
+            began: BTreeMap::new(),
+            promoted: None,
             waves: Vec::new(),
             traffic: None,
             hook_state: None,
@@ -505,6 +519,15 @@ impl Rollout {
         is_silent && !waves.any(was_counted)
     }
 
+    /// Tells whether a function comes late if it is moved now: its wave is watched, or went on without it.
+    pub(crate) fn is_late(&self, place: &Place, function: &FunctionName) -> bool {
+        let Some((last, before)) = self.waves.split_last() else { return false };
+        if last.has(place, function) {
+            return last.reached.is_some();
+        }
+        before.iter().any(|wave| wave.has(place, function))
+    }
+
     /// Notes a function that could not be moved with its wave, and is about to move while the last wave is watched.
     pub(crate) fn note_late(
         &mut self,
@@ -512,19 +535,27 @@ impl Rollout {
         function: &FunctionName,
         now: Timestamp,
     ) -> bool {
-        let Some((last, before)) = self.waves.split_last_mut() else { return false };
-        let mut earlier = before.iter().rev().filter(|wave| wave.has(place, function));
-        let own = earlier.next();
-        let is_late =
-            if last.has(place, function) { last.reached.is_some() } else { own.is_some() };
-        if is_late {
-            let place_name = place.to_string();
-            if let Some(left) = own.and_then(|own| found(&own.unproven, place, function)) {
-                last.unproven.entry(place_name.clone()).or_default().insert(function.clone(), left);
-            }
-            last.late.entry(place_name).or_default().insert(function.clone(), now);
+        let is_late = self.is_late(place, function);
+        let Some((last, before)) = self.waves.split_last_mut().filter(|_| is_late) else {
+            return false;
+        };
+        let own = before.iter().rev().find(|wave| wave.has(place, function));
+        let place_name = place.to_string();
+        if let Some(left) = own.and_then(|own| found(&own.unproven, place, function)) {
+            last.unproven.entry(place_name.clone()).or_default().insert(function.clone(), left);
         }
-        is_late
+        last.late.entry(place_name).or_default().insert(function.clone(), now);
+        true
+    }
+
+    /// Forgets of those that came late to a wave which have not come in the end.
+    pub(crate) fn keep_late(&mut self, mut comes: impl FnMut(&str, &FunctionName) -> bool) {
+        for wave in &mut self.waves {
+            for (place, late) in &mut wave.late {
+                late.retain(|function, _| comes(place, function));
+            }
+            wave.late.retain(|_, late| !late.is_empty());
+        }
     }
 
     /// Returns what was noted of a consumer.
@@ -537,6 +568,10 @@ impl Rollout {
         let notes = self.journal.entry(place.to_string()).or_default();
         match notes.get_mut(function) {
             Some(known) => {
+                if known.outcome != note.outcome {
+                    known.at = note.at;
+                }
+                known.order = note.order.or(known.order.take());
                 (known.outcome, known.done) = (note.outcome, note.done);
                 (known.in_part, known.failed) = (note.in_part, note.failed);
                 known.set_back = known.set_back.max(note.set_back);

@@ -236,7 +236,8 @@ impl<'a> Session<'a> {
         };
         let found = self.read_rollout(open.number).await?;
         let found = found.filter(|found| found.started == open.started && found.to == open.to);
-        Ok(Some(found.unwrap_or_else(|| Rollout::of(&self.layer, open))))
+        let rollout = found.unwrap_or_else(|| Rollout::of(&self.layer, open));
+        Ok(Some(Rollout { promoted: open.promoted.clone(), ..rollout }))
     }
 
     /// Reads a rollout's object, if it was written.

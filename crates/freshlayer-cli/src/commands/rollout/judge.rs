@@ -106,6 +106,9 @@ fn notes(judged: &PastGates) -> String {
     if judged.alarms_left_out > 0 {
         let _ = writeln!(text, "  `rollout.alarms` is left out: no history of alarms is kept");
     }
+    if judged.hook_left_out {
+        let _ = writeln!(text, "  `rollout.hook` is left out: a hook is asked about the present");
+    }
     text
 }
 
@@ -134,6 +137,7 @@ mod tests {
             rollouts,
             left_out: 3,
             alarms_left_out: 2,
+            hook_left_out: true,
             good: StoppedOf { stopped: 0, of: 2 },
             bad: StoppedOf { stopped: 1, of: 1 },
         }
@@ -158,6 +162,7 @@ geo: past rollouts by `rollout.metrics` with calls_min = 100
   rollout 1 to release 1, begun 2026-11-01 02:00 UTC, a gate brought it back: the host keeps the minutes of that time no longer
   left out: 3 rollouts without waves or new data, or still open
   `rollout.alarms` is left out: no history of alarms is kept
+  `rollout.hook` is left out: a hook is asked about the present
   the gates would have stopped 0 of 2 good rollouts and 1 of 1 bad; 1 rollout cannot be judged
 ";
         assert_eq!(said, wanted);
@@ -165,7 +170,12 @@ geo: past rollouts by `rollout.metrics` with calls_min = 100
 
     #[test]
     fn no_past_rollout_is_told() {
-        let said = lines(&PastGates { left_out: 0, alarms_left_out: 0, ..judged(Vec::new()) });
+        let said = lines(&PastGates {
+            left_out: 0,
+            alarms_left_out: 0,
+            hook_left_out: false,
+            ..judged(Vec::new())
+        });
         assert_eq!(said, "geo: no past rollout brought new data in waves\n");
     }
 }

@@ -277,7 +277,6 @@ mod tests {
         };
         let wave = Wave {
             unproven: [].into(),
-            began: None,
             late: [].into(),
             percent: None,
             members: [("eu-west-1".to_owned(), members.clone().into())].into(),
@@ -295,6 +294,8 @@ mod tests {
             in_part: false,
             failed: false,
             set_back: 0,
+            at: None,
+            order: None,
         };
         let notes = members.map(|member| (member, note("moved")));
         let behind = (name("e"), note(&Why::LaterWave.to_string()));
@@ -310,6 +311,8 @@ mod tests {
             started: at("14:00:00"),
             ended: None,
             tries: 0,
+            began: [].into(),
+            promoted: None,
             waves: vec![wave],
             traffic: None,
             hook_state: None,

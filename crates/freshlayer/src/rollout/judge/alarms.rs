@@ -6,21 +6,21 @@ use super::{Said, Told, observed};
 use crate::definition::{AlarmsGate, WithoutData};
 use crate::names::Place;
 use crate::ports::{Alarm, AlarmPattern, AlarmState, Notifications};
-use crate::state::{Says, Wave};
+use crate::state::{Rollout, Says};
 
 /// The alarms of places.
 pub(in crate::rollout) type Found = Vec<(Place, Alarm)>;
 
-pub(super) fn judge(gate: &AlarmsGate, told: &Told<Found>, waves: &[Wave]) -> Said {
-    observed(gate.binding, judged(gate, told, waves))
+pub(super) fn judge(gate: &AlarmsGate, told: &Told<Found>, rollout: &Rollout) -> Said {
+    observed(gate.binding, judged(gate, told, rollout))
 }
 
-fn judged(gate: &AlarmsGate, Told { found, unread }: &Told<Found>, waves: &[Wave]) -> Said {
+fn judged(gate: &AlarmsGate, Told { found, unread }: &Told<Found>, rollout: &Rollout) -> Said {
     let is = |state| move |(_, alarm): &&(Place, Alarm)| alarm.state == state;
     let mut rings = found.iter().filter(is(AlarmState::Rings));
     let began = |(place, alarm): &&(Place, Alarm)| {
-        let opened = opened_in(place, waves);
-        alarm.since.is_none_or(|since| opened.is_none_or(|opened| since >= opened))
+        let began = began_in(place, rollout);
+        alarm.since.is_none_or(|since| began.is_none_or(|began| since >= began))
     };
     if let Some((place, alarm)) = rings.clone().find(began) {
         let Alarm { name, reason, .. } = alarm;
@@ -66,11 +66,12 @@ fn judged(gate: &AlarmsGate, Told { found, unread }: &Told<Found>, waves: &[Wave
 }
 
 /// When the first functions of a place began to move, to the second: CloudWatch tells no more of an alarm.
-fn opened_in(place: &Place, waves: &[Wave]) -> Option<Timestamp> {
+fn began_in(place: &Place, rollout: &Rollout) -> Option<Timestamp> {
     let place = place.to_string();
-    let mut here = waves.iter().filter(|wave| wave.members.contains_key(&place));
-    let first = here.clone().find(|wave| wave.reached.is_some()).or(here.next_back())?;
-    Timestamp::from_second(first.began.unwrap_or(first.opened).as_second()).ok()
+    let mut here = rollout.waves.iter().filter(|wave| wave.members.contains_key(&place));
+    let opened = || here.next().map(|wave| wave.opened);
+    let began = rollout.began.get(&place).copied().or_else(opened)?;
+    Timestamp::from_second(began.as_second()).ok()
 }
 
 /// The entries that name no alarm. One place that has the alarm is enough.
@@ -97,8 +98,9 @@ mod tests {
 
     use super::*;
     use crate::definition::Binding;
-    use crate::names::RegionName;
+    use crate::names::{LayerName, RegionName};
     use crate::ports::AlarmTag;
+    use crate::state::Wave;
 
     const OPENED: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -126,12 +128,13 @@ mod tests {
     }
 
     /// A wave in the place that was watched, and one a day later.
-    fn waves(opened: Timestamp) -> Vec<Wave> {
+    fn rollout(opened: Timestamp) -> Rollout {
         let members = BTreeMap::from([(place().to_string(), BTreeSet::new())]);
-        let later = opened + SignedDuration::from_hours(24);
-        let mut waves = [opened, later].map(|opened| Wave::open(members.clone(), None, opened));
-        waves[0].watch(opened, later);
-        waves.into()
+        let next_day = opened + SignedDuration::from_hours(24);
+        let mut waves = [opened, next_day].map(|at| Wave::open(members.clone(), None, at));
+        waves[0].watch(opened, next_day);
+        let layer = LayerName::parse("geo").expect("a name");
+        Rollout { waves: waves.into(), ..Rollout::imagined(&layer, 2, opened) }
     }
 
     fn said(gate: &AlarmsGate, alarms: Vec<Alarm>) -> (Says, String) {
@@ -141,7 +144,7 @@ mod tests {
     fn said_of(gate: &AlarmsGate, alarms: Vec<Alarm>, unread: &[&str]) -> (Says, String) {
         let found = alarms.into_iter().map(|alarm| (place(), alarm)).collect();
         let unread = unread.iter().map(ToString::to_string).collect();
-        let Said { says, sentence } = judge(gate, &Told { found, unread }, &waves(OPENED));
+        let Said { says, sentence } = judge(gate, &Told { found, unread }, &rollout(OPENED));
         (says, sentence)
     }
 
@@ -151,28 +154,28 @@ mod tests {
         let rings = |since: Timestamp| {
             let alarm = Alarm { since: Some(since), ..alarm("geo-a", AlarmState::Rings) };
             let found = vec![(place(), alarm)];
-            judge(&gate(), &Told { found, unread: Vec::new() }, &waves(opened)).says
+            judge(&gate(), &Told { found, unread: Vec::new() }, &rollout(opened)).says
         };
         assert_eq!(rings(OPENED), Says::Fail);
         assert_eq!(rings(OPENED - SignedDuration::from_secs(1)), Says::Inconclusive);
     }
 
-    /// Lambda refused the functions of two waves, and those of the last one until long after it opened: what rang by then is not
-    /// the data's doing.
+    /// Lambda refused the functions of a place until long after their wave opened: what rang by then is not the data's doing.
     #[test]
-    fn an_alarm_counts_since_the_first_functions_began_to_move() {
+    fn an_alarm_counts_since_the_first_functions_of_its_place_began_to_move() {
         let hours = |hours| OPENED + SignedDuration::from_hours(hours);
-        let mut waves: Vec<Wave> = waves(OPENED);
-        (waves[0].reached, waves[0].until) = (None, None);
-        let rings = |waves: &[Wave], since| {
+        let mut rollout = rollout(OPENED);
+        let rings = |rollout: &Rollout, since| {
             let alarm = Alarm { since: Some(since), ..alarm("geo-a", AlarmState::Rings) };
-            judge(&gate(), &Told { found: vec![(place(), alarm)], unread: Vec::new() }, waves).says
+            let told = Told { found: vec![(place(), alarm)], unread: Vec::new() };
+            judge(&gate(), &told, rollout).says
         };
-        assert_eq!(rings(&waves, hours(23)), Says::Inconclusive);
-        assert_eq!(rings(&waves, hours(24)), Says::Fail);
-        waves[1].began = Some(hours(48));
-        assert_eq!(rings(&waves, hours(47)), Says::Inconclusive);
-        assert_eq!(rings(&waves, hours(48)), Says::Fail);
+        assert_eq!(rings(&rollout, hours(0)), Says::Fail);
+        rollout.began.insert(place().to_string(), hours(48));
+        assert_eq!(rings(&rollout, hours(47)), Says::Inconclusive);
+        assert_eq!(rings(&rollout, hours(48)), Says::Fail);
+        rollout.began = BTreeMap::from([("us-east-1".to_owned(), hours(48))]);
+        assert_eq!(rings(&rollout, hours(0)), Says::Fail);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::measure::{Function, Told};
 use crate::definition::{Binding, EvidenceBy, Gates, MetricsGate};
 use crate::names::Place;
 use crate::ports::{FunctionName, Minutes};
-use crate::state::{Counted, Evidence, Says, Traffic, Wave};
+use crate::state::{Counted, Evidence, Rollout, Says, Traffic, Wave};
 
 pub(super) use alarms::{Found as Alarms, missing};
 pub(super) use hook::Reply;
@@ -88,16 +88,15 @@ pub(super) type Heard = Result<Reply, String>;
 /// Judges the open wave, the last one of a rollout's. `None` where no wave is open.
 pub(super) fn wave(
     gates: &Gates,
-    waves: &[Wave],
+    rollout: &Rollout,
     measured: &Measured,
     now: Timestamp,
 ) -> Option<Evidence> {
-    let all = waves;
-    let waves = metrics::Waves::of(all)?;
+    let waves = metrics::Waves::of(&rollout.waves)?;
     let wave = waves.open;
     let (mut said, mut counted) = (Vec::new(), None);
     if let Some(gate) = &gates.alarms {
-        said.push(alarms::judge(gate, &measured.alarms, all));
+        said.push(alarms::judge(gate, &measured.alarms, rollout));
     }
     if let Some(gate) = &gates.metrics {
         let judged = calls(gate, &waves, measured, now);
@@ -109,8 +108,8 @@ pub(super) fn wave(
 }
 
 /// Names an alarm that fails the release.
-pub(super) fn rings(gates: &Gates, told: &Told<Alarms>, waves: &[Wave]) -> Option<String> {
-    let said = alarms::judge(gates.alarms.as_ref()?, told, waves);
+pub(super) fn rings(gates: &Gates, told: &Told<Alarms>, rollout: &Rollout) -> Option<String> {
+    let said = alarms::judge(gates.alarms.as_ref()?, told, rollout);
     (said.says == Says::Fail).then_some(said.sentence)
 }
 

@@ -12,14 +12,25 @@ pub(in crate::rollout) enum Verdict {
     Fail(String),
     /// It cannot be called, so it gives no evidence.
     Unjudged,
+    /// Its host kept the answer.
+    Unmeasured(String),
 }
 
-/// Judges the answer of a function.
-pub(in crate::rollout) fn probe(probe: &FunctionProbe, answer: &Answer) -> Verdict {
+/// Judges the answer of a function that its host lets run for so many seconds.
+pub(in crate::rollout) fn probe(probe: &FunctionProbe, answer: &Answer, runs_secs: u32) -> Verdict {
     let value = match answer {
         Answer::Returned(value) => value,
         Answer::Failed(words) => return Verdict::Fail(format!("it failed: {words}")),
         Answer::NotCallable => return Verdict::Unjudged,
+        Answer::NotYet { secs } => {
+            let words = format!("it gave no answer within {secs} s");
+            // The host would have ended the call by then, and said so.
+            return if u64::from(runs_secs) < *secs {
+                Verdict::Unmeasured(format!("{words}, and its timeout is {runs_secs} s"))
+            } else {
+                Verdict::Fail(words)
+            };
+        }
     };
     let place = if probe.path.is_empty() { String::new() } else { format!(" at {}", probe.path) };
     match (&probe.equals, probe.path.follow(value)) {
@@ -41,7 +52,21 @@ mod tests {
 
     fn judged(path: &str, equals: Option<Value>, answer: &Answer) -> Verdict {
         let path = FieldPath::parse(path);
-        probe(&FunctionProbe { payload: Value::Null, path, equals }, answer)
+        probe(&FunctionProbe { payload: Value::Null, path, equals }, answer, 900)
+    }
+
+    /// Lambda ends a call after the function's own timeout and says so: where it is silent, the function is not to blame.
+    #[test]
+    fn a_call_without_an_answer_fails_only_a_function_that_may_still_run() {
+        let path = FieldPath::parse("");
+        let silent = |runs| {
+            let gate = FunctionProbe { payload: Value::Null, path: path.clone(), equals: None };
+            probe(&gate, &Answer::NotYet { secs: 60 }, runs)
+        };
+        let words = "it gave no answer within 60 s";
+        assert_eq!(silent(60), Verdict::Fail(words.to_owned()));
+        let unmeasured = Verdict::Unmeasured(format!("{words}, and its timeout is 30 s"));
+        assert_eq!(silent(30), unmeasured);
     }
 
     #[test]

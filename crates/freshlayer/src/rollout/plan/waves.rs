@@ -57,6 +57,9 @@ const GIVE_WAY_MAX: usize = 3;
 /// larger one calls of functions that people set back count as calls with the new data.
 const LOOKED_AT_MAX: usize = 100;
 
+/// Functions that come late prolong the watch of a wave to so many bakes at most: a team may set its function back all day.
+const LATE_BAKES_MAX: i32 = 3;
+
 /// Where every function stands.
 pub(super) type Standings = BTreeMap<Key, Standing>;
 
@@ -155,6 +158,14 @@ impl<'a> Waves<'a> {
         if !self.gates.is_empty() && matches!(says, Some(Says::Fail | Says::Hold)) {
             let (wave, says) = (self.open.len(), said(self.open));
             return Some(Next::Hold(Why::Undecided { wave, says, until: None }));
+        }
+        // A function that came late is watched for as long as the others.
+        let bake = self.bake(course, standings, world);
+        let ends = |begins: Timestamp, times| begins.saturating_add(bake * times).unwrap_or(now);
+        let last = ends(reached, LATE_BAKES_MAX);
+        let longer = last_late(wave, standings).map(|late| ends(late, 1).min(last));
+        if let Some(longer) = longer.filter(|longer| *longer > until) {
+            return Some(Next::Reached(longer));
         }
         if now < until {
             // Nothing is watched any more where orders or other hands left none of its functions: others take their place,
@@ -378,6 +389,13 @@ fn arrival(waves: &[Wave], standings: &Standings) -> Arrival {
         Standing::Moving | Standing::Waiting(_) if so_far == Arrival::Never => Arrival::NotYet,
         _ => so_far,
     })
+}
+
+/// When the last function that came late to a wave, and has the release, was moved.
+fn last_late(wave: &Wave, standings: &Standings) -> Option<Timestamp> {
+    let has = |one: &Standing| matches!(one, Standing::Current | Standing::Partly(_));
+    let there = standings.iter().filter(|(_, one)| has(one)).map(|(key, _)| key);
+    there.filter_map(|(place, function)| wave.late_since(place, function)).max()
 }
 
 /// The functions of some waves that the host refuses to change.

@@ -22,7 +22,13 @@ const ORDERS_MAX: usize = 50;
 impl Head {
     /// Remembers an order, in the write that carries it.
     fn note(&mut self, what: impl Into<String>, order: &Ordered) {
-        self.orders.push(PastOrder { what: what.into(), order: order.clone() });
+        self.note_of(&[], what, order);
+    }
+
+    /// Remembers an order about single functions.
+    fn note_of(&mut self, functions: &[FunctionName], what: impl Into<String>, order: &Ordered) {
+        let functions = functions.to_vec();
+        self.orders.push(PastOrder { what: what.into(), functions, order: order.clone() });
         let surplus = self.orders.len().saturating_sub(ORDERS_MAX);
         self.orders.drain(..surplus);
     }
@@ -138,14 +144,14 @@ impl Head {
 
     /// Lets some functions stay where they are until unfrozen.
     pub(crate) fn freeze_functions(&mut self, functions: &[FunctionName], freeze: &Freeze) {
-        self.note(format!("freeze {}", named(functions)), freeze);
+        self.note_of(functions, format!("freeze {}", named(functions)), freeze);
         let frozen = functions.iter().map(|function| (function.clone(), freeze.clone()));
         self.frozen_functions.extend(frozen);
     }
 
     /// Takes the freeze of some functions back.
     pub(crate) fn unfreeze_functions(&mut self, functions: &[FunctionName], order: &Ordered) {
-        self.note(format!("unfreeze {}", named(functions)), order);
+        self.note_of(functions, format!("unfreeze {}", named(functions)), order);
         self.frozen_functions.retain(|function, _| !functions.contains(function));
         self.looked = None;
     }
@@ -160,7 +166,7 @@ impl Head {
             };
             let end = pin.until.map_or(String::new(), |until| format!(" until {}", minute(until)));
             let functions: Vec<FunctionName> = pins.keys().cloned().collect();
-            self.note(format!("pin {} to {to}{end}", named(&functions)), &pin.order);
+            self.note_of(&functions, format!("pin {} to {to}{end}", named(&functions)), &pin.order);
         }
         self.pinned_functions.extend(pins.clone());
         self.looked = None;
@@ -168,9 +174,18 @@ impl Head {
 
     /// Takes the pins of some functions back.
     pub(crate) fn unpin_functions(&mut self, functions: &[FunctionName], order: &Ordered) {
-        self.note(format!("unpin {}", named(functions)), order);
+        self.note_of(functions, format!("unpin {}", named(functions)), order);
         self.pinned_functions.retain(|function, _| !functions.contains(function));
         self.looked = None;
+    }
+
+    /// The last order about a function alone, where no whole look has followed it yet.
+    pub(crate) fn order_about(&self, function: &FunctionName) -> Option<PastOrder> {
+        let looked = self.looked.as_ref().map(|looked| looked.at);
+        let past = self.orders.iter().rev().find(|past| past.functions.contains(function));
+        let past = past.filter(|past| looked.is_none_or(|at| past.order.at >= at))?;
+        // The note stands at the function already.
+        Some(PastOrder { functions: Vec::new(), ..past.clone() })
     }
 
     /// Lets nothing move until unfrozen.
