@@ -309,7 +309,7 @@ fn an_alarm_that_rang_before_is_no_verdict_and_one_that_vanishes_holds() {
         fleet.callers.alarm("geo-errors", AlarmState::Rings);
         let (last, _, _) = fleet.go_on(600).await;
         assert_eq!((last.exit(), fleet.on_new()), (Exit::Held, 1), "{last:#?}");
-        assert!(last.outcome.reason().to_string().contains("since before the wave opened"));
+        assert!(last.outcome.reason().to_string().contains("since before functions moved there"));
         fleet.callers.alarm("geo-errors", AlarmState::Unknown);
         let (last, _, _) = fleet.go_on(600).await;
         assert_eq!((last.exit(), fleet.on_new()), (Exit::Done, 20), "{last:#?}");

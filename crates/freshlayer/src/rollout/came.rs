@@ -57,9 +57,11 @@ impl Came {
         {
             let waves = Waves::of(&self.intent, self.rollout.as_ref());
             let next = waves.next(&self.world, &self.standings(), now);
-            // One that came late holds no wave that is watched.
-            let bakes = matches!(next, Some(Next::Wait(Why::Bakes { .. })));
-            let unmeasured = self.unmeasured().filter(|_| !bakes).map(Next::Hold);
+            // One that comes late keeps no wave from its watch.
+            let wave = self.rollout.as_ref().and_then(|rollout| rollout.waves.last());
+            let is_watched = wave.is_some_and(|wave| wave.reached.is_some())
+                && matches!(next, Some(Next::Reached(_) | Next::Wait(_)));
+            let unmeasured = self.unmeasured().filter(|_| !is_watched).map(Next::Hold);
             self.plan.next = unmeasured.or(next).unwrap_or(Next::Done);
         }
         if let (Next::Open(_), Some(why)) = (&self.plan.next, &self.no_such_alarm) {

@@ -99,6 +99,9 @@ pub(super) fn note_all(
             (Some(known), _) if consumer.state == ConsumerState::Moved => known.times(),
             (Some(known), _) => known.before,
         };
+        if let Some(began) = rollout.began.get_mut(&key.0).filter(|_| done || in_part) {
+            began.arrived = true;
+        }
         let (at, order) = (Some(came.at), None);
         let note =
             ConsumerNote { from, foreign, outcome, done, in_part, failed, set_back, at, order };

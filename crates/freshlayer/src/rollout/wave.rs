@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::names::Place;
 use crate::ports::{FunctionName, Region, Step};
 use crate::report::{Why, not_provisioned};
-use crate::state::{Evidence, OpenRollout, Ordered, Says, Traffic, Wave};
+use crate::state::{Began, Evidence, OpenRollout, Ordered, Says, Traffic, Wave};
 
 /// How many superseded rollouts are read.
 const SUPERSEDED_MAX: usize = 16;
@@ -87,7 +87,8 @@ impl Came {
         let Some(rollout) = &mut self.rollout else { return false };
         let late = moving.iter().filter(|(place, name)| rollout.note_late(place, name, now));
         let is_new = late.count() > 0 || !begin.is_empty();
-        rollout.began.extend(begin.into_iter().map(|place| (place.to_string(), now)));
+        let from_now = Began { at: now, arrived: false };
+        rollout.began.extend(begin.into_iter().map(|place| (place.to_string(), from_now)));
         is_new
     }
 
@@ -108,7 +109,7 @@ impl Came {
         steps.filter(|_| intent.course.is_some()).filter(moves).collect()
     }
 
-    /// The places where functions are about to move and none of a wave has the data yet.
+    /// The places where functions are about to move and none of a wave has had the data yet.
     fn begin(&self, moving: &[Function]) -> Vec<Place> {
         let waves = self.rollout.as_ref().map(|rollout| &rollout.waves[..]).unwrap_or_default();
         let Goal::Release { release, .. } = &self.intent.goal else { return Vec::new() };
@@ -121,8 +122,10 @@ impl Came {
         });
         let there: BTreeSet<&Place> =
             there.filter(|(key, _)| is_member(key)).map(|((place, _), _)| place).collect();
+        let began = |place: &Place| self.rollout.as_ref()?.began.get(&place.to_string());
+        let arrived = |place: &Place| began(place).is_some_and(|began| began.arrived);
         let mut places = places_of(moving);
-        places.retain(|place| !there.contains(place));
+        places.retain(|place| !there.contains(place) && !arrived(place));
         places
     }
 
@@ -182,7 +185,8 @@ impl Converge<'_, '_, '_> {
         }
         let now = self.run.engine.ports.clock.now();
         let traffic = came.traffic_to_know(regions, now).await;
-        let unproven = self.unproven(&came.opens_off(self.session.head().stable()), now).await?;
+        let unproven =
+            self.unproven(&came.opens_off(self.session.head().last_stable()), now).await?;
         let Some(rollout) = &mut came.rollout else { return Ok(Turned::Not) };
         if traffic.is_some() {
             rollout.traffic = traffic;
@@ -249,7 +253,7 @@ impl Converge<'_, '_, '_> {
             Some(words) => came.intent.gates.hook.is_some().then_some(Err(words)),
             None => Box::pin(ask(&self.run, came, now)).await,
         };
-        let stable = self.session.head().stable();
+        let stable = self.session.head().last_stable();
         let state = heard.iter().flatten().find_map(|reply| reply.state.clone());
         let Some(evidence) = Box::pin(asked((came, stable), regions, heard, now)).await else {
             return Ok(None);
@@ -275,13 +279,16 @@ impl Converge<'_, '_, '_> {
     ) -> Result<BTreeMap<String, BTreeMap<FunctionName, Timestamp>>, Error> {
         let mut found: BTreeMap<String, BTreeMap<FunctionName, Timestamp>> = BTreeMap::new();
         let head = self.session.head();
-        let (Some(stable), Some(open)) = (head.stable(), head.rollout()) else { return Ok(found) };
+        let (Some(stable), Some(open)) = (head.last_stable(), head.rollout()) else {
+            return Ok(found);
+        };
         if functions.is_empty() {
             return Ok(found);
         }
         for number in (1..open.number).rev().take(SUPERSEDED_MAX) {
             let Some(before) = self.session.read_rollout(number).await? else { continue };
-            if before.to == stable {
+            // One on its way back left functions on other releases.
+            if before.to == stable && before.ended.is_some() {
                 break;
             }
             for (place, function) in functions {

@@ -315,7 +315,12 @@ impl Head {
     pub fn before_rollout(&self) -> Option<u64> {
         let open = self.rollout.as_ref()?;
         let known = |release: &u64| *release < open.to && self.versions.contains_key(release);
-        self.stable.or(self.stable_before.last().copied()).filter(known)
+        self.last_stable().filter(known)
+    }
+
+    /// Returns the stable release; while functions are on their way back, the newest one that was stable.
+    pub(crate) fn last_stable(&self) -> Option<u64> {
+        self.stable.or(self.stable_before.last().copied())
     }
 
     /// Returns the release that functions go back to where a person orders it: where none was stable, the one that the open

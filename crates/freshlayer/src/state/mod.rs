@@ -1,5 +1,6 @@
 //! What is remembered: immutable release records, one small mutable head per layer, and one object per rollout.
 
+mod began;
 mod counted;
 mod format;
 mod head;
@@ -17,6 +18,7 @@ mod session;
 mod version;
 mod zip;
 
+pub use began::Began;
 pub use counted::{Counted, Sums, Tally};
 #[cfg(feature = "fuzzing")]
 pub(crate) use format::parse;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::ROLLOUT_FORMAT;
+use super::began::Began;
 use super::counted::Counted;
 use super::orders::{Ordered, PastOrder};
 use crate::names::{LayerName, LayerVersionArn, Place, RegionName};
@@ -132,8 +133,8 @@ pub struct Rollout {
     pub tries: u32,
     /// By place: when its first functions began to move in waves. Lambda may have refused them long before.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(with = "BTreeMap<String, String>", default)]
-    pub began: BTreeMap<String, Timestamp>,
+    #[schemars(default)]
+    pub began: BTreeMap<String, Began>,
     /// A person's order that every function moves at once, unwatched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(default)]
@@ -548,7 +549,7 @@ impl Rollout {
         true
     }
 
-    /// Forgets of those that came late to a wave which have not come in the end.
+    /// Forgets the late functions that did not reach the release.
     pub(crate) fn keep_late(&mut self, mut comes: impl FnMut(&str, &FunctionName) -> bool) {
         for wave in &mut self.waves {
             for (place, late) in &mut wave.late {

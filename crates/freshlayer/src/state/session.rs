@@ -99,7 +99,7 @@ impl<'a> Session<'a> {
 
     /// Returns the last stable release, where the newest one is another and is not stable: new data is compared with it.
     pub(crate) async fn stable_release(&self) -> Result<Option<Release>, Error> {
-        let stable = self.head.stable().filter(|stable| self.head.current() != Some(*stable));
+        let stable = self.head.last_stable().filter(|stable| self.head.current() != Some(*stable));
         match stable {
             Some(seq) => read_release(self.ports.store.as_ref(), &self.layer, seq).await,
             None => Ok(None),

@@ -1,4 +1,4 @@
-//! Alarms: one that began to ring after the first wave of its place opened stops the release.
+//! Alarms: one that began to ring after functions of its place began to move stops the release.
 
 use jiff::Timestamp;
 
@@ -36,7 +36,7 @@ fn judged(gate: &AlarmsGate, Told { found, unread }: &Told<Found>, rollout: &Rol
     }
     if let Some((place, alarm)) = rings.next() {
         let Alarm { name, .. } = alarm;
-        let since = format!("alarm {name} rings in {place} since before the wave opened");
+        let since = format!("alarm {name} rings in {place} since before functions moved there");
         return Said::of(Says::Inconclusive, format!("{since}{}", muted(alarm)));
     }
     let mut unknown = found.iter().filter(is(AlarmState::Unknown));
@@ -70,7 +70,7 @@ fn began_in(place: &Place, rollout: &Rollout) -> Option<Timestamp> {
     let place = place.to_string();
     let mut here = rollout.waves.iter().filter(|wave| wave.members.contains_key(&place));
     let opened = || here.next().map(|wave| wave.opened);
-    let began = rollout.began.get(&place).copied().or_else(opened)?;
+    let began = rollout.began.get(&place).map(|began| began.at).or_else(opened)?;
     Timestamp::from_second(began.as_second()).ok()
 }
 
@@ -100,7 +100,7 @@ mod tests {
     use crate::definition::Binding;
     use crate::names::{LayerName, RegionName};
     use crate::ports::AlarmTag;
-    use crate::state::Wave;
+    use crate::state::{Began, Wave};
 
     const OPENED: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -171,10 +171,11 @@ mod tests {
             judge(&gate(), &told, rollout).says
         };
         assert_eq!(rings(&rollout, hours(0)), Says::Fail);
-        rollout.began.insert(place().to_string(), hours(48));
+        let began = Began { at: hours(48), arrived: false };
+        rollout.began.insert(place().to_string(), began);
         assert_eq!(rings(&rollout, hours(47)), Says::Inconclusive);
         assert_eq!(rings(&rollout, hours(48)), Says::Fail);
-        rollout.began = BTreeMap::from([("us-east-1".to_owned(), hours(48))]);
+        rollout.began = BTreeMap::from([("us-east-1".to_owned(), began)]);
         assert_eq!(rings(&rollout, hours(0)), Says::Fail);
     }
 
@@ -213,7 +214,7 @@ mod tests {
         let words =
             "alarm geo-a rings in eu-west-1: a threshold was crossed (its notifications are muted)";
         assert_eq!(said(&gate(), vec![rings]), (Says::Fail, words.to_owned()));
-        let words = "alarm geo-a rings in eu-west-1 since before the wave opened (its notifications are muted)";
+        let words = "alarm geo-a rings in eu-west-1 since before functions moved there (its notifications are muted)";
         assert_eq!(said(&gate(), vec![before]), (Says::Inconclusive, words.to_owned()));
         let quiet = |name| muted(alarm(name, AlarmState::Quiet));
         let words = "1 alarm is quiet, 1 of all is muted";

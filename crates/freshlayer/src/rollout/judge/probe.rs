@@ -3,6 +3,9 @@
 use crate::definition::FunctionProbe;
 use crate::ports::Answer;
 
+/// How long a function may take to start before its timeout begins to count.
+const INIT_SECS: u64 = 10;
+
 /// What a probe says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::rollout) enum Verdict {
@@ -12,7 +15,7 @@ pub(in crate::rollout) enum Verdict {
     Fail(String),
     /// It cannot be called, so it gives no evidence.
     Unjudged,
-    /// Its host kept the answer.
+    /// No answer came, though the host ends the call after its timeout.
     Unmeasured(String),
 }
 
@@ -25,7 +28,7 @@ pub(in crate::rollout) fn probe(probe: &FunctionProbe, answer: &Answer, runs_sec
         Answer::NotYet { secs } => {
             let words = format!("it gave no answer within {secs} s");
             // The host would have ended the call by then, and said so.
-            return if u64::from(runs_secs) < *secs {
+            return if u64::from(runs_secs) + INIT_SECS < *secs {
                 Verdict::Unmeasured(format!("{words}, and its timeout is {runs_secs} s"))
             } else {
                 Verdict::Fail(words)
@@ -65,6 +68,7 @@ mod tests {
         };
         let words = "it gave no answer within 60 s";
         assert_eq!(silent(60), Verdict::Fail(words.to_owned()));
+        assert_eq!(silent(50), Verdict::Fail(words.to_owned()));
         let unmeasured = Verdict::Unmeasured(format!("{words}, and its timeout is 30 s"));
         assert_eq!(silent(30), unmeasured);
     }

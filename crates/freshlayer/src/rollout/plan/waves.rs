@@ -57,9 +57,6 @@ const GIVE_WAY_MAX: usize = 3;
 /// larger one calls of functions that people set back count as calls with the new data.
 const LOOKED_AT_MAX: usize = 100;
 
-/// Functions that come late prolong the watch of a wave to so many bakes at most: a team may set its function back all day.
-const LATE_BAKES_MAX: i32 = 3;
-
 /// Where every function stands.
 pub(super) type Standings = BTreeMap<Key, Standing>;
 
@@ -161,9 +158,11 @@ impl<'a> Waves<'a> {
         }
         // A function that came late is watched for as long as the others.
         let bake = self.bake(course, standings, world);
-        let ends = |begins: Timestamp, times| begins.saturating_add(bake * times).unwrap_or(now);
-        let last = ends(reached, LATE_BAKES_MAX);
-        let longer = last_late(wave, standings).map(|late| ends(late, 1).min(last));
+        let last = reached.saturating_add(GOES_ON_FOR_MAX).unwrap_or(now);
+        let longer = last_late(wave, standings).map(|late| {
+            let end = late.saturating_add(bake).unwrap_or(now);
+            end.min(last)
+        });
         if let Some(longer) = longer.filter(|longer| *longer > until) {
             return Some(Next::Reached(longer));
         }
@@ -282,9 +281,11 @@ impl<'a> Waves<'a> {
         now >= until || now.duration_since(reached) >= next
     }
 
-    /// From when to when the open wave bakes.
+    /// From when to when the open wave bakes, since the last function came.
     fn watched(&self) -> Option<(Timestamp, Timestamp)> {
-        self.open.last().and_then(|wave| Some((wave.reached?, wave.until?)))
+        let wave = self.open.last()?;
+        let late = wave.late.values().flat_map(BTreeMap::values).copied();
+        Some((late.chain(wave.reached).max().filter(|_| wave.reached.is_some())?, wave.until?))
     }
 
     /// Tells whether the inconclusive gates of the open wave have had their longest wait.
