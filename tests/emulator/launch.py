@@ -32,6 +32,7 @@ threading.Thread(target=end_with_parent, daemon=True).start()
 
 import ministack.core.iam_actions as iam_actions  # noqa: E402
 import ministack.services.cloudwatch as cloudwatch_service  # noqa: E402
+import ministack.services.eventbridge as event_service  # noqa: E402
 import ministack.services.lambda_svc as lambda_service  # noqa: E402
 import ministack.services.tagging as tagging_service  # noqa: E402
 from ministack.app import main  # noqa: E402
@@ -77,6 +78,18 @@ def statistic(stats, name, points=None):
 
 
 cloudwatch_service._stat_value = statistic
+real_put_events = event_service._put_events
+
+
+def put_events(data, **more):
+    """Writes what is put on the bus to a log group, as a rule does whose target is one; the emulator has no such targets."""
+    told = "\n".join(f"{entry.get('DetailType')} {entry.get('Detail')}" for entry in data.get("Entries", []))
+    log = {"config": {"FunctionName": "bus", "LoggingConfig": {"LogGroup": "/aws/events/all"}}}
+    lambda_service._emit_lambda_logs(log, "", told, False, 0)
+    return real_put_events(data, **more)
+
+
+event_service._put_events = put_events
 
 mute_rules = {}
 real_answer = cloudwatch_service.handle_request

@@ -185,13 +185,12 @@ impl Callers {
         alarms.get_mut(name).expect("the alarm exists").tags.insert(tag);
     }
 
-    /// Mutes an alarm.
-    ///
-    /// # Panics
-    /// Where no such alarm was set.
+    /// Mutes an alarm, where there is one.
     pub fn mute_alarm(&self, name: &str) {
         let mut alarms = self.alarms.lock().unwrap_or_else(PoisonError::into_inner);
-        alarms.get_mut(name).expect("the alarm exists").notifications = Notifications::Muted;
+        if let Some(alarm) = alarms.get_mut(name) {
+            alarm.notifications = Notifications::Muted;
+        }
     }
 
     /// Takes an alarm away.

@@ -1,5 +1,6 @@
 //! AWS over its real wire protocol, on loopback: the emulator that the tests install and start themselves.
 
+mod logged;
 mod watched;
 
 use std::collections::HashMap;
@@ -96,11 +97,7 @@ impl Emulator {
     pub async fn account(&self) -> Account {
         static NEXT: AtomicU64 = AtomicU64::new(100_000_000_000);
         let id = NEXT.fetch_add(1, Ordering::Relaxed).to_string();
-        let account = Account {
-            endpoint: format!("http://127.0.0.1:{}", self.port),
-            region: REGION.to_owned(),
-            id,
-        };
+        let account = Account { port: self.port, region: REGION.to_owned(), id };
         account.make_bucket(&account.bucket()).await;
         self.make_role(&account);
         account
@@ -115,10 +112,10 @@ pub struct Account {
     /// Its twelve digits.
     pub id: String,
     region: String,
-    endpoint: String,
+    port: u16,
 }
 
-/// I10: nothing in its bucket holds a secret of the tests.
+/// I10: nothing in its bucket, its logs and its events holds a secret of the tests.
 impl Drop for Account {
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -128,6 +125,7 @@ impl Drop for Account {
             scope.spawn(|| block_on(self.assert_bucket_keeps_secrets())).join()
         });
         looked.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        self.assert_logs_keep_secrets();
     }
 }
 
@@ -135,7 +133,7 @@ impl Account {
     /// Returns the same account in another Region.
     #[must_use]
     pub fn in_region(&self, region: &str) -> Self {
-        Self { id: self.id.clone(), region: region.to_owned(), endpoint: self.endpoint.clone() }
+        Self { id: self.id.clone(), region: region.to_owned(), port: self.port }
     }
 
     /// Makes a bucket in this Region.
@@ -185,7 +183,7 @@ impl Account {
         SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(self.region.clone()))
-            .endpoint_url(&self.endpoint)
+            .endpoint_url(self.endpoint())
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .http_client(freshlayer_aws::http_client())
             .build()
@@ -197,9 +195,13 @@ impl Account {
             ("AWS_ACCESS_KEY_ID", self.id.clone()),
             ("AWS_SECRET_ACCESS_KEY", "secret".to_owned()),
             ("AWS_REGION", self.region.clone()),
-            ("AWS_ENDPOINT_URL", self.endpoint.clone()),
+            ("AWS_ENDPOINT_URL", self.endpoint()),
             ("FRESHLAYER_BUCKET", self.bucket()),
         ]
+    }
+
+    fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
     }
 
     /// Returns the role of its functions, which may do nothing.

@@ -6,7 +6,7 @@ use std::fmt;
 use std::io::{Read as _, Write as _};
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use flate2::bufread::DeflateDecoder;
 
@@ -73,9 +73,8 @@ pub fn definition(bytes: &[u8]) -> Fate {
 /// # Panics
 /// Where it does not.
 pub fn containers(bytes: &[u8], folder: &Path) -> Fate {
-    let definition = defined("archive", "");
-    let [dataset] = &definition.datasets[..] else { unreachable!("one dataset is defined") };
-    let Some(files) = unpacked(bytes, dataset, &definition.limits, folder) else {
+    let definition = &*ARCHIVE;
+    let Some(files) = unpacked(bytes, dataset(definition), &definition.limits, folder) else {
         return Fate::Refused;
     };
     let size_bytes: u64 = files.iter().map(|file| file.size_bytes).sum();
@@ -132,7 +131,7 @@ fn given(stream: &[u8]) -> Option<Vec<u8>> {
 /// # Panics
 /// Where one cannot.
 pub fn mmdb(bytes: &[u8], folder: &Path) -> Fate {
-    let Fate::Taken = inspected(bytes, "mmdb", folder) else { return Fate::Refused };
+    let Fate::Taken = inspected(bytes, &MMDB, folder) else { return Fate::Refused };
     let reader = maxminddb::Reader::from_source(bytes).expect("it was taken");
     let networks = reader.networks(maxminddb::WithinOptions::default());
     for found in networks.expect("it was taken") {
@@ -151,7 +150,7 @@ pub fn mmdb(bytes: &[u8], folder: &Path) -> Fate {
 /// # Panics
 /// Where one cannot.
 pub fn sqlite(bytes: &[u8], folder: &Path) -> Fate {
-    let Fate::Taken = inspected(bytes, "sqlite", folder) else { return Fate::Refused };
+    let Fate::Taken = inspected(bytes, &SQLITE, folder) else { return Fate::Refused };
     let file = folder.join("files/0");
     let connection = crate::formats::sqlite::open(&file, bytes.len() as u64).expect("taken");
     let read = read_all(&connection);
@@ -213,13 +212,23 @@ fn fingerprints(definition: &Definition) -> Vec<String> {
     definition.datasets.iter().map(of).collect()
 }
 
-fn defined(format: &str, more: &str) -> Definition {
+// Reading a definition takes longer than most runs, so each is read once.
+static ARCHIVE: LazyLock<Definition> = LazyLock::new(|| defined("archive"));
+static MMDB: LazyLock<Definition> = LazyLock::new(|| defined("mmdb"));
+static SQLITE: LazyLock<Definition> = LazyLock::new(|| defined("sqlite"));
+
+fn defined(format: &str) -> Definition {
     let text = format!(
         "[[dataset]]\nname = 'data'\npath = 'data/data'\nformat = '{format}'\n\
-         source.https = 'https://example.org/data'\n{more}{LIMITS}"
+         source.https = 'https://example.org/data'\n{LIMITS}"
     );
     let definition = read_text(Path::new("geo.toml"), &text, &|_| None);
     definition.expect("the definition holds")
+}
+
+fn dataset(definition: &Definition) -> &Dataset {
+    let [dataset] = &definition.datasets[..] else { unreachable!("one dataset is defined") };
+    dataset
 }
 
 /// Unpacks bytes into `files` below a folder; `None` where they are refused.
@@ -239,9 +248,8 @@ fn unpacked(
     taken.expect("no bytes are an error of this machine").ok()
 }
 
-fn inspected(bytes: &[u8], format: &str, folder: &Path) -> Fate {
-    let definition = defined(format, "");
-    let [dataset] = &definition.datasets[..] else { unreachable!("one dataset is defined") };
+fn inspected(bytes: &[u8], definition: &Definition, folder: &Path) -> Fate {
+    let dataset = dataset(definition);
     let Some(files) = unpacked(bytes, dataset, &definition.limits, folder) else {
         return Fate::Refused;
     };

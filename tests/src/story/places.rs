@@ -221,12 +221,15 @@ impl Here {
         match local {
             Local::Function(making) => self.make(region, making),
             Local::Deploy(name) => self.aws.deploy(name),
+            Local::Release(name)
+            | Local::ReleaseBesideWeight(name)
+            | Local::Point(name, _)
+            | Local::Unweigh(name)
+                if !self.aws.has_alias(name, "live") => {}
             Local::Release(name) => {
                 let version = self.aws.release(name);
                 self.aws.point(name, "live", version);
             }
-            Local::ReleaseBesideWeight(name) | Local::Unweigh(name)
-                if !self.aws.has_alias(name, "live") => {}
             Local::ReleaseBesideWeight(name) => {
                 let version = self.aws.release(name);
                 self.aws.point_beside_weight(name, "live", version);

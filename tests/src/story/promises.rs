@@ -156,9 +156,9 @@ impl Promises {
         assert_eq!(left, None, "I12: {} is taken off it", named(key));
     }
 
-    /// Notes who had the data when its rollout began.
+    /// Notes who had the data when its rollout began, unless it was stable: then every function may come to it at once.
     fn met_before(&mut self, open: &OpenRollout, before: &Before, head: &Head) {
-        if self.first.contains_key(&open.number) {
+        if self.first.contains_key(&open.number) || before.head.stable() == Some(open.to) {
             return;
         }
         self.touched.clear();

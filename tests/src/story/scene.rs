@@ -194,6 +194,7 @@ impl Scene {
                 match local {
                     Local::Release(name)
                     | Local::ReleaseBesideWeight(name)
+                    | Local::Point(name, _)
                     | Local::SetBack(name, _) => {
                         self.promises.touched(place, name);
                     }

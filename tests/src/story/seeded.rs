@@ -274,7 +274,7 @@ fn function(name: &str, random: &mut Rng) -> Making {
 
 fn any(random: &mut Rng, day: &mut u64) -> Act {
     let name = NAMES[random.usize(..NAMES.len())].to_owned();
-    match random.u8(..42) {
+    match random.u8(..46) {
         0..=5 => {
             *day += 3;
             if random.u8(..12) == 0 { Act::LesserBuild(*day) } else { Act::Build(*day) }
@@ -285,30 +285,37 @@ fn any(random: &mut Rng, day: &mut u64) -> Act {
         15..=21 => Act::Pass(random.u64(5..240)),
         22 => Act::RefreshTwice,
         23..=25 => Act::RefreshKilled(random.u64(..60)),
-        26 => at_home(match random.u8(..4) {
+        26 | 27 => at_home(match random.u8(..8) {
             0 | 1 => Local::Deploy(name),
             2 => Local::ReleaseBesideWeight(name),
+            3 => Local::Release(name),
+            4 | 5 => Local::Point(name, 1),
             _ => Local::Unweigh(name),
         }),
-        27 => at_home(Local::SetBack(name, 1)),
-        28 => {
+        28 => at_home(Local::SetBack(name, 1)),
+        29 => {
             let value = ["hold", "1", "2", "pin=1"][random.usize(..4)];
             at_home(Local::Tag(name, "freshlayer:geo".to_owned(), value.to_owned()))
         }
-        29 => at_home(Local::Untag(name, "freshlayer:geo".to_owned())),
-        30 => at_home(Local::CallsFail(random.u64(1..20), None)),
-        31 => at_home(Local::CallsFail(random.u64(1..10), Some(2 + random.u64(..3)))),
-        32 => at_home(Local::CallsAreWell),
-        33 => at_home(Local::Alarm(ALARM.to_owned(), Rings::Yes)),
-        34 if random.u8(..3) == 0 => at_home(Local::NoAlarm(ALARM.to_owned())),
-        34 => at_home(Local::Alarm(ALARM.to_owned(), Rings::No)),
-        35 => at_home(Local::Breaks(2 + random.u64(..3))),
-        36 => {
+        30 => at_home(Local::Untag(name, "freshlayer:geo".to_owned())),
+        31 => at_home(Local::CallsFail(random.u64(1..20), None)),
+        32 => at_home(Local::CallsFail(random.u64(1..10), Some(2 + random.u64(..3)))),
+        33 => at_home(Local::CallsAreWell),
+        34 => at_home(Local::Alarm(ALARM.to_owned(), Rings::Yes)),
+        35 => at_home(match random.u8(..6) {
+            0 | 1 => Local::NoAlarm(ALARM.to_owned()),
+            2 => Local::MuteAlarm(ALARM.to_owned()),
+            _ => Local::Alarm(ALARM.to_owned(), Rings::No),
+        }),
+        36 => at_home(Local::Breaks(2 + random.u64(..3))),
+        37 => at_home(Local::CallsAreToldLate([0, 2, 10][random.usize(..3)])),
+        38 => Act::ClockGoesBack(random.u32(1..60)),
+        39 => {
             let outages = [Outage::Denied, Outage::Unreachable, Outage::Throttled];
             at_home(Local::Lambda(Some(outages[random.usize(..3)])))
         }
-        37 => at_home(Local::Lambda(None)),
-        38 | 39 => at_home(Local::Called(name, [0, 2, 30][random.usize(..3)])),
+        40 => at_home(Local::Lambda(None)),
+        41 | 42 => at_home(Local::Called(name, [0, 2, 30][random.usize(..3)])),
         _ => Act::Order(order(name, random)),
     }
 }

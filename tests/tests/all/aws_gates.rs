@@ -19,7 +19,7 @@ rollout.probe = { payload = { ip = '81.2.69.160' }, path = 'record.country.iso_c
 rollout.hook = { lambda = 'refunds' }
 ";
 
-fn reason(answer: &Value) -> String {
+pub(crate) fn reason(answer: &Value) -> String {
     answer["layers"][0]["outcome"]["reason"]["text"].as_str().unwrap_or_default().to_owned()
 }
 
@@ -50,7 +50,7 @@ fn an_alarm_brings_functions_back_and_each_permission_is_needed() {
         let consumer = &unasked["layers"][0]["consumers"][0];
         assert_eq!((&consumer["state"], &unasked["exit_code"]), (&json!("failed"), &json!(4)));
         let said = consumer["reason"]["text"].to_string();
-        assert!(said.contains("the probe could not call it"), "{said}");
+        assert!(said.contains("the probe got no answer from it"), "{said}");
         assert_eq!(serving().await, 1, "what is not probed gets no caller behind an alias");
 
         deployed.permit_all_but(&["WatchFunctions"]).await;
@@ -99,12 +99,9 @@ async fn much_later(deployed: &Deployed) {
 }
 
 async fn changed(deployed: &Deployed, key: &str, change: impl Fn(&mut Value)) -> Value {
-    let s3 = deployed.account.s3();
-    let stored = s3.get_object().bucket(&deployed.bucket).key(key).send().await;
-    let bytes = stored.expect("it is there").body.collect().await.expect("readable");
-    let mut state: Value = serde_json::from_slice(&bytes.into_bytes()).expect("JSON");
+    let mut state = deployed.stored(key).await;
     change(&mut state);
-    let put = s3.put_object().bucket(&deployed.bucket).key(key);
+    let put = deployed.account.s3().put_object().bucket(&deployed.bucket).key(key);
     put.body(ByteStream::from(state.to_string().into_bytes())).send().await.expect("writable");
     state
 }

@@ -291,6 +291,33 @@ fn history_tells_who_moved_a_single_function() {
     }
 }
 
+/// The rollout was open when both orders came: the later one stands at the function.
+#[test]
+fn history_names_the_last_order_about_a_function_of_an_open_rollout() {
+    let sandbox = released();
+    sandbox.layer("geo", &format!("rollout.preset = 'standard'\n{GEO}"));
+    sandbox.upstream.publish("country.mmdb", &Mmdb::later(7).bytes());
+    let opened = sandbox.cli(&["--json", "refresh"]).json();
+    let consumers = opened["layers"][0]["consumers"].as_array().expect("a list");
+    let first = consumers.iter().find(|one| one["state"] == "moved").expect("the one box");
+    let first = first["function"].as_str().expect("a name");
+    for order in [
+        &["pin", "geo", "--function", first, "--to", "1", "--reason", "ticket 7"][..],
+        &["unpin", "geo", "--function", first, "--reason", "mended"],
+    ] {
+        let ran = sandbox.cli(order);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        let ran = sandbox.cli(&["refresh"]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+    }
+    let history = sandbox.cli(&["history", "geo"]).stdout;
+    let row = history.lines().find(|line| line.contains("new release; "));
+    assert!(row.is_some_and(|row| row.ends_with(": mended")), "{history}");
+    let journal = sandbox.cli(&["history", "geo", "--rollout", "2"]).stdout;
+    let row = journal.lines().rfind(|line| line.contains(first));
+    assert!(row.is_some_and(|row| row.ends_with(": mended)")), "{journal}");
+}
+
 #[test]
 fn history_tells_who_moved_what_and_when() {
     let sandbox = released();

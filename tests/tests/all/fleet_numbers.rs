@@ -14,6 +14,9 @@ use crate::simulated::block_on;
 /// What `GetMetricData` counts for one question about one function: its calls and its errors.
 const METRICS_EACH: u64 = 2;
 
+/// How many minutes the waves of each preset bake, all in all.
+const BAKES: [(&str, u64); 3] = [("standard", 90), ("careful", 1_140), ("fast", 15)];
+
 /// How many metrics of a function a good rollout may ask for.
 const METRICS_MAX: u64 = 10;
 
@@ -45,6 +48,27 @@ fn a_hundred_functions_behind_aliases_are_back_within_a_minute_of_the_verdict() 
         assert_eq!(back.len(), FUNCTIONS);
         assert!(run < Duration::from_mins(1), "{run:?}");
     });
+}
+
+/// A publisher that wakes late, asks too much or waits for what may go on would be slower.
+#[test]
+fn a_rollout_over_a_hundred_functions_takes_a_tenth_longer_than_its_bakes_at_most() {
+    const FUNCTIONS: usize = 100;
+    for (preset, baked_min) in BAKES {
+        block_on(async {
+            let terms = ALARMS.replace("standard", preset);
+            let fleet = Fleet::of(vec![&["live"][..]; FUNCTIONS], &terms, 1, |_| false).await;
+            let began = Instant::now();
+            let (last, _) = go_on(&fleet).await;
+            let took = began.elapsed();
+            assert_eq!((last.exit(), fleet.on_new()), (Exit::Done, FUNCTIONS), "{last:#?}");
+            let times = took.as_secs_f64() / Duration::from_mins(baked_min).as_secs_f64();
+            println!(
+                "{preset}: {FUNCTIONS} functions after {took:.0?}, {times:.3} times the bakes"
+            );
+            assert!((1.0..=1.1).contains(&times), "{preset}: {times}");
+        });
+    }
 }
 
 /// Goes on whenever the publisher is woken. Returns the last report, and how often it was woken.

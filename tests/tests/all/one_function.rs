@@ -100,11 +100,14 @@ fn a_function_that_deployments_set_back_is_brought_there_twice_more_and_then_lef
         block_on(async {
             let world = two_functions().await;
             world.refresh(&world.aws).await;
-            for _ in 0..2 {
+            for times in 1..=2 {
                 set_back(&world, function);
                 assert_eq!(got(&world, function), 1);
                 let report = world.refresh(&world.aws).await;
                 assert_eq!((report.exit(), got(&world, function)), (Exit::Done, 2), "{report:#?}");
+                let said = of(&report, function).reason.as_ref().expect("a reason").to_string();
+                let counted = format!("({times} of 2 times that freshlayer undoes)");
+                assert!(said.ends_with(&counted), "{said}");
             }
             set_back(&world, function);
             for _ in 0..2 {
@@ -125,6 +128,27 @@ fn a_function_that_deployments_set_back_is_brought_there_twice_more_and_then_lef
             assert_eq!((report.exit(), got(&world, function)), (Exit::Done, 3), "{report:#?}");
         });
     }
+}
+
+/// A person's order takes the function away, and no deployment does.
+#[test]
+fn a_pin_is_not_counted_as_set_back() {
+    block_on(async {
+        let world = two_functions().await;
+        world.refresh(&world.aws).await;
+        let engine = world.engine(&world.aws, "a person", pace());
+        for _ in 0..4 {
+            let order = back("plain", Back::Stable);
+            let done = roll_back_functions(&engine, &world.definition, &order, "a person").await;
+            assert_eq!((done.expect("possible").exit(), got(&world, "plain")), (Exit::Done, 1));
+            let (layer, plain) = (&world.definition.layer, [name("plain")]);
+            let unpinned = unpin_functions(&engine, layer, &plain, "a person", None).await;
+            assert_eq!(unpinned.expect("written"), plain);
+            let report = world.refresh(&world.aws).await;
+            assert_eq!((report.exit(), got(&world, "plain")), (Exit::Done, 2), "{report:#?}");
+            assert_eq!(of(&report, "plain").reason, None);
+        }
+    });
 }
 
 /// What is counted of one function is not forgotten because of another one.

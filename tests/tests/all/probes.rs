@@ -103,12 +103,12 @@ fn a_program_that_cannot_be_started_says_nothing_against_the_data() {
     sandbox.upstream.publish("note", b"{\"state\": \"good\", \"more\": 1}");
     let ran = sandbox.cli(&["refresh"]);
     assert_eq!(ran.code, 4, "{ran:?}");
-    let says = "function lost: failed, on layer version 1: the probe could not call it (freshlayer: failed to start \
+    let says = "function lost: failed, on layer version 1: the probe got no answer from it (freshlayer: failed to start \
                 no-such-program: No such file or directory (os error 2)); the next run probes it again";
     assert!(ran.stdout.contains(says), "{ran:?}");
     let status = sandbox.cli(&["status"]);
     assert!(
-        status.stdout.contains("lost: waits, on layer version 1: the probe could not call it"),
+        status.stdout.contains("lost: waits, on layer version 1: the probe got no answer from it"),
         "{status:?}"
     );
     assert_eq!(serving(&sandbox), ["\"lost\" 1", "\"reads\" 3"]);

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use freshlayer_tests::sandbox::Sandbox;
 
 /// Lower case letters and digits: an address's scheme may be that.
-const SECRET: &str = "s3cretkeyofanupstream";
+pub(crate) const SECRET: &str = "s3cretkeyofanupstream";
 /// As much of it as a text that is cut off still tells.
 const START: &str = "s3cretkey";
 /// `user:s3cretkeyofanupstream`, as Basic authentication writes it; MaxMind's account is `42`.
@@ -21,7 +21,7 @@ const MAGIC: &str = "736f6d65";
 
 /// Where an answer repeats what it was asked with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Echo {
+pub(crate) enum Echo {
     Refusal,
     CutRefusal,
     ErrorInJson,
@@ -46,15 +46,15 @@ const ECHOES: [Echo; 9] = [
 ];
 
 /// A server that repeats.
-struct Parrot {
-    port: u16,
+pub(crate) struct Parrot {
+    pub(crate) port: u16,
     echo: Arc<Mutex<Echo>>,
     /// The secrets that it was sent, each by the path of its request.
     heard: Arc<Mutex<Vec<String>>>,
 }
 
 impl Parrot {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("a bound port").port();
         let (echo, heard) = (Arc::new(Mutex::new(Echo::Refusal)), Arc::default());
@@ -72,8 +72,13 @@ impl Parrot {
         parrot
     }
 
-    fn repeat(&self, echo: Echo) {
+    pub(crate) fn repeat(&self, echo: Echo) {
         *self.echo.lock().expect("no panic") = echo;
+    }
+
+    /// Tells whether a secret came with a request for a path.
+    pub(crate) fn heard(&self, path: &str) -> bool {
+        self.heard.lock().expect("no panic").iter().any(|heard| heard == path)
     }
 
     /// Writes a layer whose source has some keys.
@@ -199,10 +204,9 @@ fn nothing_that_an_upstream_repeats_is_said_or_kept() {
             assert_kept_nowhere(&sandbox, hidden, echo);
         }
     }
-    let heard = parrot.heard.lock().expect("no panic");
     let address = format!("/address?key={SECRET}");
     for path in ["/header", "/basic", "/bearer", &address, "/geoip/updates/metadata?edition_id=E"] {
-        assert!(heard.iter().any(|heard| heard == path), "{path} was asked for with no secret");
+        assert!(parrot.heard(path), "{path} was asked for with no secret");
     }
     let released = std::fs::read_dir(sandbox.path("host/state/layers")).expect("readable").count();
     assert!(released >= 4, "what may be remembered is remembered: {released} layers");

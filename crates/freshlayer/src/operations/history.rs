@@ -235,11 +235,15 @@ impl RolloutLine {
             by + &reason.map(|reason| format!(": {reason}")).unwrap_or_default()
         };
         let ordered = |order: &Ordered| told(&order.by, order.reason.as_ref());
-        let began = match &self.order {
-            Some(PastOrder { what, order, .. }) if self.cause == Cause::CatchUp => {
-                format!("{what}{}", ordered(order))
-            }
-            _ => format!("{}{}", self.cause.words(), told(&self.by, self.reason.as_ref())),
+        let single = self
+            .order
+            .as_ref()
+            .map(|PastOrder { what, order, .. }| format!("{what}{}", ordered(order)));
+        let own = format!("{}{}", self.cause.words(), told(&self.by, self.reason.as_ref()));
+        let began = match single {
+            Some(single) if self.cause == Cause::CatchUp => single,
+            Some(single) => format!("{own}; {single}"),
+            None => own,
         };
         let promoted = self.promoted.as_ref();
         began + &promoted.map(|one| format!("; promoted{}", ordered(one))).unwrap_or_default()

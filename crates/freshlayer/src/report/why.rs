@@ -378,6 +378,13 @@ pub enum Why {
         /// The release that it was brought to.
         release: u64,
     },
+    /// Other hands had set the function back, and this run brought it to the release again.
+    MovedAgain {
+        /// How often they did so since it reached the release first.
+        times: u32,
+        /// How often freshlayer undoes that in one rollout.
+        times_max: u32,
+    },
     /// The function's tag cannot be understood.
     TagUnclear {
         /// The tag's key.

@@ -278,7 +278,7 @@ impl Why {
                 f,
                 "no function of the last {waves} could be changed, so the rollout goes no further: \
                  `freshlayer refresh {layer}` tries again and names what keeps each function; \
-                 `freshlayer freeze {layer} --function {function}` leaves one out",
+                 `freshlayer freeze {layer} --function {function}` goes on without that function",
                 waves = if *waves == 1 { "wave".to_owned() } else { format!("{waves} waves") },
                 function = named.function
             ),
@@ -302,37 +302,8 @@ impl Why {
 
     /// Says why a function stands where it stands.
     fn write_function(&self, named: Named<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Named { layer, function } = named;
+        let layer = named.layer;
         match self {
-            Self::TagHold { tag } => write!(f, "its tag {tag} says hold"),
-            Self::FunctionFrozen { at, by, reason } => write!(
-                f,
-                "frozen {}; `freshlayer unfreeze {layer} --function {function}` lets it move",
-                since(*at, by, reason.as_deref())
-            ),
-            Self::FunctionPinned { release, at, by, reason, until } => write!(
-                f,
-                "pinned to {} {}{}; `freshlayer unpin {layer} --function {function}` lets it follow the others",
-                release_or_before(*release),
-                since(*at, by, reason.as_deref()),
-                until_said(*until)
-            ),
-            Self::RevertedByDeploy { times, release } => write!(
-                f,
-                "it was brought to release {release} and set back by other hands {times} times, so it is left alone until \
-                 the next release; let its deployment read the layer version from a parameter (docs/deploying.md)"
-            ),
-            Self::TagUnclear { tag, value } => write!(
-                f,
-                "its tag {tag} says {value:?}; use hold, pin=<release> or a version such as 1"
-            ),
-            Self::TagVersion { wanted, version } => {
-                write!(f, "its tag asks for {wanted}; the data is {version}")
-            }
-            Self::TagPin { tag } => write!(f, "its tag {tag} pins it there"),
-            Self::TagPinMissing { release } => {
-                write!(f, "its tag pins release {release}, which has no layer version")
-            }
             Self::Unreleased { alias, version } => write!(
                 f,
                 "$LATEST differs from version {version} behind alias {alias} in more than this layer; release or \
@@ -394,10 +365,51 @@ impl Why {
                 "it fails its probe ({words}); the release is not taken back: it is stable, or no release was stable before it"
             ),
             Self::NotMeasured { words } => {
-                write!(f, "the probe could not call it ({words}); the next run probes it again")
+                write!(f, "the probe got no answer from it ({words}); the next run probes it again")
             }
             Self::OutOfTime => f.write_str("the run ended before the function had its turn; the next run moves it"),
             Self::NextRun => f.write_str("the next refresh moves it"),
+            by_others => by_others.write_by_others(named, f),
+        }
+    }
+
+    /// Says how a person, a tag or a deployment keeps a function from the release.
+    fn write_by_others(&self, named: Named<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Named { layer, function } = named;
+        match self {
+            Self::TagHold { tag } => write!(f, "its tag {tag} says hold"),
+            Self::FunctionFrozen { at, by, reason } => write!(
+                f,
+                "frozen {}; `freshlayer unfreeze {layer} --function {function}` lets it move",
+                since(*at, by, reason.as_deref())
+            ),
+            Self::FunctionPinned { release, at, by, reason, until } => write!(
+                f,
+                "pinned to {} {}{}; `freshlayer unpin {layer} --function {function}` lets it follow the others",
+                release_or_before(*release),
+                since(*at, by, reason.as_deref()),
+                until_said(*until)
+            ),
+            Self::RevertedByDeploy { times, release } => write!(
+                f,
+                "it was brought to release {release} and set back by other hands {times} times, so it is left alone until \
+                 the next release; let its deployment read the layer version from a parameter (docs/deploying.md)"
+            ),
+            Self::MovedAgain { times, times_max } => write!(
+                f,
+                "other hands had set it back to an earlier version ({times} of {times_max} times that freshlayer undoes)"
+            ),
+            Self::TagUnclear { tag, value } => write!(
+                f,
+                "its tag {tag} says {value:?}; use hold, pin=<release> or a version such as 1"
+            ),
+            Self::TagVersion { wanted, version } => {
+                write!(f, "its tag asks for {wanted}; the data is {version}")
+            }
+            Self::TagPin { tag } => write!(f, "its tag {tag} pins it there"),
+            Self::TagPinMissing { release } => {
+                write!(f, "its tag pins release {release}, which has no layer version")
+            }
             of_a_run => unreachable!("{of_a_run:?} is worded where runs are"),
         }
     }

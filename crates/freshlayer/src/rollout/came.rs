@@ -8,11 +8,13 @@ use jiff::{SignedDuration, Timestamp};
 use super::act::{Strays, Stuck};
 use super::converge::Outset;
 use super::end::{Course, RolloutEnd};
-use super::plan::{FAILURE_RUNS_MAX, Intent, Next, Plan, Standing, Waves, World, plan};
+use super::plan::{
+    FAILURE_RUNS_MAX, Intent, Next, Plan, REAPPLIED_MAX, Standing, Waves, World, plan,
+};
 use crate::names::Place;
 use crate::ports::{CodeStorage, FunctionName};
 use crate::release::publish::Failures;
-use crate::report::Why;
+use crate::report::{ConsumerReport, ConsumerState, Reason, Why};
 use crate::state::Rollout;
 
 /// How long after a run that ran out of time the next one begins.
@@ -112,6 +114,17 @@ impl Came {
             looks.retain(|key| is_done(key) || is_late(key));
         }
         looks
+    }
+
+    /// Says of a function that this run moved where other hands had set it back.
+    pub(super) fn told_again(&self, consumer: ConsumerReport) -> ConsumerReport {
+        let key = (consumer.place.to_string(), consumer.function.clone());
+        let times = self.intent.set_back.get(&key).map_or(0, |known| known.times());
+        if consumer.state != ConsumerState::Moved || consumer.reason.is_some() || times == 0 {
+            return consumer;
+        }
+        let why = Why::MovedAgain { times, times_max: REAPPLIED_MAX };
+        ConsumerReport { reason: Some(Reason::from(why)), ..consumer }
     }
 
     /// What the open wave waits for, where it is watched.

@@ -442,7 +442,10 @@ impl Converge<'_, '_, '_> {
         for placed in &came.plan.steps {
             let function = placed.step.function();
             let leaves = came.intent.pinned_functions.contains_key(function);
-            if rollout.note(&placed.place, function).is_some_and(|note| !note.done || !leaves) {
+            let order = self.session.head().order_about(function);
+            let known = rollout.note_mut(&placed.place, function);
+            if let Some(known) = known.filter(|note| !note.done || !leaves) {
+                is_new |= known.follow(order);
                 continue;
             }
             let view = came.world.places.iter().find(|view| view.place == placed.place);
@@ -453,11 +456,11 @@ impl Converge<'_, '_, '_> {
             let from = from.cloned();
             let key = (placed.place.to_string(), function.clone());
             let known = came.intent.set_back.get(&key);
-            let again = brings_data(&placed.step);
+            let again = brings_data(&placed.step) && !leaves;
             let set_back =
                 known.map_or(0, |known| if again { known.times() } else { known.before });
             let (done, in_part, failed) = (false, false, false);
-            let (at, order) = (Some(now), self.session.head().order_about(function));
+            let at = Some(now);
             let note =
                 ConsumerNote { from, foreign, outcome, done, in_part, failed, set_back, at, order };
             rollout.write(&placed.place, function, note);

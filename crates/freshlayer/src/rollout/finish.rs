@@ -30,7 +30,8 @@ impl Converge<'_, '_, '_> {
         let left = if self.run.engine.is_out_of_time() { Why::OutOfTime } else { Why::NextRun };
         let (strays, moved) = (&came.strays, &came.moved);
         let known = Known { world: &came.world, plan: &came.plan, strays, moved, left };
-        let consumers = known.consumers();
+        let consumers =
+            known.consumers().into_iter().map(|one| came.told_again(one)).collect::<Vec<_>>();
         let head = self.session.head();
         let release = target.outline.seq;
         let version = |place: &Place| head.version(release, &place.region).cloned();

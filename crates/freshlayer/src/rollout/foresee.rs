@@ -22,7 +22,7 @@ const ROUNDS_MAX: usize = 10_000;
 pub struct Foreseen {
     /// The functions that move, in their order; one entry where all move at once.
     pub waves: Vec<ForeseenWave>,
-    /// When the release would be stable; absent where something holds the rollout.
+    /// When the release would be stable; absent where something holds the rollout, or every function.
     #[schemars(with = "Option<String>")]
     pub stable_at: Option<Timestamp>,
     /// How many calls change functions.
@@ -83,10 +83,12 @@ pub(crate) fn foresee(
                 at = until;
             }
             Next::Wait(Why::OutsideWindow { until, .. }) => at = until,
-            Next::Wait(_) => return (foreseen, plan.standings),
-            Next::Hold(_) | Next::Done => {
+            Next::Wait(_) | Next::Hold(_) => return (foreseen, plan.standings),
+            Next::Done => {
                 let stopped = intent.frozen.is_some() || intent.paused.is_some();
-                foreseen.stable_at = (!stopped).then_some(at);
+                let there = plan.standings.values().any(|one| *one == Standing::Current);
+                let becomes_stable = !stopped && (there || plan.standings.is_empty());
+                foreseen.stable_at = becomes_stable.then_some(at);
                 return (foreseen, plan.standings);
             }
         }

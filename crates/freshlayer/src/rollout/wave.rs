@@ -79,8 +79,8 @@ impl Came {
         })
     }
 
-    /// Notes the functions that are about to move and could not before: those that are watched with the open wave though it, or
-    /// their own one, went on without them, and in which places functions begin to move. Tells whether any is new.
+    /// Notes in which places functions begin to move, and which functions come late: they are about to move, and their wave is
+    /// watched already or over. Tells whether a note is new.
     pub(super) fn note_late(&mut self, now: Timestamp) -> bool {
         let moving = self.moving();
         let begin = self.begin(&moving);
@@ -116,17 +116,27 @@ impl Came {
         let is_member =
             |(place, name): &Function| waves.iter().any(|wave| wave.watches(place, name));
         // A function that is still to be probed may have the data.
-        let there = self.plan.standings.iter().filter(|(key, one)| {
-            matches!(one, Standing::Current | Standing::Partly(_) | Standing::Waiting(_))
-                || is_on(self, Some(*release), key)
-        });
+        let there = self
+            .plan
+            .standings
+            .iter()
+            .filter(|(key, one)| has_data(one) || is_on(self, Some(*release), key));
         let there: BTreeSet<&Place> =
             there.filter(|(key, _)| is_member(key)).map(|((place, _), _)| place).collect();
-        let began = |place: &Place| self.rollout.as_ref()?.began.get(&place.to_string());
-        let arrived = |place: &Place| began(place).is_some_and(|began| began.arrived);
+        let arrived = |place: &Place| {
+            let Some(rollout) = &self.rollout else { return false };
+            let began = rollout.began.get(&place.to_string());
+            began.is_some_and(|began| began.arrived || rollout.breaks_off_in(place))
+        };
         let mut places = places_of(moving);
         places.retain(|place| !there.contains(place) && !arrived(place));
         places
+    }
+
+    /// The functions that have the data, by the name of their place.
+    fn there(&self) -> BTreeSet<(String, FunctionName)> {
+        let there = self.plan.standings.iter().filter(|(_, one)| has_data(one));
+        there.map(|((place, function), _)| (place.to_string(), function.clone())).collect()
     }
 
     /// The functions of the wave that opens next that do not serve the stable release.
@@ -150,6 +160,10 @@ impl Came {
             _ => None,
         }
     }
+}
+
+fn has_data(standing: &Standing) -> bool {
+    matches!(standing, Standing::Current | Standing::Partly(_) | Standing::Waiting(_))
 }
 
 impl Converge<'_, '_, '_> {
@@ -187,6 +201,7 @@ impl Converge<'_, '_, '_> {
         let traffic = came.traffic_to_know(regions, now).await;
         let unproven =
             self.unproven(&came.opens_off(self.session.head().last_stable()), now).await?;
+        let there = came.there();
         let Some(rollout) = &mut came.rollout else { return Ok(Turned::Not) };
         if traffic.is_some() {
             rollout.traffic = traffic;
@@ -197,6 +212,9 @@ impl Converge<'_, '_, '_> {
             Next::Open(Opening { members, percent }) => {
                 // The version beside a part would be the replaced release.
                 let percent = percent.filter(|_| unproven.is_empty());
+                rollout.keep_late(|place, function| {
+                    there.contains(&(place.to_owned(), function.clone()))
+                });
                 if let Some(last) = rollout.waves.last_mut() {
                     last.done.get_or_insert(now);
                 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::names::{DatasetName, Digest, LayerName, LayerVersionArn, RegionName};
 use crate::opt_path::OptPath;
-use crate::ports::UpstreamFacts;
+use crate::ports::{FunctionName, UpstreamFacts};
 use crate::state::{Profile, Work};
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
@@ -102,6 +102,20 @@ fn a_promoted_release_is_current_and_rolls() {
     head.reached();
     head.close_rollout();
     assert_eq!((head.stable(), head.rollout()), (Some(2), None));
+}
+
+#[test]
+fn an_order_about_one_function_is_named_until_a_look_has_followed_it() {
+    let mut head = reached(2);
+    let plain = FunctionName::parse("plain").expect("valid");
+    let [frozen, looked, unfrozen] = [0, 1, 2].map(|hour| NOW + SignedDuration::from_hours(hour));
+    head.freeze_functions(std::slice::from_ref(&plain), &Ordered { at: frozen, ..order() });
+    let about = head.order_about(&plain).map(|past| past.what);
+    assert_eq!(about.as_deref(), Some("freeze function plain"));
+    head.look(Looked { at: looked, consumers: 1, behind: 0, elsewhere: 0, tags: String::new() });
+    assert_eq!(head.order_about(&plain), None, "it is carried out");
+    head.unfreeze(&Ordered { at: unfrozen, ..order() });
+    assert_eq!(head.order_about(&plain), None, "the next look is about the layer's order");
 }
 
 #[test]

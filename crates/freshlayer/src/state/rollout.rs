@@ -1,6 +1,6 @@
 //! A rollout: the head names the open one, and its journal lies in an object of its own, kept after.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -9,11 +9,13 @@ use serde_json::Value;
 
 use super::ROLLOUT_FORMAT;
 use super::began::Began;
-use super::counted::Counted;
-use super::orders::{Ordered, PastOrder};
-use crate::names::{LayerName, LayerVersionArn, Place, RegionName};
+use super::evidence::Says;
+use super::journal::{ConsumerNote, Journal};
+use super::orders::Ordered;
+use super::traffic::Traffic;
+use super::wave::Wave;
+use crate::names::{LayerName, LayerVersionArn, Place};
 use crate::ports::FunctionName;
-use crate::report::Why;
 
 /// Why a rollout began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -155,295 +157,6 @@ pub struct Rollout {
     pub journal: Journal,
 }
 
-/// How often functions were called in the minutes before a rollout's first wave.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Traffic {
-    /// For how many minutes calls were counted: as many as the first wave is watched, 10 to 60.
-    pub minutes: u32,
-    /// How many calls let a wave pass its gate.
-    pub enough: u64,
-    /// The calls of each function, by place. One without a call is left out.
-    pub calls: BTreeMap<String, BTreeMap<FunctionName, u64>>,
-    /// The calls in the last 24 hours of each function that had none in those minutes and one in the last 14 days, by place.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(default)]
-    pub rarely: BTreeMap<String, BTreeMap<FunctionName, u64>>,
-    /// The functions that had no call in the last 14 days, by place.
-    #[serde(default, skip_serializing_if = "Members::is_empty")]
-    #[schemars(default)]
-    pub silent: Members,
-}
-
-impl Traffic {
-    /// Returns how often the functions of a Region were called.
-    pub fn of_region(&self, region: &RegionName) -> u64 {
-        let is_there = |place: &str| place.split(' ').next() == Some(region.as_str());
-        let here = self.calls.iter().filter(|(place, _)| is_there(place));
-        here.flat_map(|(_, calls)| calls.values()).sum()
-    }
-
-    /// Returns how often a function was called.
-    pub fn of(&self, place: &Place, function: &FunctionName) -> u64 {
-        found(&self.calls, place, function).unwrap_or(0)
-    }
-
-    /// Returns how often a function that had no call in those minutes was called in the last 24 hours.
-    pub fn rarely_of(&self, place: &Place, function: &FunctionName) -> u64 {
-        found(&self.rarely, place, function).unwrap_or(0)
-    }
-
-    /// Tells whether a function had no call in the last 14 days: it shows nothing of new data.
-    pub fn is_silent(&self, place: &Place, function: &FunctionName) -> bool {
-        let here = self.silent.get(&place.to_string());
-        here.is_some_and(|silent| silent.contains(function))
-    }
-}
-
-fn found<T: Copy>(
-    all: &BTreeMap<String, BTreeMap<FunctionName, T>>,
-    place: &Place,
-    function: &FunctionName,
-) -> Option<T> {
-    all.get(&place.to_string())?.get(function).copied()
-}
-
-/// The functions of a wave, by place.
-pub type Members = BTreeMap<String, BTreeSet<FunctionName>>;
-
-/// Functions that move together and are watched together.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Wave {
-    /// They are fixed when the wave opens.
-    pub members: Members,
-    /// How many of the calls of an alias come to the release, in percent; absent for all. A later wave brings the others.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(default)]
-    pub percent: Option<u8>,
-    /// When it opened.
-    #[schemars(with = "String")]
-    pub opened: Timestamp,
-    /// By place: when a function of this wave left the stable release for a release that never became stable. The others were on
-    /// the stable release when the wave opened.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(with = "BTreeMap<String, BTreeMap<FunctionName, String>>", default)]
-    pub unproven: BTreeMap<String, BTreeMap<FunctionName, Timestamp>>,
-    /// By place: functions of this wave and of earlier ones that could be moved only while this wave was the last one and others
-    /// were watched, and since when. They are watched with it.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(with = "BTreeMap<String, BTreeMap<FunctionName, String>>", default)]
-    pub late: BTreeMap<String, BTreeMap<FunctionName, Timestamp>>,
-    /// When every member that can be moved was there: from then on they are watched.
-    #[schemars(with = "Option<String>")]
-    pub reached: Option<Timestamp>,
-    /// Until when they are watched, unless the gates need longer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>", default)]
-    pub until: Option<Timestamp>,
-    /// What the gates said at the last look.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(default)]
-    pub evidence: Option<Evidence>,
-    /// When the next wave opened, or every function was where it belongs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>", default)]
-    pub done: Option<Timestamp>,
-}
-
-/// What the gates said of a wave.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Evidence {
-    /// When they were asked.
-    #[schemars(with = "String")]
-    pub at: Timestamp,
-    /// All in all.
-    pub says: Says,
-    /// How many looks in a row could not measure.
-    #[serde(default)]
-    pub unmeasured: u32,
-    /// How many looks in a row found no place of the wave that could be read. What the gates said before stays.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    #[schemars(default)]
-    pub out_of_sight: u32,
-    /// What each gate found, with its numbers.
-    pub sentences: Vec<String>,
-    /// The calls of the wave's functions when they were counted last; absent where they never were.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(default)]
-    pub counted: Option<Counted>,
-}
-
-impl Evidence {
-    /// A release that does harm while functions move.
-    pub(crate) fn failing(sentences: Vec<String>, at: Timestamp) -> Self {
-        let (unmeasured, out_of_sight, counted) = (0, 0, None);
-        Self { at, says: Says::Fail, unmeasured, out_of_sight, sentences, counted }
-    }
-
-    /// A look at a wave of which no place can be read. What was measured before stays said.
-    pub(crate) fn out_of_sight(wave: &Wave, words: &str, now: Timestamp) -> Self {
-        let known = wave.evidence.clone().unwrap_or_else(|| Self {
-            at: now,
-            says: Says::TooFew,
-            unmeasured: 0,
-            out_of_sight: 0,
-            sentences: Vec::new(),
-            counted: None,
-        });
-        let measured = known.sentences.into_iter().filter(|_| known.out_of_sight == 0);
-        let sentences = measured.chain([format!("out of sight: {words}")]).collect();
-        Self { out_of_sight: known.out_of_sight + 1, sentences, ..known }
-    }
-}
-
-/// What gates say. The worst one of all gates counts, and the order is theirs.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Says {
-    /// Nothing speaks against the release.
-    Pass,
-    /// No call failed, and there were too few to judge.
-    TooFew,
-    /// What was measured can be read both ways.
-    Inconclusive,
-    /// Something could not be measured.
-    Unmeasured,
-    /// A person is to decide.
-    Hold,
-    /// The release does harm.
-    Fail,
-}
-
-/// The last wave, and those just before it that no function was moved in: they gave way to it.
-pub(crate) fn unreached_with_last(waves: &[Wave]) -> &[Wave] {
-    let Some((_, before)) = waves.split_last() else { return waves };
-    let first = before.iter().rposition(|wave| wave.reached.is_some()).map_or(0, |last| last + 1);
-    &waves[first..]
-}
-
-impl Wave {
-    /// A wave that opens.
-    pub(crate) fn open(members: Members, percent: Option<u8>, opened: Timestamp) -> Self {
-        Self {
-            members,
-            percent,
-            opened,
-            unproven: BTreeMap::new(),
-            late: BTreeMap::new(),
-            reached: None,
-            until: None,
-            evidence: None,
-            done: None,
-        }
-    }
-
-    /// Until when a function of it was on the stable release: its calls of then are what new data is held against.
-    pub(crate) fn proven_until(&self, place: &Place, function: &FunctionName) -> Timestamp {
-        found(&self.unproven, place, function).unwrap_or(self.opened)
-    }
-
-    /// When a function of it left the stable release, with this wave or before.
-    pub(crate) fn left_stable(&self, place: &str, function: &FunctionName) -> Option<Timestamp> {
-        let is_member = self.members.get(place).is_some_and(|members| members.contains(function));
-        let before = || self.unproven.get(place)?.get(function).copied();
-        is_member.then(|| before().unwrap_or(self.opened))
-    }
-
-    /// Notes that every member that can be moved is there, or that one came late: then they are watched for longer.
-    pub(crate) fn watch(&mut self, from: Timestamp, until: Timestamp) {
-        self.reached.get_or_insert(from);
-        self.until = Some(until);
-    }
-
-    /// Tells whether a function is watched with this wave.
-    pub(crate) fn watches(&self, place: &Place, function: &FunctionName) -> bool {
-        self.has(place, function) || self.late_since(place, function).is_some()
-    }
-
-    /// Since when a function that came late is watched with this wave.
-    pub(crate) fn late_since(&self, place: &Place, function: &FunctionName) -> Option<Timestamp> {
-        found(&self.late, place, function)
-    }
-
-    /// Tells whether a function is of this wave.
-    pub fn has(&self, place: &Place, function: &FunctionName) -> bool {
-        self.members.get(&place.to_string()).is_some_and(|members| members.contains(function))
-    }
-
-    /// Returns how many functions it has.
-    pub fn count(&self) -> usize {
-        self.members.values().map(BTreeSet::len).sum()
-    }
-}
-
-/// What became of each consumer, by place (`eu-west-1`, `eu-west-1 of 123456789012`) and function.
-pub type Journal = BTreeMap<String, BTreeMap<FunctionName, ConsumerNote>>;
-
-/// What became of one consumer.
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "each one is a fact of its own in the stored object"
-)]
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct ConsumerNote {
-    /// The layer version that it was on when the rollout met it.
-    pub from: Option<LayerVersionArn>,
-    /// Whether freshlayer did not make that version.
-    #[serde(default)]
-    pub foreign: bool,
-    /// `moved`, or why not.
-    pub outcome: String,
-    /// Whether it reached the release.
-    #[serde(default)]
-    pub done: bool,
-    /// Whether a part of its calls reached the release.
-    #[serde(default, skip_serializing_if = "is_false")]
-    #[schemars(default)]
-    pub in_part: bool,
-    /// Whether the last run could not bring it there.
-    #[serde(default, skip_serializing_if = "is_false")]
-    #[schemars(default)]
-    pub failed: bool,
-    /// How often other hands set it back after that.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    #[schemars(default)]
-    pub set_back: u32,
-    /// When the outcome became this one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>", default)]
-    pub at: Option<Timestamp>,
-    /// A person's order about single functions, because of which it moved.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(default)]
-    pub order: Option<PastOrder>,
-}
-
-impl ConsumerNote {
-    /// The outcome of a function whose run has not written down yet what became of it.
-    pub(crate) const MOVING: &'static str = "moving";
-
-    /// Tells whether a run has begun with it and has not written down yet what became of it.
-    pub fn is_moving(&self) -> bool {
-        self.outcome == Self::MOVING
-    }
-
-    /// Tells whether it moves with a later wave, as the last run that came to its end wrote it.
-    pub fn is_later(&self) -> bool {
-        self.outcome == Why::LaterWave.to_string()
-    }
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
-fn is_zero(count: &u32) -> bool {
-    *count == 0
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
-fn is_false(told: &bool) -> bool {
-    !told
-}
-
 impl Rollout {
     pub(super) fn of(layer: &LayerName, open: &OpenRollout) -> Self {
         Self {
@@ -520,48 +233,24 @@ impl Rollout {
         is_silent && !waves.any(was_counted)
     }
 
-    /// Tells whether a function comes late if it is moved now: its wave is watched, or went on without it.
-    pub(crate) fn is_late(&self, place: &Place, function: &FunctionName) -> bool {
-        let Some((last, before)) = self.waves.split_last() else { return false };
-        if last.has(place, function) {
-            return last.reached.is_some();
-        }
-        before.iter().any(|wave| wave.has(place, function))
-    }
-
-    /// Notes a function that could not be moved with its wave, and is about to move while the last wave is watched.
-    pub(crate) fn note_late(
-        &mut self,
-        place: &Place,
-        function: &FunctionName,
-        now: Timestamp,
-    ) -> bool {
-        let is_late = self.is_late(place, function);
-        let Some((last, before)) = self.waves.split_last_mut().filter(|_| is_late) else {
-            return false;
-        };
-        let own = before.iter().rev().find(|wave| wave.has(place, function));
-        let place_name = place.to_string();
-        if let Some(left) = own.and_then(|own| found(&own.unproven, place, function)) {
-            last.unproven.entry(place_name.clone()).or_default().insert(function.clone(), left);
-        }
-        last.late.entry(place_name).or_default().insert(function.clone(), now);
-        true
-    }
-
-    /// Forgets the late functions that did not reach the release.
-    pub(crate) fn keep_late(&mut self, mut comes: impl FnMut(&str, &FunctionName) -> bool) {
-        for wave in &mut self.waves {
-            for (place, late) in &mut wave.late {
-                late.retain(|function, _| comes(place, function));
-            }
-            wave.late.retain(|_, late| !late.is_empty());
-        }
-    }
-
     /// Returns what was noted of a consumer.
     pub fn note(&self, place: &Place, function: &FunctionName) -> Option<&ConsumerNote> {
         self.journal.get(&place.to_string())?.get(function)
+    }
+
+    /// As [`Self::note`], to write on it.
+    pub(crate) fn note_mut(
+        &mut self,
+        place: &Place,
+        function: &FunctionName,
+    ) -> Option<&mut ConsumerNote> {
+        self.journal.get_mut(&place.to_string())?.get_mut(function)
+    }
+
+    /// Tells whether a run began with a function of a place and came to no end: the function may have had the release.
+    pub(crate) fn breaks_off_in(&self, place: &Place) -> bool {
+        let notes = self.journal.get(&place.to_string());
+        notes.is_some_and(|notes| notes.values().any(ConsumerNote::is_moving))
     }
 
     /// Notes what became of a consumer. Where it stood at first stays noted.

@@ -21,7 +21,7 @@ use crate::state::{Rollout, StaysOn};
 const OWN_VERSIONS_KEPT: usize = 3;
 
 /// How often a release is brought to a function again that other hands set back.
-const REAPPLIED_MAX: u32 = 2;
+pub(crate) const REAPPLIED_MAX: u32 = 2;
 
 type Decision = (Option<Step>, Standing);
 

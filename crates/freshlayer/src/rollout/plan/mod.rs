@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use semver::Version;
 
 pub use choice::{Opening, WAVE_TAG};
-pub(crate) use function::Here;
+pub(crate) use function::{Here, REAPPLIED_MAX};
 pub(crate) use waves::{Admission, FAILURE_RUNS_MAX, GOES_ON_FOR_MAX, Waves};
 
 use crate::definition::{Architecture, Course, FunctionProbe, Gates, Roll};

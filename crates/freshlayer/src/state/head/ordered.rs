@@ -181,9 +181,9 @@ impl Head {
 
     /// The last order about a function alone, where no whole look has followed it yet.
     pub(crate) fn order_about(&self, function: &FunctionName) -> Option<PastOrder> {
-        let looked = self.looked.as_ref().map(|looked| looked.at);
+        let followed = self.followed.or(self.looked.as_ref().map(|looked| looked.at));
         let past = self.orders.iter().rev().find(|past| past.functions.contains(function));
-        let past = past.filter(|past| looked.is_none_or(|at| past.order.at >= at))?;
+        let past = past.filter(|past| followed.is_none_or(|at| past.order.at >= at))?;
         // The note stands at the function already.
         Some(PastOrder { functions: Vec::new(), ..past.clone() })
     }
