@@ -118,6 +118,12 @@ impl Everywhere {
         sick.map(|(place, _)| place.clone()).collect()
     }
 
+    /// Tells whether a function has the alias.
+    pub(super) fn has_alias(&self, place: &Place, name: &str) -> bool {
+        let mut here = self.here.iter().filter(|(known, _)| known == place);
+        here.any(|(_, here)| here.aws.has_alias(name, "live"))
+    }
+
     /// What callers of each function meet.
     pub(super) fn met(&self) -> BTreeMap<Key, Met> {
         let met = self.here.iter().flat_map(|(place, here)| {

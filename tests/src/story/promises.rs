@@ -156,13 +156,21 @@ impl Promises {
         assert_eq!(left, None, "I12: {} is taken off it", named(key));
     }
 
-    /// Notes who had the data when its rollout began, unless it was stable: then every function may come to it at once.
+    /// Notes who had the data when its rollout began. Lambda itself ends the way back of an alias with provisioned concurrency
+    /// that an earlier rollout began.
     fn met_before(&mut self, open: &OpenRollout, before: &Before, head: &Head) {
-        if self.first.contains_key(&open.number) || before.head.stable() == Some(open.to) {
+        if self.first.contains_key(&open.number) {
             return;
         }
+        let was_stable = before.head.stable() == Some(open.to);
+        let shifts = |met: &Met| {
+            was_stable && !met.splits && met.parts.iter().any(|part| part.behind.is_some())
+        };
         self.touched.clear();
-        let on_it = before.met.iter().filter(|(key, met)| has(met, head, open.to, &key.0.region));
+        let on_it = before
+            .met
+            .iter()
+            .filter(|(key, met)| has(met, head, open.to, &key.0.region) || shifts(met));
         let on_it = on_it.map(|(key, _)| key.clone()).collect();
         self.first.insert(open.number, on_it);
     }

@@ -195,9 +195,11 @@ impl Scene {
                     Local::Release(name)
                     | Local::ReleaseBesideWeight(name)
                     | Local::Point(name, _)
-                    | Local::SetBack(name, _) => {
+                        if self.everywhere.has_alias(place, name) =>
+                    {
                         self.promises.touched(place, name);
                     }
+                    Local::SetBack(name, _) => self.promises.touched(place, name),
                     Local::Foreign => self.promises.knows_foreign(&self.everywhere),
                     Local::Breaks(number) => {
                         self.promises.breaks(&layer_version(&place.region, *number));

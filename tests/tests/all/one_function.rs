@@ -148,6 +148,20 @@ fn a_pin_is_not_counted_as_set_back() {
             assert_eq!((report.exit(), got(&world, "plain")), (Exit::Done, 2), "{report:#?}");
             assert_eq!(of(&report, "plain").reason, None);
         }
+        set_back(&world, "plain");
+        assert_eq!(world.refresh(&world.aws).await.exit(), Exit::Done);
+        let order = back("plain", Back::Stable);
+        let done = roll_back_functions(&engine, &world.definition, &order, "a person").await;
+        assert_eq!(done.expect("possible").exit(), Exit::Done);
+        let (layer, plain) = (&world.definition.layer, [name("plain")]);
+        let unpinned = unpin_functions(&engine, layer, &plain, "a person", None).await;
+        assert_eq!(unpinned.expect("written"), plain);
+        let report = world.refresh(&world.aws).await;
+        assert_eq!(
+            of(&report, "plain").reason,
+            None,
+            "what a deployment did before is told before"
+        );
     });
 }
 

@@ -82,6 +82,33 @@ fn what_is_foreseen_is_what_happens() {
     }
 }
 
+/// A release is stable without the functions that are held, unless all are.
+#[test]
+fn a_release_is_foreseen_as_stable_unless_every_function_is_held() {
+    for preset in ["standard", "all-at-once"] {
+        block_on(async {
+            let world = World::of(&format!("rollout.preset = '{preset}'\n"));
+            assert_eq!(world.refresh(&world.aws).await.exit(), Exit::Done);
+            for name in ["one", "two"] {
+                let aliases: &[&str] = &["live"];
+                let new = NewFunction { layers: &[version(1)], aliases, ..NewFunction::default() };
+                world.aws.function(name, &new);
+            }
+            world.build(3);
+            let engine = world.engine(&world.aws, "a person", pace());
+            for (name, stable) in [("one", true), ("two", false)] {
+                world.aws.deploy(name);
+                let planned = plan(&engine, &world.definition, Retry::OnChange).await;
+                let planned = planned.expect("planned");
+                let held = planned.stay.iter().any(|one| one.function.as_str() == name);
+                let foreseen = planned.rollout.expect("functions use the layer");
+                assert!(held, "its code is not released");
+                assert_eq!(foreseen.stable_at.is_some(), stable, "{preset}: {foreseen:#?}");
+            }
+        });
+    }
+}
+
 #[test]
 fn an_open_rollout_is_foreseen_from_where_it_stands() {
     block_on(async {

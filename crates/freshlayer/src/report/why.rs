@@ -378,7 +378,7 @@ pub enum Why {
         /// The release that it was brought to.
         release: u64,
     },
-    /// Other hands had set the function back, and this run brought it to the release again.
+    /// Other hands had moved the function away, and this run brought it to the release again.
     MovedAgain {
         /// How often they did so since it reached the release first.
         times: u32,

@@ -397,7 +397,7 @@ impl Why {
             ),
             Self::MovedAgain { times, times_max } => write!(
                 f,
-                "other hands had set it back to an earlier version ({times} of {times_max} times that freshlayer undoes)"
+                "other hands had moved it away ({times} of {times_max} times that freshlayer undoes)"
             ),
             Self::TagUnclear { tag, value } => write!(
                 f,

@@ -119,11 +119,10 @@ impl Came {
     /// Says of a function that this run moved where other hands had set it back.
     pub(super) fn told_again(&self, consumer: ConsumerReport) -> ConsumerReport {
         let key = (consumer.place.to_string(), consumer.function.clone());
-        let times = self.intent.set_back.get(&key).map_or(0, |known| known.times());
-        if consumer.state != ConsumerState::Moved || consumer.reason.is_some() || times == 0 {
-            return consumer;
-        }
-        let why = Why::MovedAgain { times, times_max: REAPPLIED_MAX };
+        let set_back = self.intent.set_back.get(&key).filter(|known| known.was_there);
+        let is_moved = consumer.state == ConsumerState::Moved && consumer.reason.is_none();
+        let Some(set_back) = set_back.filter(|_| is_moved) else { return consumer };
+        let why = Why::MovedAgain { times: set_back.times(), times_max: REAPPLIED_MAX };
         ConsumerReport { reason: Some(Reason::from(why)), ..consumer }
     }
 

@@ -81,11 +81,12 @@ pub(super) fn note_all(
     head: &Head,
 ) {
     for consumer in consumers {
+        let done = matches!(consumer.state, ConsumerState::Current | ConsumerState::Moved);
         let outcome = match &consumer.reason {
+            Some(reason) if done => format!("{}; {reason}", consumer.state.word()),
             Some(reason) => reason.text.clone(),
             None => consumer.state.word().to_owned(),
         };
-        let done = matches!(consumer.state, ConsumerState::Current | ConsumerState::Moved);
         let in_part = matches!(consumer.why(), Some(Why::Partly { .. }));
         let failed = consumer.state == ConsumerState::Failed;
         let from = consumer.layer_version.clone();
@@ -107,6 +108,7 @@ pub(super) fn note_all(
             ConsumerNote { from, foreign, outcome, done, in_part, failed, set_back, at, order };
         rollout.write(&consumer.place, &consumer.function, note);
     }
+    rollout.began.values_mut().for_each(|began| began.over = true);
     let stays = consumers
         .iter()
         .filter(|consumer| matches!(consumer.state, ConsumerState::Held | ConsumerState::Failed));

@@ -22,7 +22,7 @@ const ROUNDS_MAX: usize = 10_000;
 pub struct Foreseen {
     /// The functions that move, in their order; one entry where all move at once.
     pub waves: Vec<ForeseenWave>,
-    /// When the release would be stable; absent where something holds the rollout, or every function.
+    /// When the release would be stable; absent where an order stops the rollout, or every function is held.
     #[schemars(with = "Option<String>")]
     pub stable_at: Option<Timestamp>,
     /// How many calls change functions.
@@ -83,8 +83,9 @@ pub(crate) fn foresee(
                 at = until;
             }
             Next::Wait(Why::OutsideWindow { until, .. }) => at = until,
-            Next::Wait(_) | Next::Hold(_) => return (foreseen, plan.standings),
-            Next::Done => {
+            Next::Wait(_) => return (foreseen, plan.standings),
+            // What holds single functions keeps no release from being stable.
+            Next::Hold(_) | Next::Done => {
                 let stopped = intent.frozen.is_some() || intent.paused.is_some();
                 let there = plan.standings.values().any(|one| *one == Standing::Current);
                 let becomes_stable = !stopped && (there || plan.standings.is_empty());

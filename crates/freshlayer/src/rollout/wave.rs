@@ -87,7 +87,7 @@ impl Came {
         let Some(rollout) = &mut self.rollout else { return false };
         let late = moving.iter().filter(|(place, name)| rollout.note_late(place, name, now));
         let is_new = late.count() > 0 || !begin.is_empty();
-        let from_now = Began { at: now, arrived: false };
+        let from_now = Began { at: now, arrived: false, over: false };
         rollout.began.extend(begin.into_iter().map(|place| (place.to_string(), from_now)));
         is_new
     }
@@ -123,20 +123,17 @@ impl Came {
             .filter(|(key, one)| has_data(one) || is_on(self, Some(*release), key));
         let there: BTreeSet<&Place> =
             there.filter(|(key, _)| is_member(key)).map(|((place, _), _)| place).collect();
-        let arrived = |place: &Place| {
-            let Some(rollout) = &self.rollout else { return false };
-            let began = rollout.began.get(&place.to_string());
-            began.is_some_and(|began| began.arrived || rollout.breaks_off_in(place))
-        };
+        let began = |place: &Place| self.rollout.as_ref()?.began.get(&place.to_string());
+        let arrived = |place: &Place| began(place).is_some_and(|one| one.arrived || !one.over);
         let mut places = places_of(moving);
         places.retain(|place| !there.contains(place) && !arrived(place));
         places
     }
 
-    /// The functions that have the data, by the name of their place.
-    fn there(&self) -> BTreeSet<(String, FunctionName)> {
-        let there = self.plan.standings.iter().filter(|(_, one)| has_data(one));
-        there.map(|((place, function), _)| (place.to_string(), function.clone())).collect()
+    /// The functions of which it is known that they do not have the data, by the name of their place.
+    fn without_data(&self) -> BTreeSet<(String, FunctionName)> {
+        let without = self.plan.standings.iter().filter(|(_, one)| !has_data(one));
+        without.map(|((place, function), _)| (place.to_string(), function.clone())).collect()
     }
 
     /// The functions of the wave that opens next that do not serve the stable release.
@@ -201,7 +198,7 @@ impl Converge<'_, '_, '_> {
         let traffic = came.traffic_to_know(regions, now).await;
         let unproven =
             self.unproven(&came.opens_off(self.session.head().last_stable()), now).await?;
-        let there = came.there();
+        let without = came.without_data();
         let Some(rollout) = &mut came.rollout else { return Ok(Turned::Not) };
         if traffic.is_some() {
             rollout.traffic = traffic;
@@ -213,7 +210,7 @@ impl Converge<'_, '_, '_> {
                 // The version beside a part would be the replaced release.
                 let percent = percent.filter(|_| unproven.is_empty());
                 rollout.keep_late(|place, function| {
-                    there.contains(&(place.to_owned(), function.clone()))
+                    !without.contains(&(place.to_owned(), function.clone()))
                 });
                 if let Some(last) = rollout.waves.last_mut() {
                     last.done.get_or_insert(now);

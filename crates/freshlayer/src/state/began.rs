@@ -10,4 +10,7 @@ pub struct Began {
     pub at: Timestamp,
     /// Whether a function has had the release.
     pub arrived: bool,
+    /// Whether the run that tried last came to its end. A function may have had the release since one that did not.
+    #[serde(default)]
+    pub over: bool,
 }

@@ -80,13 +80,13 @@ pub struct Head {
     /// The last orders, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     orders: Vec<PastOrder>,
+    /// The last order about each single function that no run has carried out yet.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    due: BTreeMap<FunctionName, PastOrder>,
     adopted: Option<Adopted>,
     rollouts: u64,
     rollout: Option<OpenRollout>,
     looked: Option<Looked>,
-    /// When the functions were looked at as a whole for the last time: what was ordered before about single ones is carried out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    followed: Option<Timestamp>,
     /// Why the last refresh failed, where it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     failed: Option<FailedRun>,
@@ -137,11 +137,11 @@ impl Head {
             pinned_functions: BTreeMap::new(),
             handed_back: None,
             orders: Vec::new(),
+            due: BTreeMap::new(),
             adopted: None,
             rollouts: 0,
             rollout: None,
             looked: None,
-            followed: None,
             failed: None,
             lease: None,
         }
@@ -485,7 +485,10 @@ impl Head {
 
     /// Notes what a whole look at the functions found.
     pub(crate) fn look(&mut self, looked: Looked) {
-        self.followed = Some(looked.at);
+        // Of a frozen layer no order is carried out.
+        if self.freeze.is_none() {
+            self.due.clear();
+        }
         self.looked = Some(looked);
     }
 

@@ -105,17 +105,24 @@ fn a_promoted_release_is_current_and_rolls() {
 }
 
 #[test]
-fn an_order_about_one_function_is_named_until_a_look_has_followed_it() {
-    let mut head = reached(2);
+fn an_order_about_one_function_is_named_until_a_run_has_carried_it_out() {
+    let looked = || Looked { at: NOW, consumers: 1, behind: 0, elsewhere: 0, tags: String::new() };
     let plain = FunctionName::parse("plain").expect("valid");
-    let [frozen, looked, unfrozen] = [0, 1, 2].map(|hour| NOW + SignedDuration::from_hours(hour));
-    head.freeze_functions(std::slice::from_ref(&plain), &Ordered { at: frozen, ..order() });
-    let about = head.order_about(&plain).map(|past| past.what);
-    assert_eq!(about.as_deref(), Some("freeze function plain"));
-    head.look(Looked { at: looked, consumers: 1, behind: 0, elsewhere: 0, tags: String::new() });
-    assert_eq!(head.order_about(&plain), None, "it is carried out");
-    head.unfreeze(&Ordered { at: unfrozen, ..order() });
-    assert_eq!(head.order_about(&plain), None, "the next look is about the layer's order");
+    let about = |head: &Head| head.order_about(&plain).map(|past| past.what);
+    let mut head = reached(2);
+    head.freeze(order());
+    head.freeze_functions(std::slice::from_ref(&plain), &order());
+    head.look(looked());
+    assert_eq!(about(&head).as_deref(), Some("freeze function plain"), "the layer is frozen");
+    head.unfreeze(&order());
+    head.look(looked());
+    assert_eq!(about(&head), None, "it is carried out");
+    head.unfreeze(&order());
+    assert_eq!(about(&head), None, "that is an order about the layer");
+    head.unfreeze_functions(std::slice::from_ref(&plain), &order());
+    assert_eq!(about(&head).as_deref(), Some("unfreeze function plain"));
+    head.promote(&release(3), NOW);
+    assert_eq!(about(&head), None, "every function moves because of the new release");
 }
 
 #[test]

@@ -16,6 +16,7 @@ use super::traffic::Traffic;
 use super::wave::Wave;
 use crate::names::{LayerName, LayerVersionArn, Place};
 use crate::ports::FunctionName;
+use crate::report::ConsumerState;
 
 /// Why a rollout began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -247,16 +248,12 @@ impl Rollout {
         self.journal.get_mut(&place.to_string())?.get_mut(function)
     }
 
-    /// Tells whether a run began with a function of a place and came to no end: the function may have had the release.
-    pub(crate) fn breaks_off_in(&self, place: &Place) -> bool {
-        let notes = self.journal.get(&place.to_string());
-        notes.is_some_and(|notes| notes.values().any(ConsumerNote::is_moving))
-    }
-
     /// Notes what became of a consumer. Where it stood at first stays noted.
     pub(crate) fn write(&mut self, place: &Place, function: &FunctionName, note: ConsumerNote) {
         let notes = self.journal.entry(place.to_string()).or_default();
         match notes.get_mut(function) {
+            // It is where it was brought.
+            Some(known) if known.done && note.outcome == ConsumerState::Current.word() => {}
             Some(known) => {
                 if known.outcome != note.outcome {
                     known.at = note.at;

@@ -171,7 +171,7 @@ mod tests {
             judge(&gate(), &told, rollout).says
         };
         assert_eq!(rings(&rollout, hours(0)), Says::Fail);
-        let began = Began { at: hours(48), arrived: false };
+        let began = Began { at: hours(48), arrived: false, over: true };
         rollout.began.insert(place().to_string(), began);
         assert_eq!(rings(&rollout, hours(47)), Says::Inconclusive);
         assert_eq!(rings(&rollout, hours(48)), Says::Fail);

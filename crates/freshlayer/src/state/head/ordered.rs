@@ -27,8 +27,9 @@ impl Head {
 
     /// Remembers an order about single functions.
     fn note_of(&mut self, functions: &[FunctionName], what: impl Into<String>, order: &Ordered) {
-        let functions = functions.to_vec();
-        self.orders.push(PastOrder { what: what.into(), functions, order: order.clone() });
+        let past = PastOrder { what: what.into(), functions: Vec::new(), order: order.clone() };
+        self.due.extend(functions.iter().map(|function| (function.clone(), past.clone())));
+        self.orders.push(PastOrder { functions: functions.to_vec(), ..past });
         let surplus = self.orders.len().saturating_sub(ORDERS_MAX);
         self.orders.drain(..surplus);
     }
@@ -179,13 +180,9 @@ impl Head {
         self.looked = None;
     }
 
-    /// The last order about a function alone, where no whole look has followed it yet.
+    /// The last order about a function alone, where no run has carried it out yet. A note of it stands at the function.
     pub(crate) fn order_about(&self, function: &FunctionName) -> Option<PastOrder> {
-        let followed = self.followed.or(self.looked.as_ref().map(|looked| looked.at));
-        let past = self.orders.iter().rev().find(|past| past.functions.contains(function));
-        let past = past.filter(|past| followed.is_none_or(|at| past.order.at >= at))?;
-        // The note stands at the function already.
-        Some(PastOrder { functions: Vec::new(), ..past.clone() })
+        self.due.get(function).cloned()
     }
 
     /// Lets nothing move until unfrozen.

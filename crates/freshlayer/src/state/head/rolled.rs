@@ -45,6 +45,8 @@ impl Head {
     /// Opens a rollout: from now on consumers are looked at until every one is there.
     pub(super) fn roll(&mut self, from: Option<u64>, to: u64, cause: Cause, order: &Ordered) {
         if cause != Cause::CatchUp {
+            // The others move because of this rollout.
+            self.due.retain(|function, _| self.pinned_functions.contains_key(function));
             self.parameters.values_mut().for_each(|parameter| parameter.confirmed = false);
         }
         self.pardon(to);
