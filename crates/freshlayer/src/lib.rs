@@ -67,14 +67,15 @@ pub use operations::{
     LayerDossier, LayerPlan, LayerStatus, LayerWord, Mend, MmdbDiff, MovementDiff, Named,
     NextRelease, OpenDossier, OrderedRollout, PastGates, PastRollout, Pinned, Progress, Proof,
     Prune, PruneDossier, Pruned, PrunedRelease, Pulled, RejectedDossier, ReleaseDataset,
-    ReleaseDossier, RolloutDossier, RolloutGlance, RolloutLine, RolloutOrder, RolloutState,
-    RolloutStatus, RoomDossier, ServedDossier, Stays, StoppedOf, StorageLine, TableDiff, Traffic,
-    UpstreamState, ValuesDiff, Verified, WaitDossier, Waits, WaveDossier, WayBack, Which,
-    abort_rollout, accept, adopt, advance, break_lease, can_roll, diff, doctor, dossier,
-    dossier_after, freeze, freeze_functions, gates, give_lease_back, history, inspect, journal,
-    judge_past, order_rollout, pin, pin_functions, plan, provenance, prune, pull, pull_version,
-    refresh, roll_back_functions, rollback, rollout_glance, rollout_status, shelve, status,
-    suggest_contract, unfreeze, unfreeze_functions, unpin, unpin_functions, verify, way_back,
+    ReleaseDossier, RolloutDossier, RolloutGlance, RolloutJournal, RolloutLine, RolloutOrder,
+    RolloutState, RolloutStatus, RoomDossier, ServedDossier, Stays, StoppedOf, StorageLine,
+    TableDiff, Traffic, UpstreamState, ValuesDiff, Verified, WaitDossier, Waits, WaveDossier,
+    WayBack, Which, abort_rollout, accept, adopt, advance, break_lease, can_roll, diff, doctor,
+    dossier, dossier_after, freeze, freeze_functions, gates, give_lease_back, history, inspect,
+    journal, judge_past, order_rollout, pin, pin_functions, plan, provenance, prune, pull,
+    pull_version, refresh, roll_back_functions, rollback, rollout_glance, rollout_status, shelve,
+    status, suggest_contract, unfreeze, unfreeze_functions, unpin, unpin_functions, verify,
+    way_back,
 };
 pub use opt_path::OptPath;
 pub use problem::{Code, GateCheck, GateReport, Level, Problem, Verdict, check_table};

@@ -145,7 +145,7 @@ fn heads() -> Vec<Vec<u8>> {
         "lease": null,
         "rejected": [{
             "dataset": "country", "digest": "a".repeat(64), "fingerprint": "f", "at": "2026-11-01T00:00:00Z",
-            "problems": [{"code": "rolled-back", "level": "fail", "found": "release 7, rolled back to 2",
+            "problems": [{"code": "rolled-back", "level": "fail", "found": "the data of release 7, rolled back to 2",
                 "expected": "another build"}],
         }],
         "rollout": {

@@ -110,7 +110,7 @@ impl Fleet {
     /// The waves of the newest rollout.
     pub(crate) async fn waves(&self) -> Vec<Wave> {
         let layer = &self.world.definition.layer;
-        journal(&self.engine(), layer, 2).await.expect("the rollout to release 2").waves
+        journal(&self.engine(), layer, 2).await.expect("the rollout to release 2").rollout.waves
     }
 
     pub(crate) async fn last_wave(&self) -> Wave {

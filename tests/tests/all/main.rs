@@ -48,6 +48,7 @@ mod gates;
 mod gates_midway;
 mod hooks;
 mod inspect;
+mod journals;
 mod judge_past;
 mod lambda;
 mod majors;

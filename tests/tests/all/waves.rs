@@ -11,10 +11,10 @@ use freshlayer_tests::simulated::{Hit, NewFunction, Simulated};
 use crate::probes::assert_mistake;
 use crate::simulated::{World, block_on, pace, version};
 
-const STANDARD: &str = "rollout.preset = 'standard'\n";
+pub(crate) const STANDARD: &str = "rollout.preset = 'standard'\n";
 
 /// Ten functions on release 1, every other one behind an alias, and a new build.
-async fn ten_functions(terms: &str) -> World {
+pub(crate) async fn ten_functions(terms: &str) -> World {
     let world = World::of(terms);
     assert_eq!(world.refresh(&world.aws).await.exit(), Exit::Done);
     for number in 0..10 {
@@ -27,7 +27,7 @@ async fn ten_functions(terms: &str) -> World {
 }
 
 /// How many functions give their callers a layer version.
-fn on(aws: &Simulated, number: u64) -> usize {
+pub(crate) fn on(aws: &Simulated, number: u64) -> usize {
     let arn = version(number).to_string();
     let is_on = |line: &&String| match line.split_once("] [") {
         Some((_, behind)) if behind.contains('"') => behind.contains(&arn),
@@ -36,7 +36,7 @@ fn on(aws: &Simulated, number: u64) -> usize {
     aws.serving().iter().filter(is_on).count()
 }
 
-async fn minutes(minutes: u64) {
+pub(crate) async fn minutes(minutes: u64) {
     tokio::time::sleep(Duration::from_mins(minutes)).await;
 }
 

@@ -336,7 +336,7 @@ fn a_head_of_an_earlier_format_is_read_and_written_forward() {
         serde_json::from_slice(&record.expect("recorded")).expect("JSON");
     let problem = serde_json::json!({
         "code": "rolled-back", "level": "fail", "dataset": "country",
-        "found": "release 7, rolled back to 2", "expected": "another build",
+        "found": "the data of release 7, rolled back to 2", "expected": "another build",
     });
     let old = serde_json::json!({
         "format": 1, "layer": "geo", "newest": 2, "current": 2, "record": record, "stable": 2,

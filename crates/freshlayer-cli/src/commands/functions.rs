@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::Path;
 
 use clap::Subcommand;
 use freshlayer::report::Exit;
@@ -61,6 +62,8 @@ pub(crate) struct FunctionLine {
     aliases: Vec<AliasLine>,
     /// Its tags.
     tags: BTreeMap<String, String>,
+    /// What runs where a probe calls it; empty where no probe can.
+    program: Vec<String>,
 }
 
 /// One alias.
@@ -87,6 +90,7 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
             }
             let tags = tags.iter().map(|tag| key_and_value(host, tag)).collect::<Result<_, _>>()?;
             let (name, layers) = (function_name(&name)?, versions);
+            let program = from_here(program)?;
             let new = NewFunction { name, layers, aliases, tags, program };
             host.fleet().add(new).map_err(|error| stopped(&error))?;
         }
@@ -103,6 +107,20 @@ pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
         functions.iter().map(text).collect()
     };
     Ok(Done::new(Exit::Done, lines, Answer::Functions(functions)))
+}
+
+/// A probe calls a program from any folder, so a path that is relative becomes a whole one.
+fn from_here(mut program: Vec<String>) -> Result<Vec<String>, Stopped> {
+    let Some(first) = program.first_mut() else { return Ok(program) };
+    if !first.contains('/') || Path::new(first).is_absolute() {
+        return Ok(program);
+    }
+    let whole = std::path::absolute(&*first);
+    let whole = whole.ok().filter(|whole| whole.exists()).ok_or_else(|| {
+        Stopped::usage(format!("program: expected a file, found none at {first}"))
+    })?;
+    *first = whole.to_string_lossy().into_owned();
+    Ok(program)
 }
 
 fn key_and_value(host: &Host, tag: &str) -> Result<(String, String), Stopped> {
@@ -165,6 +183,7 @@ fn line(function: &Function) -> FunctionLine {
         layers: short(&function.latest.layers),
         aliases: aliases.collect(),
         tags: function.tags.clone(),
+        program: function.program.clone(),
     }
 }
 
@@ -177,6 +196,9 @@ fn text(function: &FunctionLine) -> String {
     let _ = writeln!(text, "{:20} $LATEST   {}", function.name, function.layers.join(" "));
     for (key, value) in &function.tags {
         let _ = writeln!(text, "{:20} tag       {key}={value}", "");
+    }
+    if !function.program.is_empty() {
+        let _ = writeln!(text, "{:20} program   {}", "", function.program.join(" "));
     }
     for alias in &function.aliases {
         let pointer = format!("{}={}", alias.name, alias.version);

@@ -3,7 +3,9 @@ use std::fmt::Write as _;
 use freshlayer::ports::FunctionName;
 use freshlayer::report::{Exit, minute};
 use freshlayer::state::{Acceptance, ConsumerNote, FunctionPin, Ordered, PastOrder, Rollout, Wave};
-use freshlayer::{History, HistoryLine, RolloutLine, RolloutState, history, journal};
+use freshlayer::{
+    History, HistoryLine, RolloutJournal, RolloutLine, RolloutState, history, journal,
+};
 use jiff::Timestamp;
 
 use crate::output::lines::{bytes, count, first_reasons};
@@ -24,8 +26,8 @@ pub(crate) struct Args {
 pub(crate) async fn run(host: &Host, args: Args) -> Result<Done, Stopped> {
     let (engine, layer) = (host.engine().await?, known_layer(host, &args.layer).await?);
     if let Some(number) = args.rollout {
-        let rollout = journal(&engine, &layer, number).await?;
-        return Ok(Done::new(Exit::Done, journal_lines(&rollout), Answer::Rollout(rollout)));
+        let past = journal(&engine, &layer, number).await?;
+        return Ok(Done::new(Exit::Done, journal_lines(&past), Answer::Rollout(Box::new(past))));
     }
     let history = history(&engine, &layer).await?;
     Ok(Done::new(Exit::Done, tables(&history), Answer::History(history)))
@@ -108,11 +110,19 @@ fn rollout_line(line: &RolloutLine) -> String {
 }
 
 /// Tells why a rollout began, when its waves opened and what their gates said, and what became of each function.
-fn journal_lines(rollout: &Rollout) -> String {
+fn journal_lines(RolloutJournal { rollout, replaced_by }: &RolloutJournal) -> String {
     let line = RolloutLine::of(rollout, RolloutState::Ended);
     let mut lines = format!("rollout {} to release {}: {}\n", line.number, line.to, line.why());
+    if let Some(next) = replaced_by {
+        let (at, number, why) = (minute(next.started), next.number, next.why());
+        let _ = writeln!(lines, "replaced {at} by rollout {number} to release {}: {why}", next.to);
+    }
+    let promoted = rollout.promoted.as_ref().map(|order| (order.at, ", when it was promoted"));
+    let replaced =
+        replaced_by.as_ref().map(|next| (next.started, ", when the rollout was replaced"));
+    let cut = promoted.into_iter().chain(replaced).min_by_key(|(at, _)| *at);
     for (number, wave) in (1..).zip(&rollout.waves) {
-        lines.push_str(&wave_line(rollout, number, wave));
+        lines.push_str(&wave_line(number, wave, cut));
         for sentence in wave.evidence.iter().flat_map(|evidence| &evidence.sentences) {
             let _ = writeln!(lines, "wave {number}: {sentence}");
         }
@@ -120,16 +130,15 @@ fn journal_lines(rollout: &Rollout) -> String {
     lines + &consumers(rollout)
 }
 
-fn wave_line(rollout: &Rollout, number: usize, wave: &Wave) -> String {
+/// What cut the watch of a wave, and when.
+type Cut = Option<(Timestamp, &'static str)>;
+
+fn wave_line(number: usize, wave: &Wave, cut: Cut) -> String {
     let functions = count(wave.count(), "function");
-    let promoted = rollout.promoted.as_ref().map(|order| order.at);
     let watched = match (wave.reached, wave.until) {
         (Some(from), Some(until)) => {
-            let (until, promoted) = match promoted.filter(|at| *at < until) {
-                Some(at) => (at, ", when it was promoted"),
-                None => (until, ""),
-            };
-            format!(", watched from {} to {}{promoted}", minute(from), minute(until))
+            let (until, why) = cut.filter(|(at, _)| *at < until).unwrap_or((until, ""));
+            format!(", watched from {} to {}{why}", minute(from), minute(until))
         }
         _ => String::new(),
     };

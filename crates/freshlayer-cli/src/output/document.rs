@@ -3,10 +3,10 @@
 use freshlayer::definition::DefinitionProblem;
 use freshlayer::report::Report;
 use freshlayer::schema::Contract;
-use freshlayer::state::{Acceptance, Rollout};
+use freshlayer::state::Acceptance;
 use freshlayer::{
     CanRoll, Diff, Dossier, Examined, History, Inspection, LayerPlan, LayerStatus, PastGates,
-    Proof, Pruned, RolloutStatus, Verified,
+    Proof, Pruned, RolloutJournal, RolloutStatus, Verified,
 };
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -63,7 +63,7 @@ pub(crate) enum Answer {
     /// `history`: releases and rollouts, newest first.
     History(History),
     /// `history --rollout`: what became of each consumer.
-    Rollout(Rollout),
+    Rollout(Box<RolloutJournal>),
     /// `rollout status`.
     RolloutStatus(RolloutStatus),
     /// `rollout pause`, `resume`, `promote`.

@@ -123,11 +123,27 @@ pub async fn history(engine: &Engine, layer: &LayerName) -> Result<History, Erro
     })
 }
 
+/// One rollout with what became of each consumer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RolloutJournal {
+    /// The rollout.
+    #[serde(flatten)]
+    pub rollout: Rollout,
+    /// The rollout that took its place before it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(default)]
+    pub replaced_by: Option<RolloutLine>,
+}
+
 /// Returns one rollout with what became of each consumer.
 ///
 /// # Errors
 /// [`Error::NotPossible`] where the layer has no such rollout, and the store's errors.
-pub async fn journal(engine: &Engine, layer: &LayerName, number: u64) -> Result<Rollout, Error> {
+pub async fn journal(
+    engine: &Engine,
+    layer: &LayerName,
+    number: u64,
+) -> Result<RolloutJournal, Error> {
     let session = with_history(engine, layer).await?;
     let rollout = session.read_rollout(number).await?;
     let mut rollout = rollout.ok_or_else(|| {
@@ -136,10 +152,18 @@ pub async fn journal(engine: &Engine, layer: &LayerName, number: u64) -> Result<
             "layer `{layer}` has no rollout {number}: `freshlayer history {layer}` lists those up to {newest}"
         ))
     })?;
-    if session.head().rollout().is_none_or(|open| open.number != number) {
+    let open = session.rollout().await?;
+    if open.as_ref().is_none_or(|open| open.number != number) {
         rollout.end_moves();
     }
-    Ok(rollout)
+    let next = match open.filter(|open| open.number == number + 1) {
+        Some(open) => Some(RolloutLine::of(&open, RolloutState::Open)),
+        None => session
+            .read_rollout(number + 1)
+            .await?
+            .map(|next| RolloutLine::of(&next, RolloutState::past(&next))),
+    };
+    Ok(RolloutJournal { replaced_by: next.filter(|_| rollout.ended.is_none()), rollout })
 }
 
 async fn with_history<'a>(engine: &'a Engine, layer: &LayerName) -> Result<Session<'a>, Error> {
@@ -196,14 +220,17 @@ pub(super) async fn read_rollouts(
         if let Some(open) = open.as_ref().filter(|open| open.number == number) {
             look(open, RolloutState::Open);
         } else if let Some(rollout) = session.read_rollout(number).await? {
-            let state = match rollout.ended {
-                Some(_) => RolloutState::Ended,
-                None => RolloutState::Replaced,
-            };
-            look(&rollout, state);
+            look(&rollout, RolloutState::past(&rollout));
         }
     }
     Ok(())
+}
+
+impl RolloutState {
+    /// How a rollout stands that is not open.
+    fn past(rollout: &Rollout) -> Self {
+        if rollout.ended.is_some() { Self::Ended } else { Self::Replaced }
+    }
 }
 
 impl HistoryLine {

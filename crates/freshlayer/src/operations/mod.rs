@@ -45,7 +45,9 @@ pub use freeze::{
     break_lease, freeze, freeze_functions, give_lease_back, unfreeze, unfreeze_functions,
 };
 pub use glance::{Coming, RolloutGlance, rollout_glance};
-pub use history::{History, HistoryLine, RolloutLine, RolloutState, history, journal};
+pub use history::{
+    History, HistoryLine, RolloutJournal, RolloutLine, RolloutState, history, journal,
+};
 pub use inspect::{Against, Inspection, inspect, suggest_contract};
 pub use judge::{Fate, PastGates, PastRollout, StoppedOf, judge_past};
 pub use pin::{Pinned, pin, unpin};

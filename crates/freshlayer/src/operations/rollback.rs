@@ -11,7 +11,7 @@ use crate::ports::Stage;
 use crate::progress::Stages;
 use crate::report::{ConsumerReport, ConsumerState, Outcome, Report, Why};
 use crate::rollout::{Converge, Outset};
-use crate::state::{Head, Leased, Ordered, Release, Session};
+use crate::state::{Head, Leased, Ordered, Pin, Release, Session};
 
 /// How often an order looks whether the publisher that it waits for has ended.
 const LOOKS_APART: Duration = Duration::from_secs(1);
@@ -113,6 +113,7 @@ async fn write_order(
     let head = session.head();
     if let (Back::Release(to), None) = (to, head.is_handed_back())
         && head.current() == Some(to)
+        && head.desired() == Some(to)
     {
         return session.release(to).await.map(Some);
     }
@@ -194,11 +195,18 @@ fn current(head: &Head) -> Result<u64, Error> {
 /// Judges where a person may go back to.
 fn target(head: &Head, to: Back) -> Result<Option<u64>, Error> {
     let current = current(head)?;
+    let pin = head.pinned();
     let to = match to {
         Back::Before => return before(head).map(|()| None),
         Back::Release(to) => to,
-        Back::Stable => fallback(head, current)?,
+        Back::Stable => match pin {
+            Some(pin) => return Err(pinned(head, pin, "RELEASE")),
+            None => fallback(head, current)?,
+        },
     };
+    if let Some(pin) = pin.filter(|pin| pin.release != to) {
+        return Err(pinned(head, pin, &to.to_string()));
+    }
     if to == current && head.is_handed_back().is_none() {
         return Err(not_possible(head, &format!("is on release {to} already")));
     }
@@ -207,16 +215,15 @@ fn target(head: &Head, to: Back) -> Result<Option<u64>, Error> {
         let words = format!("has no published release {to}; it has {}", known.join(", "));
         return Err(not_possible(head, &words));
     }
-    match head.pinned().filter(|pin| pin.release != to) {
-        Some(pin) => {
-            let (layer, release) = (head.layer(), pin.release);
-            let words = format!(
-                "is pinned to release {release}; run `freshlayer unpin {layer}` first, or `freshlayer pin {layer} --to {to}`"
-            );
-            Err(not_possible(head, &words))
-        }
-        None => Ok(Some(to)),
-    }
+    Ok(Some(to))
+}
+
+fn pinned(head: &Head, pin: &Pin, to: &str) -> Error {
+    let (layer, release) = (head.layer(), pin.release);
+    let words = format!(
+        "is pinned to release {release}; run `freshlayer unpin {layer}` first, or `freshlayer pin {layer} --to {to}`"
+    );
+    not_possible(head, &words)
 }
 
 /// The last stable release before the current one. A jump over releases that functions were on is a person's to

@@ -318,6 +318,11 @@ impl ConsumerReport {
         matches!(self.state, Behind | Held | Failed)
     }
 
+    /// Tells whether the function is on the release.
+    pub fn is_there(&self) -> bool {
+        matches!(self.state, ConsumerState::Current | ConsumerState::Moved)
+    }
+
     /// Tells whether the next run may get further with the function without a person.
     pub fn is_on_its_way(&self) -> bool {
         let refused = matches!(self.why(), Some(Why::Refused { .. } | Why::ProbeFailed { .. }));

@@ -404,7 +404,11 @@ impl Why {
                 "its tag {tag} says {value:?}; use hold, pin=<release> or a version such as 1"
             ),
             Self::TagVersion { wanted, version } => {
-                write!(f, "its tag asks for {wanted}; the data is {version}")
+                write!(
+                    f,
+                    "its tag asks for {}; the data is {version}",
+                    wanted.trim_start_matches('^')
+                )
             }
             Self::TagPin { tag } => write!(f, "its tag {tag} pins it there"),
             Self::TagPinMissing { release } => {

@@ -81,7 +81,7 @@ pub(super) fn note_all(
     head: &Head,
 ) {
     for consumer in consumers {
-        let done = matches!(consumer.state, ConsumerState::Current | ConsumerState::Moved);
+        let done = consumer.is_there();
         let outcome = match &consumer.reason {
             Some(reason) if done => format!("{}; {reason}", consumer.state.word()),
             Some(reason) => reason.text.clone(),

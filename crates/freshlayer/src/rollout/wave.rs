@@ -7,16 +7,18 @@ use jiff::{SignedDuration, Timestamp};
 use super::act::{Failed, Stuck};
 use super::came::{Came, GatesAsked};
 use super::converge::Converge;
+use super::end::{Moves, note_all};
 use super::evidence::{Listening, asked, gone, is_on};
 use super::hook::ask;
 use super::measure::{Function, counts_calls, no_such_alarm, places_of, traffic};
 use super::plan::{Goal, Intent, Next, Opening, Standing, Waves, brings_data};
+use super::standing::Known;
 use crate::definition::Binding;
 use crate::error::Error;
 use crate::names::Place;
 use crate::ports::{FunctionName, Region, Step};
-use crate::report::{Why, not_provisioned};
-use crate::state::{Began, Evidence, OpenRollout, Ordered, Says, Traffic, Wave};
+use crate::report::{ConsumerReport, Why, not_provisioned};
+use crate::state::{Began, Evidence, Head, OpenRollout, Ordered, Says, Traffic, Wave};
 
 /// How many superseded rollouts are read.
 const SUPERSEDED_MAX: usize = 16;
@@ -144,6 +146,33 @@ impl Came {
         };
         let all = self.plan.standings.keys().filter(|key| is_member(key));
         all.filter(|key| !is_on(self, stable, key)).cloned().collect()
+    }
+
+    /// Notes which functions got the release, and what fails it: the rollout ends with that.
+    fn note_failure(&mut self, failure: &Failure, head: &Head, now: Timestamp) {
+        let Self { world, plan, strays, moved, .. } = &*self;
+        let known = Known { world, plan, strays, moved, left: Why::NextRun };
+        let mut consumers = known.consumers();
+        consumers.retain(ConsumerReport::is_there);
+        let Some(rollout) = &mut self.rollout else { return };
+        let moves = Moves { moved: &self.moved, set_back: &self.intent.set_back, at: now };
+        note_all(rollout, &consumers, moves, head);
+        let (fails, says) = match failure {
+            Failure::Wave { says, .. } => (None, says.clone()),
+            Failure::Probe(failed) => (Some((failed, "fails its probe")), Vec::new()),
+            Failure::Start(failed) => (Some((failed, "cannot start")), Vec::new()),
+        };
+        let words = fails.map(|(failed, how)| (failed, format!("{how} ({})", failed.words)));
+        if let Some((failed, words)) = &words
+            && let Some(note) = rollout.note_mut(&failed.place, &failed.function)
+        {
+            (note.outcome, note.at, note.failed) = (format!("it {words}"), Some(now), true);
+        }
+        let sentence = words.map(|(failed, words)| format!("function {} {words}", failed.function));
+        if let Some(wave) = rollout.waves.last_mut() {
+            wave.evidence =
+                Some(Evidence::failing(says.into_iter().chain(sentence).collect(), now));
+        }
     }
 
     /// How often functions are called, where the first wave is about to open and that is not known.
@@ -326,12 +355,11 @@ impl Converge<'_, '_, '_> {
         head.before_rollout().filter(|_| !is_stable)
     }
 
-    /// Writes into the open wave what fails the release while functions move, and sends every function back.
+    /// Writes into the rollout what fails the release while functions move, and sends every function back.
     pub(super) async fn fail(&mut self, came: &mut Came, failure: Failure) -> Result<(), Error> {
         let now = self.run.engine.ports.clock.now();
-        let wave = came.rollout.as_mut().and_then(|rollout| rollout.waves.last_mut());
-        if let (Failure::Wave { says, .. }, Some(wave)) = (&failure, wave) {
-            wave.evidence = Some(Evidence::failing(says.clone(), now));
+        if self.way_back().is_some() {
+            came.note_failure(&failure, self.session.head(), now);
             self.write_rollout(came).await?;
         }
         self.retreat(came, failure).await

@@ -63,6 +63,12 @@ impl ConsumerNote {
         self.outcome == Self::MOVING
     }
 
+    /// Tells whether a later run was to move it, as the last run that came to its end wrote it.
+    pub(crate) fn is_left(&self) -> bool {
+        self.is_later()
+            || [Why::NextRun, Why::OutOfTime].iter().any(|why| self.outcome == why.to_string())
+    }
+
     /// Notes that a later order about it is carried out. Tells whether that is new.
     pub(crate) fn follow(&mut self, order: Option<PastOrder>) -> bool {
         let is_new = order.is_some() && order != self.order;

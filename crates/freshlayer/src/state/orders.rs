@@ -170,8 +170,10 @@ impl LeftBehind {
             Some(reason) if self.by.is_empty() => {
                 format!("{reason}, and functions went back to {to}")
             }
-            Some(reason) => format!("release {release}, rolled back to {to} ({reason})"),
-            None => format!("release {release}, rolled back to {to}"),
+            Some(reason) => {
+                format!("the data of release {release}, rolled back to {to} ({reason})")
+            }
+            None => format!("the data of release {release}, rolled back to {to}"),
         };
         let expected = "another build from the upstream, or a person's --retry-rejected";
         Problem::fail(Code::RolledBack, expected, found).of(&self.dataset)

@@ -202,15 +202,21 @@ impl Rollout {
         )
     }
 
-    /// Says of functions that were on their way at the last note what came between.
+    /// Says of functions that were on their way, or had to move later, at the last note what came between.
     pub(crate) fn end_moves(&mut self) {
-        let outcome = match self.ended {
-            None => "on its way when the rollout was replaced",
-            Some(_) => "no longer found when the rollout ended",
+        let (on_its_way, later) = match self.ended {
+            None => (
+                "on its way when the rollout was replaced",
+                "it had not moved when the rollout was replaced",
+            ),
+            Some(_) => ("no longer found when the rollout ended", "it never moved"),
         };
-        let notes = self.journal.values_mut().flat_map(BTreeMap::values_mut);
-        for note in notes.filter(|note| note.is_moving()) {
-            outcome.clone_into(&mut note.outcome);
+        for note in self.journal.values_mut().flat_map(BTreeMap::values_mut) {
+            if note.is_moving() {
+                on_its_way.clone_into(&mut note.outcome);
+            } else if note.is_left() {
+                later.clone_into(&mut note.outcome);
+            }
         }
     }
 

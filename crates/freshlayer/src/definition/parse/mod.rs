@@ -76,7 +76,10 @@ impl Parser<'_> {
 
     fn problem(&mut self, path: &[&str], message: impl std::fmt::Display) {
         let keys: Vec<&str> = path.iter().copied().filter(|s| s.parse::<u32>().is_err()).collect();
-        let text = format!("`{}`: {message}", keys.join("."));
+        let text = match &keys[..] {
+            [] => message.to_string(),
+            keys => format!("`{}`: {message}", keys.join(".")),
+        };
         self.problem_at(locate(&self.document, path), text);
     }
 
