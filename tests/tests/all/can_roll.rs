@@ -64,7 +64,7 @@ fn a_file_tells_which_functions_would_follow_it() {
     assert_eq!(ran.code, 4, "{ran:?}");
     insta::assert_snapshot!(ran.stdout, @r"
     geo: this data would become version 2.0.0 because zones: column zones.name TEXT is gone
-      function careful: stays, on layer version 1: its tag asks for ^1; the data is 2.0.0
+      function careful: stays, on layer version 1: its tag asks for 1; the data is 2.0.0
       function free: held, on layer version 1: it uses an older major version than 2.0.0; to move it, give it the tag freshlayer:geo = 2; to move every function without waves and probes, run `freshlayer rollout promote geo`
       2 of 2 functions would not follow
     ");

@@ -160,6 +160,35 @@ fn the_local_host_takes_what_lambda_takes() {
 }
 
 #[test]
+fn a_program_is_taken_from_the_folder_where_it_was_named() {
+    let sandbox = released();
+    fs::write(sandbox.path("probe"), "#!/bin/sh\n").expect("writable");
+    let add = |name: &str, program: &str| {
+        sandbox.cli(&["functions", "add", name, "--layer", "geo", "--", program, "--fast"])
+    };
+    assert_says(&add("none", "./none"), 2, &["program: expected a file, found none at ./none"]);
+    let whole = sandbox.path("probe").display().to_string();
+    assert_says(&add("near", "./probe"), 0, &["program", &format!("{whole} --fast")]);
+    assert_says(&add("known", "sh"), 0, &["program   sh --fast"]);
+    assert_says(&add("layers", "/opt/bin/probe"), 0, &["program   /opt/bin/probe --fast"]);
+}
+
+#[test]
+fn a_rollback_of_a_pinned_layer_says_that_it_is_pinned_and_changes_nothing() {
+    let sandbox = released();
+    sandbox.upstream.publish("country.mmdb", &Mmdb::later(7).bytes());
+    assert_eq!(sandbox.cli(&["refresh"]).code, 0);
+    assert_eq!(sandbox.cli(&["pin", "geo", "--to", "1"]).code, 0);
+    assert_eq!(sandbox.cli(&["refresh"]).code, 0);
+    for to in [&[][..], &["--to", "2"]] {
+        let ran = sandbox.cli(&[&["rollback", "geo"], to].concat());
+        assert_says(&ran, 2, &["layer `geo` is pinned to release 1; run `freshlayer unpin geo`"]);
+    }
+    let history = sandbox.cli(&["history", "geo"]);
+    assert!(!history.stdout.contains("brought back"), "{history:?}");
+}
+
+#[test]
 fn exec_ends_as_a_shell_where_the_program_cannot_be_run() {
     let sandbox = released();
     let ran = sandbox.cli(&["exec", "geo", "--", "no-such-program"]);
